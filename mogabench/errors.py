@@ -1,0 +1,36 @@
+"""Errors a user can cause, each told in one clear line."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """Something the user gave is wrong; the message says what, and what would be right.
+
+    The command line prints the message without a traceback and exits with status 2.
+    """
+
+
+def unknown(kind: str, name: str, valid: Iterable[str], *, most: int = 12) -> UserError:
+    """Builds the error for a name that is not known.
+
+    Args:
+        kind: What the name should have been, such as ``"recipe"``.
+        name: What was given.
+        valid: The names that would have been right.
+        most: How many of them the message lists at most.
+
+    Returns:
+        The error, with the nearest valid names suggested; the caller raises it.
+    """
+    names = sorted(valid)
+    folded = {item.casefold(): item for item in names}
+    near = [folded[hit] for hit in get_close_matches(name.casefold(), folded, n=3)]
+    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    listed = ", ".join(names[:most]) + (f", … ({len(names)} in all)" if len(names) > most else "")
+    return UserError(f"unknown {kind} '{name}'{hint} (valid: {listed or 'none'})")

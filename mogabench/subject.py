@@ -1,0 +1,59 @@
+"""What is measured: one network on one task at one input size."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, field_validator
+
+OptionValue = str | int | float | bool | tuple[int, ...]
+
+
+class Subject(BaseModel):
+    """A question a record answers: frozen, hashable, and written as canonical text.
+
+    Attributes:
+        task: A task's name, such as ``classification``.
+        method: One of the task's methods, such as ``mask_rcnn``.
+        backbone: A timm model name.
+        input_size: Spatial size ``(H, W)``, or ``(T, C, H, W)`` for video, in pixels.
+        options: Keyword arguments of the backbone, sorted by name.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task: str
+    method: str
+    backbone: str
+    input_size: tuple[int, ...]
+    options: tuple[tuple[str, OptionValue], ...] = ()
+
+    @field_validator("options", mode="before")
+    @classmethod
+    def _sorted_options(cls, options: Any) -> Any:
+        pairs = options.items() if isinstance(options, dict) else options
+        return tuple(sorted((str(name), _frozen(value)) for name, value in pairs))
+
+    @property
+    def key(self) -> str:
+        """The canonical text, equal for equal subjects: ``task/method/backbone@HxW?name=value``."""
+        size = "x".join(map(str, self.input_size))
+        options = "&".join(f"{name}={json.dumps(value)}" for name, value in self.options)
+        return f"{self.task}/{self.method}/{self.backbone}@{size}" + (f"?{options}" * bool(options))
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def parse_size(text: str) -> tuple[int, ...]:
+    """Reads ``"224x224"`` or ``"10x1x64x64"`` as integers; a single number is a square.
+
+    Raises:
+        ValueError: The text is not positive integers separated by ``x``.
+    """
+    parts = [int(part) for part in text.lower().replace("×", "x").split("x")]
+    if min(parts) <= 0:
+        raise ValueError(f"'{text}' is not a size such as 224 or 800x1280")
+    return (parts[0], parts[0]) if len(parts) == 1 else tuple(parts)
