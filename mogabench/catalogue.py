@@ -1,0 +1,87 @@
+"""Which backbones can be built, known without importing torch.
+
+Asking timm for its names takes seconds, so the answer is kept in the user's cache folder under a
+name that changes with timm's version and with any file of `mogabench.models`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from contextlib import suppress
+from functools import cache
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+
+from mogabench.errors import UserError, unknown
+from mogabench.files import write_whole
+
+
+def cache_folder() -> Path:
+    """Where downloads and caches go: ``MOGABENCH_CACHE``, else ``~/.cache/mogabench``."""
+    chosen = os.environ.get("MOGABENCH_CACHE")
+    return Path(chosen) if chosen else Path.home() / ".cache" / "mogabench"
+
+
+def import_packages(packages: list[str] | None) -> None:
+    """Imports packages that register backbones with timm.
+
+    Raises:
+        UserError: One of them cannot be imported.
+    """
+    for package in packages or ():
+        try:
+            import_module(package)
+        except ImportError as error:
+            raise UserError(f"--import {package}: {error}") from error
+    if packages:
+        backbones.cache_clear()
+
+
+@cache
+def backbones(imported: bool = False) -> frozenset[str]:
+    """Every name that ``timm.create_model`` knows, the project's own included.
+
+    Args:
+        imported: Ask timm itself, because a user's package may have registered more.
+    """
+    remembered = cache_folder() / f"backbones-{_fingerprint()}.json"
+    if not imported and remembered.exists():
+        return frozenset(json.loads(remembered.read_text()))
+    names = _ask_timm()
+    if not imported:
+        _remember(remembered, names)
+    return frozenset(names)
+
+
+def check_backbone(name: str, *, imported: bool = False) -> str:
+    """Returns the name if such a backbone exists.
+
+    Raises:
+        UserError: There is none; the nearest names are suggested.
+    """
+    known = backbones(imported)
+    if name.split(".", 1)[0] not in known:
+        raise unknown("backbone", name, known)
+    return name
+
+
+def _ask_timm() -> list[str]:
+    import timm
+
+    import_module("mogabench.models")
+    return sorted(timm.list_models())
+
+
+def _fingerprint() -> str:
+    models = sorted((Path(__file__).parent / "models").glob("*.py"))
+    stamp = [f"{path.name} {path.stat().st_mtime_ns}" for path in models]
+    text = "\n".join([version("timm"), version("torchvision"), *stamp])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _remember(path: Path, names: list[str]) -> None:
+    with suppress(UserError):
+        write_whole(path, json.dumps(names))

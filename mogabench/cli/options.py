@@ -1,0 +1,28 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ResultsOption = Annotated[
+    Path,
+    typer.Option("--results", metavar="DIR", help="Folder that holds records and written tables."),
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Plain lines, no progress bar.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+ImportOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--import", metavar="PACKAGE", help="Import a package that registers backbones with timm."
+    ),
+]
+VariantOption = Annotated[
+    str | None,
+    typer.Option("--variant", "-v", help="A MogaNet size: xt, t, s, b, l, xl, or its long name."),
+]
+BackboneOption = Annotated[
+    str | None, typer.Option("--backbone", metavar="NAME", help="Any other timm model.")
+]

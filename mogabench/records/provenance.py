@@ -1,0 +1,78 @@
+"""Where a number comes from: command, code, packages, machine."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+import subprocess
+import sys
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from mogabench.records.schema import Provenance
+
+_PACKAGES = ("mogabench", "torch", "torchvision", "timm", "mmengine", "numpy")
+
+
+def provenance(*, device: str, **known: Any) -> Provenance:
+    """Fills in what the process itself can tell.
+
+    Args:
+        device: The device's name as a reader would know it, such as ``NVIDIA H200``; ``meta``
+            where nothing was computed.
+        **known: Any other field of `Provenance` that the caller knows.
+    """
+    commit, dirty = _source_revision()
+    fields = {"command": command_line(), "commit": commit, "dirty": dirty, "packages": packages()}
+    return Provenance(device=device, **(fields | known))
+
+
+def command_line() -> str:
+    """The command that is running, as one would type it."""
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+@cache
+def packages() -> dict[str, str]:
+    """Versions of Python and of the packages that decide the numbers."""
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+@cache
+def cpu_name() -> str:
+    """The processor's model name, or the architecture where the system does not tell."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0]} ({len(names)} cores)" if names else platform.machine()
+
+
+@cache
+def _source_revision() -> tuple[str | None, bool | None]:
+    """Commit and dirty flag of the running source; results are output, so they do not count."""
+    source = Path(__file__).resolve().parents[2]
+    if not (source / ".git").exists():
+        return None, None
+    commit = _git(source, "rev-parse", "HEAD")
+    changes = _git(source, "status", "--porcelain", "--", ".", ":!results")
+    return commit, None if changes is None else bool(changes)
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,93 @@
+"""The record: one measured answer, with everything needed to measure it again."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from mogabench.subject import Subject
+
+SCHEMA_VERSION = 1
+
+
+class Kind(StrEnum):
+    """What sort of figure a record holds."""
+
+    COMPLEXITY = "complexity"
+    THROUGHPUT = "throughput"
+    QUALITY = "quality"
+
+
+class Quantity(BaseModel):
+    """A number with its unit."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    value: float
+    unit: str
+    """``1`` for counts, ``B`` bytes, ``ms``, ``img/s``, ``%``, ``mm``, …"""
+
+
+class Data(BaseModel):
+    """Which data a quality was measured on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    """``imagenet-1k`` only when recognised as such; otherwise a name of its own."""
+    split: str
+    samples: int
+    digest: str
+    """SHA-256 over the names and labels of the samples."""
+
+
+class Provenance(BaseModel):
+    """Where a number came from."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    command: str
+    commit: str | None = None
+    dirty: bool | None = None
+    packages: dict[str, str] = Field(default_factory=dict)
+    device: str
+    driver: str | None = None
+    threads: int | None = None
+    dtype: str = "float32"
+    channels_last: bool = False
+    compiled: bool = False
+    amp: bool = False
+    batch_size: int | None = None
+    seed: int | None = None
+    recipe: str | None = None
+    recipe_digest: str | None = None
+    weights: str | None = None
+    """SHA-256 of the checkpoint file, where one was loaded."""
+    data: Data | None = None
+    started: datetime = Field(default_factory=lambda: datetime.now(UTC))
+    seconds: float = 0.0
+
+
+class Record(BaseModel):
+    """One line of ``results/records/*.jsonl``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    schema_version: int = SCHEMA_VERSION
+    subject: Subject
+    kind: Kind
+    values: dict[str, Quantity]
+    notes: list[str] = Field(default_factory=list)
+    """What a reader of the numbers must know, such as operators that were not counted."""
+    provenance: Provenance
+
+    def line(self) -> str:
+        """The record as one line of JSON, without the newline."""
+        return self.model_dump_json(exclude_none=True)
+
+    def same_setup(self, **wanted: Any) -> bool:
+        """Whether the provenance has these values, such as ``dtype="bfloat16"``."""
+        return all(getattr(self.provenance, name) == value for name, value in wanted.items())
