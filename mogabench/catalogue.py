@@ -25,6 +25,9 @@ def cache_folder() -> Path:
     return Path(chosen) if chosen else Path.home() / ".cache" / "mogabench"
 
 
+_imported: list[str] = []
+
+
 def import_packages(packages: list[str] | None) -> None:
     """Imports packages that register backbones with timm.
 
@@ -36,35 +39,31 @@ def import_packages(packages: list[str] | None) -> None:
             import_module(package)
         except ImportError as error:
             raise UserError(f"--import {package}: {error}") from error
-    if packages:
+        _imported.append(package)
         backbones.cache_clear()
 
 
 @cache
-def backbones(imported: bool = False) -> frozenset[str]:
-    """Every name that ``timm.create_model`` knows, the project's own included.
-
-    Args:
-        imported: Ask timm itself, because a user's package may have registered more.
-    """
+def backbones() -> frozenset[str]:
+    """Every name that ``timm.create_model`` knows, the project's own and imported ones included."""
     remembered = cache_folder() / f"backbones-{_fingerprint()}.json"
-    if not imported and remembered.exists():
+    if not _imported and remembered.exists():
         return frozenset(json.loads(remembered.read_text()))
     names = _ask_timm()
-    if not imported:
-        _remember(remembered, names)
+    if not _imported:
+        with suppress(UserError):
+            write_whole(remembered, json.dumps(names))
     return frozenset(names)
 
 
-def check_backbone(name: str, *, imported: bool = False) -> str:
+def check_backbone(name: str) -> str:
     """Returns the name if such a backbone exists.
 
     Raises:
         UserError: There is none; the nearest names are suggested.
     """
-    known = backbones(imported)
-    if name.split(".", 1)[0] not in known:
-        raise unknown("backbone", name, known)
+    if name.split(".", 1)[0] not in backbones():
+        raise unknown("backbone", name, backbones())
     return name
 
 
@@ -80,8 +79,3 @@ def _fingerprint() -> str:
     stamp = [f"{path.name} {path.stat().st_mtime_ns}" for path in models]
     text = "\n".join([version("timm"), version("torchvision"), *stamp])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _remember(path: Path, names: list[str]) -> None:
-    with suppress(UserError):
-        write_whole(path, json.dumps(names))

@@ -6,22 +6,25 @@ import sys
 
 import typer
 
-from mogabench.cli import doctor, list_, profile, report, run, show, table
+from mogabench.cli import doctor, listing, profile, report, run, show, table
 
 app = typer.Typer(
     name="mogabench",
     help="Reproduce every table of the MogaNet paper: printed, measured, and the difference.",
     no_args_is_help=True,
     add_completion=False,
-    pretty_exceptions_show_locals=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help: rich's takes three times as long to appear
 )
-app.command("run")(run.run)
-app.command("profile")(profile.profile)
-app.command("table")(table.table)
-app.command("report")(report.report)
-app.add_typer(list_.app, name="list")
-app.command("show")(show.show)
-app.command("doctor")(doctor.doctor)
+app.command()(run.run)
+app.command()(profile.profile)
+app.command()(table.table)
+app.command()(report.report)
+app.add_typer(listing.app, name="list")
+app.command()(show.show)
+app.command()(doctor.doctor)
+
+_INTERRUPTED = 130
 
 
 def main() -> None:
@@ -33,9 +36,7 @@ def main() -> None:
     except UserError as error:
         print(f"mogabench: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("mogabench: interrupted; what was finished is kept", file=sys.stderr)
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(141)
+    except SystemExit as stop:
+        if stop.code == _INTERRUPTED:
+            print("mogabench: interrupted; what was finished is kept", file=sys.stderr)
+        raise

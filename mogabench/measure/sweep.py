@@ -1,0 +1,116 @@
+"""Measuring the complexity of many subjects, on every core, each record stored at once."""
+
+from __future__ import annotations
+
+import os
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+from typing import TYPE_CHECKING
+
+from mogabench.catalogue import import_packages
+from mogabench.progress import progress
+from mogabench.records import Kind, Quantity, Record, Store, provenance
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from mogabench.subject import Subject
+
+_MOST_PROCESSES = 8
+"""Counting a network takes about 0.2 s, so more processes would only import torch longer."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A subject that could not be measured, and why."""
+
+    subject: Subject
+    reason: str
+
+
+def measure_complexity(subject: Subject) -> Record:
+    """Counts the subject's parameters and operations on the meta device."""
+    from mogabench.measure.complexity import count_subject
+
+    start = time.perf_counter()
+    counted = count_subject(subject)
+    values = {
+        "parameters": Quantity(value=counted.parameters, unit="1"),
+        "trainable_parameters": Quantity(value=counted.trainable_parameters, unit="1"),
+        "activations": Quantity(value=counted.activations, unit="1"),
+        "peak_activation_memory": Quantity(value=counted.peak_activation_memory, unit="B"),
+    }
+    for convention, operations in counted.operations.items():
+        values[f"operations_{convention}"] = Quantity(value=operations, unit="MAC")
+    return Record(
+        subject=subject,
+        kind=Kind.COMPLEXITY,
+        values=values,
+        notes=[f"not counted: {calls} x {name}" for name, calls in counted.unknown.items()],
+        provenance=provenance(device="meta", batch_size=1, seconds=time.perf_counter() - start),
+    )
+
+
+def sweep(
+    subjects: Sequence[Subject],
+    store: Store,
+    *,
+    packages: list[str] | None = None,
+    quiet: bool = False,
+) -> list[Failure]:
+    """Measures each subject and stores its record the moment it exists.
+
+    An interrupted sweep keeps what it finished, and the next one continues from there.
+
+    Args:
+        subjects: What to measure.
+        store: Where the records go.
+        packages: Packages that register backbones, for the child processes to import.
+        quiet: Print plain lines instead of a progress bar.
+
+    Returns:
+        The subjects that failed; the others are in the store.
+    """
+    failures = []
+    with progress("counting", len(subjects), quiet=quiet) as advance:
+        for outcome in _outcomes(subjects, packages):
+            if isinstance(outcome, Failure):
+                failures.append(outcome)
+            else:
+                store.append(outcome)
+            advance(outcome.subject.backbone)
+    return failures
+
+
+def _outcomes(subjects: Sequence[Subject], packages: list[str] | None) -> Iterator[Record | Failure]:
+    processes = min(os.cpu_count() or 1, len(subjects) // 2, _MOST_PROCESSES)
+    if processes <= 1:
+        yield from map(_attempt, subjects)
+        return
+    pool = ProcessPoolExecutor(
+        processes, mp_context=get_context("spawn"), initializer=_prepare, initargs=(packages,)
+    )
+    try:
+        for future in as_completed([pool.submit(_attempt, subject) for subject in subjects]):
+            yield future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _prepare(packages: list[str] | None) -> None:
+    import signal
+
+    import torch
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops the sweep, without tracebacks
+    torch.set_num_threads(1)
+    import_packages(packages)
+
+
+def _attempt(subject: Subject) -> Record | Failure:
+    try:
+        return measure_complexity(subject)
+    except Exception as error:
+        return Failure(subject, f"{type(error).__name__}: {error}".splitlines()[0])

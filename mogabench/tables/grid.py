@@ -1,0 +1,134 @@
+"""A joined table as a grid of styled texts, which every renderer prints in its own syntax."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mogabench.tables.join import NO_IMPLEMENTATION, Status
+
+if TYPE_CHECKING:
+    from mogabench.paper import Column
+    from mogabench.tables.join import Cell, JoinedTable
+
+MISSING = "—"
+_SHOWS_DIFFERENCE = ("params", "operations")
+
+
+@dataclass(frozen=True)
+class Text:
+    """What one field of the grid shows.
+
+    Attributes:
+        text: The text itself.
+        status: How the measured figure stands; None for a figure of the paper.
+        footnotes: Numbers of the footnotes that explain it, from 1.
+    """
+
+    text: str
+    status: Status | None = None
+    footnotes: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Heads, rows and footnotes; ``numeric`` tells which columns align to the right."""
+
+    title: str
+    heads: list[str]
+    numeric: list[bool]
+    rows: list[list[Text]]
+    added: list[bool]
+    footnotes: list[str]
+    summary: str
+
+
+@dataclass
+class _Footnotes:
+    texts: list[str] = field(default_factory=list)
+
+    def number(self, text: str) -> int:
+        if text not in self.texts:
+            self.texts.append(text)
+        return self.texts.index(text) + 1
+
+
+def to_grid(joined: JoinedTable) -> Grid:
+    """Lays a joined table out: printed, measured and Δ side by side for each measured column."""
+    footnotes = _Footnotes()
+    heads, numeric = [], []
+    for column in joined.paper.columns:
+        heads += [column.head, *_measured_heads(column)]
+        numeric += [column.metric is not None] * (1 + len(_measured_heads(column)))
+    rows = [
+        [text for cell in row.cells for text in _texts(cell, footnotes)] for row in joined.rows
+    ]
+    for row, texts in zip(joined.rows, rows, strict=True):
+        if row.added:
+            texts[0] = Text(row.row.label)
+    return Grid(
+        title=f"Table {joined.paper.id}. {joined.paper.title}",
+        heads=heads,
+        numeric=numeric,
+        rows=rows,
+        added=[row.added for row in joined.rows],
+        footnotes=footnotes.texts,
+        summary=_summary(joined),
+    )
+
+
+def figure(value: float | None, like: str) -> str:
+    """A measured number with one more digit than the printed one; ``—`` for None."""
+    if value is None:
+        return MISSING
+    decimals = len(like.partition(".")[2]) if "." in like else 0
+    return f"{value:.{decimals + 1 + (abs(value) < 10 and decimals == 0)}f}"
+
+
+def _measured_heads(column: Column) -> list[str]:
+    if column.metric is None:
+        return []
+    return ["measured", "Δ"] if column.metric in _SHOWS_DIFFERENCE else ["measured"]
+
+
+def _texts(cell: Cell, footnotes: _Footnotes) -> list[Text]:
+    printed = Text(cell.printed)
+    if cell.column.metric is None:
+        return [printed]
+    numbers = () if not _needs_footnote(cell) else (footnotes.number(cell.note),)
+    measured = Text(figure(cell.measured, cell.printed), cell.status, numbers)
+    if cell.column.metric not in _SHOWS_DIFFERENCE:
+        return [printed, measured]
+    change = cell.difference
+    return [
+        printed,
+        measured,
+        Text("" if change is None else f"{change:+.1%}".replace("%", " %"), cell.status),
+    ]
+
+
+def _needs_footnote(cell: Cell) -> bool:
+    return bool(cell.note) and cell.status not in (Status.NOT_MEASURED, None)
+
+
+def _summary(joined: JoinedTable) -> str:
+    missing = [
+        cell for row in joined.rows for cell in row.cells if cell.status == Status.NOT_MEASURED
+    ]
+    parts = [
+        f"{joined.count(Status.MATCH)} match",
+        f"{joined.count(Status.DIFFERS)} differ for a known reason",
+        f"{joined.count(Status.UNEXPLAINED)} unexplained",
+        f"{len(missing)} not measured",
+    ]
+    unbuilt = sum(
+        any(c.status == Status.NOT_MEASURED and NO_IMPLEMENTATION in c.note for c in row.cells)
+        for row in joined.rows
+    )
+    lines = ["Cells: " + ", ".join(parts) + "."]
+    if unbuilt:
+        lines.append(f"Rows without an implementation yet: {unbuilt}.")
+    commands = [c.note for c in missing if NO_IMPLEMENTATION not in c.note]
+    if commands:
+        lines.append(f"To measure what is missing, for example: {commands[-1].split('; ')[0]}")
+    return "\n".join(lines)

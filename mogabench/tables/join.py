@@ -1,0 +1,237 @@
+"""The join: what the paper prints beside what the records hold, and how far apart they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from decimal import ROUND_HALF_UP, Decimal
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from mogabench.catalogue import backbones
+from mogabench.paper import cell_subject, decimals, erratum, printed_value
+from mogabench.records import Kind
+from mogabench.tables.commands import command_for
+from mogabench.tasks import tasks
+
+if TYPE_CHECKING:
+    from mogabench.paper import Column, PaperTable, Row
+    from mogabench.records import Record, Store
+    from mogabench.subject import Subject
+
+NO_IMPLEMENTATION = "no implementation yet"
+DEFAULT_CONVENTION = "paper"
+_KINDS = {"params": Kind.COMPLEXITY, "operations": Kind.COMPLEXITY, "fps": Kind.THROUGHPUT}
+_SCALE = {"M": 1e6, "G": 1e9}
+_TOLERANCE = {"params": 0.005, "operations": 0.01}
+_SOURCES = {
+    "matmul": "convolutions, linear layers and matrix products",
+    "fvcore": "as fvcore counts, normalisation and pooling included",
+    "paper": "as mmcv's counter, attention products left out",
+}
+
+
+class Status(StrEnum):
+    """How a cell stands."""
+
+    MATCH = "match"
+    DIFFERS = "differs"
+    UNEXPLAINED = "unexplained"
+    NOT_MEASURED = "not_measured"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a table, joined.
+
+    Attributes:
+        column: The column's head and meaning.
+        printed: The cell's text in the paper.
+        paper: The printed number; None where there is none.
+        measured: The measured number in the column's unit; None where there is no record.
+        status: None for a descriptive cell, such as a date, and where nothing was printed.
+        note: Why it differs, which convention counted it, or how to measure it.
+        subject: What is measured; None for a descriptive cell.
+    """
+
+    column: Column
+    printed: str
+    paper: float | None = None
+    measured: float | None = None
+    status: Status | None = None
+    note: str = ""
+    subject: Subject | None = None
+
+    @property
+    def difference(self) -> float | None:
+        """The relative difference of measured from printed, or None."""
+        if self.paper is None or self.measured is None or not self.paper:
+            return None
+        return self.measured / self.paper - 1
+
+
+@dataclass(frozen=True)
+class JoinedRow:
+    """A row of the paper with its cells joined; ``added`` marks a user's own."""
+
+    row: Row
+    cells: tuple[Cell, ...]
+    added: bool = False
+
+
+@dataclass(frozen=True)
+class JoinedTable:
+    """A table of the paper with every cell joined."""
+
+    paper: PaperTable
+    rows: tuple[JoinedRow, ...]
+
+    def count(self, status: Status) -> int:
+        """How many cells have that status."""
+        return sum(cell.status == status for row in self.rows for cell in row.cells)
+
+
+def join(table: PaperTable, store: Store, *, added: int = 0) -> JoinedTable:
+    """Joins a table with the records; its last ``added`` rows are the user's own."""
+    first_added = len(table.rows) - added
+    rows = [
+        JoinedRow(
+            row,
+            tuple(_join_cell(table, row, column, store) for column in table.columns),
+            added=row.index >= first_added,
+        )
+        for row in table.rows
+    ]
+    return JoinedTable(table, tuple(rows))
+
+
+def with_backbones(table: PaperTable, names: list[str]) -> PaperTable:
+    """Appends a row for each backbone, measured as the table's last MogaNet row is."""
+    models = [row for row in table.rows if row.meta["backbone"].startswith("moganet_")]
+    if not models:
+        return table
+    meta = dict(models[-1].meta) | {"options": ""}
+    rows = [
+        replace(models[-1], index=index, label=name, meta=meta | {"backbone": name}, cells={})
+        for index, name in enumerate(names, start=len(table.rows))
+    ]
+    return replace(table, rows=(*table.rows, *rows))
+
+
+def unmeasured(tables: list[PaperTable], store: Store, *, fresh: bool = False) -> list[Subject]:
+    """The distinct subjects whose complexity can be measured here and has no record yet.
+
+    Args:
+        tables: The tables to look through.
+        store: The records there are.
+        fresh: Ask for subjects that have a record, too.
+    """
+    wanted: dict[str, Subject] = {}
+    for table in tables:
+        for row in table.rows:
+            for column in table.columns:
+                if _KINDS.get(column.metric or "") != Kind.COMPLEXITY:
+                    continue
+                subject = cell_subject(row, column)
+                if subject is not None and is_buildable(subject):
+                    wanted[subject.key] = subject
+    return [
+        subject
+        for key, subject in wanted.items()
+        if fresh or store.latest(key, Kind.COMPLEXITY) is None
+    ]
+
+
+def is_buildable(subject: Subject) -> bool:
+    """Whether the task, the method and the backbone exist."""
+    task = tasks().get(subject.task)
+    return (
+        task is not None and subject.method in task.methods and subject.backbone in backbones()
+    )
+
+
+def _join_cell(table: PaperTable, row: Row, column: Column, store: Store) -> Cell:
+    printed = row.cells.get(column.head, "")
+    subject = cell_subject(row, column)
+    if column.metric is None or subject is None:
+        return Cell(column, printed)
+    paper = printed_value(printed)
+    if paper is None and printed:
+        return Cell(column, printed)
+    cell = Cell(column, printed, paper, subject=subject)
+    known = erratum(table.id, row, column)
+    reason = known.reason if known else ""
+    record = _record_for(cell, column, store)
+    measured = None if record is None else _value(record, row, column)
+    if measured is None:
+        why = _how_to_measure(subject, row, column)
+        return replace(cell, status=Status.NOT_MEASURED, note=_sentences(why, reason))
+    notes = [*([] if record is None else record.notes), _convention_note(row, column)]
+    status = _status(cell, measured, explained=bool(reason))
+    return replace(cell, measured=measured, status=status, note=_sentences(reason, *notes))
+
+
+def _record_for(cell: Cell, column: Column, store: Store) -> Record | None:
+    assert cell.subject is not None and column.metric is not None
+    kind = _KINDS.get(column.metric, Kind.QUALITY)
+    if kind != Kind.QUALITY:
+        return store.latest(cell.subject.key, kind)
+    if cell.subject.task not in tasks():
+        return None
+    wanted = tasks()[cell.subject.task].dataset
+    recipe = column.overrides.get("recipe")
+    setup = {"recipe": recipe} if recipe else {}
+    return store.latest(cell.subject.key, kind, dataset=wanted, **setup)
+
+
+def _value(record: Record, row: Row, column: Column) -> float | None:
+    name = column.metric
+    if name == "params":
+        name = "parameters"
+    elif name == "operations":
+        name = f"operations_{convention_of(row, column)}"
+    quantity = record.values.get(name or "")
+    return None if quantity is None else quantity.value / _SCALE.get(column.unit, 1.0)
+
+
+def convention_of(row: Row, column: Column) -> str:
+    """The convention by which the printed operations of a row were counted."""
+    return column.overrides.get("convention") or row.meta["convention"] or DEFAULT_CONVENTION
+
+
+def _status(cell: Cell, measured: float, *, explained: bool) -> Status | None:
+    if cell.paper is None:
+        return None
+    if agrees(cell.printed, measured, cell.column.metric or ""):
+        return Status.MATCH
+    return Status.DIFFERS if explained else Status.UNEXPLAINED
+
+
+def agrees(printed: str, measured: float, metric: str) -> bool:
+    """Whether a measured number rounds to the printed digits or lies within the tolerance.
+
+    The tolerance is 0.5 % for parameters and 1 % for operations; a metric of quality has none.
+    """
+    paper = printed_value(printed)
+    assert paper is not None
+    unit = Decimal(1).scaleb(-decimals(printed))
+    rounded = Decimal(repr(measured)).quantize(unit, rounding=ROUND_HALF_UP)
+    return float(rounded) == paper or abs(measured - paper) <= _TOLERANCE.get(metric, 0) * paper
+
+
+def _how_to_measure(subject: Subject, row: Row, column: Column) -> str:
+    if not is_buildable(subject):
+        return NO_IMPLEMENTATION
+    kind = _KINDS.get(column.metric or "", Kind.QUALITY)
+    recipe = column.overrides.get("recipe") or row.meta.get("recipe")
+    return command_for(subject, kind, recipe=recipe)
+
+
+def _convention_note(row: Row, column: Column) -> str:
+    convention = convention_of(row, column)
+    if column.metric != "operations" or convention == DEFAULT_CONVENTION:
+        return ""
+    return f"counted by the {convention} convention ({_SOURCES[convention]})"
+
+
+def _sentences(*parts: str) -> str:
+    return "; ".join(part for part in parts if part)

@@ -1,0 +1,200 @@
+"""The renderers: a table as terminal text, Markdown, CSV, LaTeX, HTML or JSON."""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+import json
+from typing import TYPE_CHECKING, Any
+
+from mogabench.tables.grid import Grid, Text, to_grid
+from mogabench.tables.join import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from mogabench.tables.join import Cell, JoinedRow, JoinedTable
+
+_SUPERSCRIPTS = str.maketrans("0123456789,", "⁰¹²³⁴⁵⁶⁷⁸⁹˒")
+_LATEX = {
+    "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}",
+    "²": "$^2$", "×": r"$\times$", "‡": r"$^\ddagger$", "†": r"$^\dagger$", "§": r"$^\S$",
+    "↓": r"$\downarrow$", "↑": r"$\uparrow$", "Δ": r"$\Delta$", "—": "---",
+    "₅": "$_5$", "₀": "$_0$", "₇": "$_7$", "±": r"$\pm$", "✓": r"\checkmark{}", "✗": r"$\times$",
+}  # fmt: skip
+
+
+def render_terminal(tables: Sequence[JoinedTable]) -> str:
+    """Tables for a terminal, as wide as it is; unexplained differences in red."""
+    from rich.console import Console
+
+    stream = io.StringIO()
+    console = Console()
+    capture = Console(
+        file=stream, width=console.width, force_terminal=console.is_terminal, highlight=False
+    )
+    for table in tables:
+        _print_grid(capture, to_grid(table))
+    return stream.getvalue().rstrip("\n")
+
+
+def render_markdown(tables: Sequence[JoinedTable]) -> str:
+    """GitHub Markdown; unexplained differences are bold."""
+    return "\n\n".join(_markdown(to_grid(table)) for table in tables)
+
+
+def render_csv(tables: Sequence[JoinedTable]) -> str:
+    """Long CSV: one line per measured cell, the fields of the JSON form."""
+    stream = io.StringIO()
+    entries = json_entries(tables)
+    writer = csv.DictWriter(stream, fieldnames=list(_entry_fields()), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(entries)
+    return stream.getvalue().rstrip("\n")
+
+
+def render_latex(tables: Sequence[JoinedTable]) -> str:
+    """A ``tabular`` per table, for ``booktabs``."""
+    return "\n\n".join(_latex(to_grid(table)) for table in tables)
+
+
+def render_html(tables: Sequence[JoinedTable]) -> str:
+    """A whole HTML page."""
+    body = "\n".join(_html(to_grid(table)) for table in tables)
+    return (
+        "<!doctype html>\n<html lang='en'><meta charset='utf-8'><title>mogabench</title>\n"
+        "<style>body{font:14px sans-serif}table{border-collapse:collapse}"
+        "th,td{padding:2px 8px;border-bottom:1px solid #ddd}.n{text-align:right}"
+        ".unexplained{color:#c00;font-weight:bold}.differs{color:#a60}"
+        ".not_measured{color:#999}</style>\n"
+        f"{body}\n</html>"
+    )
+
+
+def render_json(tables: Sequence[JoinedTable]) -> str:
+    """A list with one object per measured cell."""
+    return json.dumps(json_entries(tables), ensure_ascii=False, indent=1)
+
+
+RENDERERS: dict[str, Callable[[Sequence[JoinedTable]], str]] = {
+    "terminal": render_terminal,
+    "markdown": render_markdown,
+    "csv": render_csv,
+    "latex": render_latex,
+    "html": render_html,
+    "json": render_json,
+}
+
+
+def json_entries(tables: Sequence[JoinedTable]) -> list[dict[str, Any]]:
+    """Every cell that holds a figure, with its printed and its measured number."""
+    return [
+        _entry(table, row, cell)
+        for table in tables
+        for row in table.rows
+        for cell in row.cells
+        if cell.status is not None or cell.measured is not None
+    ]
+
+
+def _entry(table: JoinedTable, row: JoinedRow, cell: Cell) -> dict[str, Any]:
+    values = (
+        table.paper.id,
+        row.row.index,
+        row.row.label,
+        cell.column.head,
+        cell.paper,
+        cell.measured,
+        cell.column.unit,
+        cell.status,
+        cell.note,
+    )
+    return dict(zip(_entry_fields(), values, strict=True))
+
+
+def _entry_fields() -> tuple[str, ...]:
+    fields = ("table", "row_index", "row", "column", "paper", "measured", "unit", "status", "note")
+    return fields
+
+
+def _print_grid(console: Any, grid: Grid) -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text as RichText
+
+    styles = {
+        Status.MATCH: "green",
+        Status.DIFFERS: "yellow",
+        Status.UNEXPLAINED: "bold red",
+        Status.NOT_MEASURED: "dim",
+        None: "",
+    }
+    table = Table(title=grid.title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for head, numeric in zip(grid.heads, grid.numeric, strict=True):
+        table.add_column(head, justify="right" if numeric else "left", no_wrap=numeric)
+    for row, added in zip(grid.rows, grid.added, strict=True):
+        table.add_row(
+            *(RichText(_with_marks(text), styles[text.status]) for text in row),
+            style="bold" if added else "",
+        )
+    console.print(table)
+    for number, note in enumerate(grid.footnotes, start=1):
+        console.print(f"{str(number).translate(_SUPERSCRIPTS)} {note}", style="dim", markup=False)
+    console.print(grid.summary, markup=False)
+    console.print()
+
+
+def _with_marks(text: Text) -> str:
+    return text.text + ",".join(map(str, text.footnotes)).translate(_SUPERSCRIPTS)
+
+
+def _markdown(grid: Grid) -> str:
+    def line(fields: list[str]) -> str:
+        return "| " + " | ".join(field.replace("|", r"\|") for field in fields) + " |"
+
+    def show(text: Text) -> str:
+        shown = f"**{text.text}**" if text.status == Status.UNEXPLAINED else text.text
+        return shown + "".join(f"<sup>{number}</sup>" for number in text.footnotes)
+
+    lines = [f"## {grid.title}", "", line(grid.heads)]
+    lines.append(line(["---:" if numeric else ":---" for numeric in grid.numeric]))
+    lines += [line([show(text) for text in row]) for row in grid.rows]
+    lines += ["", *(f"{n}. {note}" for n, note in enumerate(grid.footnotes, start=1))]
+    lines += [""] * bool(grid.footnotes) + grid.summary.split("\n")
+    return "\n".join(lines)
+
+
+def _latex(grid: Grid) -> str:
+    def clean(text: str) -> str:
+        return "".join(_LATEX.get(character, character) for character in text)
+
+    def show(text: Text) -> str:
+        marks = ",".join(map(str, text.footnotes))
+        shown = clean(text.text) + (f"$^{{{marks}}}$" if marks else "")
+        return rf"\textbf{{{shown}}}" if text.status == Status.UNEXPLAINED else shown
+
+    columns = "".join("r" if numeric else "l" for numeric in grid.numeric)
+    lines = [rf"% {grid.title}", rf"\begin{{tabular}}{{{columns}}}", r"\toprule"]
+    lines += [" & ".join(map(clean, grid.heads)) + r" \\", r"\midrule"]
+    lines += [" & ".join(map(show, row)) + r" \\" for row in grid.rows]
+    lines += [r"\bottomrule", r"\end{tabular}"]
+    lines += [f"% {number}. {note}" for number, note in enumerate(grid.footnotes, start=1)]
+    return "\n".join(lines)
+
+
+def _html(grid: Grid) -> str:
+    def show(text: Text, numeric: bool) -> str:
+        classes = " ".join(filter(None, ["n" * numeric, text.status]))
+        marks = "".join(f"<sup>{number}</sup>" for number in text.footnotes)
+        return f"<td class='{classes}'>{html.escape(text.text)}{marks}</td>"
+
+    lines = [f"<h2>{html.escape(grid.title)}</h2>", "<table>", "<tr>"]
+    lines += [f"<th>{html.escape(head)}</th>" for head in grid.heads]
+    for row in grid.rows:
+        fields = zip(row, grid.numeric, strict=True)
+        lines.append("<tr>" + "".join(show(text, numeric) for text, numeric in fields))
+    lines += ["</table>", "<ol>", *(f"<li>{html.escape(note)}" for note in grid.footnotes), "</ol>"]
+    lines.append(f"<p>{html.escape(grid.summary).replace(chr(10), '<br>')}")
+    return "\n".join(lines)

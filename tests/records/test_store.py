@@ -1,0 +1,153 @@
+"""The store keeps every whole record, whatever happens around it."""
+
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from mogabench.errors import UserError
+from mogabench.records import Data, Kind, Provenance, Quantity, Record, Store
+from mogabench.subject import Subject
+
+
+def subject(backbone="moganet_tiny", **options):
+    return Subject(
+        task="classification",
+        method="classifier",
+        backbone=backbone,
+        input_size=(224, 224),
+        options=options,
+    )
+
+
+def record(value=1.0, backbone="moganet_tiny", kind=Kind.COMPLEXITY, **where):
+    return Record(
+        subject=subject(backbone),
+        kind=kind,
+        values={"parameters": Quantity(value=value, unit="1")},
+        provenance=Provenance(command="test", device="meta", **where),
+    )
+
+
+def test_a_record_comes_back_equal(tmp_path):
+    data = Data(name="imagenet-1k", split="val", samples=50_000, digest="0" * 64)
+    written = record(0.1 + 0.2, commit="abc", dirty=True, data=data, packages={"torch": "2.15"})
+    Store(tmp_path).append(written)
+    assert list(Store(tmp_path).all()) == [written]
+
+
+def test_the_latest_of_a_setup_wins(tmp_path):
+    store = Store(tmp_path)
+    for value, dtype in ((1, "float32"), (2, "bfloat16"), (3, "float32")):
+        store.append(record(value, kind=Kind.THROUGHPUT, dtype=dtype))
+    key = subject().key
+    for reader in (store, Store(tmp_path)):
+        latest = reader.latest(key, Kind.THROUGHPUT, dtype="bfloat16")
+        assert latest is not None and latest.values["parameters"].value == 2
+        assert reader.latest(key, Kind.THROUGHPUT).values["parameters"].value == 3
+        assert reader.latest(key, Kind.COMPLEXITY) is None
+
+
+def test_options_written_in_any_order_are_the_same_subject():
+    one, other = subject(gate_act="gelu", split=(1, 3, 4)), subject(split=[1, 3, 4], gate_act="gelu")
+    assert one == other and hash(one) == hash(other) and one.key == other.key
+    assert one.key == (
+        'classification/classifier/moganet_tiny@224x224?gate_act="gelu"&split=[1, 3, 4]'
+    )
+
+
+@pytest.mark.parametrize("cut", [1, 40, -2])
+def test_a_torn_line_is_set_aside_and_the_rest_kept(tmp_path, cut):
+    store = Store(tmp_path)
+    store.append(record(1))
+    path = tmp_path / "records" / "complexity.jsonl"
+    torn = record(2).line().encode()[:cut]
+    with path.open("ab") as file:
+        file.write(torn)
+
+    reader = Store(tmp_path)
+    assert [r.values["parameters"].value for r in reader.all()] == [1]
+    assert len(reader.problems) == 1
+
+    Store(tmp_path).append(record(3))
+    assert [r.values["parameters"].value for r in Store(tmp_path).all()] == [1, 3]
+    assert path.with_suffix(".torn").read_bytes() == torn + b"\n"
+    assert all(json.loads(line) for line in path.read_text().splitlines())
+
+
+def test_a_line_of_a_later_schema_is_reported_not_fatal(tmp_path):
+    Store(tmp_path).append(record(1))
+    path = tmp_path / "records" / "complexity.jsonl"
+    line = json.loads(record(2).line()) | {"novelty": 1}
+    path.write_text(json.dumps(line) + "\n" + path.read_text())
+    store = Store(tmp_path)
+    assert [r.values["parameters"].value for r in store.all()] == [1]
+    assert "complexity.jsonl:1" in store.problems[0] and "novelty" in store.problems[0]
+
+
+def _append_many(folder, writer):
+    store = Store(folder)
+    for number in range(50):
+        store.append(record(writer * 1000 + number, backbone="x" * 3000))
+
+
+def test_several_processes_write_at_once(tmp_path):
+    context = multiprocessing.get_context("fork")
+    writers = [context.Process(target=_append_many, args=(tmp_path, n)) for n in range(4)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    store = Store(tmp_path)
+    values = [r.values["parameters"].value for r in store.all()]
+    assert sorted(values) == [w * 1000 + n for w in range(4) for n in range(50)]
+    assert not store.problems
+
+
+def test_a_writer_killed_at_any_moment_loses_no_earlier_record(tmp_path):
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[2])\n"
+        "from test_store import record, Store\n"
+        "store = Store(__import__('pathlib').Path(sys.argv[1]))\n"
+        "n = 0\n"
+        "while True:\n"
+        "    store.append(record(n, backbone='x' * 20000)); print(n, flush=True); n += 1\n"
+    )
+    for _ in range(3):
+        child = subprocess.Popen(
+            [sys.executable, "-c", script, str(tmp_path), os.path.dirname(__file__)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert child.stdout is not None
+        acknowledged = int(child.stdout.readline())
+        time.sleep(0.05)
+        child.send_signal(signal.SIGKILL)
+        acknowledged = max([acknowledged, *map(int, child.stdout.read().split())])
+        child.wait()
+        values = [r.values["parameters"].value for r in Store(tmp_path).all()]
+        start = max(i for i, value in enumerate(values) if value == 0)
+        assert values[start:][: acknowledged + 1] == list(range(acknowledged + 1))
+
+
+def test_a_full_disk_is_one_clear_line_and_leaves_no_half_record(tmp_path, monkeypatch):
+    store = Store(tmp_path)
+    store.append(record(1))
+    real_write, path = os.write, tmp_path / "records" / "complexity.jsonl"
+    before = path.read_bytes()
+
+    def write_a_little_then_fail(descriptor, data):
+        if len(data) <= 10:
+            raise OSError(28, "No space left on device")
+        return real_write(descriptor, data[:-10])
+
+    monkeypatch.setattr(os, "write", write_a_little_then_fail)
+    with pytest.raises(UserError, match="No space left on device"):
+        store.append(record(2))
+    assert path.read_bytes() == before
+    assert [r.values["parameters"].value for r in store.all()] == [1]
