@@ -160,7 +160,7 @@ def _join_cell(table: PaperTable, row: Row, column: Column, store: Store) -> Cel
     cell = Cell(column, printed, paper, subject=subject)
     known = erratum(table.id, row, column)
     reason = known.reason if known else ""
-    record = _record_for(cell, column, store)
+    record = _record_for(cell, row, column, store)
     measured = None if record is None else _value(record, row, column)
     if measured is None:
         why = _how_to_measure(subject, row, column)
@@ -170,17 +170,15 @@ def _join_cell(table: PaperTable, row: Row, column: Column, store: Store) -> Cel
     return replace(cell, measured=measured, status=status, note=_sentences(reason, *notes))
 
 
-def _record_for(cell: Cell, column: Column, store: Store) -> Record | None:
+def _record_for(cell: Cell, row: Row, column: Column, store: Store) -> Record | None:
     assert cell.subject is not None and column.metric is not None
     kind = _KINDS.get(column.metric, Kind.QUALITY)
     if kind != Kind.QUALITY:
         return store.latest(cell.subject.key, kind)
     if cell.subject.task not in tasks():
         return None
-    wanted = tasks()[cell.subject.task].dataset
-    recipe = column.overrides.get("recipe")
-    setup = {"recipe": recipe} if recipe else {}
-    return store.latest(cell.subject.key, kind, dataset=wanted, **setup)
+    dataset, recipe = tasks()[cell.subject.task].dataset, recipe_of(row, column)
+    return store.latest(cell.subject.key, kind, dataset=dataset, recipe=recipe)
 
 
 def _value(record: Record, row: Row, column: Column) -> float | None:
@@ -222,8 +220,15 @@ def _how_to_measure(subject: Subject, row: Row, column: Column) -> str:
     if not is_buildable(subject):
         return NO_IMPLEMENTATION
     kind = _KINDS.get(column.metric or "", Kind.QUALITY)
-    recipe = column.overrides.get("recipe") or row.meta.get("recipe")
-    return command_for(subject, kind, recipe=recipe)
+    return command_for(subject, kind, recipe=recipe_of(row, column))
+
+
+def recipe_of(row: Row, column: Column) -> str | None:
+    """The training behind a printed quality; None where it is not one of the project's recipes.
+
+    A record fills the cell only if its weights were trained so.
+    """
+    return column.overrides.get("recipe", row.meta["recipe"]) or None
 
 
 def _convention_note(row: Row, column: Column) -> str:
