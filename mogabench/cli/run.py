@@ -115,9 +115,17 @@ def run(
 
         raise UserError("--train, --weights and --resume need --data DIR (or --data sample)")
     store = Store(results)
-    _measure_cost(subject, store, packages)
-    quality = None if job is None else _measure_quality(job, store)
-    _print_json(subject, quality, store) if as_json else _print(chosen, subject, quality, store)
+    _measure_complexity(subject, store, packages)
+    throughput = _quick_throughput(subject, device, packages)
+    store.append(throughput)
+    quality = None
+    if job is not None:
+        quality = _measure_quality(chosen, job)
+        store.append(quality)
+    if as_json:
+        _print_json(subject, store, throughput, quality)
+    else:
+        _print(subject, store, throughput, quality)
 
 
 def _subject(
@@ -164,8 +172,7 @@ def _parse_option(text: str) -> tuple[str, Any]:
         return name, value
 
 
-def _measure_cost(subject: Subject, store: Store, packages: list[str] | None) -> None:
-    """Stores complexity, where it has no record, and a short throughput of this machine."""
+def _measure_complexity(subject: Subject, store: Store, packages: list[str] | None) -> None:
     from mogabench.errors import UserError
     from mogabench.measure.sweep import sweep
     from mogabench.records import Kind
@@ -175,12 +182,91 @@ def _measure_cost(subject: Subject, store: Store, packages: list[str] | None) ->
             raise UserError(f"cannot count {failure.subject.backbone}: {failure.reason}")
 
 
-def _quick_throughput(subject: Subject, packages: list[str] | None, quiet: bool) -> Record:
-    """A short timing in a process of its own: about ten seconds, eager float32."""
-    import importlib.util
-
+def _quick_throughput(subject: Subject, device: str, packages: list[str] | None) -> Record:
+    """A few seconds of eager float32, in a process of its own."""
+    from mogabench.engine.environment import choose_device
     from mogabench.measure.settings import Settings
     from mogabench.measure.worker import Request, measure_apart
 
-    settings = Settings(warmup_seconds=1.0, min_iterations=5, min_seconds=3.0)
-    return measure_apart(Request(subject=subject, settings=settings, packages=packages or ()))
+    settings = Settings(
+        device="cuda" if choose_device(device).startswith("cuda") else "cpu",
+        warmup_seconds=1.0,
+        min_iterations=5,
+        min_seconds=3.0,
+    )
+    request = Request(subject=subject, settings=settings, packages=tuple(packages or ()))
+    return measure_apart(request)
+
+
+def _measure_quality(task: Task, job: Job) -> Record:
+    from mogabench.engine.launch import execute
+    from mogabench.records import Kind, Quantity, Record
+
+    outcome = execute(task, job)
+    units = {metric.name: metric.unit for metric in task.metrics}
+    values = {name: Quantity(value=v, unit=units[name]) for name, v in outcome.metrics.items()}
+    return Record(
+        subject=job.subject,
+        kind=Kind.QUALITY,
+        values=values,
+        notes=list(outcome.notes),
+        provenance=outcome.provenance,
+    )
+
+
+def _print(subject: Subject, store: Store, throughput: Record, quality: Record | None) -> None:
+    from rich import print
+    from rich.markup import escape
+
+    from mogabench.records import Kind
+    from mogabench.tables.appearances import appearances, commands_for_missing, print_appearances
+
+    print(f"[bold]{escape(subject.key)}[/]")
+    found = appearances(subject, store)
+    print_appearances(found)
+    counted = store.latest(subject.key, Kind.COMPLEXITY)
+    print(escape(_complexity_line(counted)))
+    values, where = throughput.values, throughput.provenance
+    print(
+        f"throughput {values['images_per_second'].value:.1f} img/s "
+        f"(± {values['spread'].value:.1f} %, batch {where.batch_size}, {where.dtype}, "
+        f"{escape(where.device)}, {where.threads} threads)"
+    )
+    if quality is not None:
+        data = quality.provenance.data
+        for name, quantity in quality.values.items():
+            print(f"{name} {quantity.value:.2f} {quantity.unit} on {data.name} {data.split}")
+        for note in quality.notes:
+            print(f"  {escape(note)}")
+    for command in commands_for_missing(found):
+        print(f"to measure the rest: {escape(command)}")
+
+
+def _complexity_line(counted: Record) -> str:
+    values = {name: quantity.value for name, quantity in counted.values.items()}
+    operations = ", ".join(
+        f"{value / 1e9:.3f} G ({name.removeprefix('operations_')})"
+        for name, value in values.items()
+        if name.startswith("operations_")
+    )
+    return (
+        f"parameters {values['parameters'] / 1e6:.3f} M; operations {operations}; "
+        f"activations {values['activations'] / 1e6:.1f} M, "
+        f"at most {values['peak_activation_memory'] / 2**20:.0f} MiB at once"
+    )
+
+
+def _print_json(
+    subject: Subject, store: Store, throughput: Record, quality: Record | None
+) -> None:
+    import json
+
+    from mogabench.tables.appearances import appearances
+
+    whole = {
+        "subject": subject.key,
+        "cells": [item.entry() for item in appearances(subject, store)],
+        "throughput": throughput.model_dump(mode="json", exclude_none=True),
+        "quality": quality and quality.model_dump(mode="json", exclude_none=True),
+    }
+    print(json.dumps(whole, ensure_ascii=False, indent=1))

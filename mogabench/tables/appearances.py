@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mogabench.paper import load_table, table_ids
 from mogabench.tables.grid import MISSING, figure
@@ -23,6 +23,19 @@ class Appearance:
 
     where: str
     cell: Cell
+
+    def entry(self) -> dict[str, Any]:
+        """The appearance as plain data."""
+        cell = self.cell
+        return {
+            "where": self.where,
+            "column": cell.column.head,
+            "paper": cell.paper,
+            "measured": cell.measured,
+            "unit": cell.column.unit,
+            "status": cell.status,
+            "note": cell.note,
+        }
 
 
 def appearances(subject: Subject, store: Store) -> list[Appearance]:
@@ -64,3 +77,9 @@ def print_appearances(found: list[Appearance]) -> None:
     print(table)
     for note in dict.fromkeys(i.cell.note for i in found if i.cell.status == Status.DIFFERS):
         print(f"  [dim]{escape(note)}")
+
+
+def commands_for_missing(found: list[Appearance]) -> list[str]:
+    """The commands that would fill what is not measured, each once."""
+    missing = [item.cell.note for item in found if item.cell.status == Status.NOT_MEASURED]
+    return list(dict.fromkeys(note.partition("; ")[0] for note in missing))

@@ -1,0 +1,132 @@
+"""The join, checked against figures worked out by hand from the printed tables."""
+
+import pytest
+
+from mogabench.paper import load_table
+from mogabench.records import Data, Kind, Provenance, Quantity, Record, Store
+from mogabench.tables.join import Status, agrees, join, unmeasured, with_backbones
+from mogabench.tables.render import RENDERERS, json_entries
+from mogabench.subject import Subject
+
+
+@pytest.mark.parametrize(
+    ("printed", "measured", "metric", "expected"),
+    [
+        ("5.2", 5.1973, "params", True),  # rounds to the printed digits
+        ("83", 82.481, "params", False),  # rounds to 82, and 0.63 % off
+        ("180.8", 180.992, "params", True),  # 0.11 % off
+        ("1.80", 1.8141, "operations", True),  # 0.78 % off
+        ("1.08", 1.2537, "operations", False),
+        ("0.5", 0.45, "operations", True),  # half rounds up
+        ("84.3", 84.34, "top1", True),
+        ("84.3", 84.36, "top1", False),  # a quality has no tolerance beyond its digits
+        ("0.9139", 0.91394, "ssim", True),
+    ],
+)
+def test_agreement(printed, measured, metric, expected):
+    assert agrees(printed, measured, metric) is expected
+
+
+def subject(backbone, size=(224, 224)):
+    return Subject(
+        task="classification", method="classifier", backbone=backbone, input_size=size
+    )
+
+
+def complexity(of, parameters, **operations):
+    values = {"parameters": Quantity(value=parameters, unit="1")}
+    for convention, macs in operations.items():
+        values[f"operations_{convention}"] = Quantity(value=macs, unit="MAC")
+    return Record(
+        subject=of,
+        kind=Kind.COMPLEXITY,
+        values=values,
+        provenance=Provenance(command="test", device="meta"),
+    )
+
+
+def quality(of, top1, recipe, data="imagenet-1k"):
+    identity = Data(name=data, split="val", samples=50_000, digest="0" * 64)
+    where = Provenance(command="test", device="cpu", recipe=recipe, data=identity)
+    values = {"top1": Quantity(value=top1, unit="%")}
+    return Record(subject=of, kind=Kind.QUALITY, values=values, provenance=where)
+
+
+def cell_of(joined, label, head):
+    row = next(row for row in joined.rows if row.row.label == label)
+    return next(cell for cell in row.cells if cell.column.head == head)
+
+
+def test_each_status_of_table_3(tmp_path):
+    store = Store(tmp_path)
+    store.append(complexity(subject("moganet_base"), 43.72e6, paper=9.93e9, matmul=1))
+    store.append(complexity(subject("moganet_large"), 82.48e6, paper=15.92e9))
+    store.append(complexity(subject("swin_tiny_patch4_window7_224"), 35e6, matmul=4.49e9))
+    joined = join(load_table("3"), store)
+
+    base = cell_of(joined, "MogaNet-B", "Param. (M)")
+    assert (base.paper, base.measured, base.status) == (44, pytest.approx(43.72), Status.MATCH)
+    assert cell_of(joined, "MogaNet-B", "FLOPs (G)").measured == pytest.approx(9.93)
+    assert cell_of(joined, "MogaNet-L", "Param. (M)").status == Status.DIFFERS
+    assert "82.5" in cell_of(joined, "MogaNet-L", "Param. (M)").note
+    assert cell_of(joined, "Swin-T", "Param. (M)").status == Status.UNEXPLAINED
+    assert cell_of(joined, "Swin-T", "FLOPs (G)").status == Status.MATCH
+    missing = cell_of(joined, "MogaNet-B", "Top-1 Acc (%)")
+    assert (missing.measured, missing.status) == (None, Status.NOT_MEASURED)
+    assert "mogabench run classification --variant b" in missing.note and "--data" in missing.note
+    assert cell_of(joined, "SLaK-T", "Param. (M)").note.startswith("no implementation yet")
+    assert cell_of(joined, "MogaNet-B", "Date").status is None
+
+
+def test_a_quality_fills_only_the_cell_it_answers(tmp_path):
+    store = Store(tmp_path)
+    store.append(quality(subject("moganet_base"), 97.0, "in1k_300e", data="sample-digits"))
+    store.append(quality(subject("moganet_base"), 82.2, "rsb_a3_100e"))
+    joined = join(load_table("A15"), store)
+    assert cell_of(joined, "MogaNet-B", "100-epoch: Acc (%)").status == Status.MATCH
+    assert cell_of(joined, "MogaNet-B", "300-epoch: Acc (%)").status == Status.NOT_MEASURED
+    store.append(quality(subject("moganet_base"), 84.0, "in1k_300e"))
+    joined = join(load_table("A15"), store)
+    assert cell_of(joined, "MogaNet-B", "300-epoch: Acc (%)").status == Status.UNEXPLAINED
+    assert cell_of(joined, "MogaNet-B", "100-epoch: Acc (%)").measured == 82.2
+
+
+def test_ones_own_backbone_stands_in_the_table_measured_as_moganet_is(tmp_path):
+    store = Store(tmp_path)
+    table = with_backbones(load_table("2"), ["resnet26"])
+    wanted = {s.key for s in unmeasured([table], store)}
+    assert "classification/classifier/resnet26@256x256" in wanted
+    store.append(complexity(subject("resnet26", (256, 256)), 16e6, paper=3.1e9))
+    joined = join(table, store, added=1)
+    entries = [e for e in json_entries([joined]) if e["row"] == "resnet26" and e["measured"]]
+    assert [(e["column"], e["paper"], e["measured"], e["status"]) for e in entries] == [
+        ("Param. (M)", None, 16.0, None),
+        ("FLOPs (G)", None, 3.1, None),
+    ]
+    assert "resnet26" in RENDERERS["markdown"]([joined])
+
+
+def test_every_distinct_subject_is_measured_once_and_only_once(tmp_path):
+    store = Store(tmp_path)
+    tables = [load_table(name) for name in ("3", "A15", "A1")]
+    wanted = unmeasured(tables, store)
+    assert len({s.key for s in wanted}) == len(wanted)
+    store.append(complexity(wanted[0], 1, paper=1, matmul=1))
+    assert unmeasured(tables, store) == wanted[1:]
+    assert unmeasured(tables, store, fresh=True) == wanted
+
+
+def test_renderers_say_the_same(tmp_path):
+    store = Store(tmp_path)
+    store.append(complexity(subject("moganet_base"), 43.7205e6, paper=9.9335e9))
+    joined = join(load_table("3"), store)
+    for name, render in RENDERERS.items():
+        text = render([joined])
+        assert "43.72" in text and "9.93" in text, name
+    assert r"MogaNet-XL$^\ddagger$" in RENDERERS["latex"]([joined])
+    entries = json_entries([joined])
+    assert len(entries) == 52 * 3
+    assert set(entries[0]) == {
+        *("table", "row_index", "row", "column", "paper", "measured", "unit", "status", "note")
+    }
+    assert {e["unit"] for e in entries} == {"M", "G", "%"}
