@@ -43,8 +43,10 @@ def list_models(
     for table in map(load_table, table_ids()):
         for name in dict.fromkeys(row.meta["backbone"] for row in table.rows):
             used.setdefault(name, []).append(table.id)
-    names = sorted(n for n in backbones() if fnmatch(n, pattern)) if pattern else sorted(
-        name for name in used if name in backbones()
+    names = (
+        sorted(n for n in backbones() if fnmatch(n, pattern))
+        if pattern
+        else sorted(name for name in used if name in backbones())
     )
     _print(("backbone", "tables"), [(n, ", ".join(used.get(n, ()))) for n in names], as_json)
 

@@ -256,9 +256,7 @@ def _complexity_line(counted: Record) -> str:
     )
 
 
-def _print_json(
-    subject: Subject, store: Store, throughput: Record, quality: Record | None
-) -> None:
+def _print_json(subject: Subject, store: Store, throughput: Record, quality: Record | None) -> None:
     import json
 
     from mogabench.tables.appearances import appearances

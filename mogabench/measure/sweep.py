@@ -84,7 +84,9 @@ def sweep(
     return failures
 
 
-def _outcomes(subjects: Sequence[Subject], packages: list[str] | None) -> Iterator[Record | Failure]:
+def _outcomes(
+    subjects: Sequence[Subject], packages: list[str] | None
+) -> Iterator[Record | Failure]:
     processes = min(os.cpu_count() or 1, len(subjects) // 2, _MOST_PROCESSES)
     if processes <= 1:
         yield from map(_attempt, subjects)

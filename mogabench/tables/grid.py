@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mogabench.tables.join import NO_IMPLEMENTATION, Status
+from mogabench.tables.join import CONVENTIONS, NO_IMPLEMENTATION, Status, convention_of
 
 if TYPE_CHECKING:
     from mogabench.paper import Column
@@ -53,23 +54,31 @@ class _Footnotes:
         return self.texts.index(text) + 1
 
 
-def to_grid(joined: JoinedTable) -> Grid:
-    """Lays a joined table out: printed, measured and Δ side by side for each measured column."""
+def to_grid(joined: JoinedTable, *, brief: bool = False) -> Grid:
+    """Lays a joined table out: printed, measured and Δ side by side for each measured column.
+
+    Args:
+        joined: The table.
+        brief: Leave out descriptive columns, but for the first and for sizes.
+    """
     footnotes = _Footnotes()
-    heads, numeric = [], []
-    for column in joined.paper.columns:
-        heads += [column.head, *_measured_heads(column)]
-        numeric += [column.metric is not None] * (1 + len(_measured_heads(column)))
+    shown = [
+        number
+        for number, column in enumerate(joined.paper.columns)
+        if not brief or number == 0 or column.metric or "size" in column.head.lower()
+    ]
+    columns = [joined.paper.columns[number] for number in shown]
     rows = [
-        [text for cell in row.cells for text in _texts(cell, footnotes)] for row in joined.rows
+        [text for number in shown for text in _texts(row.cells[number], footnotes)]
+        for row in joined.rows
     ]
     for row, texts in zip(joined.rows, rows, strict=True):
         if row.added:
             texts[0] = Text(row.row.label)
     return Grid(
         title=f"Table {joined.paper.id}. {joined.paper.title}",
-        heads=heads,
-        numeric=numeric,
+        heads=[head for column in columns for head in _heads(column, brief)],
+        numeric=[column.metric is not None for column in columns for _ in _heads(column, brief)],
         rows=rows,
         added=[row.added for row in joined.rows],
         footnotes=footnotes.texts,
@@ -85,10 +94,11 @@ def figure(value: float | None, like: str) -> str:
     return f"{value:.{decimals + 1 + (abs(value) < 10 and decimals == 0)}f}"
 
 
-def _measured_heads(column: Column) -> list[str]:
+def _heads(column: Column, brief: bool) -> list[str]:
     if column.metric is None:
-        return []
-    return ["measured", "Δ"] if column.metric in _SHOWS_DIFFERENCE else ["measured"]
+        return [column.head]
+    heads = [column.head, "meas." if brief else "measured"]
+    return [*heads, "Δ"] if column.metric in _SHOWS_DIFFERENCE else heads
 
 
 def _texts(cell: Cell, footnotes: _Footnotes) -> list[Text]:
@@ -103,12 +113,12 @@ def _texts(cell: Cell, footnotes: _Footnotes) -> list[Text]:
     return [
         printed,
         measured,
-        Text("" if change is None else f"{change:+.1%}".replace("%", " %"), cell.status),
+        Text("" if change is None else f"{change:+.1%}", cell.status),
     ]
 
 
 def _needs_footnote(cell: Cell) -> bool:
-    return bool(cell.note) and cell.status not in (Status.NOT_MEASURED, None)
+    return bool(cell.note) and cell.status in (Status.DIFFERS, Status.UNEXPLAINED)
 
 
 def _summary(joined: JoinedTable) -> str:
@@ -125,10 +135,21 @@ def _summary(joined: JoinedTable) -> str:
         any(c.status == Status.NOT_MEASURED and NO_IMPLEMENTATION in c.note for c in row.cells)
         for row in joined.rows
     )
-    lines = ["Cells: " + ", ".join(parts) + "."]
+    lines = ["Cells: " + ", ".join(parts) + ".", *_conventions(joined)]
     if unbuilt:
         lines.append(f"Rows without an implementation yet: {unbuilt}.")
     commands = [c.note for c in missing if NO_IMPLEMENTATION not in c.note]
     if commands:
         lines.append(f"To measure what is missing, for example: {commands[-1].split('; ')[0]}")
     return "\n".join(lines)
+
+
+def _conventions(joined: JoinedTable) -> list[str]:
+    used = Counter(
+        convention_of(row.row, cell.column)
+        for row in joined.rows
+        for cell in row.cells
+        if cell.column.metric == "operations" and cell.measured is not None
+    )
+    named = [f"{name} ({CONVENTIONS[name]}) in {count} rows" for name, count in used.items()]
+    return [f"Operations are multiply-accumulates, by convention: {'; '.join(named)}."] * bool(used)

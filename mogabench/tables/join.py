@@ -23,11 +23,12 @@ DEFAULT_CONVENTION = "paper"
 _KINDS = {"params": Kind.COMPLEXITY, "operations": Kind.COMPLEXITY, "fps": Kind.THROUGHPUT}
 _SCALE = {"M": 1e6, "G": 1e9}
 _TOLERANCE = {"params": 0.005, "operations": 0.01}
-_SOURCES = {
+CONVENTIONS = {
+    "paper": "as mmcv 1.x counts, attention products left out",
     "matmul": "convolutions, linear layers and matrix products",
-    "fvcore": "as fvcore counts, normalisation and pooling included",
-    "paper": "as mmcv's counter, attention products left out",
+    "fvcore": "as fvcore counts, normalisation, pooling and interpolation included",
 }
+"""What each counting convention takes in."""
 
 
 class Status(StrEnum):
@@ -144,9 +145,7 @@ def unmeasured(tables: list[PaperTable], store: Store, *, fresh: bool = False) -
 def is_buildable(subject: Subject) -> bool:
     """Whether the task, the method and the backbone exist."""
     task = tasks().get(subject.task)
-    return (
-        task is not None and subject.method in task.methods and subject.backbone in backbones()
-    )
+    return task is not None and subject.method in task.methods and subject.backbone in backbones()
 
 
 def _join_cell(table: PaperTable, row: Row, column: Column, store: Store) -> Cell:
@@ -235,8 +234,8 @@ def _convention_note(row: Row, column: Column) -> str:
     convention = convention_of(row, column)
     if column.metric != "operations" or convention == DEFAULT_CONVENTION:
         return ""
-    return f"counted by the {convention} convention ({_SOURCES[convention]})"
+    return f"counted by the {convention} convention"
 
 
 def _sentences(*parts: str) -> str:
-    return "; ".join(part for part in parts if part)
+    return "; ".join(part.rstrip(".") for part in parts if part)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from mogabench.tables.join import Cell, JoinedRow, JoinedTable
 
+_PIPE_WIDTH = 200
 _SUPERSCRIPTS = str.maketrans("0123456789,", "⁰¹²³⁴⁵⁶⁷⁸⁹˒")
 _LATEX = {
     "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
@@ -30,13 +31,11 @@ def render_terminal(tables: Sequence[JoinedTable]) -> str:
     """Tables for a terminal, as wide as it is; unexplained differences in red."""
     from rich.console import Console
 
-    stream = io.StringIO()
-    console = Console()
-    capture = Console(
-        file=stream, width=console.width, force_terminal=console.is_terminal, highlight=False
-    )
+    stream, screen = io.StringIO(), Console()
+    width = screen.width if screen.is_terminal else _PIPE_WIDTH
+    console = Console(file=stream, width=width, force_terminal=screen.is_terminal, highlight=False)
     for table in tables:
-        _print_grid(capture, to_grid(table))
+        _print_grid(console, to_grid(table, brief=screen.is_terminal))
     return stream.getvalue().rstrip("\n")
 
 
@@ -131,19 +130,33 @@ def _print_grid(console: Any, grid: Grid) -> None:
         Status.NOT_MEASURED: "dim",
         None: "",
     }
-    table = Table(title=grid.title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for head, numeric in zip(grid.heads, grid.numeric, strict=True):
-        table.add_column(head, justify="right" if numeric else "left", no_wrap=numeric)
+    table = Table(title=grid.title, title_justify="left", box=box.SIMPLE_HEAD, padding=0)
+    widths = _column_widths(grid, console.width)
+    for head, numeric, width in zip(grid.heads, grid.numeric, widths, strict=True):
+        table.add_column(head, justify="right" if numeric else "left", width=width)
     for row, added in zip(grid.rows, grid.added, strict=True):
         table.add_row(
             *(RichText(_with_marks(text), styles[text.status]) for text in row),
             style="bold" if added else "",
         )
+    screen = console.width
+    console.width = max(screen, sum(widths) + len(widths) + 1)
     console.print(table)
+    console.width = screen
     for number, note in enumerate(grid.footnotes, start=1):
         console.print(f"{str(number).translate(_SUPERSCRIPTS)} {note}", style="dim", markup=False)
     console.print(grid.summary, markup=False)
     console.print()
+
+
+def _column_widths(grid: Grid, screen: int) -> list[int]:
+    """Widths that hold every field whole; heads wrap at spaces where the screen is narrow."""
+    fields = [max(len(_with_marks(row[n])) for row in grid.rows) for n in range(len(grid.heads))]
+    whole = [max(field, len(head)) for field, head in zip(fields, grid.heads, strict=True)]
+    if sum(whole) + len(whole) < screen:
+        return whole
+    words = [max(map(len, head.split())) for head in grid.heads]
+    return [max(pair) for pair in zip(fields, words, strict=True)]
 
 
 def _with_marks(text: Text) -> str:

@@ -54,7 +54,10 @@ def test_the_latest_of_a_setup_wins(tmp_path):
 
 
 def test_options_written_in_any_order_are_the_same_subject():
-    one, other = subject(gate_act="gelu", split=(1, 3, 4)), subject(split=[1, 3, 4], gate_act="gelu")
+    one, other = (
+        subject(gate_act="gelu", split=(1, 3, 4)),
+        subject(split=[1, 3, 4], gate_act="gelu"),
+    )
     assert one == other and hash(one) == hash(other) and one.key == other.key
     assert one.key == (
         'classification/classifier/moganet_tiny@224x224?gate_act="gelu"&split=[1, 3, 4]'
