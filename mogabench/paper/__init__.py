@@ -1,0 +1,56 @@
+"""The paper as data: every table as a CSV file, what its heads mean, and its known misprints.
+
+One file is one table, named ``table_<ID>_<title-with-dashes>.csv``; adding a table is adding a
+file. The first columns (`META`) say what a row is about; the rest is the printed table. Columns:
+
+- ``task``, ``method``, ``backbone``, ``input_size``: the subject. ``backbone`` is a timm name, for
+  video the name of SimVP's translator. Where the printed label is wrong, it is the network that the
+  printed figures belong to.
+- ``pretraining``: ``none``, ``in1k`` or ``in21k``.
+- ``convention``: how the row's printed operations were counted.
+- ``recipe``: the training set-up, where this project has it; empty for other authors' own.
+- ``options``: the backbone's keyword arguments as JSON.
+
+Cells are as printed, digit for digit, misprints included, with typesetting turned into plain text:
+
+- Marks follow the name (``DeiT-T†``); a subscript or superscript of a name comes after a space
+  (``HorNet-T 7×7``, ``SReT-T Distill``); no spaces around ``×`` or before ``²``.
+- In heads a sub- or superscript keeps its sign (``AP^b_50``); heads in levels become
+  ``Group: Column``. Table A6's heads are two levels, after a stage and within it.
+- Citations beside a name (Table A15) are left out.
+- A cell that spans rows or columns is repeated. Table 5's ``Method`` cells, misplaced in the text
+  of the paper that this was taken from, are put back.
+- Tables A1, A2 and A3 are turned: a row here is a column there.
+- Table A4 names no network; its rows are taken to be Table A5's first, whose 77.2 they share.
+- Of Table 1 only the caption survives in that text; its file holds what Sections 4.2 and 4.3 say.
+"""
+
+from mogabench.paper.errata import Erratum, errata, erratum, remarks
+from mogabench.paper.numbers import decimals, printed_value
+from mogabench.paper.table import (
+    META,
+    PaperTable,
+    Row,
+    cell_recipe,
+    cell_subject,
+    load_table,
+    table_ids,
+)
+from mogabench.paper.vocabulary import Column
+
+__all__ = [
+    "META",
+    "Column",
+    "Erratum",
+    "PaperTable",
+    "Row",
+    "cell_recipe",
+    "cell_subject",
+    "decimals",
+    "errata",
+    "erratum",
+    "load_table",
+    "printed_value",
+    "remarks",
+    "table_ids",
+]

@@ -1,0 +1,369 @@
+"""What the tables say about their rows: subjects, metrics, recipes, errata."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import defaultdict
+from importlib.resources import files
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mogabench.errors import UserError
+from mogabench.paper import (
+    META,
+    cell_recipe,
+    cell_subject,
+    decimals,
+    errata,
+    erratum,
+    load_table,
+    printed_value,
+    remarks,
+    table,
+    table_ids,
+)
+from mogabench.paper.vocabulary import column_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FROM_PARTS = {"shufflenetv2_x2_0", "convnext_xtiny", "swin_1g", "vit_c", "botnet_t7"}
+TO_BE_WRITTEN = {
+    "pvt_tiny",
+    "pvt_small",
+    "pvt_medium",
+    "t2t_vit_7",
+    "sret_tiny",
+    "mobileformer_294m",
+    "van_b0",
+    "van_b2",
+    "van_b3",
+    "parcnet_small",
+    "cswin_tiny",
+    "cswin_small",
+    "cswin_base",
+    "litv2_small",
+    "litv2_medium",
+    "litv2_base",
+    "uniformer_small",
+    "uniformer_base",
+    "uniformer_small_h14",
+    "uniformer_base_h14",
+    "uniformer_small_h32",
+    "uniformer_base_h32",
+    "slak_tiny",
+    "slak_small",
+    "slak_base",
+    "hornet_tiny",
+    "hornet_small",
+    "hornet_base",
+    "hornet_large_gf",
+    "focal_tiny",
+    "focal_small",
+    "focal_base",
+    "fan_base_hybrid",
+    "fan_large_hybrid",
+    "replknet_31b",
+    "replknet_31l",
+    "cmt_small",
+    "conformer_small_patch16",
+    "rsn_18",
+    "hrformer_base",
+}
+TRANSLATORS = {
+    "vit",
+    "swin",
+    "uniformer",
+    "mlpmixer",
+    "convmixer",
+    "poolformer",
+    "incepu",
+    "convnext",
+    "van",
+    "hornet",
+    "moganet",
+}
+
+
+def cells():
+    """Every cell of every table with its subject, which is None for a descriptive one."""
+    for table_id in table_ids():
+        paper = load_table(table_id)
+        for row in paper.rows:
+            for column in paper.columns:
+                yield table_id, row, column, cell_subject(row, column)
+
+
+CELLS = list(cells())
+
+
+def column(table_id: str, head: str):
+    return next(column for column in load_table(table_id).columns if column.head == head)
+
+
+def test_tables_come_in_the_papers_order() -> None:
+    assert table_ids() == (*"1234567", *(f"A{number}" for number in range(1, 16)))
+    assert load_table("a15") is load_table("A15")
+    assert load_table("A9").title == "COCO Mask RCNN"
+    with pytest.raises(UserError, match="unknown table 'A16'; did you mean"):
+        load_table("A16")
+
+
+@pytest.mark.parametrize(
+    ("table_id", "index", "head", "key", "recipe"),
+    [
+        (
+            "2",
+            20,
+            "Top-1 Acc (%)",
+            "classification/classifier/moganet_tiny@256x256",
+            "in1k_refined",
+        ),
+        ("3", 20, "FLOPs (G)", "classification/classifier/efficientnet_b6@528x528", ""),
+        ("4", 13, "AP^m (%)", "detection/mask_rcnn/moganet_small@800x1280", "mask_rcnn_1x"),
+        ("5", 25, "Param. (M)", "segmentation/upernet/moganet_xlarge@640x2560", "upernet_160k_640"),
+        ("7", 3, "3D Hand: FLOPs (G)", "mesh/expose_hand/hornet_tiny@224x224", "expose_hand_100e"),
+        ("7", 3, "Video Prediction: MSE↓", "video/simvp/hornet@10x1x64x64", "mmnist_200e"),
+        ("A12", 0, "Face: #P. (M)", "mesh/expose_face/mobilenetv2_100@256x256", "expose_face_100e"),
+        (
+            "A13",
+            39,
+            "AR (%)",
+            "pose/simple_baseline/moganet_base@384x288",
+            "simple_baseline_384x288",
+        ),
+        ("A14", 6, "2000 epochs: MAE↓", "video/simvp/incepu@10x1x64x64", "mmnist_2000e"),
+        # EfficientNet-B3 is tested at 288² after 100 epochs and at 300² after 300.
+        (
+            "A15",
+            11,
+            "100-epoch: Acc (%)",
+            "classification/classifier/efficientnet_b3@288x288",
+            "rsb_a3_100e",
+        ),
+        ("A15", 11, "300-epoch: Acc (%)", "classification/classifier/efficientnet_b3@300x300", ""),
+        (
+            "A6",
+            3,
+            "Norm (after) LN: Norm (within) BN",
+            'classification/classifier/moganet_small@224x224?norm_after="ln"&norm_within="bn"',
+            "in1k_300e",
+        ),
+        (
+            "A6",
+            2,
+            "Norm (after) BN: Norm (within) BN",
+            "classification/classifier/moganet_small@224x224",
+            "",
+        ),
+    ],
+)
+def test_a_cell_asks_for(table_id: str, index: int, head: str, key: str, recipe: str) -> None:
+    row = load_table(table_id).rows[index]
+    subject = cell_subject(row, column(table_id, head))
+    assert subject is not None
+    assert subject.key == key
+    assert cell_recipe(row, column(table_id, head)) == recipe
+
+
+def test_activations_of_both_branches_reach_the_subject() -> None:
+    subject = cell_subject(load_table("A4").rows[1], column("A4", "Context branch: GELU"))
+    assert subject is not None
+    assert dict(subject.options)["gate_act"] == "sigmoid"
+    assert dict(subject.options)["value_act"] == "gelu"
+
+
+def test_a_number_in_a_result_table_is_never_merely_descriptive() -> None:
+    settings = {"Warmup epochs"}
+    found = {
+        column.head
+        for table_id, row, column, subject in CELLS
+        if table_id not in ("1", "A1", "A2", "A3") and subject is None
+        if printed_value(row.cells[column.head]) is not None
+    }
+    assert found == settings
+
+
+def test_a_measurable_cell_holds_a_number_or_a_dash() -> None:
+    held = {row.cells[column.head] for *_, row, column, subject in CELLS if subject is not None}
+    assert {text for text in held if printed_value(text) is None} == {"-"}
+
+
+def test_every_moganet_row_names_its_backbone() -> None:
+    sizes = {"XT": "xtiny", "T": "tiny", "S": "small", "B": "base", "L": "large", "XL": "xlarge"}
+    rows = {(table_id, row.index): row for table_id, row, *_ in CELLS if "MogaNet-" in row.label}
+    for row in rows.values():
+        size = row.label.removeprefix("MogaNet-").removesuffix(" (EMA)").rstrip("‡§")
+        assert row.meta["backbone"] == f"moganet_{sizes[size]}", row.label
+    assert len(rows) == 72  # as many lines of printed_tables.tsv as have one of the six names
+
+
+def test_every_backbone_exists_or_is_planned() -> None:
+    from timm import list_models
+
+    named = {(subject.task, subject.backbone) for *_, subject in CELLS if subject is not None}
+    video = {backbone for task, backbone in named if task == "video"}
+    others = {backbone for task, backbone in named if task != "video"}
+    missing = {name for name in others - set(list_models()) if not name.startswith("moganet_")}
+    assert video == TRANSLATORS
+    assert missing <= FROM_PARTS | TO_BE_WRITTEN <= others
+    rows = [row for name in ("2", "3", "A15") for row in load_table(name).rows]
+    today = [row for row in rows if row.meta["backbone"] not in FROM_PARTS | TO_BE_WRITTEN]
+    assert (len(rows), len(today)) == (124, 83)
+
+
+def test_meta_uses_known_words() -> None:
+    known = {
+        "pretraining": {"none", "in1k", "in21k"},
+        "convention": {"paper", "fvcore", "matmul"},
+    }
+    for table_id, row, _, subject in CELLS:
+        assert tuple(row.meta) == META
+        for name, values in known.items():
+            assert subject is None or row.meta[name] in values, (table_id, row.label)
+
+
+def test_classification_recipes_exist() -> None:
+    folder = files("mogabench.recipes") / "classification"
+    there = {path.name.removesuffix(".yaml") for path in folder.iterdir()}
+    used = {
+        cell_recipe(row, column)
+        for _, row, column, subject in CELLS
+        if subject
+        if subject.task == "classification"
+    }
+    assert used - {""} <= there
+
+
+def test_what_two_tables_print_differently_is_in_the_errata() -> None:
+    asked = defaultdict(list)
+    for table_id, row, column, subject in CELLS:
+        value = printed_value(row.cells[column.head])
+        recipe = cell_recipe(row, column)
+        if subject is None or value is None or (table_id == "A6" and not recipe):
+            continue
+        size = subject.input_size if column.metric != "params" else ()
+        training = (
+            () if column.metric in ("params", "operations") else (recipe, row.meta["pretraining"])
+        )
+        question = (subject.model_copy(update={"input_size": size}).key, column.metric, *training)
+        digits = decimals(row.cells[column.head])
+        if column.metric == "ssim" and column.unit == "%":
+            value, digits = value / 100, digits + 2
+        asked[question].append(
+            (value, digits, erratum(table_id, row, column), (table_id, row.label))
+        )
+    contradictions = [
+        (one, other)
+        for answers in asked.values()
+        for one, other in combinations(answers, 2)
+        if abs(one[0] - other[0]) > 0.5001 * 10 ** -min(one[1], other[1])
+    ]
+    assert [pair for pair in contradictions if not (pair[0][2] or pair[1][2])] == []
+    assert len(contradictions) > 30
+
+
+def test_table_6_prints_ap75_as_ar() -> None:
+    full = {
+        (row.meta["backbone"], row.meta["input_size"]): row.cells["AP^75 (%)"]
+        for row in load_table("A13").rows
+    }
+    for row in load_table("6").rows:
+        assert row.cells["AR (%)"] == full[row.meta["backbone"], row.meta["input_size"]]
+        assert erratum("6", row, column("6", "AR (%)"))
+
+
+def test_pose_operations_grow_with_the_area_except_for_the_misprints() -> None:
+    operations = {
+        (row.meta["backbone"], row.meta["input_size"]): float(row.cells["FLOPs (G)"])
+        for row in load_table("A13").rows
+    }
+    for row in load_table("A13").rows:
+        small = operations.get((row.meta["backbone"], "256x192"))
+        if row.meta["input_size"] == "384x288" and small is not None:
+            grown = float(row.cells["FLOPs (G)"]) / small
+            known = erratum("A13", row, column("A13", "FLOPs (G)"))
+            assert (abs(grown / 2.25 - 1) > 0.08) == (known is not None), row.label
+            if known is not None:
+                assert float(known.should_be or 0) / small == pytest.approx(2.25, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("table_id", "index", "head", "should_be"),
+    [
+        ("3", 34, "Architecture", "FAN-L-Hybrid"),
+        ("3", 41, "Param. (M)", "82"),
+        ("4", 17, "Architecture", "HorNet-S 7×7"),
+        ("A8", 0, "RetinaNet 1×: AP_M", "39.0"),
+        ("A15", 26, "Architecture", "Swin-B"),
+        ("A15", 39, "Param. (M)", "198"),
+    ],
+)
+def test_known_misprints(table_id: str, index: int, head: str, should_be: str) -> None:
+    found = erratum(table_id, load_table(table_id).rows[index], column(table_id, head))
+    assert found is not None
+    assert found.should_be == should_be
+
+
+def test_an_erratum_is_a_sentence_and_corrects_what_is_printed() -> None:
+    for entry in errata().values():
+        printed = load_table(entry.table).rows[entry.row].cells[entry.column]
+        assert entry.reason.endswith("."), entry
+        assert entry.should_be != printed, entry
+    assert any("512×2048" in line for line in remarks("5"))
+    assert remarks("A14") == ()
+
+
+def test_an_unknown_head_says_so() -> None:
+    with pytest.raises(
+        UserError, match=r"unknown column 'Param\. \(G\)'; did you mean Param\. \(M\)"
+    ):
+        column_of("Param. (G)")
+    with pytest.raises(UserError, match="unknown group of columns '3D Foot'"):
+        column_of("3D Foot: FLOPs (G)")
+
+
+def test_a_new_table_is_one_new_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    head = [*META, "Architecture", "Param. (M)", "mIoU^ss (%)"]
+    meta = "segmentation,upernet,swin_tiny_patch4_window7_224,512x2048,in1k,fvcore,,"
+    text = ",".join(head) + f"\n{meta},Swin-T,60,46.1\n"
+    (tmp_path / "table_A16_My-table.csv").write_text(text, encoding="utf-8")
+    monkeypatch.setattr(table, "FOLDER", tmp_path)
+    table._files.cache_clear()
+    try:
+        paper = load_table("A16")
+    finally:
+        monkeypatch.undo()
+        table._files.cache_clear()
+        table._read.cache_clear()
+    assert (paper.title, paper.rows[0].label) == ("My table", "Swin-T")
+    assert [column.metric for column in paper.columns] == [None, "params", "miou"]
+
+
+def test_numbers_are_read_as_printed() -> None:
+    assert [printed_value(text) for text in ("1.80", "390", "-", "224²", "9/0.5", "+0.04")] == [
+        1.8,
+        390.0,
+        None,
+        None,
+        None,
+        0.04,
+    ]
+    assert [decimals(text) for text in ("1.80", "390", "+0.04")] == [2, 0, 2]
+    with pytest.raises(ValueError, match="'224²' is not a plain number"):
+        decimals("224²")
+
+
+def test_reading_every_table_imports_neither_torch_nor_pandas() -> None:
+    code = (
+        "import sys\n"
+        "from mogabench.paper import errata, load_table, table_ids\n"
+        "tables = [load_table(name) for name in table_ids()]\n"
+        "errata()\n"
+        "assert len(tables) == 22\n"
+        "assert not {'torch', 'timm', 'pandas', 'numpy', 'pydantic'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

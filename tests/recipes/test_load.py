@@ -1,0 +1,188 @@
+"""Resolving a recipe: merging, overrides, and what a wrong one is told."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+
+from mogabench import recipes
+from mogabench.errors import UserError
+from mogabench.recipes import ClassificationRecipe
+from mogabench.variants import VARIANTS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OWN = """
+task: classification
+method: classifier
+title: mine
+dataset: imagenet-1k
+seed: 1
+batch_size: 256
+input: {train_size: 96, test_size: 128, crop_ratio: 0.9}
+schedule: {epochs: 10, warmup_epochs: 2}
+optimizer: {name: adamw, lr: 1e-3, weight_decay: 0.05}
+model: {drop_path: 0.1}
+augment: {rand_augment: 9/0.5, color_jitter: 0.4, erasing: 0.25, mixup: 0.8, cutmix: 1.0}
+loss: {name: cross_entropy, label_smoothing: 0.1}
+ema: {}
+variants:
+  t:
+    optimizer: {lr: 2e-3}
+    augment: {rand_augment: null, mixup: 0.1}
+    ema: null
+    expected: {table: A2, values: {top1: 79.0}}
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    file = tmp_path / "mine.yaml"
+    file.write_text(OWN)
+    return file
+
+
+def load(source: str | Path, variant: str | None = None, *overrides: str) -> ClassificationRecipe:
+    recipe = recipes.load(source, variant=variant, overrides=overrides)
+    assert isinstance(recipe, ClassificationRecipe)
+    return recipe
+
+
+def complaint(source: str | Path, variant: str | None = None, *overrides: str) -> str:
+    with pytest.raises(UserError) as caught:
+        recipes.load(source, variant=variant, overrides=overrides)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_every_recipe_resolves_for_every_variant_it_declares(name: str) -> None:
+    assert set(recipes.variants(name)) <= set(VARIANTS)
+    for variant in [None, *recipes.variants(name)]:
+        recipe = recipes.load(name, variant=variant)
+        assert (recipe.name, recipe.variant) == (name, variant)
+
+
+def test_a_variant_changes_just_what_it_names(own: Path) -> None:
+    base, tiny = load(own), load(own, "t")
+    changed = base.model_dump()
+    changed["optimizer"]["lr"] = 0.002
+    changed["augment"] |= {"rand_augment": None, "mixup": 0.1}
+    changed["ema"] = None
+    changed["expected"] = {"table": "A2", "values": {"top1": 79.0}}
+    assert tiny.model_dump() == changed
+    assert base.ema is not None
+    assert base.expected is None
+    assert load(own) == base
+
+
+def test_overrides_win_over_the_variant_and_the_last_over_the_first(own: Path) -> None:
+    lr = ["optimizer.lr=5e-4", "optimizer.lr=6e-4", "optimizer.betas=[0.9, 0.95]", "ema.decay=0.99"]
+    recipe = load(own, "t", *lr)
+    assert recipe.optimizer.lr == 0.0006
+    assert recipe.optimizer.betas == (0.9, 0.95)
+    assert recipe.optimizer.weight_decay == 0.05
+    assert recipe.ema is not None
+    assert (recipe.ema.decay_start, recipe.ema.decay) == (0.9, 0.99)
+
+
+def test_an_overridden_recipe_expects_no_printed_value(own: Path) -> None:
+    assert load(own, "t").expected is not None
+    assert load(own, "t", "schedule.epochs=5").expected is None
+
+
+def test_a_recipe_without_variants_serves_every_size() -> None:
+    assert load("sample_digits", "b").digest == load("sample_digits").digest
+
+
+def test_the_digest_follows_the_settings_and_nothing_else(own: Path) -> None:
+    digest = load(own).digest
+    assert load(own, None, "title=another", "optimizer.lr=0.001").digest == digest
+    assert load(own, None, "optimizer.lr=0.0011").digest != digest
+    assert load("in1k_300e").digest == load("in1k_300e", "s").digest
+
+
+def test_a_resolved_recipe_written_as_yaml_reads_back_the_same(tmp_path: Path) -> None:
+    for name in recipes.names():
+        recipe = recipes.load(name)
+        file = tmp_path / f"{name}.yaml"
+        file.write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
+        assert recipes.load(file) == recipe
+
+
+def test_all_that_is_wrong_is_told_at_once(own: Path) -> None:
+    told = complaint(
+        own,
+        None,
+        "optimizer.lr=fast",
+        "optimizer.beta=1",
+        "schedule.warmup_epochs=10",
+        "augment.mixup=yes",
+        "augment.three_augment=true",
+        "input=224",
+        "epochs",
+    ).splitlines()
+    assert told == [
+        "the recipe mine is not valid:",
+        "  'epochs' is not a setting such as optimizer.lr=5e-4",
+        "  schedule: warmup_epochs must be fewer than the 10 epochs",
+        '  optimizer.lr: should be a valid number (got "fast")',
+        "  unknown key 'optimizer.beta'; did you mean optimizer.betas or optimizer.eps or "
+        "optimizer.name? (valid: optimizer.betas, optimizer.clip_grad, optimizer.eps, "
+        "optimizer.lr, optimizer.name, optimizer.weight_decay)",
+        "  input: should be a section, with the keys input.train_size, input.test_size, "
+        "input.crop_ratio, input.interpolation, input.test_interpolation",
+        "  augment.mixup: should be a valid number (got true)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("optimiser.lr=1", "unknown key 'optimiser'; did you mean optimizer"),
+        ("variant=t", "unknown key 'variant'"),
+        ("schedule.epochs=0", "schedule.epochs: should be greater than 0 (got 0)"),
+        ("input.crop_ratio=1.5", "input.crop_ratio: should be less than or equal to 1 (got 1.5)"),
+        ("optimizer.lr=.nan", "optimizer.lr: should be a finite number (got NaN)"),
+        ("augment.rand_augment=strong", "augment.rand_augment: String should match pattern"),
+        ("augment.three_augment=true", "rand_augment and three_augment exclude each other"),
+        ("loss.name=mse", "loss.name: should be 'cross_entropy' or 'bce' (got \"mse\")"),
+        ("loss=[", "'loss=[': the value is not valid YAML"),
+        ("task=clasification", "unknown task 'clasification'; did you mean classification?"),
+    ],
+)
+def test_a_wrong_override(own: Path, override: str, told: str) -> None:
+    assert told in complaint(own, None, override)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("- 1", "is not a mapping of settings"),
+        ("a: [1", "cannot read the recipe"),
+        ("variants: [t]", "variants should name sizes, each with a section"),
+        ("variants: {t: 3}", "variants should name sizes, each with a section"),
+        ("title: x", "unknown task 'None' (valid: classification)"),
+        ("task: classification\ntitle: x", "batch_size is missing"),
+    ],
+)
+def test_a_wrong_file(tmp_path: Path, text: str, told: str) -> None:
+    file = tmp_path / "wrong.yml"
+    file.write_text(text)
+    assert told in complaint(file)
+
+
+def test_what_is_not_there(own: Path, tmp_path: Path) -> None:
+    assert "unknown recipe 'in1k_300'; did you mean in1k_300e" in complaint("in1k_300")
+    assert f"there is no recipe file {tmp_path / 'no.yaml'}" in complaint(tmp_path / "no.yaml")
+    assert complaint(own, "b") == "the recipe mine is for t, not b"
+    assert recipes.names("no_such_task") == []
+
+
+def test_importing_the_recipes_imports_no_torch() -> None:
+    code = "import sys, mogabench.recipes; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
