@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mogabench.errors import unknown
+from mogabench.errors import UserError, unknown
 from mogabench.paper.vocabulary import Column, column_of
 
 if TYPE_CHECKING:
@@ -68,10 +68,10 @@ def load_table(table_id: str) -> PaperTable:
     """The table of that name, written ``A15`` or ``a15``.
 
     Raises:
-        UserError: There is no such table, or the vocabulary lacks one of its heads.
+        UserError: There is no such table, its file is malformed, or the vocabulary lacks a head.
     """
     if table_id.upper() not in _files():
-        raise unknown("table", table_id, table_ids(), most=len(table_ids()))
+        raise unknown("table", table_id, table_ids())
     return _read(table_id.upper())
 
 
@@ -119,6 +119,11 @@ def _read(table_id: str) -> PaperTable:
     path = _files()[table_id]
     with path.open(encoding="utf-8", newline="") as file:
         head, *body = csv.reader(file)
+    if tuple(head[: len(META)]) != META or {len(line) for line in body} - {len(head)}:
+        raise UserError(
+            f"{path.name}: the first line must begin with {','.join(META)}, and every other line "
+            f"must have its {len(head)} cells"
+        )
     heads = head[len(META) :]
     rows = []
     for index, line in enumerate(body):

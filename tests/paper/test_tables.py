@@ -28,6 +28,7 @@ from mogabench.paper import (
 from mogabench.paper.vocabulary import column_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 FROM_PARTS = {"shufflenetv2_x2_0", "convnext_xtiny", "swin_1g", "vit_c", "botnet_t7"}
@@ -326,21 +327,32 @@ def test_an_unknown_head_says_so() -> None:
         column_of("3D Foot: FLOPs (G)")
 
 
-def test_a_new_table_is_one_new_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    head = [*META, "Architecture", "Param. (M)", "mIoU^ss (%)"]
-    meta = "segmentation,upernet,swin_tiny_patch4_window7_224,512x2048,in1k,fvcore,,"
-    text = ",".join(head) + f"\n{meta},Swin-T,60,46.1\n"
-    (tmp_path / "table_A16_My-table.csv").write_text(text, encoding="utf-8")
+@pytest.fixture
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    caches = (table._files, table._read)
     monkeypatch.setattr(table, "FOLDER", tmp_path)
-    table._files.cache_clear()
-    try:
-        paper = load_table("A16")
-    finally:
-        monkeypatch.undo()
-        table._files.cache_clear()
-        table._read.cache_clear()
+    for remembered in caches:
+        remembered.cache_clear()
+    yield tmp_path
+    for remembered in caches:
+        remembered.cache_clear()
+
+
+NEW_HEAD = ",".join([*META, "Architecture", "Param. (M)", "mIoU^ss (%)"])
+NEW_ROW = "segmentation,upernet,swin_tiny_patch4_window7_224,512x2048,in1k,fvcore,,,Swin-T,60,46.1"
+
+
+def test_a_new_table_is_one_new_file(own_folder: Path) -> None:
+    (own_folder / "table_A16_My-table.csv").write_text(f"{NEW_HEAD}\n{NEW_ROW}\n", "utf-8")
+    paper = load_table("A16")
     assert (paper.title, paper.rows[0].label) == ("My table", "Swin-T")
     assert [column.metric for column in paper.columns] == [None, "params", "miou"]
+
+
+def test_a_malformed_table_is_named(own_folder: Path) -> None:
+    (own_folder / "table_A16_My-table.csv").write_text(f"{NEW_HEAD}\n{NEW_ROW},7\n", "utf-8")
+    with pytest.raises(UserError, match=r"table_A16_My-table\.csv: .* must have its 11 cells"):
+        load_table("A16")
 
 
 def test_numbers_are_read_as_printed() -> None:
