@@ -16,21 +16,21 @@ class UserError(Exception):
     """
 
 
-def unknown(kind: str, name: str, valid: Iterable[str], *, most: int = 12) -> UserError:
+def unknown(kind: str, name: str, valid: Iterable[str], *, most: int = 30) -> UserError:
     """Builds the error for a name that is not known.
 
     Args:
         kind: What the name should have been, such as ``"recipe"``.
         name: What was given.
         valid: The names that would have been right.
-        most: How many of them the message lists at most.
+        most: The message lists them all if they are no more than this.
 
     Returns:
         The error, with the nearest valid names suggested; the caller raises it.
     """
-    names = sorted(valid)
+    names = list(valid)
     folded = {item.casefold(): item for item in names}
     near = [folded[hit] for hit in get_close_matches(name.casefold(), folded, n=3)]
     hint = f"; did you mean {' or '.join(near)}?" if near else ""
-    listed = ", ".join(names[:most]) + (f", … ({len(names)} in all)" if len(names) > most else "")
+    listed = ", ".join(names) if len(names) <= most else f"{len(names)} names"
     return UserError(f"unknown {kind} '{name}'{hint} (valid: {listed or 'none'})")

@@ -1,6 +1,6 @@
 """The paper as data: every table as a CSV file, what its heads mean, and its known misprints.
 
-One file is one table, named ``table_<ID>_<title-with-dashes>.csv``; adding a table is adding a
+One file is one table, named ``table_<ID>_<title_with_underscores>.csv``; adding a table is adding a
 file. The first columns (`META`) say what a row is about; the rest is the printed table. Columns:
 
 - ``task``, ``method``, ``backbone``, ``input_size``: the subject. ``backbone`` is a timm name, for

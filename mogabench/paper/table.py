@@ -130,5 +130,5 @@ def _read(table_id: str) -> PaperTable:
         cells = dict(zip(heads, line[len(META) :], strict=True))
         label = cells.get("Architecture", line[len(META)])
         rows.append(Row(index, label, dict(zip(META, line, strict=False)), cells))
-    title = path.stem.split("_", 2)[2].replace("-", " ")
+    title = path.stem.split("_", 2)[2].replace("_", " ")
     return PaperTable(table_id, title, tuple(map(column_of, heads)), tuple(rows))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import TYPE_CHECKING
 
 from mogabench.records import Kind
 from mogabench.variants import variant_of
 
 if TYPE_CHECKING:
-    from mogabench.subject import Subject
+    from mogabench.subject import OptionValue, Subject
 
 
 def command_for(subject: Subject, kind: Kind, *, recipe: str | None = None) -> str:
@@ -28,8 +29,13 @@ def command_for(subject: Subject, kind: Kind, *, recipe: str | None = None) -> s
     else:
         words.append(f"--variant {variant_of(subject.backbone)}")
     words.append(f"--size {'x'.join(map(str, subject.input_size))}")
-    words += [f"--option {name}={json.dumps(value)}" for name, value in subject.options]
+    words += [f"--option {shlex.quote(_assignment(*option))}" for option in subject.options]
     if kind == Kind.QUALITY:
         words.append("--data DIR")
         words.append(f"--recipe {recipe} --train" if recipe else "--weights FILE")
     return " ".join(words)
+
+
+def _assignment(name: str, value: OptionValue) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+    return f"{name}={text}"

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from mogabench.paper import remarks
 from mogabench.tables.join import CONVENTIONS, NO_IMPLEMENTATION, Status, convention_of
 
 if TYPE_CHECKING:
@@ -48,10 +49,10 @@ class Grid:
 class _Footnotes:
     texts: list[str] = field(default_factory=list)
 
-    def number(self, text: str) -> int:
-        if text not in self.texts:
+    def numbers(self, text: str) -> tuple[int, ...]:
+        if text and text not in self.texts:
             self.texts.append(text)
-        return self.texts.index(text) + 1
+        return (self.texts.index(text) + 1,) if text else ()
 
 
 def to_grid(joined: JoinedTable, *, brief: bool = False) -> Grid:
@@ -102,23 +103,15 @@ def _heads(column: Column, brief: bool) -> list[str]:
 
 
 def _texts(cell: Cell, footnotes: _Footnotes) -> list[Text]:
-    printed = Text(cell.printed)
+    printed = Text(cell.printed, footnotes=footnotes.numbers(cell.erratum))
     if cell.column.metric is None:
         return [printed]
-    numbers = () if not _needs_footnote(cell) else (footnotes.number(cell.note),)
-    measured = Text(figure(cell.measured, cell.printed), cell.status, numbers)
+    shown = figure(cell.measured, cell.printed)
+    measured = Text(shown, cell.status, footnotes.numbers(cell.caveat))
     if cell.column.metric not in _SHOWS_DIFFERENCE:
         return [printed, measured]
     change = cell.difference
-    return [
-        printed,
-        measured,
-        Text("" if change is None else f"{change:+.1%}", cell.status),
-    ]
-
-
-def _needs_footnote(cell: Cell) -> bool:
-    return bool(cell.note) and cell.status in (Status.DIFFERS, Status.UNEXPLAINED)
+    return [printed, measured, Text("" if change is None else f"{change:+.1%}", cell.status)]
 
 
 def _summary(joined: JoinedTable) -> str:
@@ -141,7 +134,7 @@ def _summary(joined: JoinedTable) -> str:
     commands = [c.note for c in missing if NO_IMPLEMENTATION not in c.note]
     if commands:
         lines.append(f"To measure what is missing, for example: {commands[-1].split('; ')[0]}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *remarks(joined.paper.id)])
 
 
 def _conventions(joined: JoinedTable) -> list[str]:

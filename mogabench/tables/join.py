@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from mogabench.catalogue import backbones
-from mogabench.paper import cell_subject, decimals, erratum, printed_value
+from mogabench.paper import cell_recipe, cell_subject, decimals, erratum, printed_value
 from mogabench.records import Kind
 from mogabench.tables.commands import command_for
 from mogabench.tasks import tasks
@@ -50,7 +50,9 @@ class Cell:
         paper: The printed number; None where there is none.
         measured: The measured number in the column's unit; None where there is no record.
         status: None for a descriptive cell, such as a date, and where nothing was printed.
-        note: Why it differs, which convention counted it, or how to measure it.
+        note: All there is to say: erratum, caveat, counting convention, or how to measure it.
+        erratum: What is known to be wrong with the printed text; empty for most cells.
+        caveat: What a reader of the measured number must know; empty for most cells.
         subject: What is measured; None for a descriptive cell.
     """
 
@@ -60,6 +62,8 @@ class Cell:
     measured: float | None = None
     status: Status | None = None
     note: str = ""
+    erratum: str = ""
+    caveat: str = ""
     subject: Subject | None = None
 
     @property
@@ -150,34 +154,41 @@ def is_buildable(subject: Subject) -> bool:
 
 def _join_cell(table: PaperTable, row: Row, column: Column, store: Store) -> Cell:
     printed = row.cells.get(column.head, "")
-    subject = cell_subject(row, column)
-    if column.metric is None or subject is None:
-        return Cell(column, printed)
-    paper = printed_value(printed)
-    if paper is None and printed:
-        return Cell(column, printed)
-    cell = Cell(column, printed, paper, subject=subject)
     known = erratum(table.id, row, column)
-    reason = known.reason if known else ""
-    record = _record_for(cell, row, column, store)
+    reason = known.reason.rstrip(".") if known else ""
+    cell = Cell(column, printed, printed_value(printed), erratum=reason, note=reason)
+    subject = cell_subject(row, column)
+    if column.metric is None or subject is None or (cell.paper is None and printed):
+        return cell
+    cell = replace(cell, subject=subject)
+    record = _record_for(subject, row, column, store)
     measured = None if record is None else _value(record, row, column)
-    if measured is None:
-        why = _how_to_measure(subject, row, column)
-        return replace(cell, status=Status.NOT_MEASURED, note=_sentences(why, reason))
-    notes = [*([] if record is None else record.notes), _convention_note(row, column)]
-    status = _status(cell, measured, explained=bool(reason))
-    return replace(cell, measured=measured, status=status, note=_sentences(reason, *notes))
+    if record is None or measured is None:
+        how = _how_to_measure(subject, row, column)
+        return replace(cell, status=Status.NOT_MEASURED, note=_join_texts(how, reason))
+    caveat = _join_texts(*record.notes)
+    return replace(
+        cell,
+        measured=measured,
+        status=_status(cell, measured),
+        caveat=caveat,
+        note=_join_texts(reason, caveat, _convention_note(row, column)),
+    )
 
 
-def _record_for(cell: Cell, row: Row, column: Column, store: Store) -> Record | None:
-    assert cell.subject is not None and column.metric is not None
-    kind = _KINDS.get(column.metric, Kind.QUALITY)
+def _record_for(subject: Subject, row: Row, column: Column, store: Store) -> Record | None:
+    """The newest record that answers a cell.
+
+    A quality must have been measured on the paper's data, with weights trained by the recipe
+    behind the printed figure.
+    """
+    kind = _KINDS.get(column.metric or "", Kind.QUALITY)
     if kind != Kind.QUALITY:
-        return store.latest(cell.subject.key, kind)
-    if cell.subject.task not in tasks():
+        return store.latest(subject.key, kind)
+    if subject.task not in tasks():
         return None
-    dataset, recipe = tasks()[cell.subject.task].dataset, recipe_of(row, column)
-    return store.latest(cell.subject.key, kind, dataset=dataset, recipe=recipe)
+    dataset, recipe = tasks()[subject.task].dataset, cell_recipe(row, column) or None
+    return store.latest(subject.key, kind, dataset=dataset, recipe=recipe)
 
 
 def _value(record: Record, row: Row, column: Column) -> float | None:
@@ -195,12 +206,12 @@ def convention_of(row: Row, column: Column) -> str:
     return column.overrides.get("convention") or row.meta["convention"] or DEFAULT_CONVENTION
 
 
-def _status(cell: Cell, measured: float, *, explained: bool) -> Status | None:
+def _status(cell: Cell, measured: float) -> Status | None:
     if cell.paper is None:
         return None
     if agrees(cell.printed, measured, cell.column.metric or ""):
         return Status.MATCH
-    return Status.DIFFERS if explained else Status.UNEXPLAINED
+    return Status.DIFFERS if cell.erratum else Status.UNEXPLAINED
 
 
 def agrees(printed: str, measured: float, metric: str) -> bool:
@@ -219,15 +230,7 @@ def _how_to_measure(subject: Subject, row: Row, column: Column) -> str:
     if not is_buildable(subject):
         return NO_IMPLEMENTATION
     kind = _KINDS.get(column.metric or "", Kind.QUALITY)
-    return command_for(subject, kind, recipe=recipe_of(row, column))
-
-
-def recipe_of(row: Row, column: Column) -> str | None:
-    """The training behind a printed quality; None where it is not one of the project's recipes.
-
-    A record fills the cell only if its weights were trained so.
-    """
-    return column.overrides.get("recipe", row.meta["recipe"]) or None
+    return command_for(subject, kind, recipe=cell_recipe(row, column) or None)
 
 
 def _convention_note(row: Row, column: Column) -> str:
@@ -237,5 +240,5 @@ def _convention_note(row: Row, column: Column) -> str:
     return f"counted by the {convention} convention"
 
 
-def _sentences(*parts: str) -> str:
-    return "; ".join(part.rstrip(".") for part in parts if part)
+def _join_texts(*parts: str) -> str:
+    return "; ".join(part for part in parts if part)
