@@ -40,6 +40,8 @@ class Task(Protocol):
     methods: tuple[str, ...]
     metrics: tuple[Metric, ...]
     default_size: tuple[int, ...]
+    default_recipe: str
+    """What ``--train`` follows where no recipe is named."""
     dataset: str
     """The identity of the data set behind the paper's figures, such as ``imagenet-1k``."""
 

@@ -1,0 +1,1 @@
+"""The engine: mmengine's Runner, fed by timm, resumable to the bit."""

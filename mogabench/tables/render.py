@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from mogabench.tables.join import Cell, JoinedRow, JoinedTable
 
 _PIPE_WIDTH = 200
-_SUPERSCRIPTS = str.maketrans("0123456789,", "⁰¹²³⁴⁵⁶⁷⁸⁹˒")
 _LATEX = {
     "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}",
@@ -144,7 +143,7 @@ def _print_grid(console: Any, grid: Grid) -> None:
     console.print(table)
     console.width = screen
     for number, note in enumerate(grid.footnotes, start=1):
-        console.print(f"{str(number).translate(_SUPERSCRIPTS)} {note}", style="dim", markup=False)
+        console.print(f"[{number}] {note}", style="dim", markup=False)
     console.print(grid.summary, markup=False)
     console.print()
 
@@ -160,7 +159,7 @@ def _column_widths(grid: Grid, screen: int) -> list[int]:
 
 
 def _with_marks(text: Text) -> str:
-    return text.text + ",".join(map(str, text.footnotes)).translate(_SUPERSCRIPTS)
+    return text.text + "".join(f"[{number}]" for number in text.footnotes)
 
 
 def _markdown(grid: Grid) -> str:

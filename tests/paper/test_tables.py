@@ -108,7 +108,7 @@ def column(table_id: str, head: str):
 def test_tables_come_in_the_papers_order() -> None:
     assert table_ids() == (*"1234567", *(f"A{number}" for number in range(1, 16)))
     assert load_table("a15") is load_table("A15")
-    assert load_table("A9").title == "COCO Mask RCNN"
+    assert load_table("A9").title == "COCO Mask R-CNN"
     with pytest.raises(UserError, match="unknown table 'A16'; did you mean"):
         load_table("A16")
 
@@ -343,14 +343,14 @@ NEW_ROW = "segmentation,upernet,swin_tiny_patch4_window7_224,512x2048,in1k,fvcor
 
 
 def test_a_new_table_is_one_new_file(own_folder: Path) -> None:
-    (own_folder / "table_A16_My-table.csv").write_text(f"{NEW_HEAD}\n{NEW_ROW}\n", "utf-8")
+    (own_folder / "table_A16_My_table.csv").write_text(f"{NEW_HEAD}\n{NEW_ROW}\n", "utf-8")
     paper = load_table("A16")
     assert (paper.title, paper.rows[0].label) == ("My table", "Swin-T")
     assert [column.metric for column in paper.columns] == [None, "params", "miou"]
 
 
 def test_a_malformed_table_is_named(own_folder: Path) -> None:
-    (own_folder / "table_A16_My-table.csv").write_text(f"{NEW_HEAD}\n{NEW_ROW},7\n", "utf-8")
+    (own_folder / "table_A16_My_table.csv").write_text(f"{NEW_HEAD}\n{NEW_ROW},7\n", "utf-8")
     with pytest.raises(UserError, match=r"table_A16_My-table\.csv: .* must have its 11 cells"):
         load_table("A16")
 
