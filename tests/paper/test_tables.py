@@ -351,7 +351,7 @@ def test_a_new_table_is_one_new_file(own_folder: Path) -> None:
 
 def test_a_malformed_table_is_named(own_folder: Path) -> None:
     (own_folder / "table_A16_My_table.csv").write_text(f"{NEW_HEAD}\n{NEW_ROW},7\n", "utf-8")
-    with pytest.raises(UserError, match=r"table_A16_My-table\.csv: .* must have its 11 cells"):
+    with pytest.raises(UserError, match=r"table_A16_My_table\.csv: .* must have its 11 cells"):
         load_table("A16")
 
 
