@@ -1,0 +1,183 @@
+"""Weights of one network, renamed as other toolkits name them, arrive in another one."""
+
+import re
+
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from mogabench.checkpoints import load_weights
+from mogabench.errors import UserError
+
+
+def _renamed(weights, prefix, head=None):
+    """The weights as ``prefix`` + name; the classifier as ``head`` + name where that is given."""
+    return {
+        head + name.removeprefix("head.") if head and name.startswith("head.") else prefix + name: w
+        for name, w in weights.items()
+    }
+
+
+def _saved(payload, path):
+    torch.save(payload, path)
+    return path
+
+
+def _state(model):
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+def _same(left, right):
+    return left.keys() == right.keys() and all(
+        torch.equal(left[name], right[name]) for name in left
+    )
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """A MogaNet whose every tensor, running statistics too, differs from a fresh one's."""
+    torch.manual_seed(1)
+    weights = timm.create_model("moganet_xtiny").state_dict()
+    return {
+        name: torch.rand_like(w) if w.is_floating_point() else torch.tensor(3)
+        for name, w in weights.items()
+    }
+
+
+@pytest.fixture
+def fresh():
+    return timm.create_model("moganet_xtiny")
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [
+        lambda w: w,
+        lambda w: {"state_dict": _renamed(w, "module."), "arch": "moganet_xtiny"},
+        lambda w: {"model": w, "epoch": 299},
+        lambda w: {"state_dict": _renamed(w, "backbone.", "head.fc.")},
+        lambda w: {"state_dict": _renamed(w, "module.backbone.", "module.head.fc.")},
+        lambda w: {"state_dict": _renamed(w, "network."), "message_hub": {"log_scalars": {}}},
+        lambda w: {"state_dict": {}, "state_dict_ema": _renamed(w, "module.")},
+    ],
+    ids=["plain", "DDP", "DeiT", "OpenMixup", "OpenMixup DDP", "mmengine wrapper", "timm EMA"],
+)
+def test_every_tensor_arrives_from_every_layout(layout, trained, fresh, tmp_path):
+    path = _saved(layout(trained), tmp_path / "w.pth")
+    report = load_weights(fresh, path)
+    assert _same(_state(fresh), trained)
+    assert (report.loaded, report.ignored) == (len(trained), ())
+
+
+def test_safetensors_into_a_wrapped_model(trained, fresh, tmp_path):
+    save_file(trained, tmp_path / "w.safetensors")
+    load_weights(nn.DataParallel(torch.compile(fresh)), tmp_path / "w.safetensors")
+    assert _same(_state(fresh), trained)
+
+
+def test_detector_file_gives_its_backbone(trained, tmp_path):
+    backbone = {name: w for name, w in trained.items() if not name.startswith("head.")}
+    others = {
+        "neck.lateral_convs.0.conv.weight": torch.ones(2),
+        "rpn_head.norm4.weight": torch.ones(192),
+        "ema_backbone_norm1_weight": torch.ones(32),
+    }
+    weights = _renamed(backbone, "backbone.") | others
+    path = _saved({"meta": {"CLASSES": ("cat",)}, "state_dict": weights}, tmp_path / "det.pth")
+
+    features = timm.create_model("moganet_xtiny", features_only=True)
+    report = load_weights(features, path)
+    assert _same(_state(features), backbone)
+    assert set(report.ignored) == others.keys()
+
+    classifier = timm.create_model("moganet_xtiny")
+    before = _state(classifier)
+    with pytest.raises(UserError, match="has no classifier that fits; pass --new-head"):
+        load_weights(classifier, path)
+    assert _same(_state(classifier), before)
+    load_weights(classifier, path, new_head=True)
+    head = {name: before[name] for name in ("head.weight", "head.bias")}
+    assert _same(_state(classifier), backbone | head)
+
+
+@pytest.mark.parametrize(
+    ("name", "stages"),
+    [("moganet_xtiny", (0, 1, 2)), ("test_convnext", (0, 1)), ("test_vit", (0, 5))],
+    ids=["feature list", "flattened feature list", "feature getter"],
+)
+def test_pruned_features_equal_those_of_the_whole_network(name, stages, tmp_path):
+    whole = timm.create_model(name).eval()
+    for parameter in whole.parameters():
+        nn.init.normal_(parameter, std=0.2)
+    features = timm.create_model(name, features_only=True, out_indices=stages).eval()
+    load_weights(features, _saved(_state(whole), tmp_path / "w.pth"))
+    images = torch.randn(1, *whole.pretrained_cfg["input_size"])
+    with torch.no_grad():
+        expected = whole.forward_intermediates(
+            images, indices=list(stages), norm=False, intermediates_only=True
+        )
+        assert all(map(torch.equal, features(images), expected))
+
+
+@pytest.mark.parametrize("features", [{"num_classes": 0}, {"features_only": True}])
+def test_deeper_network_is_not_mistaken_for_a_pruned_one(features, tmp_path):
+    deeper = timm.create_model("test_convnext", depths=(1, 2, 5, 2))
+    path = _saved(_state(deeper), tmp_path / "w.pth")
+    with pytest.raises(UserError, match=r": 9 unexpected \(stages[._]2\.blocks\.4"):
+        load_weights(timm.create_model("test_convnext", **features), path)
+
+
+def test_other_class_count_needs_a_new_head(trained, tmp_path):
+    path = _saved(trained, tmp_path / "w.pth")
+    model = timm.create_model("moganet_xtiny", num_classes=10)
+    before = _state(model)
+    with pytest.raises(UserError, match="trained for 1000 classes, not for 10; pass --new-head"):
+        load_weights(model, path)
+    assert _same(_state(model), before)
+
+    report = load_weights(model, path, new_head=True)
+    head = {name: before[name] for name in ("head.weight", "head.bias")}
+    assert _same(_state(model), trained | head)
+    assert set(report.ignored) == head.keys()
+    assert report.new_head
+
+
+def test_network_without_classifier_ignores_the_files(trained, tmp_path):
+    model = timm.create_model("moganet_xtiny", num_classes=0)
+    report = load_weights(model, _saved(trained, tmp_path / "w.pth"))
+    assert report.ignored == ("head.weight", "head.bias")
+
+
+def test_every_kind_of_misfit_is_counted_and_named(trained, fresh, tmp_path):
+    weights = dict(trained)
+    for number in range(4):
+        del weights[f"blocks3.{number}.norm1.bias"]
+    weights["extra.weight"] = torch.ones(1)
+    weights["norm2.weight"] = torch.ones(7)
+    before = _state(fresh)
+    expected = (
+        "does not fit moganet_xtiny: 4 missing (blocks3.0.norm1.bias, blocks3.1.norm1.bias, "
+        "blocks3.2.norm1.bias, …); 1 unexpected (extra.weight); "
+        "1 of another shape (norm2.weight is 7 and should be 64)"
+    )
+    with pytest.raises(UserError, match=f"{re.escape(expected)}$"):
+        load_weights(fresh, _saved(weights, tmp_path / "w.pth"))
+    assert _same(_state(fresh), before)
+
+
+def test_other_variant_is_recognised_by_its_shapes(fresh, tmp_path):
+    weights = _state(timm.create_model("moganet_tiny", num_classes=7))
+    path = _saved({"state_dict": _renamed(weights, "backbone.", "head.fc.")}, tmp_path / "w.pth")
+    before = _state(fresh)
+    with pytest.raises(UserError, match=r"does not fit moganet_xtiny.*it fits moganet_tiny better"):
+        load_weights(fresh, path)
+    assert _same(_state(fresh), before)
+
+
+def test_another_network_says_what_it_calls_itself(fresh, tmp_path):
+    weights = timm.create_model("test_resnet").state_dict()
+    path = _saved({"arch": "test_resnet", "state_dict": weights}, tmp_path / "w.pth")
+    with pytest.raises(UserError, match=r"it calls itself test_resnet$"):
+        load_weights(fresh, path)

@@ -1,0 +1,252 @@
+"""Downloads from a server on this machine that can break off, forget ranges and change its mind."""
+
+import hashlib
+import multiprocessing
+import os
+import random
+import re
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from mogabench.checkpoints import Release, fetch, official_weights, resolve_weights
+from mogabench.errors import UserError
+
+CONTENT = random.Random(0).randbytes(3_000_000)
+
+
+class _Server(ThreadingHTTPServer):
+    """Serves one file under every path.
+
+    Attributes:
+        sends: Bytes after which an answer breaks off.
+        pause_s: How long it waits between pieces of 100 kB.
+        ranges: The ``Range`` header of each request so far, None where there was none.
+    """
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.content, self.etag = CONTENT, '"1"'
+        self.knows_ranges, self.sends, self.pause_s = True, len(CONTENT), 0.0
+        self.status, self.content_type = 200, "application/octet-stream"
+        self.ranges = []
+
+    def handle_error(self, *_):
+        """A client that hangs up is no news."""
+
+    @property
+    def release(self):
+        return Release("weights.pth.tar", f"http://127.0.0.1:{self.server_port}/weights.pth.tar")
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        server, wanted = self.server, self.headers["Range"]
+        server.ranges.append(wanted)
+        if server.status != 200:
+            return self.send_error(server.status)
+        start = int(re.fullmatch(r"bytes=(\d+)-", wanted)[1]) if wanted else 0
+        if not (server.knows_ranges and self.headers["If-Range"] == server.etag):
+            start = 0
+        if start >= len(server.content):
+            return self.send_error(416)
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Type", server.content_type)
+        self.send_header("Content-Length", str(len(server.content) - start))
+        if server.etag:
+            self.send_header("ETag", server.etag)
+        self.end_headers()
+        end = min(start + server.sends, len(server.content))
+        for at in range(start, end, 100_000):
+            self.wfile.write(server.content[at : min(at + 100_000, end)])
+            time.sleep(server.pause_s)
+        return None
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server():
+    with _Server() as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def _fails(server, folder, pattern):
+    with pytest.raises(UserError, match=pattern) as caught:
+        fetch(server.release, folder, progress=False)
+    assert "\n" not in str(caught.value)
+    assert not (folder / "weights.pth.tar").exists()
+
+
+def test_names_of_all_released_files():
+    names = {
+        official_weights(backbone, (size, size)).name
+        for backbone, size in [
+            ("moganet_xtiny", 224),
+            ("moganet_xtiny", 256),
+            ("moganet_tiny", 224),
+            ("moganet_tiny", 256),
+            ("moganet_small", 224),
+            ("moganet_base", 224),
+            ("moganet_large", 224),
+            ("moganet_xlarge", 224),
+        ]
+    }
+    assert names == {
+        "moganet_xtiny_sz224_8xbs128_ep300.pth.tar",
+        "moganet_xtiny_sz256_8xbs128_ep300.pth.tar",
+        "moganet_tiny_sz224_8xbs128_ep300.pth.tar",
+        "moganet_tiny_sz256_8xbs128_ep300.pth.tar",
+        "moganet_small_sz224_8xbs128_ep300.pth.tar",
+        "moganet_base_sz224_8xbs128_ep300.pth.tar",
+        "moganet_large_sz224_8xbs64_ep300.pth.tar",
+        "moganet_xlarge_sz224_8xbs64_ep300.pth.tar",
+    }
+    assert official_weights("moganet_tiny", (256, 256)).url == (
+        "https://github.com/Westlake-AI/MogaNet/releases/download/moganet-in1k-weights/"
+        "moganet_tiny_sz256_8xbs128_ep300.pth.tar"
+    )
+
+
+def test_what_was_not_released():
+    with pytest.raises(UserError, match="moganet_small was released at 224 pixels, not at 256x256"):
+        resolve_weights("official", "moganet_small", (256, 256))
+    with pytest.raises(UserError, match="unknown backbone with official weights 'resnet50'"):
+        resolve_weights("official", "resnet50", (224, 224))
+    with pytest.raises(UserError, match=r"there is no file 'mine\.pth'"):
+        resolve_weights("mine.pth", "moganet_tiny", (224, 224))
+
+
+def test_official_weights_are_downloaded_once(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("MOGABENCH_CACHE", str(tmp_path))
+    monkeypatch.setattr(
+        "mogabench.checkpoints.releases.official_weights", lambda *_: server.release
+    )
+    for _ in range(2):
+        path = resolve_weights("official", "moganet_tiny", (224, 224), progress=False)
+    assert path == tmp_path / "weights" / "weights.pth.tar"
+    assert path.read_bytes() == CONTENT
+    assert server.ranges == [None]
+    digest = hashlib.sha256(CONTENT).hexdigest()
+    assert (path.parent / "weights.pth.tar.sha256").read_text() == f"{digest}  weights.pth.tar\n"
+    assert len(list(path.parent.iterdir())) == 2
+    assert resolve_weights(str(path), "any", (1, 1)) == path
+
+
+@pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGINT])
+def test_killed_download_is_continued(kill, server, tmp_path, capfd):
+    server.pause_s = 0.05
+    process = multiprocessing.get_context("fork").Process(
+        target=fetch, args=(server.release, tmp_path), kwargs={"progress": False}
+    )
+    process.start()
+    part = tmp_path / "weights.pth.tar.part"
+    while process.is_alive() and not (part.exists() and part.stat().st_size):
+        time.sleep(0.01)
+    os.kill(process.pid, kill)
+    process.join()
+    arrived = part.stat().st_size
+    assert 0 < arrived < len(CONTENT)
+
+    server.pause_s = 0
+    assert fetch(server.release, tmp_path, progress=False).read_bytes() == CONTENT
+    assert server.ranges == [None, f"bytes={arrived}-"]
+    assert not part.exists()
+    assert ("the same command continues" in capfd.readouterr().err) == (kill == signal.SIGINT)
+
+
+def test_broken_download_is_continued(server, tmp_path, capfd):
+    server.sends = 1_234_567
+    _fails(server, tmp_path, "broke off .1234567 of 3000000 bytes arrived.*command continues it")
+    _fails(server, tmp_path, "broke off .2469134 of 3000000")
+    assert fetch(server.release, tmp_path).read_bytes() == CONTENT
+    assert server.ranges == [None, "bytes=1234567-", "bytes=2469134-"]
+    assert "weights.pth.tar" in capfd.readouterr().err, "there is a progress bar"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"content": CONTENT[::-1], "etag": '"2"'},
+        {"knows_ranges": False},
+        {"etag": None},
+    ],
+    ids=["another file by now", "no ranges", "no validator any more"],
+)
+def test_part_that_cannot_be_continued_is_replaced(change, server, tmp_path):
+    server.sends = 1_000_000
+    _fails(server, tmp_path, "broke off")
+    vars(server).update(change, sends=len(CONTENT))
+    assert fetch(server.release, tmp_path, progress=False).read_bytes() == server.content
+
+
+def test_part_without_validator_is_never_continued(server, tmp_path):
+    server.etag, server.sends = None, 1_000_000
+    _fails(server, tmp_path, "broke off")
+    server.sends = len(CONTENT)
+    assert fetch(server.release, tmp_path, progress=False).read_bytes() == CONTENT
+    assert server.ranges == [None, None]
+
+
+def test_part_that_was_complete(server, tmp_path):
+    (tmp_path / "weights.pth.tar.part").write_bytes(CONTENT)
+    (tmp_path / "weights.pth.tar.part.etag").write_text(server.etag)
+    assert fetch(server.release, tmp_path, progress=False).read_bytes() == CONTENT
+
+
+def test_several_processes_download_once(server, tmp_path):
+    server.pause_s = 0.01
+    with ThreadPoolExecutor(4) as pool:
+        paths = pool.map(lambda _: fetch(server.release, tmp_path, progress=False), range(4))
+        assert {path.read_bytes() for path in paths} == {CONTENT}
+    assert server.ranges == [None]
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    ("state", "complaint"),
+    [
+        ({"status": 404}, r"is a dead link \(HTTP 404\)"),
+        ({"status": 503}, r"cannot be had now \(HTTP 503\)"),
+        ({"content_type": "text/html"}, "leads to a web page"),
+    ],
+)
+def test_dead_link_says_what_to_do_instead(state, complaint, server, tmp_path):
+    vars(server).update(state)
+    advice = (
+        r"download weights\.pth\.tar by hand from "
+        r"https://github\.com/Westlake-AI/MogaNet/releases/tag/moganet-in1k-weights, .*"
+        "--weights FILE"
+    )
+    _fails(server, tmp_path, f"{complaint}.*{advice}")
+
+
+def test_no_network(server, tmp_path):
+    server.shutdown()
+    server.server_close()
+    _fails(server, tmp_path, r"cannot reach http.*Connection refused.*by hand")
+
+
+def test_no_space(server, tmp_path, small_files_only):
+    _fails(server, tmp_path, "File too large; free some space, or set MOGABENCH_CACHE")
+
+
+def test_changed_file_is_not_trusted(server, tmp_path):
+    path = fetch(server.release, tmp_path, progress=False)
+    path.write_bytes(CONTENT[:-1] + b"x")
+    with pytest.raises(UserError, match=r"not the file that was first downloaded.*delete it"):
+        fetch(server.release, tmp_path, progress=False)
+
+    path.unlink()
+    server.content = CONTENT[::-1]
+    with pytest.raises(UserError, match="not the file that was first downloaded"):
+        fetch(server.release, tmp_path, progress=False)
+    (tmp_path / "weights.pth.tar.sha256").unlink()
+    assert fetch(server.release, tmp_path, progress=False).read_bytes() == CONTENT[::-1]
