@@ -1,0 +1,183 @@
+"""timm's interface for networks that are a row of stages, each an embedding, blocks and a norm."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from timm.layers import SelectAdaptivePool2d, create_classifier
+from timm.models import checkpoint_seq
+from timm.models._features import feature_take_indices
+from torch import Tensor, nn
+
+from mogabench.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Stage = tuple[nn.Module, nn.Sequential, nn.Module]
+"""An embedding, the blocks and the norm after them."""
+
+STAGE_PARTS = ("patch_embed", "blocks", "norm")
+
+
+class StagedBackbone(nn.Module):
+    """Stages at strides 4, 8, 16 and so on, then pooling and a linear classifier.
+
+    The parts of stage ``n``, counted from 1, are ``patch_embed{n}``, ``blocks{n}`` and
+    ``norm{n}``, as in many released networks; the classifier is ``head``.
+
+    Args:
+        stages: The stages, from the finest on.
+        dims: Channels of each stage.
+        in_chans: Channels of the images.
+        num_classes: Outputs of the classifier; 0 for none.
+        global_pool: timm's name of the pooling before the classifier; empty for none.
+    """
+
+    global_pool: SelectAdaptivePool2d
+    head: nn.Module
+
+    def __init__(
+        self,
+        stages: Sequence[Stage],
+        dims: Sequence[int],
+        *,
+        in_chans: int,
+        num_classes: int,
+        global_pool: str,
+    ) -> None:
+        super().__init__()
+        for number, stage in enumerate(stages, 1):
+            for part, module in zip(STAGE_PARTS, stage, strict=True):
+                self.add_module(f"{part}{number}", module)
+        self.feature_info: list[dict[str, Any]] = [
+            {"num_chs": dim, "reduction": 2 ** (number + 1), "module": f"norm{number}"}
+            for number, dim in enumerate(dims, 1)
+        ]
+        self.grad_checkpointing = False
+        self.in_chans = in_chans
+        self.num_stages = len(dims)
+        self.num_features = self.head_hidden_size = dims[-1]
+        self._make_head(num_classes, global_pool)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps images ``(N, C, H, W)`` to logits ``(N, num_classes)``."""
+        return self.forward_head(self.forward_features(x))
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        """Maps images ``(N, C, H, W)`` to the last stage's ``(N, num_features, H/32, W/32)``."""
+        for number in range(1, self.num_stages + 1):
+            x = self._forward_stage(x, number)
+        return x
+
+    def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
+        """Pools the last feature map and, unless ``pre_logits``, classifies it."""
+        pooled: Tensor = self.global_pool(x)
+        return pooled if pre_logits else self.head(pooled)
+
+    def forward_intermediates(
+        self,
+        x: Tensor,
+        indices: int | list[int] | None = None,
+        *,
+        norm: bool = False,
+        stop_early: bool = False,
+        output_fmt: str = "NCHW",
+        intermediates_only: bool = False,
+    ) -> list[Tensor] | tuple[Tensor, list[Tensor]]:
+        """Feature maps of chosen stages, as timm's own networks give them.
+
+        Args:
+            x: Images ``(N, C, H, W)``.
+            indices: Stages, counted from 0; the last so many if a number, all if None.
+            norm: No effect: every stage ends with its norm.
+            stop_early: Whether to leave out the stages after the last one chosen.
+            output_fmt: ``NCHW``.
+            intermediates_only: Whether to return the maps alone.
+
+        Returns:
+            The maps ``(N, C_i, H_i, W_i)``; before them the last feature map, unless
+            ``intermediates_only``.
+
+        Raises:
+            UserError: Another ``output_fmt``.
+        """
+        if output_fmt != "NCHW":
+            raise UserError(f"feature maps come as NCHW here, not as {output_fmt}")
+        chosen, last = feature_take_indices(self.num_stages, indices)
+        maps = []
+        for index in range(last + 1 if stop_early else self.num_stages):
+            x = self._forward_stage(x, index + 1)
+            if index in chosen:
+                maps.append(x)
+        return maps if intermediates_only else (x, maps)
+
+    def prune_intermediate_layers(
+        self, indices: int | list[int] = 1, prune_norm: bool = False, prune_head: bool = True
+    ) -> list[int]:
+        """Removes the stages after the last one chosen, and the classifier.
+
+        Args:
+            indices: Stages, counted from 0; the last so many if a number.
+            prune_norm: No effect: the norms belong to the stages.
+            prune_head: Whether to remove the classifier even if no stage goes.
+
+        Returns:
+            The chosen stages, counted from 0.
+        """
+        chosen: list[int]
+        chosen, last = feature_take_indices(self.num_stages, indices)
+        shortened = last + 1 < self.num_stages
+        for number in range(last + 2, self.num_stages + 1):
+            for part in STAGE_PARTS:
+                delattr(self, f"{part}{number}")
+        self.num_stages = last + 1
+        self.num_features = self.head_hidden_size = self.feature_info[last]["num_chs"]
+        if prune_head or shortened:
+            self.reset_classifier(0, "")
+        return chosen
+
+    def get_classifier(self) -> nn.Module:
+        """The linear classifier, or an identity where there is none."""
+        return self.head
+
+    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
+        """Replaces the classifier by a new one.
+
+        Args:
+            num_classes: Its outputs; 0 for none.
+            global_pool: timm's name of the pooling before it; unchanged if None.
+        """
+        pool = self.global_pool.pool_type if global_pool is None else global_pool
+        self._make_head(num_classes, pool)
+        self.head.to(next(self.parameters()))
+
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
+        """Whether training recomputes each block in the backward pass to save memory."""
+        self.grad_checkpointing = enable
+
+    def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
+        """Patterns that group parameters by depth, for layer-wise learning rates."""
+        by_block = [
+            (r"^patch_embed(\d+)", (0,)),
+            (r"^blocks(\d+)\.(\d+)", None),
+            (r"^norm(\d+)", (99999,)),
+        ]
+        by_stage = r"^(?:patch_embed|blocks|norm)(\d+)"
+        return {"stem": r"^patch_embed1", "blocks": by_stage if coarse else by_block}
+
+    def _forward_stage(self, x: Tensor, number: int) -> Tensor:
+        embed, blocks, norm = (getattr(self, f"{part}{number}") for part in STAGE_PARTS)
+        x = embed(x)
+        x = checkpoint_seq(blocks, x) if self.grad_checkpointing and self.training else blocks(x)
+        normed: Tensor = norm(x)
+        return normed
+
+    def _make_head(self, num_classes: int, global_pool: str) -> None:
+        self.num_classes = num_classes
+        self.global_pool, self.head = create_classifier(
+            self.num_features, num_classes, pool_type=global_pool
+        )
+        if isinstance(self.head, nn.Linear):
+            nn.init.trunc_normal_(self.head.weight, std=0.02)
+            nn.init.zeros_(self.head.bias)
