@@ -75,10 +75,11 @@ def _print(heads: tuple[str, ...], rows: list[tuple[str, ...]], as_json: bool) -
 
         print(json.dumps([dict(zip(heads, row, strict=True)) for row in rows], indent=1))
         return
-    from rich import box, print
+    from rich import box
+    from rich.console import Console
     from rich.table import Table
 
     table = Table(*heads, box=box.SIMPLE_HEAD)
     for row in rows:
         table.add_row(*row)
-    print(table)
+    Console().print(table)

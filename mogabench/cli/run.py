@@ -125,7 +125,7 @@ def run(
     if as_json:
         _print_json(subject, store, throughput, quality)
     else:
-        _print(subject, store, throughput, quality)
+        _print(chosen, subject, store, throughput, quality)
 
 
 def _subject(
@@ -200,21 +200,14 @@ def _quick_throughput(subject: Subject, device: str, packages: list[str] | None)
 
 def _measure_quality(task: Task, job: Job) -> Record:
     from mogabench.engine.launch import execute
-    from mogabench.records import Kind, Quantity, Record
+    from mogabench.engine.record import quality_record
 
-    outcome = execute(task, job)
-    units = {metric.name: metric.unit for metric in task.metrics}
-    values = {name: Quantity(value=v, unit=units[name]) for name, v in outcome.metrics.items()}
-    return Record(
-        subject=job.subject,
-        kind=Kind.QUALITY,
-        values=values,
-        notes=list(outcome.notes),
-        provenance=outcome.provenance,
-    )
+    return quality_record(task, job, execute(job))
 
 
-def _print(subject: Subject, store: Store, throughput: Record, quality: Record | None) -> None:
+def _print(
+    task: Task, subject: Subject, store: Store, throughput: Record, quality: Record | None
+) -> None:
     from rich import print
     from rich.markup import escape
 
@@ -233,9 +226,8 @@ def _print(subject: Subject, store: Store, throughput: Record, quality: Record |
         f"{escape(where.device)}, {where.threads} threads)"
     )
     if quality is not None:
-        data = quality.provenance.data
-        for name, quantity in quality.values.items():
-            print(f"{name} {quantity.value:.2f} {quantity.unit} on {data.name} {data.split}")
+        for line in _quality_lines(task, quality):
+            print(line)
         for note in quality.notes:
             print(f"  {escape(note)}")
     for command in commands_for_missing(found):
@@ -254,6 +246,16 @@ def _complexity_line(counted: Record) -> str:
         f"activations {values['activations'] / 1e6:.1f} M, "
         f"at most {values['peak_activation_memory'] / 2**20:.0f} MiB at once"
     )
+
+
+def _quality_lines(task: Task, quality: Record) -> list[str]:
+    data, labels = quality.provenance.data, {metric.name: metric.label for metric in task.metrics}
+    on = f"{data.samples} {data.split} images of {data.name}" if data else "unnamed data"
+    trained = f", trained by {quality.provenance.recipe}" if quality.provenance.recipe else ""
+    return [
+        f"{labels[name]} {quantity.value:.2f} {quantity.unit} on {on}{trained}"
+        for name, quantity in quality.values.items()
+    ]
 
 
 def _print_json(subject: Subject, store: Store, throughput: Record, quality: Record | None) -> None:

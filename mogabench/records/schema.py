@@ -59,10 +59,12 @@ class Provenance(BaseModel):
     dtype: str = "float32"
     channels_last: bool = False
     compiled: bool = False
-    amp: bool = False
+    amp: str | None = None
+    """The autocast type, where there was one."""
     batch_size: int | None = None
     seed: int | None = None
     recipe: str | None = None
+    """The recipe behind the weights; one that ``--set`` changed is called ``NAME (changed)``."""
     recipe_digest: str | None = None
     weights: str | None = None
     """SHA-256 of the checkpoint file, where one was loaded."""

@@ -1,0 +1,1 @@
+"""The join of paper and records, and its renderers."""

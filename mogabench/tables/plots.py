@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mogabench.records import Kind
 
@@ -46,7 +46,7 @@ def parameter_points(table: JoinedTable) -> list[Point]:
 
 
 def throughput_points(
-    tables: Sequence[PaperTable], store: Store, **setup: object
+    tables: Sequence[PaperTable], store: Store, **setup: Any
 ) -> dict[str, list[Point]]:
     """Figure A3's points by device: measured img/s against printed top-1 at 224x224.
 
@@ -65,9 +65,9 @@ def throughput_points(
     newest = {}
     for record in store.all(Kind.THROUGHPUT):
         subject = record.subject
-        if subject.input_size == (224, 224) and subject.backbone in printed:
-            if record.same_setup(**setup):  # type: ignore[arg-type]
-                newest[record.provenance.device, subject.backbone] = record
+        shown = subject.input_size == (224, 224) and subject.backbone in printed
+        if shown and record.same_setup(**setup):
+            newest[record.provenance.device, subject.backbone] = record
     points = defaultdict(list)
     for (device, backbone), record in newest.items():
         label, accuracy = printed[backbone]

@@ -113,8 +113,7 @@ def _entry(table: JoinedTable, row: JoinedRow, cell: Cell) -> dict[str, Any]:
 
 
 def _entry_fields() -> tuple[str, ...]:
-    fields = ("table", "row_index", "row", "column", "paper", "measured", "unit", "status", "note")
-    return fields
+    return ("table", "row_index", "row", "column", "paper", "measured", "unit", "status", "note")
 
 
 def _print_grid(console: Any, grid: Grid) -> None:

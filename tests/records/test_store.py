@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -123,7 +124,7 @@ def test_a_writer_killed_at_any_moment_loses_no_earlier_record(tmp_path):
     )
     for _ in range(3):
         child = subprocess.Popen(
-            [sys.executable, "-c", script, str(tmp_path), os.path.dirname(__file__)],
+            [sys.executable, "-c", script, str(tmp_path), str(Path(__file__).parent)],
             stdout=subprocess.PIPE,
             text=True,
         )

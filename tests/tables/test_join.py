@@ -4,9 +4,9 @@ import pytest
 
 from mogabench.paper import load_table
 from mogabench.records import Data, Kind, Provenance, Quantity, Record, Store
+from mogabench.subject import Subject
 from mogabench.tables.join import Status, agrees, join, unmeasured, with_backbones
 from mogabench.tables.render import RENDERERS, json_entries
-from mogabench.subject import Subject
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,262 @@
+"""``mogabench profile``: how fast networks run on this machine, and in how much memory."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict, replace
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
+
+import typer
+
+from mogabench.cli.options import ImportOption, JsonOption, QuietOption, ResultsOption
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mogabench.measure.settings import Settings
+    from mogabench.measure.worker import Request
+    from mogabench.records import Record, Store
+    from mogabench.subject import Subject
+
+COMPANY = (
+    *("xt", "t", "s", "b", "l", "xl"),
+    *("convnext_tiny", "convnext_small", "convnext_base"),
+    "swin_tiny_patch4_window7_224",
+    "swin_small_patch4_window7_224",
+    "swin_base_patch4_window7_224",
+    *("deit_small_patch16_224", "resnet50", "efficientnet_b0"),
+)
+"""The networks of Figure A3."""
+
+
+def profile(
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="MODEL", help="timm names, or MogaNet's xt … xl; by default Figure A3's."
+        ),
+    ] = None,
+    gpu: Annotated[bool, typer.Option("--gpu", help="Measure on the GPU.")] = False,
+    dtypes: Annotated[
+        list[str] | None,
+        typer.Option("--dtype", help="float32 (default), bfloat16, float16; may be repeated."),
+    ] = None,
+    eager: Annotated[
+        bool, typer.Option("--eager", help="As it is; the default. With --compile: both.")
+    ] = False,
+    compiled: Annotated[bool, typer.Option("--compile", help="Through torch.compile.")] = False,
+    channels_last: Annotated[
+        bool, typer.Option("--channels-last", help="Lay tensors out as NHWC.")
+    ] = False,
+    batch_size: Annotated[
+        str, typer.Option(metavar="N|auto", help="auto halves while memory does not suffice.")
+    ] = "auto",
+    size: Annotated[int, typer.Option(min=1, help="Image side in pixels.")] = 224,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads on the CPU.")] = None,
+    min_iterations: Annotated[int, typer.Option(min=1, help="Time at least so many …")] = 30,
+    min_seconds: Annotated[float, typer.Option(min=0, help="… for at least so long.")] = 5.0,
+    warmup_seconds: Annotated[float, typer.Option(min=0, help="Warm up for so long.")] = 2.0,
+    skip_existing: Annotated[
+        bool, typer.Option("--skip-existing", help="Leave out what this device has a record of.")
+    ] = False,
+    check: Annotated[
+        str | None,
+        typer.Option(metavar="fvcore", help="Instead, count operations by another counter too."),
+    ] = None,
+    packages: ImportOption = None,
+    results: ResultsOption = Path("results"),
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Measure images per second, latency and peak memory of inference.
+
+    Each network runs in a process of its own, and its record is stored the moment it exists.
+    """
+    from mogabench.errors import unknown
+    from mogabench.measure.settings import Settings
+    from mogabench.measure.worker import Request
+    from mogabench.records import Store
+
+    subjects = _subjects(models or COMPANY, size, packages)
+    if check is not None:
+        if check != "fvcore":
+            raise unknown("check", check, ["fvcore"])
+        _print_check(subjects, as_json, quiet=quiet)
+        return
+    if gpu:
+        _require_gpu()
+    settings = Settings(
+        device="cuda" if gpu else "cpu",
+        channels_last=channels_last,
+        batch_size=_batch_size(batch_size),
+        warmup_seconds=warmup_seconds,
+        min_iterations=min_iterations,
+        min_seconds=min_seconds,
+        threads=threads,
+    )
+    modes = [False] * (eager or not compiled) + [True] * compiled
+    set_ups = _set_ups(settings, dtypes or ["float32"], modes)
+    requests = [
+        Request(subject=subject, settings=settings, packages=tuple(packages or ()))
+        for subject, settings in product(subjects, set_ups)
+    ]
+    records = _sweep(requests, Store(results), skip_existing=skip_existing, quiet=quiet)
+    _print_records(records, as_json)
+    if len(records) < len(requests):
+        raise typer.Exit(1)
+
+
+def _subjects(names: Sequence[str], size: int, packages: list[str] | None) -> list[Subject]:
+    from mogabench.catalogue import check_backbone, import_packages
+    from mogabench.subject import Subject
+    from mogabench.tasks import get_task
+    from mogabench.variants import VARIANTS
+
+    import_packages(packages)
+    task = get_task("classification")
+    backbones = dict.fromkeys(check_backbone(VARIANTS.get(name, name)) for name in names)
+    return [
+        Subject(task=task.name, method=task.methods[0], backbone=name, input_size=(size, size))
+        for name in backbones
+    ]
+
+
+def _require_gpu() -> None:
+    import torch
+
+    if not torch.cuda.is_available():
+        print(
+            f"mogabench: no GPU that PyTorch {torch.__version__} can use; "
+            "leave --gpu out to measure the CPU",
+            file=sys.stderr,
+        )
+        raise typer.Exit(1)
+
+
+def _batch_size(text: str) -> int | Literal["auto"]:
+    from mogabench.errors import UserError
+
+    if text == "auto":
+        return "auto"
+    if not text.isdecimal() or int(text) == 0:
+        raise UserError(f"--batch-size {text}: give a number from 1 up, or auto")
+    return int(text)
+
+
+def _set_ups(settings: Settings, dtypes: Sequence[str], modes: Sequence[bool]) -> list[Settings]:
+    from mogabench.errors import unknown
+    from mogabench.measure.settings import Dtype
+
+    valid = get_args(Dtype)
+    for dtype in dtypes:
+        if dtype not in valid:
+            raise unknown("dtype", dtype, valid)
+    return [
+        replace(settings, dtype=dtype, compile=mode)
+        for dtype, mode in product(dict.fromkeys(dtypes), modes)
+    ]
+
+
+def _sweep(
+    requests: Sequence[Request], store: Store, *, skip_existing: bool, quiet: bool
+) -> list[Record]:
+    from mogabench.measure.settings import set_up_name
+    from mogabench.measure.worker import MeasurementError, measure_apart
+    from mogabench.progress import progress
+
+    records = []
+    with progress("profiling", len(requests), quiet=quiet) as advance:
+        for request in requests:
+            how = request.settings
+            name = set_up_name(how.dtype, compiled=how.compile, channels_last=how.channels_last)
+            name = f"{request.subject.backbone} {name}"
+            record = _stored(store, request) if skip_existing else None
+            try:
+                if record is None:
+                    record = measure_apart(request)
+                    store.append(record)
+            except MeasurementError as error:
+                print(f"mogabench: {error}", file=sys.stderr)
+                advance(f"{name}: failed")
+            else:
+                records.append(record)
+                advance(f"{name}: {record.values['images_per_second'].value:.1f} img/s")
+    return records
+
+
+def _stored(store: Store, request: Request) -> Record | None:
+    from mogabench.measure.device import device_name
+    from mogabench.records import Kind
+
+    how = request.settings
+    setup = {
+        "device": device_name(how.device),
+        "dtype": how.dtype,
+        "channels_last": how.channels_last,
+        "compiled": how.compile,
+        "batch_size": None if how.batch_size == "auto" else how.batch_size,
+        "threads": how.threads,
+    }
+    asked_for = {name: value for name, value in setup.items() if value is not None}
+    return store.latest(request.subject.key, Kind.THROUGHPUT, **asked_for)
+
+
+def _print_records(records: Sequence[Record], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps([r.model_dump(mode="json", exclude_none=True) for r in records], indent=1))
+        return
+    heads = ("model", "set-up", "batch", "img/s", "± %", "p50 ms", "p90 ms", "p99 ms", "peak MiB")
+    _print_table(heads, [_row(record) for record in records])
+
+
+def _row(record: Record) -> tuple[str, ...]:
+    from mogabench.measure.settings import set_up_name
+
+    how = record.provenance
+    values = {name: quantity.value for name, quantity in record.values.items()}
+    memory = values.get("peak_memory")
+    return (
+        record.subject.backbone,
+        set_up_name(how.dtype, compiled=how.compiled, channels_last=how.channels_last),
+        str(how.batch_size),
+        f"{values['images_per_second']:.1f}",
+        f"{values['spread']:.1f}",
+        *(f"{values[f'latency_p{p}']:.2f}" for p in (50, 90, 99)),
+        "–" if memory is None else f"{memory / 2**20:.0f}",
+    )
+
+
+def _print_check(subjects: Sequence[Subject], as_json: bool, *, quiet: bool) -> None:
+    from mogabench.measure.reference import compare_with_fvcore
+    from mogabench.progress import progress
+
+    found = {}
+    with progress("counting", len(subjects), quiet=quiet) as advance:
+        for subject in subjects:
+            found[subject.backbone] = compare_with_fvcore(subject)
+            advance(subject.backbone)
+    if as_json:
+        print(json.dumps([{"backbone": name, **asdict(pair)} for name, pair in found.items()]))
+        return
+    rows = [
+        (name, f"{pair.ours / 1e9:.4f}", f"{pair.fvcore / 1e9:.4f}", f"{pair.difference:+.2%}")
+        for name, pair in found.items()
+    ]
+    _print_table(("model", "ours (G)", "fvcore (G)", "difference"), rows)
+
+
+def _print_table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD)
+    for head in heads:
+        table.add_column(head, justify="left" if head in ("model", "set-up") else "right")
+    for row in rows:
+        table.add_row(*row)
+    # A pipe has no width of its own, and a row must stay one line there.
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
