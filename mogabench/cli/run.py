@@ -116,12 +116,12 @@ def run(
         raise UserError("--train, --weights and --resume need --data DIR (or --data sample)")
     store = Store(results)
     _measure_complexity(subject, store, packages)
-    throughput = _quick_throughput(subject, device, packages)
-    store.append(throughput)
     quality = None
     if job is not None:
         quality = _measure_quality(chosen, job)
         store.append(quality)
+    throughput = _quick_throughput(subject, device, packages)
+    store.append(throughput)
     if as_json:
         _print_json(subject, store, throughput, quality)
     else:
@@ -183,16 +183,18 @@ def _measure_complexity(subject: Subject, store: Store, packages: list[str] | No
 
 
 def _quick_throughput(subject: Subject, device: str, packages: list[str] | None) -> Record:
-    """A few seconds of eager float32, in a process of its own."""
+    """A few seconds of eager float32, in a process of its own; batch 1 on a CPU."""
     from mogabench.engine.environment import choose_device
     from mogabench.measure.settings import Settings
     from mogabench.measure.worker import Request, measure_apart
 
+    on_gpu = choose_device(device).startswith("cuda")
     settings = Settings(
-        device="cuda" if choose_device(device).startswith("cuda") else "cpu",
-        warmup_seconds=1.0,
+        device="cuda" if on_gpu else "cpu",
+        batch_size="auto" if on_gpu else 1,
+        warmup_seconds=0.5,
         min_iterations=5,
-        min_seconds=3.0,
+        min_seconds=2.0,
     )
     request = Request(subject=subject, settings=settings, packages=tuple(packages or ()))
     return measure_apart(request)

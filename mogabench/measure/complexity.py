@@ -1,0 +1,224 @@
+"""Parameters, operations, activations and peak activation memory of any network.
+
+One forward pass is enough, and on the meta device it costs milliseconds: nothing is computed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from mogabench.measure.conventions import CONVENTIONS, paper_operations
+from mogabench.measure.memory import LiveStorage
+from mogabench.measure.meta import Replay, SkipInitialisation
+from mogabench.measure.operators import formula, free
+from mogabench.tasks import get_task
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from torch._ops import OpOverload
+
+    from mogabench.subject import Subject
+
+
+@dataclass(frozen=True)
+class ModuleNode:
+    """One module's share, its children's included.
+
+    A module or parameter that is used in several places is listed at the first.
+
+    Attributes:
+        name: Its name within its parent; empty for the whole network.
+        type: The name of its class.
+        parameters: Number of parameters, elements.
+        operations: Multiply-accumulates by convention.
+        children: Its submodules, in order.
+    """
+
+    name: str
+    type: str
+    parameters: int
+    operations: Mapping[str, int]
+    children: tuple[ModuleNode, ...]
+
+
+@dataclass(frozen=True)
+class Complexity:
+    """What one forward pass of a network takes.
+
+    Attributes:
+        parameters: Number of parameters, elements; shared ones once.
+        trainable_parameters: Those that require a gradient.
+        operations: Multiply-accumulates by convention; see ``conventions.py``.
+        activations: Elements that convolutions, linear layers and matrix products write, as
+            fvcore counts them; attention writes its scores and its output, fused or not.
+        peak_activation_memory: Bytes of tensors alive at once, at most: the inputs, and what the
+            operators return. Parameters, buffers and an operator's workspace are left out.
+        unknown: Calls of operators that have no formula and are not known to be free, by name.
+        tree: The same module by module.
+    """
+
+    parameters: int
+    trainable_parameters: int
+    operations: Mapping[str, int]
+    activations: int
+    peak_activation_memory: int
+    unknown: Mapping[str, int]
+    tree: ModuleNode
+
+
+def count(model: nn.Module, *inputs: Tensor) -> Complexity:
+    """Counts one forward pass.
+
+    Args:
+        model: The network, in the mode (usually evaluation) that is to be counted; best on the
+            meta device, and built for counting, as tensors that it caches cannot be trained with.
+        inputs: Its arguments, on the same device.
+    """
+    counter = _Counter(model)
+    counter.memory.add(inputs)
+    with (
+        torch.inference_mode(),
+        inputs[0].device,
+        _separate_attention(),
+        counter.following_modules(),
+        counter,
+    ):
+        model(*inputs)
+    tree = _node("", model, counter.operations, set())
+    return Complexity(
+        parameters=tree.parameters,
+        trainable_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
+        operations=tree.operations,
+        activations=counter.activations,
+        peak_activation_memory=counter.memory.peak,
+        unknown=dict(counter.unknown),
+        tree=tree,
+    )
+
+
+def count_subject(subject: Subject) -> Complexity:
+    """Builds a subject's network on the meta device and counts it at batch size 1.
+
+    Raises:
+        UserError: The subject's task or backbone is unknown, or an option does not fit.
+    """
+    task = get_task(subject.task)
+    with torch.device("meta"):
+        inputs = task.example_inputs(subject)
+        with SkipInitialisation():
+            model = task.build(subject).eval()
+    return count(model, *inputs)
+
+
+class _Counter(TorchDispatchMode):
+    """Sees every operator of a forward pass, and which module called it.
+
+    Attributes:
+        operations: What each module itself did, without its children, by convention.
+        activations: Elements written, in all.
+        unknown: Calls of unknown operators by name.
+        memory: The storages alive.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.operations = {module: dict.fromkeys(CONVENTIONS, 0) for module in model.modules()}
+        self.activations = 0
+        self.unknown: Counter[str] = Counter()
+        self.memory = LiveStorage(ignored=[*model.parameters(), *model.buffers()])
+        self._running = [model]
+        self._run = Replay()
+
+    def __torch_dispatch__(
+        self,
+        func: OpOverload,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        """Runs and counts an operator; one without a formula is split into others if it can be."""
+        kwargs = kwargs or {}
+        cost = formula(func)
+        if cost is None:
+            with self:
+                result = func.decompose(*args, **kwargs)
+            if result is not NotImplemented:
+                return result
+            self.unknown[func._schema.name] += 1
+            cost = free
+        result = self._run(func, args, kwargs)
+        if cost is not free:
+            work = cost(args, result)
+            own = self.operations[self._running[-1]]
+            own["matmul"] += work.matmul
+            own["fvcore"] += work.fvcore
+            self.activations += work.activations
+        self.memory.add(result)
+        return result
+
+    @contextmanager
+    def following_modules(self) -> Iterator[None]:
+        """A context in which the module that is running is known."""
+        entering = register_module_forward_pre_hook(self._enter)
+        leaving = register_module_forward_hook(self._leave, with_kwargs=True)
+        try:
+            yield
+        finally:
+            entering.remove()
+            leaving.remove()
+
+    def _enter(self, module: nn.Module, args: tuple[Any, ...]) -> None:
+        made_on_the_fly = module not in self.operations
+        self._running.append(self._running[-1] if made_on_the_fly else module)
+
+    def _leave(
+        self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any
+    ) -> None:
+        source = args[0] if args else next(iter(kwargs.values()), None)
+        self.operations[self._running.pop()]["paper"] += paper_operations(module, source, out)
+
+
+@contextmanager
+def _separate_attention() -> Iterator[None]:
+    """Keeps ``nn.MultiheadAttention`` from running as one operator with its linear layers."""
+    enabled = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(enabled)
+
+
+def _node(
+    name: str,
+    module: nn.Module,
+    own: Mapping[nn.Module, Mapping[str, int]],
+    seen: set[nn.Module | nn.Parameter],
+) -> ModuleNode:
+    """The module's tree; ``seen`` collects what is listed, so that nothing is listed twice."""
+    parameters = set(module.parameters(recurse=False)) - seen
+    seen |= {module, *parameters}
+    children = tuple(
+        _node(child_name, child, own, seen)
+        for child_name, child in module.named_children()
+        if child not in seen
+    )
+    return ModuleNode(
+        name=name,
+        type=type(module).__name__,
+        parameters=sum(p.numel() for p in parameters) + sum(c.parameters for c in children),
+        operations={
+            convention: own[module][convention] + sum(c.operations[convention] for c in children)
+            for convention in CONVENTIONS
+        },
+        children=children,
+    )

@@ -1,0 +1,84 @@
+"""How a throughput is measured, and what comes of it; known without importing torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Device = Literal["cpu", "cuda"]
+Dtype = Literal["float32", "bfloat16", "float16"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to measure.
+
+    Attributes:
+        device: Where the network runs.
+        dtype: Weights and inputs are converted to it; autocast is not used.
+        channels_last: Whether weights and inputs are laid out as NHWC.
+        compile: Whether the network goes through ``torch.compile``.
+        batch_size: Images per forward pass; ``auto`` starts at 256 on a GPU and 8 on a CPU, and
+            halves while memory does not suffice.
+        warmup_seconds: Untimed forward passes go on for this long, once compiling is done.
+        min_iterations: Time at least this many forward passes …
+        min_seconds: … and go on for at least this long.
+        threads: Threads of one operator on the CPU; None leaves it to PyTorch.
+        seed: Seed of the random weights and inputs.
+    """
+
+    device: Device = "cpu"
+    dtype: Dtype = "float32"
+    channels_last: bool = False
+    compile: bool = False
+    batch_size: int | Literal["auto"] = "auto"
+    warmup_seconds: float = 2.0
+    min_iterations: int = 30
+    min_seconds: float = 5.0
+    threads: int | None = None
+    seed: int = 0
+
+
+def set_up_name(dtype: str, *, compiled: bool, channels_last: bool) -> str:
+    """A set-up in words, such as ``bfloat16 compiled channels-last``."""
+    words = [dtype, "compiled" if compiled else "eager"]
+    return " ".join(words + ["channels-last"] * channels_last)
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """What was measured.
+
+    Attributes:
+        images_per_second: Batch size over the median latency.
+        latency_p50: Median time of one forward pass of the whole batch, in milliseconds.
+        latency_p90: 90th percentile, in milliseconds.
+        latency_p99: 99th percentile, in milliseconds.
+        spread: Half the distance between the 10th and the 90th percentile, as % of the median.
+        peak_memory: Highest use of memory in bytes, as the device's meter defines it (see
+            `mogabench.measure.device`); None where it cannot be read.
+        batch_size: Images per forward pass, after any backing off.
+        iterations: Timed forward passes.
+        seconds: Their times added up.
+        compile_seconds: Time of the first forward pass of a compiled network; short where
+            PyTorch's cache knows the network from an earlier run. None in eager mode.
+        device: The device's name.
+        driver: The version of the GPU's driver, where there is one.
+        threads: Threads of one operator on the CPU.
+        notes: What a reader of the numbers must know.
+    """
+
+    images_per_second: float
+    latency_p50: float
+    latency_p90: float
+    latency_p99: float
+    spread: float
+    peak_memory: int | None
+    batch_size: int
+    iterations: int
+    seconds: float
+    compile_seconds: float | None
+    device: str
+    driver: str | None
+    threads: int
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,154 @@
+"""Images per second, latency and peak memory of inference."""
+
+from __future__ import annotations
+
+import gc
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from mogabench.errors import UserError
+from mogabench.measure.device import Meter, device_name, driver_version, meter_for
+from mogabench.measure.settings import Settings, Throughput
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from torch import Tensor, nn
+
+__all__ = ["Settings", "Throughput", "measure"]
+
+_FIRST_BATCH = {"cuda": 256, "cpu": 8}
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "ALLOC_FAILED")
+
+
+def measure(
+    build: Callable[[], nn.Module],
+    inputs: Callable[[int], tuple[Tensor, ...]],
+    settings: Settings,
+    meter: Meter | None = None,
+) -> Throughput:
+    """Times forward passes of a network in inference mode.
+
+    Sets the thread count and cuDNN's search for the fastest algorithm in the whole process, which
+    should therefore be one of its own: see `mogabench.measure.worker`.
+
+    Args:
+        build: Makes the network, on the current default device.
+        inputs: Makes the inputs for a batch size, likewise.
+        settings: How to measure.
+        meter: Stopwatch and memory gauge; by default the device's own.
+
+    Raises:
+        UserError: The device's memory does not suffice, even after any backing off.
+    """
+    if settings.threads is not None:
+        torch.set_num_threads(settings.threads)
+    torch.backends.cudnn.benchmark = True
+    meter = meter or meter_for(settings.device)
+    for batch_size in _batch_sizes(settings):
+        meter.clear()
+        try:
+            return _attempt(build, inputs, settings, batch_size, meter)
+        except RuntimeError as error:
+            if not _is_out_of_memory(error):
+                raise
+        # Only here, with the exception gone, does nothing hold the network any more.
+        torch.compiler.reset()
+        gc.collect()
+    advice = "; try --batch-size auto" if settings.batch_size != "auto" else ""
+    raise UserError(f"out of memory at batch size {batch_size}{advice}")
+
+
+def _batch_sizes(settings: Settings) -> Iterator[int]:
+    if settings.batch_size != "auto":
+        yield settings.batch_size
+        return
+    size = _FIRST_BATCH[settings.device]
+    while size:
+        yield size
+        size //= 2
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    text = str(error)
+    return isinstance(error, torch.OutOfMemoryError) or any(x in text for x in _OUT_OF_MEMORY)
+
+
+def _attempt(
+    build: Callable[[], nn.Module],
+    inputs: Callable[[int], tuple[Tensor, ...]],
+    settings: Settings,
+    batch_size: int,
+    meter: Meter,
+) -> Throughput:
+    step = _step(build, inputs, settings, batch_size)
+    with torch.inference_mode():
+        began = time.perf_counter()
+        step()
+        meter.wait()
+        first_seconds = time.perf_counter() - began
+        _warm_up(step, settings.warmup_seconds, meter)
+        meter.restart_peak()
+        _time(step, settings, meter)
+    laps = np.array(meter.laps())
+    p10, p50, p90, p99 = (float(lap) for lap in np.percentile(laps, (10, 50, 90, 99)))
+    return Throughput(
+        images_per_second=1000 * batch_size / p50,
+        latency_p50=p50,
+        latency_p90=p90,
+        latency_p99=p99,
+        spread=100 * (p90 - p10) / 2 / p50,
+        peak_memory=meter.peak_bytes(),
+        batch_size=batch_size,
+        iterations=len(laps),
+        seconds=float(laps.sum()) / 1000,
+        compile_seconds=first_seconds if settings.compile else None,
+        device=device_name(settings.device),
+        driver=driver_version(settings.device),
+        threads=torch.get_num_threads(),
+        notes=_notes(settings),
+    )
+
+
+def _step(
+    build: Callable[[], nn.Module],
+    inputs: Callable[[int], tuple[Tensor, ...]],
+    settings: Settings,
+    batch_size: int,
+) -> Callable[[], object]:
+    torch.manual_seed(settings.seed)
+    with torch.device(settings.device):
+        network, batch = build(), inputs(batch_size)
+    dtype = getattr(torch, settings.dtype)
+    network = network.eval().to(settings.device, dtype)
+    batch = tuple(x.to(settings.device, dtype if x.is_floating_point() else None) for x in batch)
+    if settings.channels_last:
+        network = network.to(memory_format=torch.channels_last)
+        batch = tuple(x.to(memory_format=torch.channels_last) if x.ndim == 4 else x for x in batch)
+    forward = torch.compile(network, dynamic=False) if settings.compile else network
+    return lambda: forward(*batch)
+
+
+def _warm_up(step: Callable[[], object], seconds: float, meter: Meter) -> None:
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        step()
+        meter.wait()
+
+
+def _time(step: Callable[[], object], settings: Settings, meter: Meter) -> None:
+    began, count = time.perf_counter(), 0
+    while count < settings.min_iterations or time.perf_counter() - began < settings.min_seconds:
+        meter.time(step)
+        count += 1
+
+
+def _notes(settings: Settings) -> tuple[str, ...]:
+    if settings.device == "cpu":
+        return ("peak_memory is the growth of the process's resident set",)
+    if settings.dtype == "float32" and torch.backends.cudnn.allow_tf32:
+        return ("convolutions may use TF32, which is PyTorch's default",)
+    return ()

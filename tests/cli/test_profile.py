@@ -1,0 +1,170 @@
+"""The command's sweep, its output and its refusals; only the tests marked slow start children."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from mogabench.cli.profile import COMPANY, profile
+from mogabench.errors import UserError
+from mogabench.measure import worker
+from mogabench.records import Kind, Quantity, Record, Store, provenance
+from mogabench.records.provenance import cpu_name
+
+app = typer.Typer()
+app.command()(profile)
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """Requests in the order they came; their answers are made up, and densenet121 always dies."""
+    requests = []
+
+    def measure_apart(request):
+        requests.append(request)
+        if request.subject.backbone == "densenet121":
+            raise worker.MeasurementError("densenet121: its process was killed")
+        values = {"images_per_second": 1234.56, "latency_p50": 6.48, "latency_p90": 7.01}
+        values |= {"latency_p99": 9.87, "spread": 3.21, "peak_memory": 512 * 2**20}
+        return Record(
+            subject=request.subject,
+            kind=Kind.THROUGHPUT,
+            values={name: Quantity(value=value, unit="1") for name, value in values.items()},
+            provenance=provenance(
+                device=cpu_name(),
+                dtype=request.settings.dtype,
+                compiled=request.settings.compile,
+                channels_last=request.settings.channels_last,
+                batch_size=8,
+            ),
+        )
+
+    monkeypatch.setattr(worker, "measure_apart", measure_apart)
+    return requests
+
+
+@pytest.fixture
+def invoke(tmp_path):
+    def run(*arguments):
+        return CliRunner().invoke(app, [*arguments, "--results", str(tmp_path)])
+
+    return run
+
+
+def test_sweeps_every_dtype_eager_and_compiled(invoke, measured):
+    sweep = ("--dtype", "float32", "--dtype", "bfloat16", "--eager", "--compile")
+    done = invoke("resnet50", "xt", *sweep, "--size", "192", "--batch-size", "16")
+    assert done.exit_code == 0, done.output
+    assert [r.subject.backbone for r in measured] == ["resnet50"] * 4 + ["moganet_xtiny"] * 4
+    set_ups = [(r.settings.dtype, r.settings.compile) for r in measured[:4]]
+    assert set_ups == [(d, c) for d in ("float32", "bfloat16") for c in (False, True)]
+    assert {(r.subject.input_size, r.settings.batch_size) for r in measured} == {((192, 192), 16)}
+
+
+def test_default_company_is_figure_a3s_eager_in_fp32(invoke, measured):
+    assert invoke().exit_code == 0
+    assert len(measured) == len(COMPANY) == 15
+    assert measured[0].subject.backbone == "moganet_xtiny"
+    assert {(r.settings.dtype, r.settings.compile) for r in measured} == {("float32", False)}
+
+
+def test_prints_one_line_per_set_up(invoke, measured):
+    done = invoke("resnet50", "--channels-last", "--compile")
+    row = next(line for line in done.stdout.splitlines() if "resnet50" in line)
+    shown = ["float32 compiled channels-last", "8", "1234.6", "3.2", "6.48", "7.01", "9.87", "512"]
+    assert re.search(r"\s+".join(map(re.escape, shown)), row)
+
+
+def test_a_network_that_dies_neither_stops_the_sweep_nor_goes_unnoticed(invoke, measured, tmp_path):
+    done = invoke("resnet18", "densenet121", "resnet34", "--json")
+    assert done.exit_code == 1
+    assert "mogabench: densenet121: its process was killed" in done.stderr
+    printed = [entry["subject"]["backbone"] for entry in json.loads(done.stdout)]
+    stored = [record.subject.backbone for record in Store(tmp_path).all(Kind.THROUGHPUT)]
+    assert printed == stored == ["resnet18", "resnet34"]
+
+
+def test_skips_what_has_a_record_only_when_asked(invoke, measured):
+    for extra in ([], [], ["--skip-existing"], ["--skip-existing", "--dtype", "float16"]):
+        assert invoke("resnet18", *extra).exit_code == 0
+    assert [r.settings.dtype for r in measured] == ["float32", "float32", "float16"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (
+            ["resnet50", "convnext_tinny"],
+            r"unknown backbone 'convnext_tinny'; did you mean convnext_tiny",
+        ),
+        (["resnet50", "--dtype", "bfloat61"], "unknown dtype 'bfloat61'; did you mean bfloat16"),
+        (["resnet50", "--batch-size", "0"], "--batch-size 0: give a number from 1 up, or auto"),
+        (["resnet50", "--check", "ptflops"], r"unknown check 'ptflops' \(valid: fvcore\)"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_runs(invoke, measured, arguments, line):
+    done = invoke(*arguments)
+    assert isinstance(done.exception, UserError)
+    assert re.search(line, str(done.exception))
+    assert measured == []
+
+
+def test_gpu_without_a_gpu_says_so_in_one_line(invoke, measured, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    done = invoke("resnet50", "--gpu")
+    assert (done.exit_code, done.stdout, measured) == (1, "", [])
+    assert done.stderr.startswith("mogabench: no GPU that PyTorch ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_check_sets_our_count_beside_fvcores(invoke, measured):
+    [found] = json.loads(invoke("resnet50", "--check", "fvcore", "--json").stdout)
+    assert found["fvcore"] == pytest.approx(4.1e9, rel=0.01)  # He et al.; torchvision: 4.09 G
+    assert found["ours"] == pytest.approx(found["fvcore"], rel=0.001)
+    assert measured == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for the child in /proc")
+def test_interrupt_stops_the_child_and_keeps_the_records_so_far(tmp_path):
+    code = "from mogabench.cli import main; main()"
+    options = "--size 32 --batch-size 1 --min-iterations 1 --min-seconds 2 --warmup-seconds 0"
+    command = f"profile resnet10t resnet18 {options} --results {tmp_path}"
+    sweep = subprocess.Popen(
+        [sys.executable, "-c", code, *command.split()],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_for((tmp_path / "records" / "throughput.jsonl").exists)
+    wait_for(lambda: children_of(sweep.pid))
+    [child] = children_of(sweep.pid)
+    sweep.send_signal(signal.SIGINT)
+    _, told = sweep.communicate(timeout=10)
+    assert sweep.returncode == 130
+    assert "Traceback" not in told
+    wait_for(lambda: has_ended(child))
+    [kept] = Store(tmp_path).all()
+    assert kept.subject.backbone == "resnet10t"
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def children_of(process):
+    return Path(f"/proc/{process}/task/{process}/children").read_text().split()
+
+
+def has_ended(process):
+    status = Path(f"/proc/{process}/status")
+    return not status.exists() or "State:\tZ" in status.read_text()

@@ -1,0 +1,107 @@
+"""The child process: what it answers, and what the parent says when it cannot."""
+
+import sys
+
+import pytest
+
+from mogabench.errors import UserError
+from mogabench.measure.settings import Settings
+from mogabench.measure.worker import Request, measure_apart
+from mogabench.records import Kind
+from mogabench.subject import Subject
+
+TOYS = """
+import os, signal
+import torch
+from timm.models import register_model
+from torch import nn
+
+print("a library that chatters")
+os.system("echo so does its child")
+
+
+class Toy(nn.Module):
+    def __init__(self, act, **options):
+        super().__init__()
+        self.head = nn.Linear(3, 10)
+        self.act = act
+
+    def forward(self, x):
+        self.act()
+        return self.head(x.mean((2, 3)))
+
+
+def fail():
+    raise ValueError("no such luck\\nand more lines")
+
+
+@register_model
+def toy_talks(pretrained=False, **options):
+    return Toy(lambda: print("and in every pass"))
+
+
+@register_model
+def toy_is_killed(pretrained=False, **options):
+    return Toy(lambda: os.kill(os.getpid(), signal.SIGKILL))
+
+
+@register_model
+def toy_fails(pretrained=False, **options):
+    return Toy(fail)
+"""
+SETTINGS = Settings(
+    dtype="bfloat16",
+    batch_size=3,
+    warmup_seconds=0,
+    min_iterations=4,
+    min_seconds=0,
+    threads=1,
+    seed=5,
+)
+
+
+@pytest.fixture
+def request_for(tmp_path, monkeypatch):
+    (tmp_path / "mogabench_toys.py").write_text(TOYS)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    def make(name, settings=SETTINGS):
+        subject = Subject(
+            task="classification", method="classifier", backbone=name, input_size=(32, 32)
+        )
+        return Request(subject=subject, settings=settings, packages=("mogabench_toys",))
+
+    return make
+
+
+def test_record_says_what_was_measured_and_how(request_for):
+    request = request_for("toy_talks")
+    record = measure_apart(request)
+    assert (record.subject, record.kind) == (request.subject, Kind.THROUGHPUT)
+    values = {name: quantity.value for name, quantity in record.values.items()}
+    assert values["images_per_second"] == pytest.approx(3000 / values["latency_p50"])
+    assert values["iterations"] == 4
+    units = {name: quantity.unit for name, quantity in record.values.items()}
+    assert units["images_per_second"] == "img/s"
+    assert {units[f"latency_p{p}"] for p in (50, 90, 99)} == {"ms"}
+    assert "compile_seconds" not in values
+    if sys.platform == "linux":
+        assert values["peak_memory"] < 64 * 2**20, "libraries are no part of a tiny network"
+    how = record.provenance
+    assert (how.dtype, how.batch_size, how.threads, how.seed) == ("bfloat16", 3, 1, 5)
+    assert not how.compiled and not how.channels_last
+    assert how.seconds > values["seconds"]
+    assert how.packages["torch"] and how.device and how.command
+
+
+@pytest.mark.parametrize(
+    ("backbone", "line"),
+    [
+        ("toy_is_killed", "toy_is_killed: its process was killed, most likely for want of memory"),
+        ("toy_fails", r"toy_fails: ValueError: no such luck \(.*mogabench_toys.py:\d+\)$"),
+    ],
+)
+def test_child_that_dies_is_told_in_one_line(request_for, backbone, line):
+    with pytest.raises(UserError, match=line) as told:
+        measure_apart(request_for(backbone))
+    assert "\n" not in str(told.value)
