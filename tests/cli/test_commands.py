@@ -1,0 +1,130 @@
+"""The commands as a user types them, each in a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+COMMAND = str(Path(sys.executable).with_name("mogabench"))
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    return tmp_path_factory.mktemp("results")
+
+
+def mogabench(*arguments, **environment):
+    return subprocess.run(
+        [COMMAND, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | environment,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["run", "clasification", "-v", "b"], ["unknown task", "did you mean classification"]),
+        (["run", "classification", "-v", "huge"], ["unknown variant 'huge'", "xl", "xlarge"]),
+        (["run", "classification"], ["--variant", "--backbone"]),
+        (["run", "classification", "-v", "b", "--backbone", "resnet50"], ["one of them"]),
+        (["run", "classification", "--backbone", "resnet5"], ["did you mean", "resnet50"]),
+        (["run", "classification", "-v", "b", "--size", "big"], ["--size big", "800x1280"]),
+        (["run", "classification", "-v", "b", "--method", "rcnn"], ["valid: classifier"]),
+        (["run", "classification", "-v", "b", "--option", "gate"], ["NAME=VALUE"]),
+        (["run", "classification", "-v", "b", "--train"], ["need --data"]),
+        (["table", "A16"], ["unknown table 'A16'", "A15"]),
+        (["table", "3", "--format", "pdf"], ["unknown format", "markdown"]),
+        (["table", "3", "--add", "convnext_tinny"], ["did you mean", "convnext_tiny"]),
+        (["table", "3", "--import", "no_such_package"], ["--import no_such_package"]),
+        (["show", "in1k_30e"], ["unknown recipe", "in1k_300e"]),
+        (["show", "in1k_300e", "--set", "optimizer.lrr=1"], ["optimizer.lrr", "optimizer.lr"]),
+    ],
+)
+def test_bad_input_is_told_in_one_line_and_leaves_nothing(arguments, says, tmp_path):
+    where = [] if arguments[0] == "show" else ["--results", tmp_path / "results"]
+    done = mogabench(*arguments, *where)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.startswith("mogabench: ") and "Traceback" not in done.stderr
+    assert all(text in done.stderr for text in says), done.stderr
+    assert not (tmp_path / "results").exists()
+
+
+def test_records_that_cannot_be_written_are_told(tmp_path):
+    (tmp_path / "results").write_text("a file, not a folder")
+    done = mogabench("table", "A1", "--results", tmp_path / "results")
+    assert done.returncode == 2 and "--results" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
+def test_table_a1_is_measured_matches_the_paper_and_is_then_remembered(results):
+    cold = mogabench("table", "A1", "--format", "json", "--results", results)
+    entries = json.loads(cold.stdout)
+    assert [entry["status"] for entry in entries] == ["match"] * 12
+    parameters = {e["row"]: e["measured"] for e in entries if e["unit"] == "M"}
+    assert parameters["MogaNet: Tiny"] == 5.197332
+    assert parameters["MogaNet: XLarge"] == 180.991924
+    records = (results / "records" / "complexity.jsonl").read_bytes()
+    warm = mogabench("table", "A1", "--format", "json", "--results", results)
+    assert warm.stdout == cold.stdout and warm.stderr == ""
+    assert (results / "records" / "complexity.jsonl").read_bytes() == records
+
+
+def test_a_package_of_ones_own_stands_in_a_table(results, tmp_path):
+    (tmp_path / "my_nets.py").write_text(
+        "import timm\n"
+        "from torch import nn\n"
+        "@timm.models.register_model\n"
+        "def my_net(pretrained=False, **options):\n"
+        "    return nn.Sequential(nn.Conv2d(3, 10, 4, 4), nn.AdaptiveAvgPool2d(1), nn.Flatten(),\n"
+        "                         nn.Linear(10, options['num_classes']))\n"
+    )
+    arguments = ["table", "A1", "--import", "my_nets", "--add", "my_net", "--format", "json"]
+    done = mogabench(*arguments, "--results", results, PYTHONPATH=str(tmp_path))
+    own = [e for e in json.loads(done.stdout) if e["row"] == "my_net"]
+    convolution, pooling, linear = 56 * 56 * 10 * (3 * 16 + 1), 56 * 56 * 10, 10 * 1000
+    assert [entry["measured"] for entry in own] == [
+        (3 * 16 * 10 + 10 + 10 * 1000 + 1000) / 1e6,
+        (convolution + pooling + linear) / 1e9,
+    ]
+    assert mogabench("table", "A1", "--add", "my_net", "--results", results).returncode == 2
+
+
+def test_help_and_a_table_from_records_import_no_torch(results):
+    for arguments in (["--help"], ["table", "A1", "--results", str(results)], ["list", "models"]):
+        code = (
+            "import sys; from mogabench.cli import main\n"
+            f"sys.argv = ['mogabench', *{arguments}]\n"
+            "try: main()\n"
+            "except SystemExit as stop: assert not stop.code\n"
+            "assert not {'torch', 'timm', 'matplotlib'} & set(sys.modules)\n"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+
+def test_show_resolves_a_variant_and_an_override():
+    done = mogabench("show", "in1k_300e", "--variant", "xt", "--set", "schedule.epochs=2",
+                     "--set", "schedule.warmup_epochs=1")  # fmt: skip
+    assert "weight_decay: 0.03" in done.stdout and "epochs: 2\n" in done.stdout
+    assert mogabench("show", "in1k_300e").stdout.startswith("# ImageNet-1K")
+
+
+def test_listings_hold_what_there_is():
+    tables = json.loads(mogabench("list", "tables", "--json").stdout)
+    assert len(tables) == 22 and tables[-1]["rows"] == "51"
+    assert "sample_digits" in mogabench("list", "recipes", "--json").stdout
+    models = {m["backbone"] for m in json.loads(mogabench("list", "models", "--json").stdout)}
+    assert {"moganet_xtiny", "convnext_tiny", "swin_1g"} <= models and "slak_tiny" not in models
+
+
+def test_doctor_finds_this_machine_fit():
+    done = mogabench("doctor", "--json")
+    found = {finding["what"]: finding for finding in json.loads(done.stdout)}
+    assert done.returncode == 0 and not found["torch"]["fatal"]
+    assert found["timm"]["found"].count(".") >= 2
