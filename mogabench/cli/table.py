@@ -83,6 +83,7 @@ def measured_tables(
     for failure in failures:
         print(f"mogabench: {failure.subject.key}: {failure.reason}", file=sys.stderr)
     joined = [join(table, store) for table in tables]
-    for problem in store.problems:
-        print(f"mogabench: {problem}", file=sys.stderr)
+    if store.problems:
+        first, count = store.problems[0], len(store.problems)
+        print(f"mogabench: {count} unreadable record(s) set aside: {first}", file=sys.stderr)
     return joined, len(failures)

@@ -102,6 +102,7 @@ def _outcomes(
 
 
 def _prepare(packages: list[str] | None) -> None:
+    import atexit
     import gc
     import signal
 
@@ -113,6 +114,7 @@ def _prepare(packages: list[str] | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops the sweep, without tracebacks
     torch.set_num_threads(1)
     import_packages(packages)
+    atexit.register(gc.unfreeze)  # else native modules complain of leaks at the end
     gc.freeze()  # what the imports left is never garbage; looking at it takes 15 % of the sweep
 
 

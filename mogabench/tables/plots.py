@@ -29,8 +29,13 @@ class Point:
 
     @property
     def family(self) -> str:
-        """The name without its size, such as ``ConvNeXt`` for ``ConvNeXt-T``."""
-        return self.name.split(" ")[0].rsplit("-", 1)[0]
+        """The name without its size, such as ``FocalNet`` for ``FocalNet-S (LRF)``."""
+        return self.name.rpartition("-")[0] or self.name
+
+    @property
+    def size(self) -> str:
+        """What is left of the name, such as ``S (LRF)``."""
+        return self.name.removeprefix(self.family).removeprefix("-")
 
 
 def parameter_points(table: JoinedTable) -> list[Point]:
@@ -57,7 +62,9 @@ def throughput_points(
     """
     printed: dict[str, tuple[str, float]] = {}
     for table in tables:
-        column = next(c for c in table.columns if c.metric == "top1" and not c.overrides)
+        column = next(
+            c for c in table.columns if c.metric == "top1" and "recipe" not in c.overrides
+        )
         for row in table.rows:
             if row.meta["input_size"] == "224x224" and row.meta["pretraining"] == "none":
                 accuracy = (row.label, float(row.cells[column.head]))
@@ -98,14 +105,17 @@ def scatter(points: Sequence[Point], *, title: str, cost: str) -> bytes:
         )
         for point in members:
             axes.annotate(
-                point.name.removeprefix(family).strip("- ") or family,
+                point.size,
                 (point.cost, point.accuracy),
                 xytext=(5, -10),
                 textcoords="offset points",
                 fontsize=7,
             )
     axes.set(title=title, xlabel=cost, ylabel="ImageNet-1K top-1 (%), as printed", xscale="log")
-    axes.grid(alpha=0.3)
+    for axis_formatter in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+        axis_formatter("{x:g}")
+    axes.tick_params(axis="x", which="both", labelsize=8)
+    axes.grid(alpha=0.3, which="both")
     axes.legend(fontsize=8, ncols=2)
     stream = io.BytesIO()
     figure.savefig(stream, format="png", metadata={"Software": None})
