@@ -13,7 +13,7 @@ def install(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """The newcomer's tests; ``-- --slow`` adds the slow ones."""
+    """The newcomer's tests; ``-- -m slow`` runs the slow ones instead."""
     install(session)
     session.run("pytest", *session.posargs)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -119,6 +120,8 @@ def run(
     quality = None
     if job is not None:
         quality = _measure_quality(chosen, job)
+        if int(os.environ.get("RANK", "0")) > 0:
+            return  # torchrun started several of us; the first one tells
         store.append(quality)
     throughput = _quick_throughput(subject, device, packages)
     store.append(throughput)

@@ -1,0 +1,5 @@
+"""``python -m mogabench``, which is what ``torchrun -m`` starts."""
+
+from mogabench.cli import main
+
+main()
