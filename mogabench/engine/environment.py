@@ -1,0 +1,68 @@
+"""The process: its device, its companions, and the folder it writes to."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from typing import TYPE_CHECKING
+
+import mmengine.device.utils
+import torch
+
+from mogabench.errors import UserError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def choose_device(name: str) -> str:
+    """Resolves ``auto`` and checks that the device is there.
+
+    Args:
+        name: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
+
+    Raises:
+        UserError: There is no such device on this machine.
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    kind, _, index = name.partition(":")
+    if kind not in ("cpu", "cuda") or not (index or "0").isdecimal():
+        raise UserError(f"unknown device '{name}' (valid: auto, cpu, cuda, cuda:0, cuda:1, …)")
+    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
+        raise UserError(
+            f"--device {name}: PyTorch sees {torch.cuda.device_count() or 'no'} GPU(s) on this "
+            "machine; --device cpu works"
+        )
+    return name
+
+
+def enter(device: str) -> bool:
+    """Makes ``device`` mmengine's own and joins the processes that torchrun started, if it did.
+
+    Returns:
+        Whether there are other processes.
+    """
+    kind, _, index = device.partition(":")
+    # mmengine picks one device for the whole process at import, a GPU if there is any.
+    mmengine.device.utils.DEVICE = kind
+    distributed = int(os.environ.get("WORLD_SIZE", "1")) > 1
+    if kind == "cuda":
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"] if distributed else index or 0))
+    if distributed and not torch.distributed.is_initialized():
+        torch.distributed.init_process_group("nccl" if kind == "cuda" else "gloo")
+    return distributed
+
+
+def check_writable(folder: Path) -> None:
+    """Makes the folder and tries to write to it.
+
+    Raises:
+        UserError: It cannot be made or written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"0")
+    except OSError as error:
+        raise UserError(f"cannot write to {folder}: {error.strerror}") from error

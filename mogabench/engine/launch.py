@@ -1,0 +1,117 @@
+"""Doing a job: train where it says so, evaluate, and tell what came of it."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmengine.model import is_model_wrapper
+
+from mogabench.checkpoints import save_checkpoint
+from mogabench.engine.classifier import gather
+from mogabench.engine.environment import check_writable, enter
+from mogabench.engine.optimization import AverageWeights
+from mogabench.engine.reporting import ShowProgress, UnreadableImages
+from mogabench.engine.saving import CHECKPOINT
+from mogabench.errors import UserError
+from mogabench.tasks import get_task
+
+if TYPE_CHECKING:
+    from mmengine.hooks import Hook
+    from mmengine.runner import Runner
+
+    from mogabench.engine.job import Job
+    from mogabench.records import Data
+
+WEIGHTS = "weights.pth"
+"""The file in the work folder with a finished training's weights, for ``--weights``."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a job.
+
+    Attributes:
+        metrics: By name, in the task's units.
+        data: What was evaluated on.
+        checkpoint: The trained weights; None where nothing was trained.
+        seconds: How long it took, of this process.
+        notes: What a reader of the metrics must know.
+    """
+
+    metrics: dict[str, float]
+    data: Data
+    checkpoint: Path | None
+    seconds: float
+    notes: list[str] = field(default_factory=list)
+
+
+def execute(job: Job) -> Outcome:
+    """Trains, where the job says so, and evaluates.
+
+    A training that is interrupted goes on from its last checkpoint with ``resume``.
+
+    Raises:
+        UserError: Something that the user gave does not fit; see the message.
+        KeyboardInterrupt: The user stopped it; the last complete checkpoint is untouched.
+    """
+    began = time.monotonic()
+    enter(job.device)
+    with ExitStack() as stack:
+        if job.work_dir is None:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="mogabench-"))
+            job = replace(job, work_dir=Path(folder))
+        _check_folder(job)
+        runner = get_task(job.subject.task).runner(job)
+        for hook in _hooks(runner, ShowProgress):
+            stack.callback(hook.close)
+        checkpoint = _train(job, runner) if job.train else None
+        metrics = runner.val_loop.run() if job.train else runner.val()
+    return Outcome(
+        metrics={name: float(value) for name, value in metrics.items()},
+        data=runner.val_dataloader.dataset.split.identity,
+        checkpoint=checkpoint,
+        seconds=time.monotonic() - began,
+        notes=[note for hook in _hooks(runner, UnreadableImages) for note in _told(hook)],
+    )
+
+
+def _check_folder(job: Job) -> None:
+    assert job.work_dir is not None
+    check_writable(job.work_dir)
+    if job.train and not job.resume and (job.work_dir / CHECKPOINT).exists():
+        raise UserError(
+            f"{job.work_dir} already holds a training: add --resume to go on with it, or choose "
+            "another --work-dir"
+        )
+
+
+def _train(job: Job, runner: Runner) -> Path:
+    """Trains and saves the weights, the averaged ones where the recipe has an average."""
+    assert job.work_dir is not None
+    runner.train()
+    trained = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    for hook in _hooks(runner, AverageWeights):
+        trained = hook.ema_model.module
+    file = job.work_dir / WEIGHTS
+    if runner.rank == 0:
+        meta = {"subject": job.subject.key, "epoch": runner.epoch}
+        save_checkpoint(file, {"state_dict": trained.network.state_dict(), "meta": meta})
+    return file
+
+
+def _hooks(runner: Runner, kind: type[Hook]) -> list[Any]:
+    return [hook for hook in runner.hooks if isinstance(hook, kind)]
+
+
+def _told(hook: UnreadableImages) -> list[str]:
+    notes = []
+    for split, skipped in hook.skipped.items():
+        names = sorted(set().union(*gather(skipped)))
+        if names:
+            notes.append(f"{len(names)} {split} image(s) cannot be read: {', '.join(names)}")
+    return notes

@@ -1,0 +1,109 @@
+"""The training loop: mmengine's, made to go on from any step."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import torch
+from mmengine.runner import EpochBasedTrainLoop
+
+from mogabench.engine.randomness import TrainingOrder, seed_everything
+from mogabench.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mmengine.runner import Runner
+    from torch import nn
+    from torch.utils.data import DataLoader
+
+
+class ResumableLoop(EpochBasedTrainLoop):
+    """Trains by steps, each one update of the weights, and starts at the runner's ``iter``.
+
+    An iteration of mmengine is one step here even when gradients are accumulated over several
+    batches: learning rate, weight average and checkpoints go by steps, and no checkpoint can fall
+    between two batches of a step. Evaluates after every epoch but the last, which the caller does.
+
+    Args:
+        runner: The runner.
+        dataloader: Gives batches of one forward pass.
+        max_epochs: How many epochs.
+        accumulation: Batches per step.
+        seed: Of everything random in a step.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        dataloader: DataLoader[Any],
+        max_epochs: int,
+        *,
+        accumulation: int,
+        seed: int,
+    ) -> None:
+        super().__init__(runner, dataloader, max_epochs)
+        self.accumulation, self.seed = accumulation, seed
+        self.steps_per_epoch = len(self.dataloader) // accumulation
+        self._max_iters = max_epochs * self.steps_per_epoch
+
+    def run(self) -> nn.Module:
+        """Trains from the current step to the last; returns the model."""
+        self.runner.optim_wrapper.initialize_count_status(
+            self.runner.model,
+            self._iter * self.accumulation,
+            self._max_iters * self.accumulation,
+        )
+        self.runner.call_hook("before_train")
+        while self._epoch < self._max_epochs:
+            self.run_epoch()
+            if self._epoch < self._max_epochs:
+                self.runner.val_loop.run()
+        self.runner.call_hook("after_train")
+        model: nn.Module = self.runner.model
+        return model
+
+    def run_epoch(self) -> None:
+        """Runs the steps of the epoch that are still to do."""
+        done = self._iter - self._epoch * self.steps_per_epoch
+        steps = zip(*[self._batches(done)] * self.accumulation, strict=False)
+        self.runner.call_hook("before_train_epoch")
+        self.runner.model.train()
+        for index, batches in enumerate(islice(steps, self.steps_per_epoch - done), start=done):
+            self.run_iter(index, batches)
+        if self._iter != (self._epoch + 1) * self.steps_per_epoch:
+            raise UserError(
+                f"the training data ended after {self._iter} steps instead of "
+                f"{(self._epoch + 1) * self.steps_per_epoch}: its declared size is wrong"
+            )
+        self.runner.call_hook("after_train_epoch")
+        self._epoch += 1
+
+    def run_iter(self, idx: int, data_batch: tuple[Any, ...]) -> None:
+        """Runs one step over its batches."""
+        self.runner.call_hook("before_train_iter", batch_idx=idx, data_batch=data_batch)
+        seed_everything(self.seed, self.runner.rank, self._iter)
+        logs = [
+            self.runner.model.train_step(batch, optim_wrapper=self.runner.optim_wrapper)
+            for batch in data_batch
+        ]
+        outputs = {
+            name: torch.stack([log[name].detach() for log in logs]).mean() for name in logs[0]
+        }
+        self.runner.call_hook(
+            "after_train_iter", batch_idx=idx, data_batch=data_batch, outputs=outputs
+        )
+        self._iter += 1
+
+    def _batches(self, done: int) -> Iterator[Any]:
+        """The rest of the epoch's batches, after ``done`` steps."""
+        batches = done * self.accumulation
+        if isinstance(self.dataloader.sampler, TrainingOrder):
+            self.dataloader.sampler.start(self._epoch, batches * self.dataloader.batch_size)
+            return iter(self.dataloader)
+        # A stream cannot be entered in the middle: it is read again up to there, by new workers
+        # that take the seed of their shuffling from here.
+        self.dataloader.dataset.start(self._epoch)
+        seed_everything(self.seed, self.runner.rank, self._epoch)
+        return islice(iter(self.dataloader), batches, None)

@@ -1,0 +1,137 @@
+"""What moves the weights: timm's optimizers and schedule, gradient scaling, the average."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mmengine.hooks import EMAHook, Hook
+from mmengine.model import BaseAveragedModel
+from mmengine.optim import AmpOptimWrapper, OptimWrapper
+from timm.optim import create_optimizer_v2, get_optimizer_info, list_optimizers
+from timm.scheduler import CosineLRScheduler
+
+from mogabench.errors import unknown
+
+if TYPE_CHECKING:
+    from mmengine.runner import Runner
+    from torch import Tensor, nn
+
+    from mogabench.recipes import Recipe
+    from mogabench.recipes.schema import Ema, Schedule
+
+
+def optim_wrapper(
+    network: nn.Module, recipe: Recipe, *, amp: str | None, accumulation: int
+) -> OptimWrapper:
+    """The recipe's optimizer; biases, norms and what the network names have no weight decay.
+
+    Args:
+        network: What to train; its ``no_weight_decay()`` adds to timm's exceptions.
+        recipe: Name, rates and clipping.
+        amp: ``float16`` scales the loss, which its small range needs.
+        accumulation: Batches per step.
+
+    Raises:
+        UserError: timm has no optimizer of that name.
+    """
+    settings = recipe.optimizer
+    if settings.name not in list_optimizers():
+        raise unknown("optimizer", settings.name, list_optimizers())
+    given: dict[str, Any] = {"eps": settings.eps} if settings.eps is not None else {}
+    if get_optimizer_info(settings.name).has_betas:
+        given["betas"] = settings.betas
+    optimizer = create_optimizer_v2(
+        network, settings.name, settings.lr, settings.weight_decay, **given
+    )
+    kind, kind_options = OptimWrapper, {}
+    if amp == "float16":
+        kind, kind_options = AmpOptimWrapper, {"dtype": "float16"}
+    return kind(
+        optimizer=optimizer,
+        accumulative_counts=accumulation,
+        clip_grad={"max_norm": settings.clip_grad} if settings.clip_grad else None,
+        **kind_options,
+    )
+
+
+class WarmupCosine(Hook):
+    """The recipe's learning rate, set before each step from the number of steps done.
+
+    timm's schedule rather than mmengine's: it is a formula of the step, where mmengine multiplies
+    the rate on and so needs more than one step of warm-up, and a rate above 0 to start from.
+
+    Args:
+        schedule: Its length and its rates.
+    """
+
+    def __init__(self, schedule: Schedule) -> None:
+        self.schedule = schedule
+
+    def before_train(self, runner: Runner) -> None:
+        """Sets the rate of the first step, or of the one a resumed training goes on with."""
+        per_epoch = runner.train_loop.steps_per_epoch
+        warmup = self.schedule.warmup_epochs * per_epoch
+        self.scheduler = CosineLRScheduler(
+            runner.optim_wrapper.optimizer,
+            t_initial=self.schedule.epochs * per_epoch - warmup,
+            lr_min=self.schedule.min_lr,
+            warmup_t=warmup,
+            warmup_lr_init=self.schedule.warmup_lr,
+            warmup_prefix=True,
+            t_in_epochs=False,
+        )
+        self.scheduler.step_update(runner.iter)
+
+    def after_train_iter(self, runner: Runner, *_: Any, **__: Any) -> None:
+        """Sets the rate of the next step."""
+        self.scheduler.step_update(runner.iter + 1)
+
+
+class RampedAverage(BaseAveragedModel):
+    """An average of the weights that remembers longer and longer (Appendix C.4).
+
+    After step ``t`` of ``T``, counted from 0, with ``d0`` and ``d1`` the first and the last decay,
+
+        d(t) = 1 - (1 - d0) * ((1 - d1) / (1 - d0)) ** (t / (T - 1))
+        average = d(t) * average + (1 - d(t)) * weights
+
+    so the part that is renewed, ``1 - d``, shrinks exponentially; the average starts as the
+    weights after step 0. Running statistics of norms are averaged as well, as in timm: the ramp is
+    what the paper has against their being inaccurate.
+
+    Args:
+        model: What to average.
+        total: ``T``.
+        first: ``d0``.
+        last: ``d1``.
+    """
+
+    def __init__(self, model: nn.Module, *, total: int, first: float, last: float) -> None:
+        super().__init__(model, update_buffers=True)
+        self.total, self.first, self.last = total, first, last
+
+    def decay(self, step: int) -> float:
+        """The decay after a step, counted from 0."""
+        shrink = (1 - self.last) / (1 - self.first)
+        done = step / max(self.total - 1, 1)
+        return float(1 - (1 - self.first) * shrink**done)
+
+    def avg_func(self, averaged_param: Tensor, source_param: Tensor, steps: Tensor) -> None:
+        """Moves the average towards the weights, in place."""
+        averaged_param.lerp_(source_param, 1 - self.decay(int(steps)))
+
+
+class AverageWeights(EMAHook):
+    """mmengine's hook that keeps and evaluates an average, with the training's length filled in.
+
+    Args:
+        ema: The first and the last decay.
+    """
+
+    def __init__(self, ema: Ema) -> None:
+        super().__init__(ema_type=RampedAverage, first=ema.decay_start, last=ema.decay)
+
+    def before_run(self, runner: Runner) -> None:
+        """Makes the average as a copy of the model."""
+        self.ema_cfg["total"] = runner.max_iters
+        super().before_run(runner)

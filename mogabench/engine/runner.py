@@ -1,0 +1,175 @@
+"""mmengine's Runner, put together for a job."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import torch
+from mmengine.dist import get_dist_info
+from mmengine.evaluator import Evaluator
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner, ValLoop
+
+from mogabench.engine.loop import ResumableLoop
+from mogabench.engine.optimization import AverageWeights, WarmupCosine, optim_wrapper
+from mogabench.engine.reporting import ShowProgress
+from mogabench.engine.saving import CHECKPOINT, SaveCheckpoints, check_resumable
+from mogabench.errors import UserError
+
+if TYPE_CHECKING:
+    from mmengine.evaluator import BaseMetric
+    from mmengine.hooks import Hook
+    from mmengine.logging import MMLogger
+    from torch import nn
+    from torch.utils.data import DataLoader
+
+    from mogabench.engine.job import Job
+    from mogabench.engine.splits import Split
+
+
+class QuietRunner(Runner):
+    """A runner that is silent on the terminal, strict in loading, and dumps no configuration."""
+
+    def build_logger(self, *arguments: Any, **options: Any) -> MMLogger:
+        """mmengine's logger without its terminal output."""
+        logger = super().build_logger(*arguments, **options)
+        files = [item for item in logger.handlers if isinstance(item, logging.FileHandler)]
+        logger.handlers[:] = files
+        return logger
+
+    def load_checkpoint(
+        self, filename: str, map_location: str = "cpu", *_: Any, **__: Any
+    ) -> dict[str, Any]:
+        """Loads a checkpoint of `SaveCheckpoints`, which fits exactly and can run no code."""
+        checkpoint: dict[str, Any]
+        checkpoint = torch.load(filename, map_location=map_location, weights_only=True)
+        self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
+        model = self.model.module if is_model_wrapper(self.model) else self.model
+        model.load_state_dict(checkpoint["state_dict"])
+        return checkpoint
+
+    def dump_config(self) -> None:
+        """Does nothing: the job is the configuration."""
+
+
+def batches_per_step(job: Job) -> tuple[int, int]:
+    """How a step of the recipe's batch size is made up.
+
+    Returns:
+        Images per forward pass of each process, and how many passes a step accumulates.
+
+    Raises:
+        UserError: The recipe's batch size cannot be made up so.
+    """
+    assert job.recipe is not None
+    total, world = job.recipe.batch_size, get_dist_info()[1]
+    size = job.batch_size or max(total // world, 1)
+    if total % (size * world):
+        raise UserError(
+            f"batches of {size} images on {world} device(s) do not add up to the recipe's "
+            f"batch_size {total}; choose a divisor, or --set batch_size=N with the learning rate "
+            "that goes with it (it is never rescaled)"
+        )
+    return size, total // (size * world)
+
+
+def make_runner(
+    job: Job,
+    model: nn.Module,
+    trainable: nn.Module,
+    *,
+    training: DataLoader[Any] | None,
+    evaluation: DataLoader[Any],
+    metric: BaseMetric,
+    data: Split,
+    hooks: list[Hook],
+) -> Runner:
+    """The Runner of a job.
+
+    Args:
+        job: What to do.
+        model: Follows mmengine's conventions for models.
+        trainable: The part of it that the optimizer moves.
+        training: Gives batches of one forward pass; None to evaluate only.
+        evaluation: Likewise, for evaluation.
+        metric: What to evaluate.
+        data: What it trains on, or evaluates on where it does not train.
+        hooks: The task's own.
+
+    Raises:
+        UserError: There is nothing to resume, or the training data is less than a step.
+    """
+    rank, world = get_dist_info()
+    own_hooks: list[Hook] = [ShowProgress(quiet=job.quiet)] if rank == 0 else []
+    options: dict[str, Any] = {}
+    if training is not None:
+        identity = _identity(job, data)
+        options = _training_options(job, trainable, training, data)
+        own_hooks += _training_hooks(job, identity)
+        if job.resume:
+            assert job.work_dir is not None
+            check_resumable(job.work_dir, identity)
+            options |= {"resume": True, "load_from": str(job.work_dir / CHECKPOINT)}
+    on_cpu = job.device == "cpu"
+    wrapper = {"type": "MMDistributedDataParallel", "broadcast_buffers": True}
+    return QuietRunner(
+        model,
+        work_dir=str(job.work_dir),
+        val_dataloader=evaluation,
+        val_cfg={"type": ValLoop},
+        val_evaluator=Evaluator(metric),
+        default_hooks={"checkpoint": None, "sampler_seed": None, "param_scheduler": None},
+        custom_hooks=[*own_hooks, *hooks],
+        launcher="pytorch" if world > 1 else "none",
+        randomness={"seed": job.seed},
+        # mmengine keeps one logger and history per name, for the life of the process.
+        experiment_name=uuid4().hex,
+        cfg={"model_wrapper_cfg": wrapper | ({"device_ids": None} if on_cpu else {})},
+        **options,
+    )
+
+
+def _identity(job: Job, data: Split) -> dict[str, str]:
+    """What makes a training the same; a resumed one must have it equal."""
+    assert job.recipe is not None
+    return {
+        "network": job.subject.key,
+        "recipe digest": job.recipe.digest,
+        "data digest": data.identity.digest,
+    }
+
+
+def _training_options(
+    job: Job, trainable: nn.Module, training: DataLoader[Any], data: Split
+) -> dict[str, Any]:
+    assert job.recipe is not None
+    _, accumulation = batches_per_step(job)
+    if len(training) < accumulation:
+        raise UserError(
+            f"{data.identity.samples} training images are less than one step of "
+            f"{job.recipe.batch_size}; --set batch_size=N takes fewer"
+        )
+    schedule = job.recipe.schedule
+    return {
+        "train_dataloader": training,
+        "train_cfg": {
+            "type": ResumableLoop,
+            "max_epochs": schedule.epochs + schedule.cooldown_epochs,
+            "accumulation": accumulation,
+            "seed": job.seed,
+        },
+        "optim_wrapper": optim_wrapper(
+            trainable, job.recipe, amp=job.amp, accumulation=accumulation
+        ),
+    }
+
+
+def _training_hooks(job: Job, identity: dict[str, str]) -> list[Hook]:
+    assert job.recipe is not None and job.work_dir is not None
+    hooks: list[Hook] = [
+        WarmupCosine(job.recipe.schedule),
+        SaveCheckpoints(job.work_dir, identity, job.save_seconds),
+    ]
+    return [AverageWeights(job.recipe.ema), *hooks] if job.recipe.ema else hooks

