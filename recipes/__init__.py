@@ -11,7 +11,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from mogabench.errors import UserError, unknown
-from mogabench.recipes.schema import SCHEMAS, ClassificationRecipe, Recipe
+from mogabench.recipes.schema import ClassificationRecipe, Recipe
+from mogabench.tasks import tasks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -96,12 +97,13 @@ def load(
         except UserError as error:
             problems.append(str(error))
     task = str(settings.get("task"))
-    if task not in SCHEMAS:
-        raise UserError(f"the recipe {file.stem}: {unknown('task', task, SCHEMAS)}")
+    if task not in tasks():
+        raise UserError(f"the recipe {file.stem}: {unknown('task', task, tasks())}")
+    schema = tasks()[task].recipe_schema
     try:
-        recipe = SCHEMAS[task].model_validate(settings)
+        recipe = schema.model_validate(settings)
     except ValidationError as error:
-        problems.extend(_told(error, SCHEMAS[task]))
+        problems.extend(_told(error, schema))
     if problems:
         raise UserError("\n  ".join([f"the recipe {file.stem} is not valid:", *problems]))
     recipe.resolved_as(file.stem, variant)

@@ -190,7 +190,3 @@ class ClassificationRecipe(Recipe):
     input: Input
     augment: Augment
     loss: Loss
-
-
-SCHEMAS: dict[str, type[Recipe]] = {"classification": ClassificationRecipe}
-"""By task. A task with other sections adds its own class."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from mogabench.engine.job import Job
+    from mogabench.recipes import Recipe
     from mogabench.subject import Subject
 
 
@@ -40,6 +41,8 @@ class Task(Protocol):
     methods: tuple[str, ...]
     metrics: tuple[Metric, ...]
     default_size: tuple[int, ...]
+    recipe_schema: type[Recipe]
+    """What its recipes may say."""
     default_recipe: str
     """What ``--train`` follows where no recipe is named."""
     dataset: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mogabench.errors import UserError, unknown
+from mogabench.recipes.schema import ClassificationRecipe
 from mogabench.tasks import Metric
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ class Classification:
     methods = ("classifier",)
     metrics = (Metric("top1", "Top-1 (%)", "%"), Metric("top5", "Top-5 (%)", "%"))
     default_size = (224, 224)
+    recipe_schema = ClassificationRecipe
     default_recipe = "in1k_300e"
     dataset = "imagenet-1k"
 

@@ -132,8 +132,8 @@ def test_all_that_is_wrong_is_told_at_once(own: Path) -> None:
         "  schedule: warmup_epochs must be fewer than the 10 epochs",
         '  optimizer.lr: should be a valid number (got "fast")',
         "  unknown key 'optimizer.beta'; did you mean optimizer.betas or optimizer.eps or "
-        "optimizer.name? (valid: optimizer.betas, optimizer.clip_grad, optimizer.eps, "
-        "optimizer.lr, optimizer.name, optimizer.weight_decay)",
+        "optimizer.name? (valid: optimizer.name, optimizer.lr, optimizer.weight_decay, "
+        "optimizer.betas, optimizer.eps, optimizer.clip_grad)",
         "  input: should be a section, with the keys input.train_size, input.test_size, "
         "input.crop_ratio, input.interpolation, input.test_interpolation",
         "  augment.mixup: should be a valid number (got true)",
