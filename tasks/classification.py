@@ -58,6 +58,7 @@ class Classification:
         from mogabench.engine.runner import batches_per_step, make_runner
         from mogabench.engine.splits import open_splits
 
+        _check_sizes(job)
         train_split, test_split = open_splits(job)
         subject, num_classes = _for_data(job, test_split.classes)
         seed_everything(job.seed)
@@ -89,8 +90,7 @@ def _network(subject: Subject) -> nn.Module:
     if not timm.is_model(name):
         raise unknown("backbone", name, timm.list_models())
     options: dict[str, Any] = {"num_classes": 1000, **dict(subject.options)}
-    config = timm.get_pretrained_cfg(name)
-    if config and config.fixed_input_size and config.input_size[1:] != subject.input_size:
+    if _fixed_size(name) not in (None, subject.input_size):
         options["img_size"] = subject.input_size
     try:
         network: nn.Module = timm.create_model(name, **options)
@@ -98,6 +98,27 @@ def _network(subject: Subject) -> nn.Module:
         reason = str(error).partition("() ")[2] or str(error)
         raise UserError(f"{name} cannot be built with {dict(subject.options)}: {reason}") from error
     return network
+
+
+def _fixed_size(backbone: str) -> tuple[int, ...] | None:
+    """The ``(H, W)`` that a network is built for by default; None if it takes any."""
+    import timm
+
+    config = timm.get_pretrained_cfg(backbone)
+    return config.input_size[1:] if config and config.fixed_input_size else None
+
+
+def _check_sizes(job: Job) -> None:
+    from mogabench.recipes import ClassificationRecipe
+
+    if job.train and isinstance(job.recipe, ClassificationRecipe):
+        train_size, test_size = (job.recipe.input.train_size,) * 2, job.subject.input_size
+        if train_size != test_size and _fixed_size(job.subject.backbone):
+            raise UserError(
+                f"{job.subject.backbone} takes images of one size, but the recipe trains at "
+                f"{train_size[0]} and tests at {test_size[0]}; --set input.train_size="
+                f"{test_size[0]}"
+            )
 
 
 def _for_data(job: Job, classes: int | None) -> tuple[Subject, int]:

@@ -118,7 +118,10 @@ def _misfit(given: Weights, needed: Weights) -> _Misfit:
 
 
 def _other_head(misfit: _Misfit, given: Weights, needed: Weights) -> str:
-    advice = "; pass --new-head to start a new classifier"
+    advice = (
+        "; pass --new-head to train a new classifier, or --class-map FILE where the data has some "
+        "of the classes"
+    )
     if not misfit.misshapen:
         return f"has no classifier that fits{advice}"
     name = misfit.misshapen[0]

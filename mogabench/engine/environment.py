@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import mmengine.device.utils
@@ -12,6 +14,7 @@ import torch
 from mogabench.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -37,12 +40,8 @@ def choose_device(name: str) -> str:
     return name
 
 
-def enter(device: str) -> bool:
-    """Makes ``device`` mmengine's own and joins the processes that torchrun started, if it did.
-
-    Returns:
-        Whether there are other processes.
-    """
+def enter(device: str) -> None:
+    """Makes ``device`` mmengine's own and joins the processes that torchrun started, if it did."""
     kind, _, index = device.partition(":")
     # mmengine picks one device for the whole process at import, a GPU if there is any.
     mmengine.device.utils.DEVICE = kind
@@ -51,7 +50,6 @@ def enter(device: str) -> bool:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"] if distributed else index or 0))
     if distributed and not torch.distributed.is_initialized():
         torch.distributed.init_process_group("nccl" if kind == "cuda" else "gloo")
-    return distributed
 
 
 def check_writable(folder: Path) -> None:
@@ -66,3 +64,18 @@ def check_writable(folder: Path) -> None:
             file.write(b"0")
     except OSError as error:
         raise UserError(f"cannot write to {folder}: {error.strerror}") from error
+
+
+@contextmanager
+def watching_space(folder: Path) -> Iterator[None]:
+    """Tells a disk that fills up, while anything at all is written, in one line.
+
+    Raises:
+        UserError: There was no space left.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise UserError(f"no space left in {folder}; free some, then --resume") from error

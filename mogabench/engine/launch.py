@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from mmengine.model import is_model_wrapper
 
 from mogabench.checkpoints import save_checkpoint
 from mogabench.engine.classifier import gather
-from mogabench.engine.environment import check_writable, enter
+from mogabench.engine.environment import check_writable, enter, watching_space
 from mogabench.engine.optimization import AverageWeights
 from mogabench.engine.reporting import ShowProgress, UnreadableImages
 from mogabench.engine.saving import CHECKPOINT
@@ -62,10 +62,10 @@ def execute(job: Job) -> Outcome:
     began = time.monotonic()
     enter(job.device)
     with ExitStack() as stack:
-        if job.work_dir is None:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="mogabench-"))
-            job = replace(job, work_dir=Path(folder))
-        _check_folder(job)
+        folder = job.work_dir or Path(stack.enter_context(TemporaryDirectory(prefix="mogabench-")))
+        job = replace(job, work_dir=folder)
+        _check_folder(job, folder)
+        stack.enter_context(watching_space(folder))
         runner = get_task(job.subject.task).runner(job)
         for hook in _hooks(runner, ShowProgress):
             stack.callback(hook.close)
@@ -80,12 +80,11 @@ def execute(job: Job) -> Outcome:
     )
 
 
-def _check_folder(job: Job) -> None:
-    assert job.work_dir is not None
-    check_writable(job.work_dir)
-    if job.train and not job.resume and (job.work_dir / CHECKPOINT).exists():
+def _check_folder(job: Job, folder: Path) -> None:
+    check_writable(folder)
+    if job.train and not job.resume and (folder / CHECKPOINT).exists():
         raise UserError(
-            f"{job.work_dir} already holds a training: add --resume to go on with it, or choose "
+            f"{folder} already holds a training: add --resume to go on with it, or choose "
             "another --work-dir"
         )
 

@@ -150,13 +150,13 @@ def evaluation_loader(
 
 
 def _posterize(image: Image.Image, bits: int, **options: Any) -> Image.Image:
-    """timm's, except that no bits make a black image, which Pillow 13 no longer does."""
+    """timm's, but keeping no bits makes an image black, as it did before Pillow 13 refused it."""
     result: Image.Image
     result = auto_augment.posterize(image, bits, **options) if bits else image.point(lambda _: 0)
     return result
 
 
-# RandAugment 9/0.5 asks for no bits at its highest level, about once in 700 images.
+# RandAugment 9/0.5 asks for no bits at its highest level, once in about 650 images.
 auto_augment.NAME_TO_OP["PosterizeIncreasing"] = _posterize
 
 

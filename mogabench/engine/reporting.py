@@ -29,9 +29,11 @@ class ShowProgress(Hook):
 
     Args:
         quiet: Plain lines even on a terminal.
+        plan: What a step of the training is; empty where there is none.
     """
 
-    def __init__(self, *, quiet: bool) -> None:
+    def __init__(self, *, quiet: bool, plan: str) -> None:
+        self.plan = plan
         has_bar = sys.stderr.isatty() and not quiet
         self.period = _BAR_PERIOD_S if has_bar else _LINE_PERIOD_S
         self.bar = Progress(
@@ -49,8 +51,10 @@ class ShowProgress(Hook):
         self.bar.start()
 
     def before_train(self, runner: Runner) -> None:
-        """Starts the clock of the ETA."""
+        """Tells the plan and starts the clock of the ETA."""
         self.began, self.first = time.monotonic(), runner.iter
+        going_on = f", going on after step {runner.iter}" if runner.iter else ""
+        self._tell(f"training {runner.max_iters} steps{going_on}: {self.plan}")
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any, outputs: dict[str, Tensor]
@@ -78,11 +82,15 @@ class ShowProgress(Hook):
         """Tells the metrics."""
         told = ", ".join(f"{name} {value:.2f}" for name, value in metrics.items())
         epoch = f"epoch {runner.epoch}/{runner.max_epochs}: " if runner.epoch else ""
-        print(f"{epoch}{told}", file=sys.stderr, flush=True)
+        self._tell(f"{epoch}{told}")
 
     def close(self) -> None:
         """Removes the bar."""
         self.bar.stop()
+
+    @staticmethod
+    def _tell(text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
 
     def _is_due(self) -> bool:
         return time.monotonic() - self.shown >= self.period
@@ -90,7 +98,7 @@ class ShowProgress(Hook):
     def _show(self, text: str, done: int, total: int) -> None:
         self.shown = time.monotonic()
         if self.bar.disable:
-            print(text, file=sys.stderr, flush=True)
+            self._tell(text)
         else:
             self.bar.update(self.task, description=text, completed=done, total=total)
 

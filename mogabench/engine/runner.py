@@ -102,8 +102,11 @@ def make_runner(
         UserError: There is nothing to resume, or the training data is less than a step.
     """
     rank, world = get_dist_info()
-    own_hooks: list[Hook] = [ShowProgress(quiet=job.quiet)] if rank == 0 else []
+    own_hooks: list[Hook] = []
     options: dict[str, Any] = {}
+    if rank == 0:
+        plan = _plan(job, world) if training is not None else ""
+        own_hooks.append(ShowProgress(quiet=job.quiet, plan=plan))
     if training is not None:
         identity = _identity(job, data)
         options = _training_options(job, trainable, training, data)
@@ -128,6 +131,16 @@ def make_runner(
         experiment_name=uuid4().hex,
         cfg={"model_wrapper_cfg": wrapper | ({"device_ids": None} if on_cpu else {})},
         **options,
+    )
+
+
+def _plan(job: Job, world: int) -> str:
+    """A step in words, with the learning rate, which belongs to the recipe's batch size."""
+    assert job.recipe is not None
+    size, accumulation = batches_per_step(job)
+    return (
+        f"batch {job.recipe.batch_size} = {size} images x {accumulation} accumulated "
+        f"x {world} device(s), learning rate {job.recipe.optimizer.lr:g} as the recipe has it"
     )
 
 

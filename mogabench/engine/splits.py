@@ -71,10 +71,8 @@ def open_splits(job: Job) -> tuple[Split | None, Split]:
 
 
 def _open(job: Job, split: str) -> Split:
-    if job.class_map is not None and not job.class_map.is_file():
-        raise UserError(f"there is no class map {job.class_map}")
-    kind = job.data.partition("/")[0]
-    source = _open_named(job, split) if kind in _NAMED else _open_folder(job, split)
+    is_named = job.data.partition("/")[0] in _NAMED
+    source = (_open_named if is_named else _open_folder)(job, split, _class_map(job))
     classes = source.reader.class_to_idx
     return Split(
         source,
@@ -85,13 +83,14 @@ def _open(job: Job, split: str) -> Split:
     )
 
 
-def _open_folder(job: Job, split: str) -> Any:
+def _open_folder(job: Job, split: str, class_map: dict[str, int] | None) -> Any:
     root = sample_digits() if job.data == SAMPLE else Path(job.data).expanduser()
     folder = _subfolder(root, split)
+    unlisted = {item.name for item in folder.iterdir() if item.is_dir()} - set(class_map or ())
+    if class_map and unlisted:
+        raise UserError(f"{job.class_map} does not list the class folders {_some(unlisted)}")
     try:
-        source = create_dataset(
-            "", root=str(folder), search_split=False, class_map=_class_map(job, folder)
-        )
+        source = create_dataset("", root=str(folder), search_split=False, class_map=class_map)
     except RuntimeError as error:  # what timm raises when it finds no images
         raise UserError(f"{folder} holds no images in class folders") from error
     if len(source.reader.class_to_idx) < 2:
@@ -117,18 +116,17 @@ def _subfolder(root: Path, split: str) -> Path:
     )
 
 
-def _class_map(job: Job, folder: Path) -> str | None:
-    """The class map's file, after checking that it names every class folder."""
+def _class_map(job: Job) -> dict[str, int] | None:
     if job.class_map is None:
         return None
-    listed = {line.strip() for line in job.class_map.read_text().splitlines()}
-    missing = {item.name for item in folder.iterdir() if item.is_dir()} - listed
-    if missing:
-        raise UserError(f"{job.class_map} does not list the class folders {_some(missing)}")
-    return str(job.class_map)
+    try:
+        names = job.class_map.read_text().split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read the class map {job.class_map}: {error}") from error
+    return {name: label for label, name in enumerate(names)}
 
 
-def _open_named(job: Job, split: str) -> Any:
+def _open_named(job: Job, split: str, class_map: dict[str, int] | None) -> Any:
     kind, _, name = job.data.partition("/")
     try:
         return create_dataset(
@@ -136,7 +134,7 @@ def _open_named(job: Job, split: str) -> Any:
             # A web data set is a folder of its own; the others find theirs by name.
             root=name if kind == "wds" else None,
             split=split,
-            class_map=str(job.class_map) if job.class_map else None,
+            class_map=class_map,
             is_training=split == "train",
             batch_size=job.batch_size or 1,
             seed=job.seed,

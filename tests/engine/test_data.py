@@ -84,7 +84,7 @@ def test_a_class_map_that_lacks_a_folder(job, tmp_path):
     names = tmp_path / "classes.txt"
     names.write_text("blue\ngreen\n")
     refused(job(class_map=names), "classes.txt does not list the class folders red")
-    refused(job(class_map=tmp_path / "none.txt"), "there is no class map .*none.txt")
+    refused(job(class_map=tmp_path / "none.txt"), "cannot read the class map .*none.txt")
 
 
 def test_a_network_for_another_number_of_classes(job):

@@ -75,12 +75,17 @@ def check_that_stops_change_nothing(processes, job, folder, signals, **changes):
 
 
 def test_a_killed_training_ends_with_the_same_weights_bit_by_bit(processes, job, tmp_path):
-    signals = [signal.SIGKILL, signal.SIGINT, signal.SIGKILL]
-    check_that_stops_change_nothing(processes, job, tmp_path, signals, backbone="test_resnet")
+    changes = {"backbone": "test_resnet", "workers": 1}
+    check_that_stops_change_nothing(processes, job, tmp_path, [signal.SIGKILL] * 3, **changes)
+
+
+@pytest.mark.slow
+def test_so_does_one_that_was_interrupted(processes, job, tmp_path):
+    check_that_stops_change_nothing(processes, job, tmp_path, [signal.SIGINT] * 3)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("attempt", range(3))
-def test_also_with_workers_and_accumulated_gradients(processes, job, tmp_path, attempt):
+def test_so_does_one_with_accumulated_gradients(processes, job, tmp_path, attempt):
     changes = {"backbone": "test_vit", "workers": 2, "batch_size": 8}
     check_that_stops_change_nothing(processes, job, tmp_path, [signal.SIGKILL] * 4, **changes)
