@@ -20,9 +20,9 @@ from mogabench.files import write_whole
 
 
 def cache_folder() -> Path:
-    """Where downloads and caches go: ``MOGABENCH_CACHE``, else ``~/.cache/mogabench``."""
-    chosen = os.environ.get("MOGABENCH_CACHE")
-    return Path(chosen) if chosen else Path.home() / ".cache" / "mogabench"
+    """Where downloads and caches go: ``MOGABENCH_CACHE``, else below the user's cache folder."""
+    user_cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(os.environ.get("MOGABENCH_CACHE") or user_cache / "mogabench")
 
 
 _imported: list[str] = []

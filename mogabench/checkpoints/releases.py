@@ -24,6 +24,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from mogabench.catalogue import cache_folder
 from mogabench.errors import UserError, unknown
 from mogabench.files import write_whole
 
@@ -41,6 +42,7 @@ _RELEASED = {
     "moganet_xlarge": ((224,), 64),
 }
 """Input sizes in pixels, and the batch size per GPU that the file name carries."""
+_RECIPES = {224: "in1k_300e", 256: "in1k_300e_256"}
 
 _CHUNK = 1 << 20
 _TIMEOUT_S = 30
@@ -49,10 +51,18 @@ _GONE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 
 @dataclass(frozen=True)
 class Release:
-    """A published file: its name, where it lies, and the page that a person would look at."""
+    """A published file.
+
+    Attributes:
+        name: The file's name.
+        url: Where it lies.
+        recipe: How its weights were trained.
+        page: What a person would look at.
+    """
 
     name: str
     url: str
+    recipe: str = "in1k_300e"
     page: str = _PAGE
 
 
@@ -91,13 +101,12 @@ def official_weights(backbone: str, input_size: tuple[int, ...]) -> Release:
             f"{'x'.join(map(str, input_size))}; choose that size, or pass --weights FILE"
         )
     name = f"{backbone}_sz{input_size[0]}_8xbs{batch}_ep300.pth.tar"
-    return Release(name, f"{_FILES}/{name}")
+    return Release(name, f"{_FILES}/{name}", _RECIPES[input_size[0]])
 
 
 def weights_folder() -> Path:
-    """Where downloads are kept: below ``MOGABENCH_CACHE``, else the user's cache folder."""
-    user_cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(os.environ.get("MOGABENCH_CACHE") or user_cache / "mogabench") / "weights"
+    """Where downloads are kept."""
+    return cache_folder() / "weights"
 
 
 def fetch(release: Release, cache_dir: Path | None = None, *, progress: bool = True) -> Path:

@@ -110,7 +110,7 @@ def make_job(
         data: As in `Job`.
         size_is_given: Whether the user chose ``subject.input_size``; otherwise the recipe does.
         recipe: A name or a file. None takes the sample's or the task's default recipe to train,
-            and the network's own preprocessing to evaluate.
+            that of the official weights, and else the network's own preprocessing to evaluate.
         overrides: ``key=value`` texts for the recipe.
         weights: ``official`` or a file.
         train: As in `Job`.
@@ -121,13 +121,15 @@ def make_job(
     Raises:
         UserError: The options contradict each other, or name what there is not.
     """
-    from mogabench.checkpoints import resolve_weights
+    from mogabench.checkpoints import official_weights, resolve_weights
     from mogabench.engine.environment import choose_device
     from mogabench.recipes import load
 
     name = recipe
     if recipe is None and train:
         name = SAMPLE_RECIPE if data == SAMPLE else task.default_recipe
+    if recipe is None and weights == "official" and not train:
+        name = official_weights(subject.backbone, subject.input_size).recipe
     if name is None and overrides:
         raise UserError("--set changes a recipe: add --recipe NAME or --train")
     variant = variant_of(subject.backbone)

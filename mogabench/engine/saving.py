@@ -87,7 +87,7 @@ def check_resumable(folder: Path, identity: dict[str, str]) -> None:
     file = folder / CHECKPOINT
     if not file.exists():
         raise UserError(f"nothing to resume: there is no {file}; leave --resume out to begin")
-    saved = read_state_dict(file).meta["meta"]
+    saved = read_state_dict(file).meta.get("meta", {})
     for what, value in identity.items():
         if saved.get(what) != value:
             raise UserError(

@@ -104,7 +104,9 @@ def test_help_and_a_table_from_records_import_no_torch(results):
             "except SystemExit as stop: assert not stop.code\n"
             "assert not {'torch', 'timm', 'matplotlib'} & set(sys.modules)\n"
         )
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stderr
 
 
