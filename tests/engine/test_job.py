@@ -74,9 +74,10 @@ def test_a_machine_without_a_gpu_says_so():
     assert made(device="auto").device == "cpu"
 
 
-def test_official_weights_bring_the_recipe_they_were_trained_by(monkeypatch, tmp_path):
+@pytest.mark.parametrize(("side", "recipe"), [(224, "in1k_300e"), (256, "in1k_300e_256")])
+def test_official_weights_bring_the_recipe_they_were_trained_by(
+    monkeypatch, tmp_path, side, recipe
+):
     monkeypatch.setattr("mogabench.checkpoints.resolve_weights", lambda *_: tmp_path)
-    for side, recipe in ((224, "in1k_300e"), (256, "in1k_300e_256")):
-        asked = subject.model_copy(update={"input_size": (side, side), "backbone": "moganet_tiny"})
-        job = make(asked, weights="official", size_is_given=True)
-        assert job.recipe.name == recipe and job.recipe.input.crop_ratio == 0.9
+    job = made(size=(side, side), size_is_given=True, train=False, weights="official")
+    assert job.recipe.name == recipe and job.recipe.input.crop_ratio == 0.9
