@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -69,7 +70,7 @@ def list_tables(as_json: JsonOption = False) -> None:
     _print(("table", "rows", "title"), [(t.id, str(len(t.rows)), t.title) for t in tables], as_json)
 
 
-def _print(heads: tuple[str, ...], rows: list[tuple[str, ...]], as_json: bool) -> None:
+def _print(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]], as_json: bool) -> None:
     if as_json:
         import json
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,7 +21,7 @@ from mogabench.cli.options import (
 if TYPE_CHECKING:
     from mogabench.engine.job import Job
     from mogabench.records import Record, Store
-    from mogabench.subject import Subject
+    from mogabench.subject import OptionValue, Subject
     from mogabench.tasks import Task
 
 
@@ -157,11 +158,12 @@ def _subject(
         method=method or task.methods[0],
         backbone=backbone_of(variant) if variant else check_backbone(backbone or ""),
         input_size=pixels,
-        options=dict(_parse_option(text) for text in options or ()),
+        options=tuple(_parse_option(text) for text in options or ()),
     )
 
 
-def _parse_option(text: str) -> tuple[str, Any]:
+def _parse_option(text: str) -> tuple[str, OptionValue]:
+    """Reads ``NAME=VALUE``, the value in JSON where it is JSON."""
     import json
 
     from mogabench.errors import UserError
@@ -170,9 +172,12 @@ def _parse_option(text: str) -> tuple[str, Any]:
     if not equals:
         raise UserError(f"--option {text} is not NAME=VALUE, such as gate_act=gelu")
     try:
-        return name, json.loads(value)
+        parsed = json.loads(value)
     except json.JSONDecodeError:
         return name, value
+    if isinstance(parsed, list):
+        return name, tuple(map(int, parsed))
+    return name, parsed if isinstance(parsed, (str, int, float, bool)) else value
 
 
 def _measure_complexity(subject: Subject, store: Store, packages: list[str] | None) -> None:
@@ -213,16 +218,18 @@ def _measure_quality(task: Task, job: Job) -> Record:
 def _print(
     task: Task, subject: Subject, store: Store, throughput: Record, quality: Record | None
 ) -> None:
-    from rich import print
+    from rich.console import Console
     from rich.markup import escape
 
     from mogabench.records import Kind
     from mogabench.tables.appearances import appearances, commands_for_missing, print_appearances
 
+    print = partial(Console(highlight=False).print, soft_wrap=True)
     print(f"[bold]{escape(subject.key)}[/]")
     found = appearances(subject, store)
     print_appearances(found)
     counted = store.latest(subject.key, Kind.COMPLEXITY)
+    assert counted is not None
     print(escape(_complexity_line(counted)))
     values, where = throughput.values, throughput.provenance
     print(

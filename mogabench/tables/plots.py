@@ -67,8 +67,8 @@ def throughput_points(
         )
         for row in table.rows:
             if row.meta["input_size"] == "224x224" and row.meta["pretraining"] == "none":
-                accuracy = (row.label, float(row.cells[column.head]))
-                printed.setdefault(row.meta["backbone"], accuracy)
+                accuracy = float(row.cells[column.head])
+                printed.setdefault(row.meta["backbone"], (row.label, accuracy))
     newest = {}
     for record in store.all(Kind.THROUGHPUT):
         subject = record.subject

@@ -142,8 +142,8 @@ def _print_grid(console: Any, grid: Grid) -> None:
     console.print(table)
     console.width = screen
     for number, note in enumerate(grid.footnotes, start=1):
-        console.print(f"[{number}] {note}", style="dim", markup=False)
-    console.print(grid.summary, markup=False)
+        console.print(f"[{number}] {note}", style="dim", markup=False, soft_wrap=True)
+    console.print(grid.summary, markup=False, soft_wrap=True)
     console.print()
 
 
