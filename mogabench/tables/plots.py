@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mogabench.paper import PaperTable
-    from mogabench.records import Store
+    from mogabench.records import Record, Store
     from mogabench.tables.join import JoinedTable
 
 _OURS = "MogaNet"
@@ -53,7 +53,9 @@ def parameter_points(table: JoinedTable) -> list[Point]:
 def throughput_points(
     tables: Sequence[PaperTable], store: Store, **setup: Any
 ) -> dict[str, list[Point]]:
-    """Figure A3's points by device: measured img/s against printed top-1 at 224x224.
+    """Figure A3's points by device and CPU threads: img/s against printed top-1 at 224x224.
+
+    One network alone makes no figure.
 
     Args:
         tables: Where the printed accuracies are; the first table that has a backbone counts.
@@ -74,12 +76,18 @@ def throughput_points(
         subject = record.subject
         shown = subject.input_size == (224, 224) and subject.backbone in printed
         if shown and record.same_setup(**setup):
-            newest[record.provenance.device, subject.backbone] = record
+            newest[_machine(record), subject.backbone] = record
     points = defaultdict(list)
-    for (device, backbone), record in newest.items():
+    for (machine, backbone), record in newest.items():
         label, accuracy = printed[backbone]
-        points[device].append(Point(record.values["images_per_second"].value, accuracy, label))
-    return dict(points)
+        points[machine].append(Point(record.values["images_per_second"].value, accuracy, label))
+    return {machine: company for machine, company in points.items() if len(company) > 1}
+
+
+def _machine(record: Record) -> str:
+    where = record.provenance
+    on_cpu = where.driver is None
+    return f"{where.device}, {where.threads} thread(s)" if on_cpu else where.device
 
 
 def scatter(points: Sequence[Point], *, title: str, cost: str) -> bytes:
