@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 from contextlib import suppress
 from functools import cache
 from importlib import import_module
@@ -35,10 +36,15 @@ def import_packages(packages: list[str] | None) -> None:
         UserError: One of them cannot be imported.
     """
     for package in packages or ():
+        if str(Path.cwd()) not in sys.path:
+            sys.path.append(str(Path.cwd()))
         try:
             import_module(package)
-        except ImportError as error:
-            raise UserError(f"--import {package}: {error}") from error
+        except Exception as error:  # a user's module may fail in any way
+            raise UserError(
+                f"--import {package}: {type(error).__name__}: {error}; install the package, or "
+                "call from the folder that holds it"
+            ) from error
         _imported.append(package)
         backbones.cache_clear()
 

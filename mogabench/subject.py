@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
-OptionValue = str | int | float | bool | tuple[int, ...]
+OptionValue = str | int | float | bool | tuple[int | float, ...]
 
 
 class Subject(BaseModel):

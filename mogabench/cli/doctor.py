@@ -91,7 +91,9 @@ def _weights() -> Iterator[Finding]:
     from mogabench.catalogue import cache_folder
 
     folder = cache_folder() / "weights"
-    files = sorted(path.name for path in folder.glob("*.pth*") if path.suffix != ".sha256")
+    files = sorted(
+        path.name for path in folder.glob("*.pth*") if path.name.endswith((".pth", ".pth.tar"))
+    )
     yield Finding(f"weights in {folder}", ", ".join(files) or "none yet")
 
 

@@ -16,18 +16,24 @@ if TYPE_CHECKING:
     from mogabench.records import Store
     from mogabench.tables.join import JoinedTable
 
+_WRITTEN_BY = "Written by `mogabench report`"
+
 
 def report(results: ResultsOption = Path("results"), quiet: QuietOption = False) -> None:
     """Write every table as Markdown, the plots and an index page; measures what is missing."""
+    from mogabench.errors import UserError
     from mogabench.files import write_whole
     from mogabench.records import Store
     from mogabench.tables.render import render_markdown
 
+    index = results / "README.md"
+    if index.exists() and _WRITTEN_BY not in index.read_text():
+        raise UserError(f"{index} is not a report's index; give another folder with --results")
     tables, failures = measured_tables(["all"], results, quiet=quiet)
     for table in tables:
         write_whole(results / _file_name(table), render_markdown([table]) + "\n")
     plots = list(_write_plots(tables, Store(results), results))
-    write_whole(results / "README.md", _index(tables, plots))
+    write_whole(index, _index(tables, plots))
     print(f"wrote {len(tables)} tables and {len(plots)} plots to {results}/README.md")
     if failures:
         raise typer.Exit(1)
@@ -72,7 +78,7 @@ def _index(tables: list[JoinedTable], plots: list[tuple[str, str]]) -> str:
     lines = [
         "# Results",
         "",
-        "Written by `mogabench report` from `records/*.jsonl`; never edited by hand.",
+        f"{_WRITTEN_BY} from `records/*.jsonl`; never edited by hand.",
         "",
         "| table | title | rows | match | differ, reason known | unexplained | not measured |",
         "| --- | --- | ---: | ---: | ---: | ---: | ---: |",

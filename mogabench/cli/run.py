@@ -67,7 +67,9 @@ def run(
     batch_size: Annotated[
         int | None, typer.Option(help="Images per step and device; the recipe's total stays.")
     ] = None,
-    workers: Annotated[int, typer.Option(help="Processes that load data.")] = 2,
+    workers: Annotated[int, typer.Option(help="Processes that load data.")] = min(
+        2, len(os.sched_getaffinity(0))
+    ),
     on_bad_image: Annotated[
         str, typer.Option(help="What an unreadable image does: skip or fail.")
     ] = "skip",
@@ -89,7 +91,7 @@ def run(
     subject = _subject(chosen, variant, backbone, method, size, options)
     job = None
     if data is not None:
-        from mogabench.engine.job import make_job
+        from mogabench.engine.job import SAMPLE, make_job
 
         job = make_job(
             chosen,
@@ -112,10 +114,17 @@ def run(
             class_map=class_map,
             quiet=quiet or as_json,
         )
-    elif train or weights or resume:
+        if data != SAMPLE:
+            subject = job.subject  # at the recipe's test size
+    elif any((train, weights, resume, new_head, recipe, overrides, work_dir, class_map)) or (
+        amp or channels_last or batch_size
+    ):
         from mogabench.errors import UserError
 
-        raise UserError("--train, --weights and --resume need --data DIR (or --data sample)")
+        raise UserError(
+            "--train, --weights, --recipe and what goes with them need --data DIR (or --data "
+            "sample); 'mogabench profile' times other precisions, layouts and batches"
+        )
     store = Store(results)
     _measure_complexity(subject, store, packages)
     quality = None
@@ -176,7 +185,9 @@ def _parse_option(text: str) -> tuple[str, OptionValue]:
     except json.JSONDecodeError:
         return name, value
     if isinstance(parsed, list):
-        return name, tuple(map(int, parsed))
+        if not all(isinstance(item, (int, float)) for item in parsed):
+            raise UserError(f"--option {text}: a list must be of numbers")
+        return name, tuple(parsed)
     return name, parsed if isinstance(parsed, (str, int, float, bool)) else value
 
 
@@ -265,7 +276,7 @@ def _quality_lines(task: Task, quality: Record) -> list[str]:
     on = f"{data.samples} {data.split} images of {data.name}" if data else "unnamed data"
     trained = f", trained by {quality.provenance.recipe}" if quality.provenance.recipe else ""
     return [
-        f"{labels[name]} {quantity.value:.2f} {quantity.unit} on {on}{trained}"
+        f"{labels[name].partition(' (')[0]} {quantity.value:.2f} {quantity.unit} on {on}{trained}"
         for name, quantity in quality.values.items()
     ]
 

@@ -108,7 +108,8 @@ def make_job(
         task: The subject's task.
         subject: The network.
         data: As in `Job`.
-        size_is_given: Whether the user chose ``subject.input_size``; otherwise the recipe does.
+        size_is_given: Whether the user chose ``subject.input_size``, which then also goes into the
+            recipe; otherwise the recipe decides.
         recipe: A name or a file. None takes the sample's or the task's default recipe to train,
             that of the official weights, and else the network's own preprocessing to evaluate.
         overrides: ``key=value`` texts for the recipe.
@@ -134,7 +135,13 @@ def make_job(
         raise UserError("--set changes a recipe: add --recipe NAME or --train")
     variant = variant_of(subject.backbone)
     resolved = load(name, variant=variant, overrides=overrides) if name else None
-    subject = _at_test_size(subject, resolved, size_is_given)
+    if name and resolved and size_is_given:
+        side = subject.input_size[-1]
+        if subject.input_size != (side, side):
+            raise UserError("recipes are for square images: give --size one number")
+        sizes = size_overrides(resolved, side)
+        resolved = load(name, variant=variant, overrides=[*overrides, *sizes])
+    subject = _at_test_size(subject, resolved)
     if work_dir is None and train:
         work_dir = Path("work") / task.name / f"{subject.backbone}-{name}"
     return Job(
@@ -150,17 +157,20 @@ def make_job(
     )
 
 
-def _at_test_size(subject: Subject, recipe: Recipe | None, size_is_given: bool) -> Subject:
-    """The subject at the size it is evaluated at; a recipe and a given size must agree."""
+def size_overrides(recipe: Recipe, side: int) -> list[str]:
+    """The settings of a recipe that ``--size`` stands for, as ``key=value`` texts.
+
+    The test size, and the training size too where the recipe trains at its test size.
+    """
+    given = recipe.model_dump().get("input", {})
+    same = given.get("train_size") == given.get("test_size")
+    return [f"input.{name}_size={side}" for name in ("train", "test") if same or name == "test"]
+
+
+def _at_test_size(subject: Subject, recipe: Recipe | None) -> Subject:
+    """The subject at the size that the recipe evaluates at."""
     from mogabench.recipes import ClassificationRecipe
 
     if not isinstance(recipe, ClassificationRecipe):
         return subject
-    size = recipe.input.test_size
-    if size_is_given and subject.input_size != (size, size):
-        given = "x".join(map(str, subject.input_size))
-        raise UserError(
-            f"--size {given} is not the recipe's test_size {size}; drop it, or change the recipe "
-            "with --set input.train_size=N --set input.test_size=N"
-        )
-    return subject.model_copy(update={"input_size": (size, size)})
+    return subject.model_copy(update={"input_size": (recipe.input.test_size,) * 2})

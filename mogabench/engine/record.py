@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from mogabench.measure.device import device_name
-from mogabench.recipes import load, names
+from mogabench.engine.job import size_overrides
+from mogabench.measure.device import device_name, driver_version
+from mogabench.recipes import ClassificationRecipe, load, names
 from mogabench.records import Kind, Quantity, Record, provenance
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mogabench.engine.job import Job
     from mogabench.engine.launch import Outcome
     from mogabench.recipes import Recipe
@@ -31,6 +34,7 @@ def quality_record(task: Task, job: Job, outcome: Outcome) -> Record:
         notes=outcome.notes,
         provenance=provenance(
             device=device_name(job.device),
+            driver=driver_version(job.device),
             threads=torch.get_num_threads(),
             amp=job.amp,
             channels_last=job.channels_last,
@@ -38,7 +42,8 @@ def quality_record(task: Task, job: Job, outcome: Outcome) -> Record:
             seed=job.seed,
             recipe=job.recipe and recipe_label(job.recipe),
             recipe_digest=job.recipe and job.recipe.digest,
-            weights=weights and hashlib.sha256(weights.read_bytes()).hexdigest(),
+            weights=weights and _sha256(weights),
+            initial_weights=_sha256(job.weights) if job.train and job.weights else None,
             data=outcome.data,
             started=datetime.now(UTC) - timedelta(seconds=outcome.seconds),
             seconds=outcome.seconds,
@@ -47,8 +52,20 @@ def quality_record(task: Task, job: Job, outcome: Outcome) -> Record:
 
 
 def recipe_label(recipe: Recipe) -> str:
-    """The recipe's name, marked where its settings are not the file's own; the seed may differ."""
+    """The recipe's name, marked where its settings are not the file's own.
+
+    Seed and image size may differ: the record tells the one, its subject the other.
+    """
     if recipe.name not in names():
         return recipe.name
-    own = load(recipe.name, variant=recipe.variant, overrides=[f"seed={recipe.seed}"])
+    same = [f"seed={recipe.seed}"]
+    if isinstance(recipe, ClassificationRecipe):
+        file = load(recipe.name, variant=recipe.variant)
+        same += size_overrides(file, recipe.input.test_size)
+    own = load(recipe.name, variant=recipe.variant, overrides=same)
     return recipe.name if own.digest == recipe.digest else f"{recipe.name} (changed)"
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()

@@ -15,7 +15,7 @@ from mmengine.runner import Runner, ValLoop
 from mogabench.engine.loop import ResumableLoop
 from mogabench.engine.optimization import AverageWeights, WarmupCosine, optim_wrapper
 from mogabench.engine.reporting import ShowProgress
-from mogabench.engine.saving import CHECKPOINT, SaveCheckpoints, check_resumable
+from mogabench.engine.saving import CHECKPOINT, SaveCheckpoints, is_resumable
 from mogabench.errors import UserError
 
 if TYPE_CHECKING:
@@ -72,6 +72,9 @@ def batches_per_step(job: Job) -> tuple[int, int]:
             f"batch_size {total}; choose a divisor, or --set batch_size=N with the learning rate "
             "that goes with it (it is never rescaled)"
         )
+    augment = getattr(job.recipe, "augment", None)
+    if augment and (augment.mixup or augment.cutmix) and size % 2:
+        raise UserError(f"Mixup and CutMix pair images: a batch of {size} is odd; take an even one")
     return size, total // (size * world)
 
 
@@ -99,7 +102,7 @@ def make_runner(
         hooks: The task's own.
 
     Raises:
-        UserError: There is nothing to resume, or the training data is less than a step.
+        UserError: The checkpoint is of another training, or the training data is less than a step.
     """
     rank, world = get_dist_info()
     own_hooks: list[Hook] = []
@@ -111,10 +114,8 @@ def make_runner(
         identity = _identity(job, data)
         options = _training_options(job, trainable, training, data)
         own_hooks += _training_hooks(job, identity)
-        if job.resume:
-            assert job.work_dir is not None
-            check_resumable(job.work_dir, identity)
-            options |= {"resume": True, "load_from": str(job.work_dir / CHECKPOINT)}
+        if job.resume and is_resumable(job, identity):
+            options |= {"resume": True, "load_from": f"{job.work_dir}/{CHECKPOINT}"}
     on_cpu = job.device == "cpu"
     wrapper = {"type": "MMDistributedDataParallel", "broadcast_buffers": True}
     return QuietRunner(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from mmengine.runner import Runner
     from torch import Tensor
 
+    from mogabench.engine.job import Job
+
 CHECKPOINT = "checkpoint.pth"
 """The file in the work folder that a training goes on from."""
 
@@ -34,7 +37,7 @@ class SaveCheckpoints(Hook):
 
     Args:
         folder: Where the file goes.
-        identity: What must be equal for a training to be the same; see `check_resumable`.
+        identity: What must be equal for a training to be the same; see `is_resumable`.
         seconds: Longest time between two checkpoints.
     """
 
@@ -78,21 +81,26 @@ class SaveCheckpoints(Hook):
         self.saved = time.monotonic()
 
 
-def check_resumable(folder: Path, identity: dict[str, str]) -> None:
-    """Checks that the folder's checkpoint is of this training.
+def is_resumable(job: Job, identity: dict[str, str]) -> bool:
+    """Whether the job's folder has a checkpoint of this training.
+
+    There is none if the training was killed before its first: it then begins anew, and says so.
 
     Raises:
-        UserError: There is none, it cannot be read, or it is of another network, recipe or data.
+        UserError: The checkpoint cannot be read, or is of another network, recipe or data.
     """
-    file = folder / CHECKPOINT
+    assert job.work_dir is not None
+    file = job.work_dir / CHECKPOINT
     if not file.exists():
-        raise UserError(f"nothing to resume: there is no {file}; leave --resume out to begin")
+        print(f"no {file} yet: beginning at step 0", file=sys.stderr, flush=True)
+        return False
     saved = read_state_dict(file).meta.get("meta", {})
     for what, value in identity.items():
         if saved.get(what) != value:
             raise UserError(
                 f"{file} is of another training: its {what} was {saved.get(what)}, not {value}"
             )
+    return True
 
 
 def _state(runner: Runner) -> dict[str, Any]:

@@ -120,9 +120,10 @@ def _class_map(job: Job) -> dict[str, int] | None:
     if job.class_map is None:
         return None
     try:
-        names = job.class_map.read_text().split()
+        lines = job.class_map.read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot read the class map {job.class_map}: {error}") from error
+    names = [line.strip() for line in lines if line.strip()]
     return {name: label for label, name in enumerate(names)}
 
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
 from mogabench.catalogue import import_packages
+from mogabench.errors import UserError
 from mogabench.progress import progress
 from mogabench.records import Kind, Quantity, Record, Store, provenance
 
@@ -34,7 +39,7 @@ def measure_complexity(subject: Subject) -> Record:
     """Counts the subject's parameters and operations on the meta device."""
     from mogabench.measure.complexity import count_subject
 
-    start = time.perf_counter()
+    started, start = datetime.now(UTC), time.perf_counter()
     counted = count_subject(subject)
     values = {
         "parameters": Quantity(value=counted.parameters, unit="1"),
@@ -49,7 +54,9 @@ def measure_complexity(subject: Subject) -> Record:
         kind=Kind.COMPLEXITY,
         values=values,
         notes=[f"not counted: {calls} x {name}" for name, calls in counted.unknown.items()],
-        provenance=provenance(device="meta", batch_size=1, seconds=time.perf_counter() - start),
+        provenance=provenance(
+            device="meta", batch_size=1, started=started, seconds=time.perf_counter() - start
+        ),
     )
 
 
@@ -95,23 +102,37 @@ def _outcomes(
         processes, mp_context=get_context("spawn"), initializer=_prepare, initargs=(packages,)
     )
     try:
-        for future in as_completed([pool.submit(_attempt, subject) for subject in subjects]):
+        with _interrupts_ignored():  # by the children, who inherit it; the parent stops them
+            futures = [pool.submit(_attempt, subject) for subject in subjects]
+        for future in as_completed(futures):
             yield future.result()
+    except BrokenProcessPool:
+        raise UserError(
+            "a counting process was killed, most likely for want of memory; what was counted is "
+            "kept, and the same command goes on from there"
+        ) from None
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _prepare(packages: list[str] | None) -> None:
     import atexit
     import gc
-    import signal
 
     import torch
 
     import mogabench.measure.complexity
     import mogabench.models  # noqa: F401
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops the sweep, without tracebacks
     torch.set_num_threads(1)
     import_packages(packages)
     atexit.register(gc.unfreeze)  # else native modules complain of leaks at the end
@@ -121,5 +142,7 @@ def _prepare(packages: list[str] | None) -> None:
 def _attempt(subject: Subject) -> Record | Failure:
     try:
         return measure_complexity(subject)
+    except UserError as error:
+        return Failure(subject, str(error))
     except Exception as error:
         return Failure(subject, f"{type(error).__name__}: {error}".splitlines()[0])

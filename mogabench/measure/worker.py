@@ -59,7 +59,7 @@ def measure_apart(request: Request) -> Record:
     """
     started = datetime.now(UTC)
     child = subprocess.run(
-        [sys.executable, "-m", "mogabench.measure.worker"],
+        [sys.executable, "-P", "-m", "mogabench.measure.worker"],
         input=request.model_dump_json(),
         capture_output=True,
         text=True,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from mogabench.subject import Subject
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Literal[1] = 1
 
 
 class Kind(StrEnum):
@@ -67,7 +67,9 @@ class Provenance(BaseModel):
     """The recipe behind the weights; one that ``--set`` changed is called ``NAME (changed)``."""
     recipe_digest: str | None = None
     weights: str | None = None
-    """SHA-256 of the checkpoint file, where one was loaded."""
+    """SHA-256 of the file of the weights that were evaluated."""
+    initial_weights: str | None = None
+    """SHA-256 of the file that a training started from; None from scratch."""
     data: Data | None = None
     started: datetime = Field(default_factory=lambda: datetime.now(UTC))
     seconds: float = 0.0
@@ -78,7 +80,7 @@ class Record(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    schema_version: int = SCHEMA_VERSION
+    schema_version: Literal[1] = SCHEMA_VERSION
     subject: Subject
     kind: Kind
     values: dict[str, Quantity]

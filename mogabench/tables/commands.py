@@ -13,13 +13,16 @@ if TYPE_CHECKING:
     from mogabench.subject import OptionValue, Subject
 
 
-def command_for(subject: Subject, kind: Kind, *, recipe: str | None = None) -> str:
+def command_for(
+    subject: Subject, kind: Kind, *, recipe: str | None = None, fine_tuned: bool = False
+) -> str:
     """A command line that measures the subject.
 
     Args:
         subject: What to measure.
         kind: Which sort of figure.
         recipe: The training set-up behind the printed figure, where it is known.
+        fine_tuned: Whether that training starts from weights of another data set.
     """
     if kind == Kind.THROUGHPUT:
         return f"mogabench profile {subject.backbone}"
@@ -33,6 +36,7 @@ def command_for(subject: Subject, kind: Kind, *, recipe: str | None = None) -> s
     if kind == Kind.QUALITY:
         words.append("--data DIR")
         words.append(f"--recipe {recipe} --train" if recipe else "--weights FILE")
+        words += ["--weights FILE --new-head"] * bool(recipe and fine_tuned)
     return " ".join(words)
 
 

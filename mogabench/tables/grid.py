@@ -60,13 +60,13 @@ def to_grid(joined: JoinedTable, *, brief: bool = False) -> Grid:
 
     Args:
         joined: The table.
-        brief: Leave out descriptive columns, but for the first and for sizes.
+        brief: Leave out dates, types, and what stands under a heading of several columns.
     """
     footnotes = _Footnotes()
     shown = [
         number
         for number, column in enumerate(joined.paper.columns)
-        if not brief or number == 0 or column.metric or "size" in column.head.lower()
+        if column.metric or not (brief and _is_dispensable(column))
     ]
     columns = [joined.paper.columns[number] for number in shown]
     rows = [
@@ -85,6 +85,10 @@ def to_grid(joined: JoinedTable, *, brief: bool = False) -> Grid:
         footnotes=footnotes.texts,
         summary=_summary(joined),
     )
+
+
+def _is_dispensable(column: Column) -> bool:
+    return column.head in ("Date", "Data", "Type", "Classifier") or ": " in column.head
 
 
 def figure(value: float | None, like: str) -> str:
@@ -111,7 +115,11 @@ def _texts(cell: Cell, footnotes: _Footnotes) -> list[Text]:
     if cell.column.metric not in _SHOWS_DIFFERENCE:
         return [printed, measured]
     change = cell.difference
-    return [printed, measured, Text("" if change is None else f"{change:+.1%}", cell.status)]
+    return [printed, measured, Text(_percent(change), cell.status)]
+
+
+def _percent(change: float | None) -> str:
+    return "" if change is None else f"{change:+.1%}".replace("-0.0%", "+0.0%")
 
 
 def _summary(joined: JoinedTable) -> str:
@@ -121,7 +129,7 @@ def _summary(joined: JoinedTable) -> str:
     parts = [
         f"{joined.count(Status.MATCH)} match",
         f"{joined.count(Status.DIFFERS)} differ for a known reason",
-        f"{joined.count(Status.UNEXPLAINED)} unexplained",
+        f"{joined.count(Status.UNEXPLAINED)} unexplained (!)",
         f"{len(missing)} not measured",
     ]
     unbuilt = sum(

@@ -12,6 +12,7 @@ from mogabench.paper import cell_recipe, cell_subject, decimals, erratum, printe
 from mogabench.records import Kind
 from mogabench.tables.commands import command_for
 from mogabench.tasks import tasks
+from mogabench.variants import variant_of
 
 if TYPE_CHECKING:
     from mogabench.paper import Column, PaperTable, Row
@@ -97,14 +98,13 @@ class JoinedTable:
         return sum(cell.status == status for row in self.rows for cell in row.cells)
 
 
-def join(table: PaperTable, store: Store, *, added: int = 0) -> JoinedTable:
-    """Joins a table with the records; its last ``added`` rows are the user's own."""
-    first_added = len(table.rows) - added
+def join(table: PaperTable, store: Store) -> JoinedTable:
+    """Joins a table with the records; rows of `with_backbones` have no printed cells."""
     rows = [
         JoinedRow(
             row,
             tuple(_join_cell(table, row, column, store) for column in table.columns),
-            added=row.index >= first_added,
+            added=not row.cells,
         )
         for row in table.rows
     ]
@@ -112,13 +112,16 @@ def join(table: PaperTable, store: Store, *, added: int = 0) -> JoinedTable:
 
 
 def with_backbones(table: PaperTable, names: list[str]) -> PaperTable:
-    """Appends a row for each backbone, measured as the table's last MogaNet row is."""
+    """Appends a row for each backbone, measured as the table's first MogaNet row is.
+
+    In Table 3 that is at 224x224 from scratch, where the last one is a fine-tuned network.
+    """
     models = [row for row in table.rows if row.meta["backbone"].startswith("moganet_")]
     if not models:
         return table
-    meta = dict(models[-1].meta) | {"options": ""}
+    meta = dict(models[0].meta) | {"options": "", "recipe": ""}
     rows = [
-        replace(models[-1], index=index, label=name, meta=meta | {"backbone": name}, cells={})
+        replace(models[0], index=index, label=name, meta=meta | {"backbone": name}, cells={})
         for index, name in enumerate(names, start=len(table.rows))
     ]
     return replace(table, rows=(*table.rows, *rows))
@@ -189,10 +192,15 @@ def _record_for(subject: Subject, row: Row, column: Column, store: Store) -> Rec
         return store.latest(subject.key, kind)
     if kind == Kind.THROUGHPUT:
         return store.latest(subject.key, kind, **_PLAIN)
-    if subject.task not in tasks():
+    recipe = cell_recipe(row, column) or None
+    if subject.task not in tasks() or (recipe is None and variant_of(subject.backbone)):
+        return None  # a MogaNet trained in a way that no recipe here has
+    dataset = tasks()[subject.task].dataset
+    record = store.latest(subject.key, kind, dataset=dataset, recipe=recipe)
+    from_scratch = row.meta["pretraining"] == "none"
+    if record and from_scratch and record.provenance.initial_weights:
         return None
-    dataset, recipe = tasks()[subject.task].dataset, cell_recipe(row, column) or None
-    return store.latest(subject.key, kind, dataset=dataset, recipe=recipe)
+    return record
 
 
 def _value(record: Record, row: Row, column: Column) -> float | None:
@@ -213,7 +221,9 @@ def _status(cell: Cell, measured: float) -> Status | None:
         return None
     if agrees(cell.printed, measured, cell.column.metric or ""):
         return Status.MATCH
-    return Status.DIFFERS if cell.erratum else Status.UNEXPLAINED
+    # An erratum of an accuracy tells where the paper contradicts itself; it excuses no measurement.
+    explained = cell.erratum and cell.column.metric in _TOLERANCE
+    return Status.DIFFERS if explained else Status.UNEXPLAINED
 
 
 def agrees(printed: str, measured: float, metric: str) -> bool:
@@ -232,7 +242,12 @@ def _how_to_measure(subject: Subject, row: Row, column: Column) -> str:
     if not is_buildable(subject):
         return NO_IMPLEMENTATION
     kind = _KINDS.get(column.metric or "", Kind.QUALITY)
-    return command_for(subject, kind, recipe=cell_recipe(row, column) or None)
+    return command_for(
+        subject,
+        kind,
+        recipe=cell_recipe(row, column) or None,
+        fine_tuned=row.meta["pretraining"] == "in21k",
+    )
 
 
 def _convention_note(row: Row, column: Column) -> str:

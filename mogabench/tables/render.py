@@ -158,7 +158,8 @@ def _column_widths(grid: Grid, screen: int) -> list[int]:
 
 
 def _with_marks(text: Text) -> str:
-    return text.text + "".join(f"[{number}]" for number in text.footnotes)
+    mark = "!" if text.status == Status.UNEXPLAINED else ""
+    return text.text + mark + "".join(f"[{number}]" for number in text.footnotes)
 
 
 def _markdown(grid: Grid) -> str:

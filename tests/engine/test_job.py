@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from mogabench.engine.job import make_job
+from mogabench.engine.record import recipe_label
 from mogabench.errors import UserError
 from mogabench.subject import Subject
 from mogabench.tasks import get_task
@@ -50,7 +51,7 @@ def test_an_evaluation_takes_the_network_s_own_preprocessing(tmp_path):
         ({"train": False}, "needs --weights FILE to evaluate, or --train"),
         ({"train": False, "overrides": ["seed=1"]}, "--set changes a recipe: add --recipe"),
         ({"train": False, "weights": "none.pth"}, "there is no file 'none.pth'"),
-        ({"size": (256, 256), "size_is_given": True}, "--size 256x256 is not the recipe's .* 224"),
+        ({"size": (256, 224), "size_is_given": True}, "square images: give --size one number"),
         ({"recipe": "in1k_300"}, "unknown recipe 'in1k_300'; did you mean in1k_300e"),
         ({"overrides": ["optimizer.rl=1"]}, "unknown key 'optimizer.rl'; did you mean .*lr"),
         ({"device": "tpu"}, "unknown device 'tpu'"),
@@ -81,3 +82,14 @@ def test_official_weights_bring_the_recipe_they_were_trained_by(
     monkeypatch.setattr("mogabench.checkpoints.resolve_weights", lambda *_: tmp_path)
     job = made(size=(side, side), size_is_given=True, train=False, weights="official")
     assert job.recipe.name == recipe and job.recipe.input.crop_ratio == 0.9
+
+
+def test_a_size_goes_into_the_recipe_and_keeps_its_name():
+    job = made(size=(256, 256), size_is_given=True, recipe="in1k_refined")
+    assert (job.recipe.input.train_size, job.recipe.input.test_size) == (256, 256)  # Table A7
+    assert recipe_label(job.recipe) == "in1k_refined"
+    smaller = made(size=(192, 192), size_is_given=True, recipe="rsb_a3_100e")
+    assert (smaller.recipe.input.train_size, smaller.recipe.input.test_size) == (160, 192)
+    changed = made(recipe="in1k_refined", overrides=["optimizer.lr=1e-3", "seed=7"])
+    assert recipe_label(changed.recipe) == "in1k_refined (changed)"
+    assert recipe_label(made(overrides=["seed=7"]).recipe) == "in1k_300e"

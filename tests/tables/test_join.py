@@ -95,13 +95,26 @@ def test_ones_own_backbone_stands_in_the_table_measured_as_moganet_is(tmp_path):
     wanted = {s.key for s in unmeasured([table], store)}
     assert "classification/classifier/resnet26@256x256" in wanted
     store.append(complexity(subject("resnet26", (256, 256)), 16e6, paper=3.1e9))
-    joined = join(table, store, added=1)
+    joined = join(table, store)
     entries = [e for e in json_entries([joined]) if e["row"] == "resnet26" and e["measured"]]
     assert [(e["column"], e["paper"], e["measured"], e["status"]) for e in entries] == [
         ("Param. (M)", None, 16.0, None),
         ("FLOPs (G)", None, 3.1, None),
     ]
-    assert "resnet26" in RENDERERS["markdown"]([joined])
+    assert "| resnet26 |" in RENDERERS["markdown"]([joined])
+
+
+def test_ones_own_backbone_is_measured_from_scratch_at_224_in_table_3(tmp_path):
+    wanted = unmeasured([with_backbones(load_table("3"), ["resnet26"])], Store(tmp_path))
+    assert [s.input_size for s in wanted if s.backbone == "resnet26"] == [(224, 224)]
+
+
+def test_a_quality_without_a_recipe_fills_no_cell_of_moganet(tmp_path):
+    store = Store(tmp_path)
+    store.append(quality(subject("moganet_small"), 83.3, None))
+    cells = [c for name in ("3", "A6", "A15") for row in join(load_table(name), store).rows
+             for c in row.cells if c.column.metric == "top1"]  # fmt: skip
+    assert not [cell for cell in cells if cell.measured is not None]
 
 
 def test_every_distinct_subject_is_measured_once_and_only_once(tmp_path):
