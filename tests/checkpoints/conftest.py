@@ -1,3 +1,4 @@
+import contextlib
 import resource
 
 import pytest
@@ -5,8 +6,19 @@ import pytest
 
 @pytest.fixture
 def small_files_only():
-    """The operating system refuses to let any file grow beyond 4 kB."""
-    old = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, old[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, old)
+    """Gives a context in which no file can grow beyond 4 kB, as if the disk were full.
+
+    It is a context, not the whole test, because pytest writes its progress before a fixture
+    ends: into a log that may be longer than that.
+    """
+
+    @contextlib.contextmanager
+    def limit():
+        old = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, old[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, old)
+
+    return limit

@@ -235,7 +235,8 @@ def test_no_network(server, tmp_path):
 
 
 def test_no_space(server, tmp_path, small_files_only):
-    _fails(server, tmp_path, "File too large; free some space, or set MOGABENCH_CACHE")
+    with small_files_only():
+        _fails(server, tmp_path, "File too large; free some space, or set MOGABENCH_CACHE")
 
 
 def test_changed_file_is_not_trusted(server, tmp_path):

@@ -27,7 +27,8 @@ def test_saved_file_reads_back_and_nothing_else_is_left(tmp_path):
 def test_no_space_leaves_the_earlier_checkpoint(tmp_path, small_files_only):
     path = tmp_path / "last.pth"
     save_checkpoint(path, _payload(1))
-    with pytest.raises(UserError, match=r"cannot write the checkpoint .*last\.pth: File too large"):
+    refused = pytest.raises(UserError, match=r"cannot write the checkpoint .*last\.pth: File too")
+    with refused, small_files_only():
         save_checkpoint(path, _payload(2, size=100_000))
     assert read_state_dict(path).meta["epoch"] == 1
     assert list(tmp_path.iterdir()) == [path]
