@@ -15,9 +15,13 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mogabench.errors import UserError, unknown
 from mogabench.files import write_whole
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 
 def cache_folder() -> Path:
@@ -62,14 +66,14 @@ def backbones() -> frozenset[str]:
     return frozenset(names)
 
 
-def check_backbone(name: str) -> str:
-    """Returns the name if such a backbone exists.
+def check_backbone(name: str, valid: Collection[str]) -> str:
+    """Returns the name if it is among the valid ones, leaving aside a tag such as ``.in1k``.
 
     Raises:
-        UserError: There is none; the nearest names are suggested.
+        UserError: It is not; the nearest names are suggested.
     """
-    if name.split(".", 1)[0] not in backbones():
-        raise unknown("backbone", name, backbones())
+    if name.split(".", 1)[0] not in valid:
+        raise unknown("backbone", name, valid)
     return name
 
 

@@ -18,6 +18,8 @@ from pydantic import (
     model_validator,
 )
 
+from mogabench.errors import UserError
+
 Fraction = Annotated[float, Field(ge=0, le=1)]
 """A probability, a rate or a ratio."""
 
@@ -29,11 +31,25 @@ class Section(BaseModel):
 
 
 class Schedule(Section):
-    """How long, and how the learning rate moves.
+    """How long, and how the learning rate moves; each task's recipes have one of the kinds below.
 
-    The rate rises linearly from ``warmup_lr`` over ``warmup_epochs``, then falls along ``policy``
-    to ``min_lr`` at ``epochs`` (the warm-up counts among them), then stays there for
-    ``cooldown_epochs`` more.
+    The rate of a step is that of the optimizer section, changed as the kind says.
+    """
+
+    policy: str
+    evaluate_every: PositiveInt = 1
+    """Epochs from one evaluation to the next; the last step is always followed by one."""
+
+    def total_steps(self, steps_per_epoch: int) -> int:
+        """Optimizer steps in all."""
+        raise NotImplementedError
+
+
+class CosineSchedule(Schedule):
+    """Along half a cosine.
+
+    The rate rises linearly from ``warmup_lr`` over ``warmup_epochs``, then falls to ``min_lr`` at
+    ``epochs`` (the warm-up counts among them), then stays there for ``cooldown_epochs`` more.
     """
 
     epochs: PositiveInt
@@ -44,10 +60,75 @@ class Schedule(Section):
     cooldown_epochs: NonNegativeInt = 0
 
     @model_validator(mode="after")
-    def _warms_up_within_the_epochs(self) -> Schedule:
+    def _warms_up_within_the_epochs(self) -> CosineSchedule:
         if self.warmup_epochs >= self.epochs:
             raise ValueError(f"warmup_epochs must be fewer than the {self.epochs} epochs")
         return self
+
+    def total_steps(self, steps_per_epoch: int) -> int:
+        """All epochs, the cool-down included."""
+        return (self.epochs + self.cooldown_epochs) * steps_per_epoch
+
+
+class StepSchedule(Schedule):
+    """In steps down: multiplied by ``gamma`` after each of the ``milestones``, in epochs.
+
+    The rate rises linearly from ``warmup_lr`` over the first ``warmup_steps``.
+    """
+
+    epochs: PositiveInt
+    milestones: Annotated[tuple[PositiveInt, ...], Field(strict=False)]
+    gamma: PositiveFloat = 0.1
+    warmup_steps: NonNegativeInt = 0
+    warmup_lr: NonNegativeFloat = 0.0
+    policy: Literal["step"] = "step"
+
+    def total_steps(self, steps_per_epoch: int) -> int:
+        """All epochs."""
+        return self.epochs * steps_per_epoch
+
+
+class PolySchedule(Schedule):
+    """Along a polynomial of the remaining steps, down to ``min_lr`` at ``steps``.
+
+    The rate rises linearly from ``warmup_lr`` over the first ``warmup_steps``, which count among
+    the ``steps``.
+    """
+
+    steps: PositiveInt
+    power: PositiveFloat
+    min_lr: NonNegativeFloat = 0.0
+    warmup_steps: NonNegativeInt = 0
+    warmup_lr: NonNegativeFloat = 0.0
+    policy: Literal["poly"] = "poly"
+
+    @model_validator(mode="after")
+    def _warms_up_within_the_steps(self) -> PolySchedule:
+        if self.warmup_steps >= self.steps:
+            raise ValueError(f"warmup_steps must be fewer than the {self.steps} steps")
+        return self
+
+    def total_steps(self, steps_per_epoch: int) -> int:
+        """As the recipe says, whatever the size of the data."""
+        return self.steps
+
+
+class OneCycleSchedule(Schedule):
+    """PyTorch's OneCycleLR: up to the full rate and down again, the momentum the other way round.
+
+    The rate starts at 1 / ``div_factor`` of the full one, has it after ``warmup_fraction`` of the
+    steps, and ends at 1 / ``final_div_factor`` of the first.
+    """
+
+    epochs: PositiveInt
+    warmup_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    div_factor: PositiveFloat = 25.0
+    final_div_factor: PositiveFloat = 1e4
+    policy: Literal["onecycle"] = "onecycle"
+
+    def total_steps(self, steps_per_epoch: int) -> int:
+        """All epochs."""
+        return self.epochs * steps_per_epoch
 
 
 class Optimizer(Section):
@@ -177,6 +258,19 @@ class Recipe(Section):
         settings = self.model_dump(mode="json", exclude={"title", "expected"})
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
+    @property
+    def test_size(self) -> tuple[int, ...] | None:
+        """The input size that it evaluates at; None where the subject's own decides."""
+        return None
+
+    def size_settings(self, size: tuple[int, ...]) -> list[str]:
+        """The settings that ``--size`` stands for, as ``key=value`` texts.
+
+        Raises:
+            UserError: The recipe has no such size.
+        """
+        return []
+
     def resolved_as(self, name: str, variant: str | None) -> None:
         """Notes where the settings came from (the loader calls it once)."""
         self._name, self._variant = name, variant
@@ -187,6 +281,21 @@ class ClassificationRecipe(Recipe):
 
     task: Literal["classification"]
     dataset: Literal["imagenet-1k", "imagenet-21k", "sample"]
+    schedule: CosineSchedule
     input: Input
     augment: Augment
     loss: Loss
+
+    @property
+    def test_size(self) -> tuple[int, ...]:
+        """The side of the centre crop, twice."""
+        return (self.input.test_size,) * 2
+
+    def size_settings(self, size: tuple[int, ...]) -> list[str]:
+        """The test size, and the training size too where the recipe trains at its test size."""
+        side = size[-1]
+        if size != (side, side):
+            raise UserError("recipes are for square images: give --size one number")
+        same = self.input.train_size == self.input.test_size
+        names = ("train", "test") if same else ("test",)
+        return [f"input.{name}_size={side}" for name in names]

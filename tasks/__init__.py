@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Protocol
 from mogabench.errors import unknown
 
 if TYPE_CHECKING:
-    from mmengine.runner import Runner
+    from collections.abc import Collection
+
     from torch import Tensor, nn
 
     from mogabench.engine.job import Job
+    from mogabench.engine.runner import QuietRunner
     from mogabench.recipes import Recipe
     from mogabench.subject import Subject
 
@@ -45,8 +47,14 @@ class Task(Protocol):
     """What its recipes may say."""
     default_recipe: str
     """What ``--train`` follows where no recipe is named."""
+    sample_recipe: str
+    """The same for ``--data sample``."""
     dataset: str
     """The identity of the data set behind the paper's figures, such as ``imagenet-1k``."""
+
+    def backbones(self) -> Collection[str]:
+        """The names that a subject's backbone may have."""
+        ...
 
     def build(self, subject: Subject) -> nn.Module:
         """Builds the network with random weights; valid under ``torch.device("meta")``."""
@@ -56,7 +64,7 @@ class Task(Protocol):
         """Inputs for one forward pass, made on the current default device."""
         ...
 
-    def runner(self, job: Job) -> Runner:
+    def runner(self, job: Job) -> QuietRunner:
         """The mmengine Runner that trains or evaluates what the job asks for."""
         ...
 

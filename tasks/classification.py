@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from mogabench.catalogue import backbones
 from mogabench.errors import UserError, unknown
 from mogabench.recipes.schema import ClassificationRecipe
 from mogabench.tasks import Metric
 
 if TYPE_CHECKING:
-    from mmengine.runner import Runner
+    from collections.abc import Collection
+
     from torch import Tensor, nn
 
     from mogabench.engine.job import Job
+    from mogabench.engine.runner import QuietRunner
     from mogabench.subject import Subject
 
 
@@ -26,7 +29,12 @@ class Classification:
     default_size = (224, 224)
     recipe_schema = ClassificationRecipe
     default_recipe = "in1k_300e"
+    sample_recipe = "sample_digits"
     dataset = "imagenet-1k"
+
+    def backbones(self) -> Collection[str]:
+        """Every network that timm knows."""
+        return backbones()
 
     def build(self, subject: Subject) -> nn.Module:
         """Builds the network with random weights, for 1000 classes unless its options say else.
@@ -42,7 +50,7 @@ class Classification:
 
         return (torch.randn(batch_size, 3, *subject.input_size),)
 
-    def runner(self, job: Job) -> Runner:
+    def runner(self, job: Job) -> QuietRunner:
         """Opens the data, builds the network for its classes, loads weights, joins them up.
 
         Raises:
@@ -51,12 +59,13 @@ class Classification:
         from timm.data import resolve_model_data_config
 
         from mogabench.checkpoints import load_weights
-        from mogabench.engine.classifier import Classifier, TopAccuracy
+        from mogabench.classification.classifier import Classifier, TopAccuracy, check_pairs
+        from mogabench.classification.images import evaluation_images, training_images
+        from mogabench.classification.splits import open_splits
+        from mogabench.classification.unreadable import UnreadableImages
         from mogabench.engine.loading import evaluation_loader, training_loader
         from mogabench.engine.randomness import seed_everything
-        from mogabench.engine.reporting import UnreadableImages
         from mogabench.engine.runner import batches_per_step, make_runner
-        from mogabench.engine.splits import open_splits
 
         _check_sizes(job)
         train_split, test_split = open_splits(job)
@@ -68,15 +77,22 @@ class Classification:
         config = resolve_model_data_config(network)
         training = None
         if train_split is not None:
-            training = training_loader(job, train_split, config, batches_per_step(job)[0])
+            assert isinstance(job.recipe, ClassificationRecipe)
+            size, _ = batches_per_step(job)
+            check_pairs(job.recipe, size)
+            images = training_images(job, train_split, config)
+            repeats = max(job.recipe.augment.repeated, 1)
+            training = training_loader(job, images, size, repeats=repeats)
         return make_runner(
             job,
             Classifier(network, job, num_classes),
-            network,
             training=training,
-            evaluation=evaluation_loader(job, test_split, config, job.batch_size or 64),
+            evaluation=evaluation_loader(
+                job, evaluation_images(job, test_split, config), job.batch_size or 64
+            ),
             metric=TopAccuracy(),
-            data=train_split or test_split,
+            train_data=train_split.identity if train_split else None,
+            test_data=test_split.identity,
             hooks=[UnreadableImages(train_split, test_split, job.on_bad_image)],
         )
 

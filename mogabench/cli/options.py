@@ -24,5 +24,8 @@ VariantOption = Annotated[
     typer.Option("--variant", "-v", help="A MogaNet size: xt, t, s, b, l, xl, or its long name."),
 ]
 BackboneOption = Annotated[
-    str | None, typer.Option("--backbone", metavar="NAME", help="Any other timm model.")
+    str | None,
+    typer.Option(
+        "--backbone", "--translator", metavar="NAME", help="Any other timm model, or a translator."
+    ),
 ]

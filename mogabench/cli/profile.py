@@ -117,7 +117,9 @@ def _subjects(names: Sequence[str], size: int, packages: list[str] | None) -> li
 
     import_packages(packages)
     task = get_task("classification")
-    backbones = dict.fromkeys(check_backbone(VARIANTS.get(name, name)) for name in names)
+    backbones = dict.fromkeys(
+        check_backbone(VARIANTS.get(name, name), task.backbones()) for name in names
+    )
     return [
         Subject(task=task.name, method=task.methods[0], backbone=name, input_size=(size, size))
         for name in backbones

@@ -76,6 +76,9 @@ def run(
     class_map: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Class folders in label order, one a line.")
     ] = None,
+    boxes: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Detected persons, to estimate poses in.")
+    ] = None,
     packages: ImportOption = None,
     results: ResultsOption = Path("results"),
     as_json: JsonOption = False,
@@ -112,11 +115,12 @@ def run(
             workers=workers,
             on_bad_image=on_bad_image,
             class_map=class_map,
+            boxes=boxes,
             quiet=quiet or as_json,
         )
         if data != SAMPLE:
             subject = job.subject  # at the recipe's test size
-    elif any((train, weights, resume, new_head, recipe, overrides, work_dir, class_map)) or (
+    elif any((train, weights, resume, new_head, recipe, overrides, work_dir, class_map, boxes)) or (
         amp or channels_last or batch_size
     ):
         from mogabench.errors import UserError
@@ -165,7 +169,9 @@ def _subject(
     return Subject(
         task=task.name,
         method=method or task.methods[0],
-        backbone=backbone_of(variant) if variant else check_backbone(backbone or ""),
+        backbone=backbone_of(variant)
+        if variant
+        else check_backbone(backbone or "", task.backbones()),
         input_size=pixels,
         options=tuple(_parse_option(text) for text in options or ()),
     )

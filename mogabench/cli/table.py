@@ -64,13 +64,13 @@ def measured_tables(
     Raises:
         UserError: A table or an added backbone is unknown, or a record cannot be written.
     """
-    from mogabench.catalogue import check_backbone, import_packages
+    from mogabench.catalogue import backbones, check_backbone, import_packages
     from mogabench.paper import load_table, table_ids
     from mogabench.records import Store
     from mogabench.tables.join import join, unmeasured, with_backbones
 
     import_packages(packages)
-    own = [check_backbone(name) for name in add or ()]
+    own = [check_backbone(name, backbones()) for name in add or ()]
     wanted = table_ids() if "all" in ids else tuple(dict.fromkeys(ids))
     tables = [with_backbones(load_table(table_id), own) for table_id in wanted]
     store = Store(results)

@@ -6,7 +6,7 @@ import errno
 import os
 import tempfile
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import mmengine.device.utils
 import torch
@@ -79,3 +79,12 @@ def watching_space(folder: Path) -> Iterator[None]:
         if error.errno != errno.ENOSPC:
             raise
         raise UserError(f"no space left in {folder}; free some, then --resume") from error
+
+
+def gather(value: Any) -> list[Any]:
+    """The value of every process, in each process."""
+    if not torch.distributed.is_initialized():
+        return [value]
+    values: list[Any] = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(values, value)
+    return values

@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from mogabench.tasks import Task
 
 SAMPLE = "sample"
-"""The ``data`` that stands for the handwritten digits of `mogabench.engine.sample`."""
-
-SAMPLE_RECIPE = "sample_digits"
+"""The ``data`` that stands for a task's own sample, of `mogabench.samples`."""
 
 _AMP = ("float16", "bfloat16")
 _ON_BAD_IMAGE = ("skip", "fail")
@@ -33,7 +31,8 @@ class Job:
         subject: The network, evaluated at ``subject.input_size``.
         recipe: The training set-up; an evaluation takes its crop and interpolation from it, or
             from the network's own configuration where it is None.
-        data: A folder of images, timm's ``hfds/…``, ``tfds/…`` or ``wds/…``, or ``sample``.
+        data: The data set's folder, ``sample``, or, to classify, timm's ``hfds/…``, ``tfds/…`` or
+            ``wds/…``.
         work_dir: Where checkpoints and logs go; None keeps nothing (evaluation only).
         weights: A checkpoint to start from.
         new_head: Whether a classifier of another class count may be replaced.
@@ -48,6 +47,7 @@ class Job:
         seed: Seeds initial weights, order, augmentation and dropout.
         on_bad_image: ``skip`` an image that cannot be read, or ``fail``.
         class_map: Class folders in label order, one a line; None sorts the folders.
+        boxes: Detected persons in COCO's results format, for poses; None takes the true boxes.
         quiet: Plain lines instead of a progress bar.
         save_seconds: Longest time between two checkpoints; one more ends each epoch.
     """
@@ -68,6 +68,7 @@ class Job:
     seed: int = 42
     on_bad_image: str = "skip"
     class_map: Path | None = None
+    boxes: Path | None = None
     quiet: bool = False
     save_seconds: float = 600.0
 
@@ -115,7 +116,8 @@ def make_job(
         overrides: ``key=value`` texts for the recipe.
         weights: ``official`` or a file.
         train: As in `Job`.
-        work_dir: As in `Job`; None takes a folder of its own below ``work/`` to train.
+        work_dir: As in `Job`; None takes a folder of its own below ``work/`` to train, and
+            for the sample.
         device: As in `Job`, or ``auto``: the GPU where there is one.
         **settings: The other fields of `Job`, as they are.
 
@@ -128,22 +130,19 @@ def make_job(
 
     name = recipe
     if recipe is None and train:
-        name = SAMPLE_RECIPE if data == SAMPLE else task.default_recipe
+        name = task.sample_recipe if data == SAMPLE else task.default_recipe
     if recipe is None and weights == "official" and not train:
         name = official_weights(subject.backbone, subject.input_size).recipe
     if name is None and overrides:
         raise UserError("--set changes a recipe: add --recipe NAME or --train")
-    variant = variant_of(subject.backbone)
+    variant = _variant(subject, name) if name else None
     resolved = load(name, variant=variant, overrides=overrides) if name else None
     if name and resolved and size_is_given:
-        side = subject.input_size[-1]
-        if subject.input_size != (side, side):
-            raise UserError("recipes are for square images: give --size one number")
-        sizes = size_overrides(resolved, side)
+        sizes = resolved.size_settings(subject.input_size)
         resolved = load(name, variant=variant, overrides=[*overrides, *sizes])
     subject = _at_test_size(subject, resolved)
-    if work_dir is None and train:
-        work_dir = Path("work") / task.name / f"{subject.backbone}-{name}"
+    if work_dir is None and (train or data == SAMPLE):
+        work_dir = Path("work") / task.name / f"{subject.backbone}-{name or 'evaluation'}"
     return Job(
         subject=subject,
         recipe=resolved,
@@ -157,20 +156,16 @@ def make_job(
     )
 
 
-def size_overrides(recipe: Recipe, side: int) -> list[str]:
-    """The settings of a recipe that ``--size`` stands for, as ``key=value`` texts.
+def _variant(subject: Subject, recipe: str) -> str | None:
+    """What the recipe may tell apart: the size of a MogaNet, or else the backbone itself."""
+    from mogabench.recipes import variants
 
-    The test size, and the training size too where the recipe trains at its test size.
-    """
-    given = recipe.model_dump().get("input", {})
-    same = given.get("train_size") == given.get("test_size")
-    return [f"input.{name}_size={side}" for name in ("train", "test") if same or name == "test"]
+    size = variant_of(subject.backbone)
+    return subject.backbone if size is None and subject.backbone in variants(recipe) else size
 
 
 def _at_test_size(subject: Subject, recipe: Recipe | None) -> Subject:
-    """The subject at the size that the recipe evaluates at."""
-    from mogabench.recipes import ClassificationRecipe
-
-    if not isinstance(recipe, ClassificationRecipe):
+    """The subject at the size that the recipe evaluates at, where it decides that."""
+    if recipe is None or recipe.test_size is None:
         return subject
-    return subject.model_copy(update={"input_size": (recipe.input.test_size,) * 2})
+    return subject.model_copy(update={"input_size": recipe.test_size})

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 from mmengine.model import is_model_wrapper
 
 from mogabench.checkpoints import save_checkpoint
-from mogabench.engine.classifier import gather
 from mogabench.engine.environment import check_writable, enter, watching_space
 from mogabench.engine.optimization import AverageWeights
-from mogabench.engine.reporting import ShowProgress, UnreadableImages
+from mogabench.engine.reporting import Noting, ShowProgress
 from mogabench.engine.saving import CHECKPOINT
 from mogabench.errors import UserError
 from mogabench.tasks import get_task
@@ -73,10 +72,10 @@ def execute(job: Job) -> Outcome:
         metrics = runner.val_loop.run() if job.train else runner.val()
     return Outcome(
         metrics={name: float(value) for name, value in metrics.items()},
-        data=runner.val_dataloader.dataset.split.identity,
+        data=runner.test_data,
         checkpoint=checkpoint,
         seconds=time.monotonic() - began,
-        notes=[note for hook in _hooks(runner, UnreadableImages) for note in _told(hook)],
+        notes=[note for hook in _hooks(runner, Noting) for note in hook.notes()],
     )
 
 
@@ -105,12 +104,3 @@ def _train(job: Job, runner: Runner) -> Path:
 
 def _hooks(runner: Runner, kind: type[Hook]) -> list[Any]:
     return [hook for hook in runner.hooks if isinstance(hook, kind)]
-
-
-def _told(hook: UnreadableImages) -> list[str]:
-    notes = []
-    for split, skipped in hook.skipped.items():
-        names = sorted(set().union(*gather(skipped)))
-        if names:
-            notes.append(f"{len(names)} {split} image(s) cannot be read: {', '.join(names)}")
-    return notes

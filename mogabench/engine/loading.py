@@ -1,214 +1,107 @@
-"""From a split to batches: timm's transforms, seeded per image, and loaders over them."""
+"""From a data set to batches: every item's randomness follows from the seed and its draw."""
 
 from __future__ import annotations
 
-import random
 import signal
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mmengine.dist import get_dist_info
-from PIL import Image
-from timm.data import auto_augment, create_transform
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler, get_worker_info
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler
 
 from mogabench.engine.randomness import Draw, EvaluationOrder, TrainingOrder, seed_everything
-from mogabench.recipes import ClassificationRecipe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
     from mogabench.engine.job import Job
-    from mogabench.engine.splits import Split
-
-Transform = Callable[[Image.Image], Tensor]
-
-Sample = dict[str, Tensor | int]
-"""``inputs`` ``(3, H, W)``, ``labels``, and in ``unreadable`` the index of an image that is."""
-
-SKIPPED = -1
-"""The label of a blank image that stands for one that cannot be read."""
-
-NONE = -1
-"""In ``unreadable``: the image could be read."""
-
-_DAMAGE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
-"""What Pillow raises for files with random bytes changed or missing, over its common formats."""
-
-_REPLACEMENTS = 20
-"""Others to try in training where one cannot be read; if half cannot, 1 in 10^6 ends blank."""
 
 
-class Images(Dataset[Sample]):
-    """The images of a split as tensors, the same ones whenever the same draw is asked for.
-
-    For an unreadable image training gets another, chosen by the draw's own seed, and evaluation a
-    blank one labelled `SKIPPED`; either way ``unreadable`` tells.
-
-    Args:
-        split: An indexable split.
-        transform: From PIL's images to tensors.
-        seed: Of the augmentation.
-        training: Whether to replace unreadable images rather than to skip them.
-    """
-
-    def __init__(self, split: Split, transform: Transform, seed: int, *, training: bool) -> None:
-        self.split, self.transform = split, transform
-        self.seed, self.training = seed, training
+class Indexed(Protocol):
+    """Items by index; what is random in them may use Python's, NumPy's or PyTorch's generator."""
 
     def __len__(self) -> int:
-        return self.split.identity.samples
+        """How many items there are."""
+        ...
 
-    def __getitem__(self, draw: Draw) -> Sample:
+    def __getitem__(self, index: int) -> Any:
+        """The item at that place, from 0."""
+        ...
+
+
+class Seeded(Dataset[Any]):
+    """A data set whose items are the same ones whenever the same draw is asked for.
+
+    Args:
+        source: The data set.
+        seed: Of what is random in its items.
+    """
+
+    def __init__(self, source: Indexed, seed: int) -> None:
+        self.source, self.seed = source, seed
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, draw: Draw) -> Any:
         seed_everything(self.seed, draw.number)
-        found = self._read(draw.image)
-        unreadable = NONE if found else draw.image
-        for _ in range(_REPLACEMENTS if self.training else 0):
-            found = found or self._read(random.randrange(len(self)))
-        image, label = found or (Image.new("RGB", (1, 1)), SKIPPED)
-        return {"inputs": self.transform(image), "labels": label, "unreadable": unreadable}
-
-    def _read(self, index: int) -> tuple[Image.Image, int] | None:
-        try:
-            file, label = self.split.source.reader[index]
-            with file:
-                return Image.open(file).convert("RGB"), label
-        except _DAMAGE:
-            return None
-
-
-class Stream(IterableDataset[Sample]):
-    """The images of a split that has no index; a reader that skips damaged images does so itself.
-
-    Args:
-        split: A streamed split.
-        transform: From PIL's images to tensors.
-        seed: Of the augmentation.
-        rank: This process.
-    """
-
-    def __init__(self, split: Split, transform: Transform, seed: int, *, rank: int) -> None:
-        self.split, self.transform, self.seed, self.rank = split, transform, seed, rank
-        self.epoch = 0
-
-    def start(self, epoch: int) -> None:
-        """Makes the next iteration begin an epoch."""
-        self.epoch = epoch
-        self.split.source.set_epoch(epoch)
-
-    def __len__(self) -> int:
-        return len(self.split.source)
-
-    def __iter__(self) -> Iterator[Sample]:
-        worker = get_worker_info()
-        assert worker is not None, "streams are read by workers, which begin each epoch afresh"
-        for count, (image, label) in enumerate(self.split.source):
-            seed_everything(self.seed, self.epoch, self.rank, worker.id, count)
-            yield {"inputs": self.transform(image), "labels": int(label), "unreadable": NONE}
+        return self.source[draw.image]
 
 
 def training_loader(
-    job: Job, split: Split, data_config: dict[str, Any], batch_size: int
-) -> DataLoader[Sample]:
-    """Batches of augmented images in random order; an incomplete last batch is dropped.
+    job: Job,
+    data: Indexed | IterableDataset[Any],
+    batch_size: int,
+    *,
+    collate: Callable[[list[Any]], Any] | None = None,
+    repeats: int = 1,
+) -> DataLoader[Any]:
+    """Batches in random order; an incomplete last batch is dropped.
 
     Args:
-        job: Its recipe gives the augmentation, its seed the randomness.
-        split: What to load.
-        data_config: The network's, as timm resolves it; gives mean and standard deviation.
-        batch_size: Images per forward pass.
+        job: Gives the seed and the number of workers.
+        data: What to load; a stream has an order of its own, see `ResumableLoop`.
+        batch_size: Items per forward pass.
+        collate: Makes a batch of items; None stacks tensors.
+        repeats: How often an item follows itself (repeated augmentation).
     """
-    assert isinstance(job.recipe, ClassificationRecipe)
+    if isinstance(data, IterableDataset):
+        return _loader(job, data, None, batch_size, collate, drop=True)
     rank, world = get_dist_info()
-    transform = _training_transform(job.recipe, data_config)
-    if split.is_stream:
-        return _loader(job, Stream(split, transform, job.seed, rank=rank), batch_size, drop=True)
-    images = Images(split, transform, job.seed, training=True)
-    repeats = max(job.recipe.augment.repeated, 1)
-    order = TrainingOrder(len(images), job.seed, repeats=repeats, rank=rank, world=world)
-    return _loader(job, images, batch_size, order, drop=True)
+    order = TrainingOrder(len(data), job.seed, repeats=repeats, rank=rank, world=world)
+    return _loader(job, Seeded(data, job.seed), order, batch_size, collate, drop=True)
 
 
 def evaluation_loader(
-    job: Job, split: Split, data_config: dict[str, Any], batch_size: int
-) -> DataLoader[Sample]:
-    """Batches of centre crops, each image once.
-
-    Args:
-        job: Its recipe, where it has one, gives crop ratio and interpolation.
-        split: What to load.
-        data_config: The network's, as timm resolves it; gives the rest.
-        batch_size: Images per forward pass.
-    """
+    job: Job,
+    data: Indexed | IterableDataset[Any],
+    batch_size: int,
+    *,
+    collate: Callable[[list[Any]], Any] | None = None,
+) -> DataLoader[Any]:
+    """Batches in order, each item once; the arguments are those of `training_loader`."""
+    if isinstance(data, IterableDataset):
+        return _loader(job, data, None, batch_size, collate)
     rank, world = get_dist_info()
-    transform = _evaluation_transform(job, data_config)
-    if split.is_stream:
-        return _loader(job, Stream(split, transform, job.seed, rank=rank), batch_size)
-    images = Images(split, transform, job.seed, training=False)
-    return _loader(job, images, batch_size, EvaluationOrder(len(images), rank=rank, world=world))
-
-
-def _posterize(image: Image.Image, bits: int, **options: Any) -> Image.Image:
-    """timm's, but keeping no bits makes an image black, as it did before Pillow 13 refused it."""
-    result: Image.Image
-    result = auto_augment.posterize(image, bits, **options) if bits else image.point(lambda _: 0)
-    return result
-
-
-# RandAugment 9/0.5 asks for no bits at its highest level, once in about 650 images.
-auto_augment.NAME_TO_OP["PosterizeIncreasing"] = _posterize
-
-
-def _training_transform(recipe: ClassificationRecipe, data_config: dict[str, Any]) -> Transform:
-    augment = recipe.augment
-    policy = "3a" if augment.three_augment else None
-    if augment.rand_augment:
-        policy = "rand-m{}-mstd{}-inc1".format(*augment.rand_augment.split("/"))
-    transform: Transform = create_transform(
-        recipe.input.train_size,
-        is_training=True,
-        scale=augment.crop_scale,
-        hflip=augment.hflip,
-        # timm leaves it out beside RandAugment, in the paper's runs as here (Tables A2 and A3).
-        color_jitter=augment.color_jitter,
-        auto_augment=policy,
-        interpolation=recipe.input.interpolation,
-        mean=data_config["mean"],
-        std=data_config["std"],
-        re_prob=augment.erasing,
-        re_mode="pixel",
-    )
-    return transform
-
-
-def _evaluation_transform(job: Job, data_config: dict[str, Any]) -> Transform:
-    chosen = dict(data_config)
-    if isinstance(job.recipe, ClassificationRecipe):
-        chosen["crop_pct"] = job.recipe.input.crop_ratio
-        chosen["interpolation"] = job.recipe.input.test_interpolation
-    chosen["input_size"] = job.subject.input_size
-    transform: Transform = create_transform(**chosen, is_training=False)
-    return transform
+    order = EvaluationOrder(len(data), rank=rank, world=world)
+    return _loader(job, Seeded(data, job.seed), order, batch_size, collate)
 
 
 def _loader(
     job: Job,
-    data: Images | Stream,
+    data: Dataset[Any],
+    order: Sampler[Draw] | None,
     batch_size: int,
-    order: Sampler[Draw] | None = None,
+    collate: Callable[[list[Any]], Any] | None,
     *,
     drop: bool = False,
-) -> DataLoader[Sample]:
-    workers = job.workers
-    if isinstance(data, Stream):
-        workers = max(workers, 1)
-        data.split.source.set_loader_cfg(num_workers=workers)
+) -> DataLoader[Any]:
     return DataLoader(
         data,
         batch_size,
         sampler=order,
-        num_workers=workers,
+        # A stream is read by workers, which begin each epoch afresh.
+        num_workers=job.workers if order else max(job.workers, 1),
+        collate_fn=collate,
         drop_last=drop,
         pin_memory=job.device != "cpu",
         worker_init_fn=_leave_interrupts_to_the_main_process,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import islice
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,18 +19,21 @@ if TYPE_CHECKING:
     from torch import nn
     from torch.utils.data import DataLoader
 
+    from mogabench.recipes.schema import Schedule
+
 
 class ResumableLoop(EpochBasedTrainLoop):
     """Trains by steps, each one update of the weights, and starts at the runner's ``iter``.
 
     An iteration of mmengine is one step here even when gradients are accumulated over several
     batches: learning rate, weight average and checkpoints go by steps, and no checkpoint can fall
-    between two batches of a step. Evaluates after every epoch but the last, which the caller does.
+    between two batches of a step. The last epoch is shorter where the schedule counts in steps.
+    Evaluates as often as the schedule says, but for the end, which the caller does.
 
     Args:
         runner: The runner.
         dataloader: Gives batches of one forward pass.
-        max_epochs: How many epochs.
+        schedule: How long.
         accumulation: Batches per step.
         seed: Of everything random in a step.
     """
@@ -38,15 +42,17 @@ class ResumableLoop(EpochBasedTrainLoop):
         self,
         runner: Runner,
         dataloader: DataLoader[Any],
-        max_epochs: int,
+        schedule: Schedule,
         *,
         accumulation: int,
         seed: int,
     ) -> None:
-        super().__init__(runner, dataloader, max_epochs)
+        self.steps_per_epoch = len(dataloader) // accumulation
+        total = schedule.total_steps(self.steps_per_epoch)
+        super().__init__(runner, dataloader, max_epochs=ceil(total / self.steps_per_epoch))
         self.accumulation, self.seed = accumulation, seed
-        self.steps_per_epoch = len(self.dataloader) // accumulation
-        self._max_iters = max_epochs * self.steps_per_epoch
+        self.evaluate_every = schedule.evaluate_every
+        self._max_iters = total
 
     def run(self) -> nn.Module:
         """Trains from the current step to the last; returns the model."""
@@ -58,24 +64,31 @@ class ResumableLoop(EpochBasedTrainLoop):
         self.runner.call_hook("before_train")
         while self._epoch < self._max_epochs:
             self.run_epoch()
-            if self._epoch < self._max_epochs:
+            if self._epoch < self._max_epochs and self._epoch % self.evaluate_every == 0:
                 self.runner.val_loop.run()
         self.runner.call_hook("after_train")
         model: nn.Module = self.runner.model
         return model
 
+    @property
+    def epoch_end(self) -> int:
+        """The number of steps done when the current epoch ends."""
+        end: int = min((self._epoch + 1) * self.steps_per_epoch, self._max_iters)
+        return end
+
     def run_epoch(self) -> None:
         """Runs the steps of the epoch that are still to do."""
         done = self._iter - self._epoch * self.steps_per_epoch
+        to_do = self.epoch_end - self._iter
         steps = zip(*[self._batches(done)] * self.accumulation, strict=False)
         self.runner.call_hook("before_train_epoch")
         self.runner.model.train()
-        for index, batches in enumerate(islice(steps, self.steps_per_epoch - done), start=done):
+        for index, batches in enumerate(islice(steps, to_do), start=done):
             self.run_iter(index, batches)
-        if self._iter != (self._epoch + 1) * self.steps_per_epoch:
+        if self._iter != self.epoch_end:
             raise UserError(
-                f"the training data ended after {self._iter} steps instead of "
-                f"{(self._epoch + 1) * self.steps_per_epoch}: its declared size is wrong"
+                f"the training data ended after {self._iter} steps instead of {self.epoch_end}: "
+                "its declared size is wrong"
             )
         self.runner.call_hook("after_train_epoch")
         self._epoch += 1

@@ -1,14 +1,13 @@
-"""What moves the weights: timm's optimizers and schedule, gradient scaling, the average."""
+"""What moves the weights: timm's optimizers, gradient scaling, the average."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mmengine.hooks import EMAHook, Hook
+from mmengine.hooks import EMAHook
 from mmengine.model import BaseAveragedModel
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from timm.optim import create_optimizer_v2, get_optimizer_info, list_optimizers
-from timm.scheduler import CosineLRScheduler
 
 from mogabench.errors import unknown
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from mogabench.recipes import Recipe
-    from mogabench.recipes.schema import Ema, Schedule
+    from mogabench.recipes.schema import Ema
 
 
 def optim_wrapper(
@@ -52,39 +51,6 @@ def optim_wrapper(
         clip_grad={"max_norm": settings.clip_grad} if settings.clip_grad else None,
         **kind_options,
     )
-
-
-class WarmupCosine(Hook):
-    """The recipe's learning rate, set before each step from the number of steps done.
-
-    timm's schedule rather than mmengine's: it is a formula of the step, where mmengine multiplies
-    the rate on and so needs more than one step of warm-up, and a rate above 0 to start from.
-
-    Args:
-        schedule: Its length and its rates.
-    """
-
-    def __init__(self, schedule: Schedule) -> None:
-        self.schedule = schedule
-
-    def before_train(self, runner: Runner) -> None:
-        """Sets the rate of the first step, or of the one a resumed training goes on with."""
-        per_epoch = runner.train_loop.steps_per_epoch
-        warmup = self.schedule.warmup_epochs * per_epoch
-        self.scheduler = CosineLRScheduler(
-            runner.optim_wrapper.optimizer,
-            t_initial=self.schedule.epochs * per_epoch - warmup,
-            lr_min=self.schedule.min_lr,
-            warmup_t=warmup,
-            warmup_lr_init=self.schedule.warmup_lr,
-            warmup_prefix=True,
-            t_in_epochs=False,
-        )
-        self.scheduler.step_update(runner.iter)
-
-    def after_train_iter(self, runner: Runner, *_: Any, **__: Any) -> None:
-        """Sets the rate of the next step."""
-        self.scheduler.step_update(runner.iter + 1)
 
 
 class RampedAverage(BaseAveragedModel):

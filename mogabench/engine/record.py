@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from mogabench.engine.job import size_overrides
 from mogabench.measure.device import device_name, driver_version
-from mogabench.recipes import ClassificationRecipe, load, names
+from mogabench.recipes import load, names
 from mogabench.records import Kind, Quantity, Record, provenance
 
 if TYPE_CHECKING:
@@ -59,9 +58,8 @@ def recipe_label(recipe: Recipe) -> str:
     if recipe.name not in names():
         return recipe.name
     same = [f"seed={recipe.seed}"]
-    if isinstance(recipe, ClassificationRecipe):
-        file = load(recipe.name, variant=recipe.variant)
-        same += size_overrides(file, recipe.input.test_size)
+    if recipe.test_size is not None:
+        same += load(recipe.name, variant=recipe.variant).size_settings(recipe.test_size)
     own = load(recipe.name, variant=recipe.variant, overrides=same)
     return recipe.name if own.digest == recipe.digest else f"{recipe.name} (changed)"
 

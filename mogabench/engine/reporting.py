@@ -1,4 +1,4 @@
-"""What a person sees of a run: progress with an ETA, and images that cannot be read."""
+"""What a person sees of a run: progress with an ETA, and notes on its outcome."""
 
 from __future__ import annotations
 
@@ -11,14 +11,9 @@ from mmengine.hooks import Hook
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from mogabench.engine.loading import NONE, SKIPPED
-from mogabench.errors import UserError
-
 if TYPE_CHECKING:
     from mmengine.runner import Runner
     from torch import Tensor
-
-    from mogabench.engine.splits import Split
 
 _BAR_PERIOD_S = 0.5
 _LINE_PERIOD_S = 10.0
@@ -80,7 +75,7 @@ class ShowProgress(Hook):
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float]) -> None:
         """Tells the metrics."""
-        told = ", ".join(f"{name} {value:.2f}" for name, value in metrics.items())
+        told = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
         epoch = f"epoch {runner.epoch}/{runner.max_epochs}: " if runner.epoch else ""
         self._tell(f"{epoch}{told}")
 
@@ -103,45 +98,9 @@ class ShowProgress(Hook):
             self.bar.update(self.task, description=text, completed=done, total=total)
 
 
-class UnreadableImages(Hook):
-    """Names every image that cannot be read once, and stops the run if it must.
+class Noting(Hook):
+    """A hook that has something to say about the metrics; see `Outcome.notes`."""
 
-    Args:
-        training: The images to train on.
-        evaluation: The images to evaluate on.
-        on_bad_image: ``skip`` or ``fail``.
-    """
-
-    def __init__(self, training: Split | None, evaluation: Split, on_bad_image: str) -> None:
-        self.training, self.evaluation = training, evaluation
-        self.on_bad_image = on_bad_image
-        self.skipped: dict[str, set[str]] = {"train": set(), "validation": set()}
-
-    def before_train_iter(
-        self, runner: Runner, batch_idx: int, data_batch: tuple[dict[str, Tensor], ...]
-    ) -> None:
-        """Looks through the batches of a step."""
-        assert self.training is not None
-        for batch in data_batch:
-            self._note(batch, self.training)
-            if (batch["labels"] == SKIPPED).any():
-                raise UserError(
-                    f"most images of {self.training.identity.name} cannot be read, such as "
-                    f"{min(self.skipped['train'])}"
-                )
-
-    def before_val_iter(
-        self, runner: Runner, batch_idx: int, data_batch: dict[str, Tensor]
-    ) -> None:
-        """Looks through a batch."""
-        self._note(data_batch, self.evaluation)
-
-    def _note(self, batch: dict[str, Tensor], split: Split) -> None:
-        known = self.skipped[split.identity.split]
-        for index in batch["unreadable"][batch["unreadable"] != NONE].tolist():
-            name = split.name_of(index)
-            if self.on_bad_image == "fail":
-                raise UserError(f"cannot read the image {name}")
-            if name not in known:
-                known.add(name)
-                print(f"skipped, because it cannot be read: {name}", file=sys.stderr, flush=True)
+    def notes(self) -> list[str]:
+        """What a reader of the metrics must know, the same in every process."""
+        raise NotImplementedError

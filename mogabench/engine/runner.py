@@ -13,24 +13,34 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner, ValLoop
 
 from mogabench.engine.loop import ResumableLoop
-from mogabench.engine.optimization import AverageWeights, WarmupCosine, optim_wrapper
+from mogabench.engine.optimization import AverageWeights, optim_wrapper
 from mogabench.engine.reporting import ShowProgress
 from mogabench.engine.saving import CHECKPOINT, SaveCheckpoints, is_resumable
+from mogabench.engine.schedule import FollowSchedule
 from mogabench.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mmengine.evaluator import BaseMetric
     from mmengine.hooks import Hook
     from mmengine.logging import MMLogger
+    from mmengine.model import BaseModel
     from torch import nn
     from torch.utils.data import DataLoader
 
     from mogabench.engine.job import Job
-    from mogabench.engine.splits import Split
+    from mogabench.records import Data
 
 
 class QuietRunner(Runner):
-    """A runner that is silent on the terminal, strict in loading, and dumps no configuration."""
+    """A runner that is silent on the terminal, strict in loading, and dumps no configuration.
+
+    Attributes:
+        test_data: What it evaluates on.
+    """
+
+    test_data: Data
 
     def build_logger(self, *arguments: Any, **options: Any) -> MMLogger:
         """mmengine's logger without its terminal output."""
@@ -72,33 +82,31 @@ def batches_per_step(job: Job) -> tuple[int, int]:
             f"batch_size {total}; choose a divisor, or --set batch_size=N with the learning rate "
             "that goes with it (it is never rescaled)"
         )
-    augment = getattr(job.recipe, "augment", None)
-    if augment and (augment.mixup or augment.cutmix) and size % 2:
-        raise UserError(f"Mixup and CutMix pair images: a batch of {size} is odd; take an even one")
     return size, total // (size * world)
 
 
 def make_runner(
     job: Job,
-    model: nn.Module,
-    trainable: nn.Module,
+    model: BaseModel,
     *,
     training: DataLoader[Any] | None,
     evaluation: DataLoader[Any],
     metric: BaseMetric,
-    data: Split,
-    hooks: list[Hook],
-) -> Runner:
+    train_data: Data | None,
+    test_data: Data,
+    hooks: Sequence[Hook] = (),
+) -> QuietRunner:
     """The Runner of a job.
 
     Args:
         job: What to do.
-        model: Follows mmengine's conventions for models.
-        trainable: The part of it that the optimizer moves.
+        model: Follows mmengine's conventions for models; the optimizer moves its ``network``,
+            whose weights are what is saved in the end.
         training: Gives batches of one forward pass; None to evaluate only.
         evaluation: Likewise, for evaluation.
         metric: What to evaluate.
-        data: What it trains on, or evaluates on where it does not train.
+        train_data: What it trains on; None to evaluate only.
+        test_data: What it evaluates on.
         hooks: The task's own.
 
     Raises:
@@ -110,15 +118,15 @@ def make_runner(
     if rank == 0:
         plan = _plan(job, world) if training is not None else ""
         own_hooks.append(ShowProgress(quiet=job.quiet, plan=plan))
-    if training is not None:
-        identity = _identity(job, data)
-        options = _training_options(job, trainable, training, data)
+    if training is not None and train_data is not None:
+        identity = _identity(job, train_data)
+        options = _training_options(job, model.network, training, train_data)
         own_hooks += _training_hooks(job, identity)
         if job.resume and is_resumable(job, identity):
             options |= {"resume": True, "load_from": f"{job.work_dir}/{CHECKPOINT}"}
     on_cpu = job.device == "cpu"
     wrapper = {"type": "MMDistributedDataParallel", "broadcast_buffers": True}
-    return QuietRunner(
+    runner = QuietRunner(
         model,
         work_dir=str(job.work_dir),
         val_dataloader=evaluation,
@@ -133,6 +141,8 @@ def make_runner(
         cfg={"model_wrapper_cfg": wrapper | ({"device_ids": None} if on_cpu else {})},
         **options,
     )
+    runner.test_data = test_data
+    return runner
 
 
 def _plan(job: Job, world: int) -> str:
@@ -145,45 +155,42 @@ def _plan(job: Job, world: int) -> str:
     )
 
 
-def _identity(job: Job, data: Split) -> dict[str, str]:
+def _identity(job: Job, data: Data) -> dict[str, str]:
     """What makes a training the same; a resumed one must have it equal."""
     assert job.recipe is not None
     return {
         "network": job.subject.key,
         "recipe digest": job.recipe.digest,
-        "data digest": data.identity.digest,
+        "data digest": data.digest,
     }
 
 
 def _training_options(
-    job: Job, trainable: nn.Module, training: DataLoader[Any], data: Split
+    job: Job, network: nn.Module, training: DataLoader[Any], data: Data
 ) -> dict[str, Any]:
     assert job.recipe is not None
     _, accumulation = batches_per_step(job)
     if len(training) < accumulation:
         raise UserError(
-            f"{data.identity.samples} training images are less than one step of "
+            f"{data.samples} training samples are less than one step of "
             f"{job.recipe.batch_size}; --set batch_size=N takes fewer"
         )
-    schedule = job.recipe.schedule
     return {
         "train_dataloader": training,
         "train_cfg": {
             "type": ResumableLoop,
-            "max_epochs": schedule.epochs + schedule.cooldown_epochs,
+            "schedule": job.recipe.schedule,
             "accumulation": accumulation,
             "seed": job.seed,
         },
-        "optim_wrapper": optim_wrapper(
-            trainable, job.recipe, amp=job.amp, accumulation=accumulation
-        ),
+        "optim_wrapper": optim_wrapper(network, job.recipe, amp=job.amp, accumulation=accumulation),
     }
 
 
 def _training_hooks(job: Job, identity: dict[str, str]) -> list[Hook]:
     assert job.recipe is not None and job.work_dir is not None
     hooks: list[Hook] = [
-        WarmupCosine(job.recipe.schedule),
+        FollowSchedule(job.recipe.schedule),
         SaveCheckpoints(job.work_dir, identity, job.save_seconds),
     ]
     return [AverageWeights(job.recipe.ema), *hooks] if job.recipe.ema else hooks

@@ -59,7 +59,7 @@ class SaveCheckpoints(Hook):
 
     def after_train_iter(self, runner: Runner, batch_idx: int, *_: Any, **__: Any) -> None:
         """Saves if it is time; the last step of an epoch leaves that to the end of the epoch."""
-        is_last = batch_idx + 1 == runner.train_loop.steps_per_epoch
+        is_last = runner.iter + 1 == runner.train_loop.epoch_end
         if time.monotonic() - self.saved >= self.seconds and not is_last:
             self._save(runner, epoch=runner.epoch, step=runner.iter + 1)
 

@@ -7,7 +7,6 @@ from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from mogabench.catalogue import backbones
 from mogabench.paper import cell_recipe, cell_subject, decimals, erratum, printed_value
 from mogabench.records import Kind
 from mogabench.tables.commands import command_for
@@ -154,7 +153,11 @@ def unmeasured(tables: list[PaperTable], store: Store, *, fresh: bool = False) -
 def is_buildable(subject: Subject) -> bool:
     """Whether the task, the method and the backbone exist."""
     task = tasks().get(subject.task)
-    return task is not None and subject.method in task.methods and subject.backbone in backbones()
+    return (
+        task is not None
+        and subject.method in task.methods
+        and subject.backbone in task.backbones()
+    )
 
 
 def _join_cell(table: PaperTable, row: Row, column: Column, store: Store) -> Cell:

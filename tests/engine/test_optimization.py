@@ -1,57 +1,10 @@
-import math
-from types import SimpleNamespace
-
 import pytest
 import timm
 import torch
 
-from mogabench.engine.optimization import RampedAverage, WarmupCosine, optim_wrapper
+from mogabench.engine.optimization import RampedAverage, optim_wrapper
 from mogabench.errors import UserError
 from mogabench.recipes import load
-
-
-def rates(steps_per_epoch, *overrides):
-    """The learning rate of each step, as the hook leaves it for the optimizer."""
-    recipe = load("sample_digits", overrides=overrides)
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=recipe.optimizer.lr)
-    runner = SimpleNamespace(
-        iter=0,
-        train_loop=SimpleNamespace(steps_per_epoch=steps_per_epoch),
-        optim_wrapper=SimpleNamespace(optimizer=optimizer),
-    )
-    hook = WarmupCosine(recipe.schedule)
-    hook.before_train(runner)
-    for runner.iter in range(
-        steps_per_epoch * (recipe.schedule.epochs + recipe.schedule.cooldown_epochs)
-    ):
-        yield optimizer.param_groups[0]["lr"]
-        hook.after_train_iter(runner)
-
-
-def test_the_rate_rises_linearly_then_falls_along_a_cosine_and_stays():
-    lr = list(
-        rates(
-            4,
-            "schedule={epochs: 6, warmup_epochs: 2, warmup_lr: 0, min_lr: 0.1, cooldown_epochs: 1}",
-            "optimizer.lr=0.9",
-        )
-    )
-    assert lr[:8] == pytest.approx([0.9 * step / 8 for step in range(8)])
-    fall = [0.1 + 0.8 * (1 + math.cos(math.pi * step / 16)) / 2 for step in range(16)]
-    assert lr[8:24] == pytest.approx(fall)
-    assert lr[16] == pytest.approx(0.5)
-    assert lr[24:] == [0.1] * 4
-
-
-def test_a_warm_up_of_one_step():
-    lr = list(
-        rates(
-            1,
-            "schedule={epochs: 3, warmup_epochs: 1, warmup_lr: 0.01, min_lr: 0}",
-            "optimizer.lr=1",
-        )
-    )
-    assert lr == pytest.approx([0.01, 1.0, 0.5])
 
 
 def test_the_decay_of_the_average_grows_exponentially_from_first_to_last():

@@ -2,9 +2,10 @@ import pytest
 import torch
 from timm.data import auto_augment
 
+from mogabench.classification.images import training_images
+from mogabench.classification.splits import open_splits
 from mogabench.engine.loading import training_loader
 from mogabench.engine.randomness import EvaluationOrder, TrainingOrder
-from mogabench.engine.splits import open_splits
 
 CONFIG = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
 
@@ -55,7 +56,7 @@ def test_batches_depend_on_seed_epoch_and_place_only(job, workers):
     augmented = ("augment.rand_augment=9/0.5", "augment.erasing=0.5", "augment.hflip=0.5")
     wanted = job(*augmented, workers=workers)
     split, _ = open_splits(wanted)
-    loader = training_loader(wanted, split, CONFIG, 8)
+    loader = training_loader(wanted, training_images(wanted, split, CONFIG), 8)
     whole = [batch["inputs"] for batch in loader]
     torch.manual_seed(workers)  # whatever state the process is in
     loader.sampler.start(0, 16)

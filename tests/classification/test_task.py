@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from mogabench.engine.classifier import Classifier, TopAccuracy
+from mogabench.classification.classifier import Classifier, TopAccuracy
 from mogabench.engine.environment import watching_space
 from mogabench.engine.launch import execute
 from mogabench.engine.randomness import seed_everything

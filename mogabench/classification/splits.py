@@ -11,9 +11,9 @@ from timm.data import ImageNetInfo, create_dataset
 from torch.utils.data import IterableDataset
 
 from mogabench.engine.job import SAMPLE
-from mogabench.engine.sample import sample_digits
 from mogabench.errors import UserError
 from mogabench.records import Data
+from mogabench.samples.digits import sample_digits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

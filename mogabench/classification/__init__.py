@@ -1,0 +1,1 @@
+"""What image classification alone needs: images in class folders, the network in training."""
