@@ -15,13 +15,15 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mogabench.errors import UserError, unknown
 from mogabench.files import write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
+
+    from torch import nn
 
 
 def cache_folder() -> Path:
@@ -75,6 +77,44 @@ def check_backbone(name: str, valid: Collection[str]) -> str:
     if name.split(".", 1)[0] not in valid:
         raise unknown("backbone", name, valid)
     return name
+
+
+def create_network(
+    name: str, options: Mapping[str, Any], size: tuple[int, ...] | None = None
+) -> nn.Module:
+    """Builds a timm network, the project's own and imported ones included.
+
+    Args:
+        name: timm's name of it.
+        options: Its keyword arguments.
+        size: ``(H, W)`` of its images, for a network that must be built for one size.
+
+    Raises:
+        UserError: There is no such network, or it has no such option.
+    """
+    import timm
+
+    import_module("mogabench.models")
+    if not timm.is_model(name):
+        raise unknown("backbone", name, timm.list_models())
+    given = dict(options)
+    if size is not None and fixed_size(name) not in (None, size):
+        given["img_size"] = size
+    try:
+        network: nn.Module = timm.create_model(name, **given)
+    except (TypeError, RuntimeError, AttributeError) as error:
+        reason = str(error).partition("() ")[2] or str(error)
+        raise UserError(f"{name} cannot be built with {dict(options)}: {reason}") from error
+    return network
+
+
+def fixed_size(name: str) -> tuple[int, ...] | None:
+    """The ``(H, W)`` that a network is built for by default; None if it takes any."""
+    import timm
+
+    import_module("mogabench.models")
+    config = timm.get_pretrained_cfg(name)
+    return config.input_size[1:] if config and config.fixed_input_size else None
 
 
 def _ask_timm() -> list[str]:

@@ -138,6 +138,9 @@ class Optimizer(Section):
     lr: PositiveFloat
     weight_decay: NonNegativeFloat
     betas: Annotated[tuple[float, float], Field(strict=False)] = (0.9, 0.999)
+    decay_biases: bool = False
+    """Whether weight decay pulls at the biases of linear layers and convolutions, too, as it does
+    in OpenMMLab's configurations; norms and scales it never touches."""
     eps: PositiveFloat | None = None
     """None leaves the optimizer's own."""
     clip_grad: PositiveFloat | None = None
@@ -221,14 +224,14 @@ class Recipe(Section):
     """A training set-up as resolved for one variant; every task's recipes have these keys.
 
     Attributes:
-        method: One of the task's methods.
+        method: One of the task's methods; None where any will do.
         dataset: The identity of the training set, such as ``imagenet-1k``.
         batch_size: Images per optimizer step, over all devices and accumulated steps.
         expected: The figure to compare with; None where the paper prints none.
     """
 
     task: str
-    method: str
+    method: str | None
     title: str
     dataset: str
     seed: NonNegativeInt

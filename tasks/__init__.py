@@ -45,15 +45,19 @@ class Task(Protocol):
     default_size: tuple[int, ...]
     recipe_schema: type[Recipe]
     """What its recipes may say."""
-    default_recipe: str
-    """What ``--train`` follows where no recipe is named."""
     sample_recipe: str
-    """The same for ``--data sample``."""
+    """What ``--data sample --train`` follows where no recipe is named."""
     dataset: str
     """The identity of the data set behind the paper's figures, such as ``imagenet-1k``."""
+    counting: str
+    """What one forward pass takes in when parameters and operations are counted."""
 
     def backbones(self) -> Collection[str]:
         """The names that a subject's backbone may have."""
+        ...
+
+    def default_recipe(self, subject: Subject) -> str:
+        """The same for other data."""
         ...
 
     def build(self, subject: Subject) -> nn.Module:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mogabench.catalogue import backbones
-from mogabench.errors import UserError, unknown
+from mogabench.catalogue import backbones, create_network, fixed_size
+from mogabench.errors import UserError
 from mogabench.recipes.schema import ClassificationRecipe
 from mogabench.tasks import Metric
 
@@ -28,13 +28,17 @@ class Classification:
     metrics = (Metric("top1", "Top-1 (%)", "%"), Metric("top5", "Top-5 (%)", "%"))
     default_size = (224, 224)
     recipe_schema = ClassificationRecipe
-    default_recipe = "in1k_300e"
     sample_recipe = "sample_digits"
     dataset = "imagenet-1k"
+    counting = "one image"
 
     def backbones(self) -> Collection[str]:
         """Every network that timm knows."""
         return backbones()
+
+    def default_recipe(self, subject: Subject) -> str:
+        """300 epochs of ImageNet-1K at 224 pixels."""
+        return "in1k_300e"
 
     def build(self, subject: Subject) -> nn.Module:
         """Builds the network with random weights, for 1000 classes unless its options say else.
@@ -98,30 +102,8 @@ class Classification:
 
 
 def _network(subject: Subject) -> nn.Module:
-    import timm
-
-    import mogabench.models  # noqa: F401  (registers its backbones with timm)
-
-    name = subject.backbone
-    if not timm.is_model(name):
-        raise unknown("backbone", name, timm.list_models())
-    options: dict[str, Any] = {"num_classes": 1000, **dict(subject.options)}
-    if _fixed_size(name) not in (None, subject.input_size):
-        options["img_size"] = subject.input_size
-    try:
-        network: nn.Module = timm.create_model(name, **options)
-    except TypeError as error:
-        reason = str(error).partition("() ")[2] or str(error)
-        raise UserError(f"{name} cannot be built with {dict(subject.options)}: {reason}") from error
-    return network
-
-
-def _fixed_size(backbone: str) -> tuple[int, ...] | None:
-    """The ``(H, W)`` that a network is built for by default; None if it takes any."""
-    import timm
-
-    config = timm.get_pretrained_cfg(backbone)
-    return config.input_size[1:] if config and config.fixed_input_size else None
+    options = {"num_classes": 1000, **dict(subject.options)}
+    return create_network(subject.backbone, options, subject.input_size)
 
 
 def _check_sizes(job: Job) -> None:
@@ -129,7 +111,7 @@ def _check_sizes(job: Job) -> None:
 
     if job.train and isinstance(job.recipe, ClassificationRecipe):
         train_size, test_size = (job.recipe.input.train_size,) * 2, job.subject.input_size
-        if train_size != test_size and _fixed_size(job.subject.backbone):
+        if train_size != test_size and fixed_size(job.subject.backbone):
             raise UserError(
                 f"{job.subject.backbone} takes images of one size, but the recipe trains at "
                 f"{train_size[0]} and tests at {test_size[0]}; --set input.train_size="

@@ -1,18 +1,16 @@
 """Weights: read from any toolkit's file, fitted into a model, downloaded, saved."""
 
-from mogabench.checkpoints.loading import Report, load_weights
+from mogabench.checkpoints.download import Release, fetch, weights_folder
+from mogabench.checkpoints.loading import Misfit, Report, load_weights
+from mogabench.checkpoints.naming import Naming
 from mogabench.checkpoints.reading import Checkpoint, read_state_dict
-from mogabench.checkpoints.releases import (
-    Release,
-    fetch,
-    official_weights,
-    resolve_weights,
-    weights_folder,
-)
+from mogabench.checkpoints.releases import official_weights, resolve_weights
 from mogabench.checkpoints.saving import save_checkpoint
 
 __all__ = [
     "Checkpoint",
+    "Misfit",
+    "Naming",
     "Release",
     "Report",
     "fetch",

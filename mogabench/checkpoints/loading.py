@@ -49,14 +49,45 @@ class Report:
 
 
 @dataclass(frozen=True)
-class _Misfit:
+class Misfit:
+    """How the weights of a file differ from those a model needs, by name."""
+
     missing: list[str]
     unexpected: list[str]
     misshapen: list[str]
 
+    @classmethod
+    def between(cls, given: Weights, needed: Weights) -> Misfit:
+        """What of the needed weights is not given, or the other way round, or of another shape."""
+        return cls(
+            missing=[name for name in needed if name not in given],
+            unexpected=[name for name in given if name not in needed],
+            misshapen=[
+                name for name in needed if name in given and given[name].shape != needed[name].shape
+            ],
+        )
+
     @property
     def names(self) -> list[str]:
+        """All that does not fit."""
         return [*self.missing, *self.unexpected, *self.misshapen]
+
+    def account(self, given: Weights, needed: Weights) -> str:
+        """How many names of each kind there are, and the first few."""
+        shapes = [
+            f"{name} is {_shape(given[name])} and should be {_shape(needed[name])}"
+            for name in self.misshapen
+        ]
+        kinds = {
+            "missing": self.missing,
+            "unexpected": self.unexpected,
+            "of another shape": shapes,
+        }
+        return "; ".join(
+            f"{len(names)} {kind} ({', '.join(names[:_LISTED])}{', …' * (len(names) > _LISTED)})"
+            for kind, names in kinds.items()
+            if names
+        )
 
 
 def load_weights(
@@ -85,12 +116,12 @@ def load_weights(
     needed = {name: own[name] for name in own if not (new_head and naming.in_head(name))}
     names = naming.translate(weights, skip_head=new_head)
     given = {name: weights[key] for key, name in names.items()}
-    misfit = _misfit(given, needed)
+    misfit = Misfit.between(given, needed)
     if misfit.names and all(map(naming.in_head, misfit.names)):
         raise UserError(f"{path} {_other_head(misfit, given, needed)}")
     if misfit.names:
         raise UserError(
-            f"{path} does not fit {_title(target)}: {_account(misfit, given, needed)}"
+            f"{path} does not fit {_title(target)}: {misfit.account(given, needed)}"
             f"{_hint(given, needed, checkpoint.meta)}"
         )
     target.load_state_dict(given, strict=False)
@@ -107,17 +138,7 @@ def _innermost(model: nn.Module) -> nn.Module:
     return model
 
 
-def _misfit(given: Weights, needed: Weights) -> _Misfit:
-    return _Misfit(
-        missing=[name for name in needed if name not in given],
-        unexpected=[name for name in given if name not in needed],
-        misshapen=[
-            name for name in needed if name in given and given[name].shape != needed[name].shape
-        ],
-    )
-
-
-def _other_head(misfit: _Misfit, given: Weights, needed: Weights) -> str:
+def _other_head(misfit: Misfit, given: Weights, needed: Weights) -> str:
     advice = (
         "; pass --new-head to train a new classifier, or --class-map FILE where the data has some "
         "of the classes"
@@ -126,23 +147,6 @@ def _other_head(misfit: _Misfit, given: Weights, needed: Weights) -> str:
         return f"has no classifier that fits{advice}"
     name = misfit.misshapen[0]
     return f"was trained for {len(given[name])} classes, not for {len(needed[name])}{advice}"
-
-
-def _account(misfit: _Misfit, given: Weights, needed: Weights) -> str:
-    shapes = [
-        f"{name} is {_shape(given[name])} and should be {_shape(needed[name])}"
-        for name in misfit.misshapen
-    ]
-    kinds = {
-        "missing": misfit.missing,
-        "unexpected": misfit.unexpected,
-        "of another shape": shapes,
-    }
-    return "; ".join(
-        f"{len(names)} {kind} ({', '.join(names[:_LISTED])}{', …' * (len(names) > _LISTED)})"
-        for kind, names in kinds.items()
-        if names
-    )
 
 
 def _shape(tensor: Tensor) -> str:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 _DENSE = "backbone."
 """What OpenMixup and the OpenMMLab toolkits put before the names of the network proper."""
 
+_IMPLIED = (".relative_position_index", ".attn_mask")
+"""What older files store although the size of an attention's windows implies it."""
+
 _FOREIGN_HEAD = "head.fc."
 """What OpenMixup and mmpretrain call the classifier, beside ``backbone.``."""
 
@@ -48,6 +51,8 @@ class Naming:
     def _expects(self, name: str, skip_head: bool) -> bool:
         if self.in_head(name):
             return self._has_head and not skip_head
+        if name.endswith(_IMPLIED) and name not in self._own:
+            return False
         return self._has_head or _part(name) in self._parts
 
     def _prefix(self, keys: Collection[str]) -> str:

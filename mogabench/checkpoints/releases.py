@@ -1,73 +1,24 @@
-"""The released MogaNet weights: their names, and a download that can be continued."""
+"""The authors' released weights: which file belongs to what."""
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
-import os
-from dataclasses import dataclass
-from functools import partial
-from http import HTTPStatus
-from http.client import HTTPException, HTTPResponse
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
+import yaml
 
-from mogabench.catalogue import cache_folder
+from mogabench.checkpoints.download import Release, fetch
 from mogabench.errors import UserError, unknown
-from mogabench.files import write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from mogabench.subject import Subject
 
-_PAGE = "https://github.com/Westlake-AI/MogaNet/releases/tag/moganet-in1k-weights"
-_FILES = _PAGE.replace("/tag/", "/download/")
-_RELEASED = {
-    "moganet_xtiny": ((224, 256), 128),
-    "moganet_tiny": ((224, 256), 128),
-    "moganet_small": ((224,), 128),
-    "moganet_base": ((224,), 128),
-    "moganet_large": ((224,), 64),
-    "moganet_xlarge": ((224,), 64),
-}
-"""Input sizes in pixels, and the batch size per GPU that the file name carries."""
-_RECIPES = {224: "in1k_300e", 256: "in1k_300e_256"}
-
-_CHUNK = 1 << 20
-_TIMEOUT_S = 30
-_GONE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
-
-
-@dataclass(frozen=True)
-class Release:
-    """A published file.
-
-    Attributes:
-        name: The file's name.
-        url: Where it lies.
-        recipe: How its weights were trained.
-        page: What a person would look at.
-    """
-
-    name: str
-    url: str
-    recipe: str = "in1k_300e"
-    page: str = _PAGE
+_LIST = Path(__file__).with_suffix(".yaml")
 
 
 def resolve_weights(
-    spec: str, backbone: str, input_size: tuple[int, ...], *, progress: bool = True
+    spec: str, subject: Subject, recipe: str | None = None, *, progress: bool = True
 ) -> Path:
     """The file behind ``--weights``: ``official``, downloaded where needed, or a path.
 
@@ -75,167 +26,47 @@ def resolve_weights(
         UserError: There is no such file, no such release, or its download failed.
     """
     if spec == "official":
-        return fetch(official_weights(backbone, input_size), progress=progress)
+        return fetch(official_weights(subject, recipe), progress=progress)
     path = Path(spec).expanduser()
     if not path.is_file():
         raise UserError(f"there is no file '{spec}'; --weights takes a file or 'official'")
     return path
 
 
-def official_weights(backbone: str, input_size: tuple[int, ...]) -> Release:
-    """The authors' ImageNet-1k release for a variant, trained for 300 epochs.
+def official_weights(subject: Subject, recipe: str | None = None) -> Release:
+    """The authors' release for a subject.
 
     Args:
-        backbone: A timm name, such as ``moganet_tiny``.
-        input_size: ``(H, W)`` in pixels.
+        subject: What the weights are for.
+        recipe: How they must have been trained; None takes the first release there is.
 
     Raises:
-        UserError: Nothing was released for that network or at that size.
+        UserError: Nothing was released for that network, at that size or by that recipe.
     """
-    if backbone not in _RELEASED:
-        raise unknown("backbone with official weights", backbone, _RELEASED)
-    sizes, batch = _RELEASED[backbone]
-    if input_size not in [(size, size) for size in sizes]:
-        raise UserError(
-            f"{backbone} was released at {' and '.join(map(str, sizes))} pixels, not at "
-            f"{'x'.join(map(str, input_size))}; choose that size, or pass --weights FILE"
-        )
-    name = f"{backbone}_sz{input_size[0]}_8xbs{batch}_ep300.pth.tar"
-    return Release(name, f"{_FILES}/{name}", _RECIPES[input_size[0]])
-
-
-def weights_folder() -> Path:
-    """Where downloads are kept."""
-    return cache_folder() / "weights"
-
-
-def fetch(release: Release, cache_dir: Path | None = None, *, progress: bool = True) -> Path:
-    """Downloads the file unless it is there, and checks it against its first download.
-
-    A broken download is continued by the next call. Its SHA-256 is remembered beside the file in
-    the format of ``sha256sum``. Processes that ask for the same file take turns.
-
-    Args:
-        release: What to download.
-        cache_dir: Where to keep it; ``weights_folder()`` by default.
-        progress: Show a progress bar on standard error.
-
-    Raises:
-        UserError: The link is dead, the network or the disk fails, or the file has changed.
-    """
-    path = (cache_dir or weights_folder()) / release.name
-    try:
-        if not path.exists():
-            _download(release, path, progress)
-        _check_digest(path)
-    except OSError as error:
-        raise UserError(
-            f"cannot keep {path}: {error.strerror}; free some space, or set MOGABENCH_CACHE "
-            "to another folder"
-        ) from error
-    return path
-
-
-def _download(release: Release, path: Path, progress: bool) -> None:
-    part = path.with_name(f"{path.name}.part")
-    validator = path.with_name(f"{path.name}.part.etag")
-    console = Console(stderr=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with part.open("ab") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            if not path.exists():  # else another process finished it while this one waited
-                with _bar(console, progress) as bar:
-                    _receive(release, file, validator, bar)
-                os.fsync(file.fileno())
-                part.replace(path)
-    except KeyboardInterrupt:
-        console.print(f"{release.name}: stopped; the same command continues the download")
-        raise
-    part.unlink(missing_ok=True)
-    validator.unlink(missing_ok=True)
-
-
-def _bar(console: Console, shown: bool) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not shown,
+    wanted = {"task": subject.task, "method": subject.method}
+    entries = [item for item in _entries() if wanted.items() <= item.items()]
+    if recipe is not None:
+        entries = [item for item in entries if item["recipe"] == recipe]
+    of_backbone = [item for item in entries if subject.backbone in item["files"]]
+    if not of_backbone:
+        released = {name: None for item in entries for name in item["files"]}
+        trained = f" trained by {recipe}" if recipe else ""
+        raise unknown(f"backbone with official weights{trained}", subject.backbone, released)
+    for item in of_backbone:
+        size = item.get("input_size", subject.input_size)
+        options = item.get("options", {}).items()
+        if tuple(size) == subject.input_size and options <= dict(subject.options).items():
+            name = item["files"][subject.backbone]
+            files = item["page"].replace("/tag/", "/download/")
+            return Release(name, f"{files}/{name}", item["page"], item["recipe"])
+    sizes = " and ".join("x".join(map(str, item.get("input_size", ()))) for item in of_backbone)
+    raise UserError(
+        f"{subject.backbone} was released at {sizes} pixels, not at "
+        f"{'x'.join(map(str, subject.input_size))}; choose that size, or pass --weights FILE"
     )
 
 
-def _receive(release: Release, file: BinaryIO, validator: Path, bar: Progress) -> None:
-    """Appends to the file what it lacks, or writes it anew where the release has changed."""
-    known = validator.read_text() if validator.exists() else ""
-    done = file.seek(0, os.SEEK_END) if known else 0
-    with _request(release, done, known) as response:
-        if response.status != HTTPStatus.PARTIAL_CONTENT:
-            done = 0
-            file.truncate(done)
-            write_whole(validator, response.headers["ETag"] or "")
-        length = response.headers["Content-Length"]
-        total = done + int(length) if length else None
-        task = bar.add_task(release.name, total=total, completed=done)
-        for chunk in _chunks(release, response):
-            file.write(chunk)
-            done += len(chunk)
-            bar.update(task, completed=done)
-        file.flush()
-    if total is not None and done < total:
-        raise _broken_off(release, f"{done} of {total} bytes arrived")
-
-
-def _request(release: Release, done: int, known: str) -> HTTPResponse:
-    headers = {"User-Agent": "mogabench"}
-    if done:
-        headers |= {"Range": f"bytes={done}-", "If-Range": known}
-    try:
-        response: HTTPResponse = urlopen(Request(release.url, headers=headers), timeout=_TIMEOUT_S)
-    except HTTPError as error:
-        if done and error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-            return _request(release, 0, "")
-        what = "is a dead link" if error.code in _GONE else "cannot be had now"
-        raise _by_hand(release, f"{release.url} {what} (HTTP {error.code})") from error
-    except (OSError, HTTPException) as error:
-        reason = getattr(error, "reason", error)
-        raise _by_hand(release, f"cannot reach {release.url} ({reason})") from error
-    if response.headers.get_content_type() == "text/html":
-        raise _by_hand(release, f"{release.url} leads to a web page, not to the file")
-    return response
-
-
-def _chunks(release: Release, response: HTTPResponse) -> Iterator[bytes]:
-    try:
-        yield from iter(partial(response.read1, _CHUNK), b"")
-    except (OSError, HTTPException) as error:
-        raise _broken_off(release, str(error)) from error
-
-
-def _by_hand(release: Release, problem: str) -> UserError:
-    return UserError(
-        f"{problem}; download {release.name} by hand from {release.page}, or ask its authors, "
-        "and pass it with --weights FILE"
-    )
-
-
-def _broken_off(release: Release, reason: str) -> UserError:
-    return UserError(
-        f"the download of {release.name} broke off ({reason}); the same command continues it"
-    )
-
-
-def _check_digest(path: Path) -> None:
-    sidecar = path.with_name(f"{path.name}.sha256")
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if not sidecar.exists():
-        write_whole(sidecar, f"{digest}  {path.name}\n")
-    elif digest not in sidecar.read_text():
-        raise UserError(
-            f"{path} is not the file that was first downloaded (its SHA-256 differs from "
-            f"{sidecar.name}); delete it to download it again, or delete {sidecar.name} to trust it"
-        )
+@cache
+def _entries() -> list[dict[str, Any]]:
+    entries: list[dict[str, Any]] = yaml.safe_load(_LIST.read_text(encoding="utf-8"))
+    return entries

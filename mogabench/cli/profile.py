@@ -31,14 +31,21 @@ COMPANY = (
 )
 """The networks of Figure A3."""
 
+CLASSIFICATION = "classification"
+
 
 def profile(
     models: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="MODEL", help="timm names, or MogaNet's xt … xl; by default Figure A3's."
+            metavar="MODEL",
+            help="timm names, MogaNet's xt … xl, or a task's translators; by default those of "
+            "Figure A3, or what the paper times in another task.",
         ),
     ] = None,
+    task: Annotated[
+        str, typer.Option(help="A task; what is timed is its whole network.")
+    ] = CLASSIFICATION,
     gpu: Annotated[bool, typer.Option("--gpu", help="Measure on the GPU.")] = False,
     dtypes: Annotated[
         list[str] | None,
@@ -54,7 +61,9 @@ def profile(
     batch_size: Annotated[
         str, typer.Option(metavar="N|auto", help="auto halves while memory does not suffice.")
     ] = "auto",
-    size: Annotated[int, typer.Option(min=1, help="Image side in pixels.")] = 224,
+    size: Annotated[
+        str | None, typer.Option(metavar="N|HxW", help="Input size; default: the task's.")
+    ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads on the CPU.")] = None,
     min_iterations: Annotated[int, typer.Option(min=1, help="Time at least so many …")] = 30,
     min_seconds: Annotated[float, typer.Option(min=0, help="… for at least so long.")] = 5.0,
@@ -71,7 +80,7 @@ def profile(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Measure images per second, latency and peak memory of inference.
+    """Measure images (or sequences) per second, latency and peak memory of inference.
 
     Each network runs in a process of its own, and its record is stored the moment it exists.
     """
@@ -80,7 +89,7 @@ def profile(
     from mogabench.measure.worker import Request
     from mogabench.records import Store
 
-    subjects = _subjects(models or COMPANY, size, packages)
+    subjects = _subjects(task, models, size, packages)
     if check is not None:
         if check != "fvcore":
             raise unknown("check", check, ["fvcore"])
@@ -109,21 +118,50 @@ def profile(
         raise typer.Exit(1)
 
 
-def _subjects(names: Sequence[str], size: int, packages: list[str] | None) -> list[Subject]:
+def _subjects(
+    task_name: str, models: list[str] | None, size: str | None, packages: list[str] | None
+) -> list[Subject]:
     from mogabench.catalogue import check_backbone, import_packages
-    from mogabench.subject import Subject
+    from mogabench.errors import UserError
+    from mogabench.subject import Subject, parse_size
     from mogabench.tasks import get_task
     from mogabench.variants import VARIANTS
 
     import_packages(packages)
-    task = get_task("classification")
+    task = get_task(task_name)
+    try:
+        pixels = task.default_size if size is None else parse_size(size)
+    except ValueError:
+        raise UserError(f"--size {size} is not a size such as 224 or 10x1x64x64") from None
+    names = models or _timed_in_the_paper(task.name)
     backbones = dict.fromkeys(
         check_backbone(VARIANTS.get(name, name), task.backbones()) for name in names
     )
     return [
-        Subject(task=task.name, method=task.methods[0], backbone=name, input_size=(size, size))
+        Subject(task=task.name, method=task.methods[0], backbone=name, input_size=pixels)
         for name in backbones
     ]
+
+
+def _timed_in_the_paper(task: str) -> Sequence[str]:
+    """The backbones of a task that a figure or a table of the paper has the speed of."""
+    from mogabench.errors import UserError
+    from mogabench.paper import cell_subject, load_table, table_ids
+
+    if task == CLASSIFICATION:
+        return COMPANY
+    found = [
+        subject.backbone
+        for table in map(load_table, table_ids())
+        for column in table.columns
+        for row in table.rows
+        if column.metric == "fps"
+        and (subject := cell_subject(row, column)) is not None
+        and subject.task == task
+    ]
+    if not found:
+        raise UserError(f"the paper times no network of {task}: name some, such as resnet50")
+    return found
 
 
 def _require_gpu() -> None:
@@ -185,7 +223,8 @@ def _sweep(
                 advance(f"{name}: failed")
             else:
                 records.append(record)
-                advance(f"{name}: {record.values['images_per_second'].value:.1f} img/s")
+                speed = record.values["images_per_second"]
+                advance(f"{name}: {speed.value:.1f} {speed.unit}")
     return records
 
 
@@ -210,7 +249,8 @@ def _print_records(records: Sequence[Record], as_json: bool) -> None:
     if as_json:
         print(json.dumps([r.model_dump(mode="json", exclude_none=True) for r in records], indent=1))
         return
-    heads = ("model", "set-up", "batch", "img/s", "± %", "p50 ms", "p90 ms", "p99 ms", "peak MiB")
+    unit = records[0].values["images_per_second"].unit if records else "img/s"
+    heads = ("model", "set-up", "batch", unit, "± %", "p50 ms", "p90 ms", "p99 ms", "peak MiB")
     _print_table(heads, [_row(record) for record in records])
 
 

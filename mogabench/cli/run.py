@@ -64,6 +64,9 @@ def run(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     amp: Annotated[str | None, typer.Option(help="float16 or bfloat16 autocast.")] = None,
     channels_last: Annotated[bool, typer.Option("--channels-last")] = False,
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Train and evaluate through torch.compile.")
+    ] = False,
     batch_size: Annotated[
         int | None, typer.Option(help="Images per step and device; the recipe's total stays.")
     ] = None,
@@ -111,6 +114,7 @@ def run(
             device=device,
             amp=amp,
             channels_last=channels_last,
+            compile=compiled,
             batch_size=batch_size,
             workers=workers,
             on_bad_image=on_bad_image,
@@ -121,7 +125,7 @@ def run(
         if data != SAMPLE:
             subject = job.subject  # at the recipe's test size
     elif any((train, weights, resume, new_head, recipe, overrides, work_dir, class_map, boxes)) or (
-        amp or channels_last or batch_size
+        amp or channels_last or compiled or batch_size
     ):
         from mogabench.errors import UserError
 
@@ -250,7 +254,7 @@ def _print(
     print(escape(_complexity_line(counted)))
     values, where = throughput.values, throughput.provenance
     print(
-        f"throughput {values['images_per_second'].value:.1f} img/s "
+        f"throughput {values['images_per_second'].value:.1f} {values['images_per_second'].unit} "
         f"(± {values['spread'].value:.1f} %, batch {where.batch_size}, {where.dtype}, "
         f"{escape(where.device)}, {where.threads} threads)"
     )

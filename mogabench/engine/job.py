@@ -41,6 +41,7 @@ class Job:
         device: ``cpu``, ``cuda`` or ``cuda:1``.
         amp: The autocast type, ``float16`` or ``bfloat16``; None for float32 throughout.
         channels_last: Whether weights and images are laid out as NHWC.
+        compile: Whether the network goes through ``torch.compile``.
         batch_size: Images per forward pass and device. Training accumulates gradients up to the
             recipe's batch size; None takes that at once, and 64 in evaluation.
         workers: Processes that load data, per device.
@@ -63,6 +64,7 @@ class Job:
     device: str = "cpu"
     amp: str | None = None
     channels_last: bool = False
+    compile: bool = False
     batch_size: int | None = None
     workers: int = 2
     seed: int = 42
@@ -111,8 +113,9 @@ def make_job(
         data: As in `Job`.
         size_is_given: Whether the user chose ``subject.input_size``, which then also goes into the
             recipe; otherwise the recipe decides.
-        recipe: A name or a file. None takes the sample's or the task's default recipe to train,
-            that of the official weights, and else the network's own preprocessing to evaluate.
+        recipe: A name or a file. None takes the sample's on the sample, the task's default to
+            train, that of the official weights, and else the network's own preprocessing to
+            evaluate.
         overrides: ``key=value`` texts for the recipe.
         weights: ``official`` or a file.
         train: As in `Job`.
@@ -129,14 +132,18 @@ def make_job(
     from mogabench.recipes import load
 
     name = recipe
-    if recipe is None and train:
-        name = task.sample_recipe if data == SAMPLE else task.default_recipe
-    if recipe is None and weights == "official" and not train:
-        name = official_weights(subject.backbone, subject.input_size).recipe
+    if recipe is None and data == SAMPLE:
+        name = task.sample_recipe
+    elif recipe is None and train:
+        name = task.default_recipe(subject)
+    elif recipe is None and weights == "official":
+        name = official_weights(subject).recipe
     if name is None and overrides:
         raise UserError("--set changes a recipe: add --recipe NAME or --train")
     variant = _variant(subject, name) if name else None
     resolved = load(name, variant=variant, overrides=overrides) if name else None
+    if resolved:
+        _check_purpose(resolved, subject)
     if name and resolved and size_is_given:
         sizes = resolved.size_settings(subject.input_size)
         resolved = load(name, variant=variant, overrides=[*overrides, *sizes])
@@ -148,12 +155,31 @@ def make_job(
         recipe=resolved,
         data=data,
         work_dir=work_dir,
-        weights=resolve_weights(weights, subject.backbone, subject.input_size) if weights else None,
+        weights=resolve_weights(weights, *_released(subject, recipe, train)) if weights else None,
         train=train,
         device=choose_device(device),
         seed=resolved.seed if resolved else 0,
         **settings,
     )
+
+
+def _released(subject: Subject, recipe: str | None, train: bool) -> tuple[Subject, str | None]:
+    """What the official weights of a job are for, and the recipe they were trained by.
+
+    An evaluation takes those of its own task, a training begins with the classifier's.
+    """
+    if not train or subject.task == "classification":
+        return subject, None if train else recipe
+    classifier = {"task": "classification", "method": "classifier", "input_size": (224, 224)}
+    return subject.model_copy(update={**classifier, "options": ()}), None
+
+
+def _check_purpose(recipe: Recipe, subject: Subject) -> None:
+    if recipe.task != subject.task or recipe.method not in (None, subject.method):
+        raise UserError(
+            f"the recipe {recipe.name} is for {recipe.task} by {recipe.method or 'any method'}, "
+            f"not for {subject.task} by {subject.method}; see 'mogabench list recipes'"
+        )
 
 
 def _variant(subject: Subject, recipe: str) -> str | None:

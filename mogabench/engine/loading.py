@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import signal
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mmengine.dist import get_dist_info
-from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler
+from mmengine.hooks import Hook
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler, default_collate
 
 from mogabench.engine.randomness import Draw, EvaluationOrder, TrainingOrder, seed_everything
+from mogabench.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from mmengine.runner import Runner
 
     from mogabench.engine.job import Job
 
@@ -31,6 +36,9 @@ class Indexed(Protocol):
 class Seeded(Dataset[Any]):
     """A data set whose items are the same ones whenever the same draw is asked for.
 
+    A `UserError` takes the place of an item that cannot be had, so that it leaves a worker as the
+    one line it is; `RaiseErrors` raises it.
+
     Args:
         source: The data set.
         seed: Of what is random in its items.
@@ -44,7 +52,28 @@ class Seeded(Dataset[Any]):
 
     def __getitem__(self, draw: Draw) -> Any:
         seed_everything(self.seed, draw.number)
-        return self.source[draw.image]
+        try:
+            return self.source[draw.image]
+        except UserError as error:
+            return error
+
+
+class RaiseErrors(Hook):
+    """Raises what came in the place of a batch."""
+
+    priority = "VERY_HIGH"
+
+    def before_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: tuple[Any, ...]
+    ) -> None:
+        """Looks through the batches of a step."""
+        for batch in data_batch:
+            self.before_val_iter(runner, batch_idx, batch)
+
+    def before_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any) -> None:
+        """Looks at a batch."""
+        if isinstance(data_batch, UserError):
+            raise data_batch
 
 
 def training_loader(
@@ -101,11 +130,16 @@ def _loader(
         sampler=order,
         # A stream is read by workers, which begin each epoch afresh.
         num_workers=job.workers if order else max(job.workers, 1),
-        collate_fn=collate,
+        collate_fn=partial(_join, collate or default_collate),
         drop_last=drop,
         pin_memory=job.device != "cpu",
         worker_init_fn=_leave_interrupts_to_the_main_process,
     )
+
+
+def _join(collate: Callable[[list[Any]], Any], items: list[Any]) -> Any:
+    """A batch, or the first error among its items."""
+    return next((item for item in items if isinstance(item, UserError)), None) or collate(items)
 
 
 def _leave_interrupts_to_the_main_process(_: int) -> None:

@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from mogabench.recipes import Recipe
-    from mogabench.recipes.schema import Ema
+    from mogabench.recipes.schema import Ema, Optimizer
 
 
 def optim_wrapper(
     network: nn.Module, recipe: Recipe, *, amp: str | None, accumulation: int
 ) -> OptimWrapper:
-    """The recipe's optimizer; biases, norms and what the network names have no weight decay.
+    """The recipe's optimizer; norms and what networks name have no weight decay.
 
     Args:
-        network: What to train; its ``no_weight_decay()`` adds to timm's exceptions.
+        network: What to train; the ``no_weight_decay()`` of its parts adds to the exceptions.
         recipe: Name, rates and clipping.
         amp: ``float16`` scales the loss, which its small range needs.
         accumulation: Batches per step.
@@ -39,9 +39,8 @@ def optim_wrapper(
     given: dict[str, Any] = {"eps": settings.eps} if settings.eps is not None else {}
     if get_optimizer_info(settings.name).has_betas:
         given["betas"] = settings.betas
-    optimizer = create_optimizer_v2(
-        network, settings.name, settings.lr, settings.weight_decay, **given
-    )
+    groups = _groups(network, settings)
+    optimizer = create_optimizer_v2(groups, settings.name, settings.lr, weight_decay=0.0, **given)
     kind, kind_options = OptimWrapper, {}
     if amp == "float16":
         kind, kind_options = AmpOptimWrapper, {"dtype": "float16"}
@@ -51,6 +50,41 @@ def optim_wrapper(
         clip_grad={"max_norm": settings.clip_grad} if settings.clip_grad else None,
         **kind_options,
     )
+
+
+def _groups(network: nn.Module, settings: Optimizer) -> list[dict[str, Any]]:
+    """The trainable parameters with and without weight decay."""
+    named = [(name, value) for name, value in network.named_parameters() if value.requires_grad]
+    free = _without_decay(network, biases=not settings.decay_biases)
+    return [
+        {"params": [v for n, v in named if n in free], "weight_decay": 0.0},
+        {"params": [v for n, v in named if n not in free], "weight_decay": settings.weight_decay},
+    ]
+
+
+def _without_decay(network: nn.Module, *, biases: bool) -> set[str]:
+    """Names of the parameters that weight decay spares.
+
+    Those are vectors, such as norms and scales, whatever axes of length 1 they have beside, and
+    what any part of the network names in its ``no_weight_decay()``.
+
+    Args:
+        network: What to train.
+        biases: Whether the biases of layers with a weight matrix are spared as well.
+    """
+    spared: set[str] = set()
+    for prefix, module in network.named_modules():
+        start = f"{prefix}." if prefix else ""
+        spared |= {start + name for name in getattr(module, "no_weight_decay", set)()}
+        weight = getattr(module, "weight", None)
+        has_matrix = weight is not None and weight.ndim > 1
+        for name, value in module.named_parameters(recurse=False):
+            is_vector = value.ndim <= 1 or (
+                name != "weight" and value.numel() == max(value.shape)
+            )
+            if is_vector and (biases or not (name.endswith("bias") and has_matrix)):
+                spared.add(start + name)
+    return spared
 
 
 class RampedAverage(BaseAveragedModel):

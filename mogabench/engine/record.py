@@ -37,6 +37,7 @@ def quality_record(task: Task, job: Job, outcome: Outcome) -> Record:
             threads=torch.get_num_threads(),
             amp=job.amp,
             channels_last=job.channels_last,
+            compiled=job.compile,
             batch_size=job.batch_size,
             seed=job.seed,
             recipe=job.recipe and recipe_label(job.recipe),

@@ -12,6 +12,7 @@ from mmengine.evaluator import Evaluator
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner, ValLoop
 
+from mogabench.engine.loading import RaiseErrors
 from mogabench.engine.loop import ResumableLoop
 from mogabench.engine.optimization import AverageWeights, optim_wrapper
 from mogabench.engine.reporting import ShowProgress
@@ -113,7 +114,7 @@ def make_runner(
         UserError: The checkpoint is of another training, or the training data is less than a step.
     """
     rank, world = get_dist_info()
-    own_hooks: list[Hook] = []
+    own_hooks: list[Hook] = [RaiseErrors()]
     options: dict[str, Any] = {}
     if rank == 0:
         plan = _plan(job, world) if training is not None else ""
@@ -124,6 +125,8 @@ def make_runner(
         own_hooks += _training_hooks(job, identity)
         if job.resume and is_resumable(job, identity):
             options |= {"resume": True, "load_from": f"{job.work_dir}/{CHECKPOINT}"}
+    if job.compile:
+        model.network.compile()
     on_cpu = job.device == "cpu"
     wrapper = {"type": "MMDistributedDataParallel", "broadcast_buffers": True}
     runner = QuietRunner(

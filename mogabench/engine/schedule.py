@@ -108,7 +108,8 @@ def _one_cycle(
 ) -> Callable[[int], None]:
     cycle = OneCycleLR(
         optimizer,
-        max_lr=[group["lr"] for group in optimizer.param_groups],
+        # A resumed optimizer has the rate of its last step as "lr", and this as it was at first.
+        max_lr=[group.get("max_lr", group["lr"]) for group in optimizer.param_groups],
         total_steps=total,
         pct_start=schedule.warmup_fraction,
         div_factor=schedule.div_factor,

@@ -177,7 +177,7 @@ _FREE_BY_KIND = {
         rand rand_like randn randn_like randint randperm fill zero
     """,
     "copy": """
-        clone copy lift _to_copy type_as _unsafe_view cat stack repeat repeat_interleave tile
+        clone copy detach lift _to_copy type_as _unsafe_view cat stack repeat repeat_interleave tile
         pad constant_pad_nd reflection_pad2d replication_pad2d roll flip rot90 tril triu diag_embed
         broadcast_tensors meshgrid im2col col2im pixel_shuffle pixel_unshuffle channel_shuffle
     """,
@@ -203,4 +203,7 @@ _FREE_BY_KIND = {
 }
 """Names in ``aten``; the last three kinds hold what fvcore has no handler for."""
 
-_FREE = frozenset(f"aten::{name}" for names in _FREE_BY_KIND.values() for name in names.split())
+_FREE = {
+    *(f"aten::{name}" for names in _FREE_BY_KIND.values() for name in names.split()),
+    "torchvision::roi_align",
+}

@@ -50,7 +50,8 @@ class Throughput:
     """What was measured.
 
     Attributes:
-        images_per_second: Batch size over the median latency.
+        images_per_second: Batch size over the median latency; sequences, not their frames, where
+            an input is a sequence.
         latency_p50: Median time of one forward pass of the whole batch, in milliseconds.
         latency_p90: 90th percentile, in milliseconds.
         latency_p99: 99th percentile, in milliseconds.

@@ -25,7 +25,6 @@ from mogabench.tasks import get_task
 
 _ANSWER = TypeAdapter(Throughput)
 _UNITS = {
-    "images_per_second": "img/s",
     "latency_p50": "ms",
     "latency_p90": "ms",
     "latency_p99": "ms",
@@ -83,12 +82,13 @@ def _reason(child: subprocess.CompletedProcess[str]) -> str:
 
 def _record(request: Request, found: Throughput, started: datetime) -> Record:
     settings = request.settings
-    values = {name: getattr(found, name) for name in _UNITS}
+    units = {"images_per_second": _speed_unit(request.subject), **_UNITS}
+    values = {name: getattr(found, name) for name in units}
     return Record(
         subject=request.subject,
         kind=Kind.THROUGHPUT,
         values={
-            name: Quantity(value=value, unit=_UNITS[name])
+            name: Quantity(value=value, unit=units[name])
             for name, value in values.items()
             if value is not None
         },
@@ -106,6 +106,11 @@ def _record(request: Request, found: Throughput, started: datetime) -> Record:
             seconds=(datetime.now(UTC) - started).total_seconds(),
         ),
     )
+
+
+def _speed_unit(subject: Subject) -> str:
+    """Images, or sequences of them where the input has frames before channels and pixels."""
+    return "seq/s" if len(subject.input_size) == 4 else "img/s"
 
 
 def _answer(request: Request) -> Throughput:

@@ -7,6 +7,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from mogabench.records import Kind
+from mogabench.tasks import get_task
 from mogabench.variants import variant_of
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def command_for(
-    subject: Subject, kind: Kind, *, recipe: str | None = None, fine_tuned: bool = False
+    subject: Subject, kind: Kind, *, recipe: str | None = None, pretraining: str = "none"
 ) -> str:
     """A command line that measures the subject.
 
@@ -22,11 +23,15 @@ def command_for(
         subject: What to measure.
         kind: Which sort of figure.
         recipe: The training set-up behind the printed figure, where it is known.
-        fine_tuned: Whether that training starts from weights of another data set.
+        pretraining: The data set of the weights that training begins with: ``in1k``, ``in21k``, or
+            ``none``.
     """
     if kind == Kind.THROUGHPUT:
-        return f"mogabench profile {subject.backbone}"
+        task = "" if subject.task == "classification" else f" --task {subject.task}"
+        return f"mogabench profile {subject.backbone}{task}"
     words = ["mogabench run", subject.task]
+    if len(get_task(subject.task).methods) > 1:
+        words.append(f"--method {subject.method}")
     if len(subject.options) or variant_of(subject.backbone) is None:
         words.append(f"--backbone {subject.backbone}")
     else:
@@ -36,8 +41,16 @@ def command_for(
     if kind == Kind.QUALITY:
         words.append("--data DIR")
         words.append(f"--recipe {recipe} --train" if recipe else "--weights FILE")
-        words += ["--weights FILE --new-head"] * bool(recipe and fine_tuned)
+        if recipe and pretraining != "none":
+            words += _initial_weights(subject, pretraining)
     return " ".join(words)
+
+
+def _initial_weights(subject: Subject, pretraining: str) -> list[str]:
+    if subject.task == "classification":
+        return ["--weights FILE --new-head"]
+    is_released = variant_of(subject.backbone) is not None and pretraining == "in1k"
+    return [f"--weights {'official' if is_released else 'FILE'}"]
 
 
 def _assignment(name: str, value: OptionValue) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mogabench.paper import remarks
 from mogabench.tables.join import CONVENTIONS, NO_IMPLEMENTATION, Status, convention_of
+from mogabench.tasks import tasks
 
 if TYPE_CHECKING:
     from mogabench.paper import Column
@@ -152,5 +153,12 @@ def _conventions(joined: JoinedTable) -> list[str]:
         for cell in row.cells
         if cell.column.metric == "operations" and cell.measured is not None
     )
+    if not used:
+        return []
     named = [f"{name} ({CONVENTIONS[name]}) in {count} rows" for name, count in used.items()]
-    return [f"Operations are multiply-accumulates, by convention: {'; '.join(named)}."] * bool(used)
+    names = dict.fromkeys(row.row.meta["task"] for row in joined.rows)
+    counted = "; ".join(tasks()[name].counting for name in names if name in tasks())
+    return [
+        "Parameters are the trainable ones.",
+        f"Operations are multiply-accumulates for {counted}, by convention: {'; '.join(named)}.",
+    ]

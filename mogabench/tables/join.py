@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 NO_IMPLEMENTATION = "no implementation yet"
 DEFAULT_CONVENTION = "paper"
 _KINDS = {"params": Kind.COMPLEXITY, "operations": Kind.COMPLEXITY, "fps": Kind.THROUGHPUT}
-_VALUES = {"params": "parameters", "fps": "images_per_second"}
+_VALUES = {"params": "trainable_parameters", "fps": "images_per_second"}
 _PLAIN = {"dtype": "float32", "compiled": False, "channels_last": False}
 _SCALE = {"M": 1e6, "G": 1e9}
 _TOLERANCE = {"params": 0.005, "operations": 0.01}
@@ -249,7 +249,7 @@ def _how_to_measure(subject: Subject, row: Row, column: Column) -> str:
         subject,
         kind,
         recipe=cell_recipe(row, column) or None,
-        fine_tuned=row.meta["pretraining"] == "in21k",
+        pretraining=row.meta["pretraining"],
     )
 
 

@@ -15,7 +15,9 @@ import pytest
 
 from mogabench.checkpoints import Release, fetch, official_weights, resolve_weights
 from mogabench.errors import UserError
+from mogabench.subject import Subject
 
+PAGE = "https://github.com/Westlake-AI/MogaNet/releases/tag/moganet-in1k-weights"
 CONTENT = random.Random(0).randbytes(3_000_000)
 
 
@@ -40,7 +42,8 @@ class _Server(ThreadingHTTPServer):
 
     @property
     def release(self):
-        return Release("weights.pth.tar", f"http://127.0.0.1:{self.server_port}/weights.pth.tar")
+        url = f"http://127.0.0.1:{self.server_port}/weights.pth.tar"
+        return Release("weights.pth.tar", url, PAGE, "in1k_300e")
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -78,6 +81,12 @@ def server():
         server.shutdown()
 
 
+def classifier(backbone, side):
+    return Subject(
+        task="classification", method="classifier", backbone=backbone, input_size=(side, side)
+    )
+
+
 def _fails(server, folder, pattern):
     with pytest.raises(UserError, match=pattern) as caught:
         fetch(server.release, folder, progress=False)
@@ -87,7 +96,7 @@ def _fails(server, folder, pattern):
 
 def test_names_of_all_released_files():
     names = {
-        official_weights(backbone, (size, size)).name
+        official_weights(classifier(backbone, size)).name
         for backbone, size in [
             ("moganet_xtiny", 224),
             ("moganet_xtiny", 256),
@@ -109,19 +118,58 @@ def test_names_of_all_released_files():
         "moganet_large_sz224_8xbs64_ep300.pth.tar",
         "moganet_xlarge_sz224_8xbs64_ep300.pth.tar",
     }
-    assert official_weights("moganet_tiny", (256, 256)).url == (
+    assert official_weights(classifier("moganet_tiny", 256)).url == (
         "https://github.com/Westlake-AI/MogaNet/releases/download/moganet-in1k-weights/"
         "moganet_tiny_sz256_8xbs128_ep300.pth.tar"
     )
 
 
+def detector(method, backbone, **options):
+    return Subject(
+        task="detection",
+        method=method,
+        backbone=backbone,
+        input_size=(800, 1280),
+        options=tuple(options.items()),
+    )
+
+
+@pytest.mark.parametrize(
+    ("subject", "recipe", "name"),
+    [
+        (detector("retinanet", "moganet_large"), None, "retinanet_moganet_large_fpn_1x_coco.pth"),
+        (detector("mask_rcnn", "moganet_small"), None, "mask_rcnn_moganet_small_fpn_1x_coco.pth"),
+        (
+            detector("mask_rcnn", "moganet_small"),
+            "mask_rcnn_ms3x",
+            "mask_rcnn_moganet_s_fpn_mstrain_480-800_3x_coco.pth",
+        ),
+        (
+            detector("cascade_mask_rcnn", "moganet_small"),
+            None,
+            "cascade_mask_rcnn_moganet_s_fpn_giou_4conv1f_ms_3x_coco.pth",
+        ),
+        (
+            detector("cascade_mask_rcnn", "moganet_small", head="plain"),
+            None,
+            "cascade_mask_rcnn_moganet_s_fpn_ms_3x_coco.pth",
+        ),
+    ],
+)
+def test_a_detector_s_release_is_told_by_method_recipe_and_head(subject, recipe, name):
+    release = official_weights(subject, recipe)
+    assert release.url.endswith(f"/download/moganet-det-weights/{name}")
+
+
 def test_what_was_not_released():
-    with pytest.raises(UserError, match="moganet_small was released at 224 pixels, not at 256x256"):
-        resolve_weights("official", "moganet_small", (256, 256))
+    with pytest.raises(
+        UserError, match="moganet_small was released at 224x224 pixels, not at 256x256"
+    ):
+        resolve_weights("official", classifier("moganet_small", 256))
     with pytest.raises(UserError, match="unknown backbone with official weights 'resnet50'"):
-        resolve_weights("official", "resnet50", (224, 224))
+        resolve_weights("official", classifier("resnet50", 224))
     with pytest.raises(UserError, match=r"there is no file 'mine\.pth'"):
-        resolve_weights("mine.pth", "moganet_tiny", (224, 224))
+        resolve_weights("mine.pth", classifier("moganet_tiny", 224))
 
 
 def test_official_weights_are_downloaded_once(server, tmp_path, monkeypatch):
@@ -130,14 +178,14 @@ def test_official_weights_are_downloaded_once(server, tmp_path, monkeypatch):
         "mogabench.checkpoints.releases.official_weights", lambda *_: server.release
     )
     for _ in range(2):
-        path = resolve_weights("official", "moganet_tiny", (224, 224), progress=False)
+        path = resolve_weights("official", classifier("moganet_tiny", 224), progress=False)
     assert path == tmp_path / "weights" / "weights.pth.tar"
     assert path.read_bytes() == CONTENT
     assert server.ranges == [None]
     digest = hashlib.sha256(CONTENT).hexdigest()
     assert (path.parent / "weights.pth.tar.sha256").read_text() == f"{digest}  weights.pth.tar\n"
     assert len(list(path.parent.iterdir())) == 2
-    assert resolve_weights(str(path), "any", (1, 1)) == path
+    assert resolve_weights(str(path), classifier("any", 1)) == path
 
 
 @pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGINT])

@@ -12,6 +12,7 @@ import yaml
 from mogabench import recipes
 from mogabench.errors import UserError
 from mogabench.recipes import ClassificationRecipe
+from mogabench.tasks import get_task
 from mogabench.variants import VARIANTS
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ def complaint(source: str | Path, variant: str | None = None, *overrides: str) -
 
 @pytest.mark.parametrize("name", recipes.names())
 def test_every_recipe_resolves_for_every_variant_it_declares(name: str) -> None:
-    assert set(recipes.variants(name)) <= set(VARIANTS)
+    task = get_task(recipes.load(name).task)
+    assert set(recipes.variants(name)) <= {*VARIANTS, *task.backbones()}
     for variant in [None, *recipes.variants(name)]:
         recipe = recipes.load(name, variant=variant)
         assert (recipe.name, recipe.variant) == (name, variant)
@@ -133,7 +135,7 @@ def test_all_that_is_wrong_is_told_at_once(own: Path) -> None:
         '  optimizer.lr: should be a valid number (got "fast")',
         "  unknown key 'optimizer.beta'; did you mean optimizer.betas or optimizer.eps or "
         "optimizer.name? (valid: optimizer.name, optimizer.lr, optimizer.weight_decay, "
-        "optimizer.betas, optimizer.eps, optimizer.clip_grad)",
+        "optimizer.betas, optimizer.decay_biases, optimizer.eps, optimizer.clip_grad)",
         "  input: should be a section, with the keys input.train_size, input.test_size, "
         "input.crop_ratio, input.interpolation, input.test_interpolation",
         "  augment.mixup: should be a valid number (got true)",
@@ -166,7 +168,7 @@ def test_a_wrong_override(own: Path, override: str, told: str) -> None:
         ("a: [1", "cannot read the recipe"),
         ("variants: [t]", "variants should name sizes, each with a section"),
         ("variants: {t: 3}", "variants should name sizes, each with a section"),
-        ("title: x", "unknown task 'None' (valid: classification)"),
+        ("title: x", "unknown task 'None' (valid: classification, detection, "),
         ("task: classification\ntitle: x", "batch_size is missing"),
     ],
 )

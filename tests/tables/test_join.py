@@ -32,7 +32,7 @@ def subject(backbone, size=(224, 224)):
 
 
 def complexity(of, parameters, **operations):
-    values = {"parameters": Quantity(value=parameters, unit="1")}
+    values = {"trainable_parameters": Quantity(value=parameters, unit="1")}
     for convention, macs in operations.items():
         values[f"operations_{convention}"] = Quantity(value=macs, unit="MAC")
     return Record(

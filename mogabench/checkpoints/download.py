@@ -1,0 +1,190 @@
+"""Downloads that can be continued, and are checked against the first one."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
+from http.client import HTTPException, HTTPResponse
+from typing import TYPE_CHECKING, BinaryIO
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from mogabench.catalogue import cache_folder
+from mogabench.errors import UserError
+from mogabench.files import write_whole
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_CHUNK = 1 << 20
+_TIMEOUT_S = 30
+_GONE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
+
+
+@dataclass(frozen=True)
+class Release:
+    """A published file.
+
+    Attributes:
+        name: The file's name.
+        url: Where it lies.
+        page: What a person would look at.
+        recipe: How its weights were trained.
+    """
+
+    name: str
+    url: str
+    page: str
+    recipe: str
+
+
+def weights_folder() -> Path:
+    """Where downloads are kept."""
+    return cache_folder() / "weights"
+
+
+def fetch(release: Release, cache_dir: Path | None = None, *, progress: bool = True) -> Path:
+    """Downloads the file unless it is there, and checks it against its first download.
+
+    A broken download is continued by the next call. Its SHA-256 is remembered beside the file in
+    the format of ``sha256sum``. Processes that ask for the same file take turns.
+
+    Args:
+        release: What to download.
+        cache_dir: Where to keep it; ``weights_folder()`` by default.
+        progress: Show a progress bar on standard error.
+
+    Raises:
+        UserError: The link is dead, the network or the disk fails, or the file has changed.
+    """
+    path = (cache_dir or weights_folder()) / release.name
+    try:
+        if not path.exists():
+            _download(release, path, progress)
+        _check_digest(path)
+    except OSError as error:
+        raise UserError(
+            f"cannot keep {path}: {error.strerror}; free some space, or set MOGABENCH_CACHE "
+            "to another folder"
+        ) from error
+    return path
+
+
+def _download(release: Release, path: Path, progress: bool) -> None:
+    part = path.with_name(f"{path.name}.part")
+    validator = path.with_name(f"{path.name}.part.etag")
+    console = Console(stderr=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with part.open("ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if not path.exists():  # else another process finished it while this one waited
+                with _bar(console, progress) as bar:
+                    _receive(release, file, validator, bar)
+                os.fsync(file.fileno())
+                part.replace(path)
+    except KeyboardInterrupt:
+        console.print(f"{release.name}: stopped; the same command continues the download")
+        raise
+    part.unlink(missing_ok=True)
+    validator.unlink(missing_ok=True)
+
+
+def _bar(console: Console, shown: bool) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not shown,
+    )
+
+
+def _receive(release: Release, file: BinaryIO, validator: Path, bar: Progress) -> None:
+    """Appends to the file what it lacks, or writes it anew where the release has changed."""
+    known = validator.read_text() if validator.exists() else ""
+    done = file.seek(0, os.SEEK_END) if known else 0
+    with _request(release, done, known) as response:
+        if response.status != HTTPStatus.PARTIAL_CONTENT:
+            done = 0
+            file.truncate(done)
+            write_whole(validator, response.headers["ETag"] or "")
+        length = response.headers["Content-Length"]
+        total = done + int(length) if length else None
+        task = bar.add_task(release.name, total=total, completed=done)
+        for chunk in _chunks(release, response):
+            file.write(chunk)
+            done += len(chunk)
+            bar.update(task, completed=done)
+        file.flush()
+    if total is not None and done < total:
+        raise _broken_off(release, f"{done} of {total} bytes arrived")
+
+
+def _request(release: Release, done: int, known: str) -> HTTPResponse:
+    headers = {"User-Agent": "mogabench"}
+    if done:
+        headers |= {"Range": f"bytes={done}-", "If-Range": known}
+    try:
+        response: HTTPResponse = urlopen(Request(release.url, headers=headers), timeout=_TIMEOUT_S)
+    except HTTPError as error:
+        if done and error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            return _request(release, 0, "")
+        what = "is a dead link" if error.code in _GONE else "cannot be had now"
+        raise _by_hand(release, f"{release.url} {what} (HTTP {error.code})") from error
+    except (OSError, HTTPException) as error:
+        reason = getattr(error, "reason", error)
+        raise _by_hand(release, f"cannot reach {release.url} ({reason})") from error
+    if response.headers.get_content_type() == "text/html":
+        raise _by_hand(release, f"{release.url} leads to a web page, not to the file")
+    return response
+
+
+def _chunks(release: Release, response: HTTPResponse) -> Iterator[bytes]:
+    try:
+        yield from iter(partial(response.read1, _CHUNK), b"")
+    except (OSError, HTTPException) as error:
+        raise _broken_off(release, str(error)) from error
+
+
+def _by_hand(release: Release, problem: str) -> UserError:
+    return UserError(
+        f"{problem}; download {release.name} by hand from {release.page}, or ask its authors, "
+        "and pass it with --weights FILE"
+    )
+
+
+def _broken_off(release: Release, reason: str) -> UserError:
+    return UserError(
+        f"the download of {release.name} broke off ({reason}); the same command continues it"
+    )
+
+
+def _check_digest(path: Path) -> None:
+    sidecar = path.with_name(f"{path.name}.sha256")
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if not sidecar.exists():
+        write_whole(sidecar, f"{digest}  {path.name}\n")
+    elif digest not in sidecar.read_text():
+        raise UserError(
+            f"{path} is not the file that was first downloaded (its SHA-256 differs from "
+            f"{sidecar.name}); delete it to download it again, or delete {sidecar.name} to trust it"
+        )
