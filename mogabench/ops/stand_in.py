@@ -1,0 +1,69 @@
+"""The module that Python finds as ``mmcv._ext`` where no compiled one is installed."""
+
+from __future__ import annotations
+
+import sys
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from mogabench.errors import UserError
+from mogabench.ops import boxes, deformable, focal, regions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import ModuleType
+
+_EXTENSION = "mmcv._ext"
+
+_OPERATORS: dict[str, Callable[..., Any]] = {
+    "bbox_overlaps": boxes.bbox_overlaps,
+    "nms": boxes.nms,
+    "nms_match": boxes.nms_match,
+    "softnms": boxes.softnms,
+    "roi_align_forward": regions.roi_align_forward,
+    "roi_align_backward": regions.roi_align_backward,
+    "sigmoid_focal_loss_forward": focal.sigmoid_focal_loss_forward,
+    "sigmoid_focal_loss_backward": focal.sigmoid_focal_loss_backward,
+    "deform_conv_forward": deformable.deform_conv_forward,
+    "deform_conv_backward_input": deformable.deform_conv_backward_input,
+    "deform_conv_backward_parameters": deformable.deform_conv_backward_parameters,
+    "modulated_deform_conv_forward": deformable.modulated_deform_conv_forward,
+    "modulated_deform_conv_backward": deformable.modulated_deform_conv_backward,
+}
+
+
+def provide_mmcv_ops() -> None:
+    """Lets ``import mmcv.ops`` succeed, on torchvision unless a compiled extension is installed.
+
+    An operator that has no equal in torchvision raises a `UserError` when it is called.
+    """
+    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        sys.meta_path.append(_Finder())
+
+
+class _Finder(MetaPathFinder):
+    """Asked last, so that a compiled extension wins."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        return ModuleSpec(fullname, _Loader()) if fullname == _EXTENSION else None
+
+
+class _Loader(Loader):
+    def exec_module(self, module: ModuleType) -> None:
+        module.__dict__.update(_OPERATORS, __getattr__=_missing)
+
+
+def _missing(name: str) -> Callable[..., NoReturn]:
+    if name.startswith("__"):
+        raise AttributeError(name)
+
+    def raise_error(*_args: Any, **_kwargs: Any) -> NoReturn:
+        raise UserError(
+            f"mmcv's operator {name} needs the compiled mmcv, and this is mmcv-lite on "
+            f"torchvision, which has {', '.join(sorted(_OPERATORS))}"
+        )
+
+    return raise_error
