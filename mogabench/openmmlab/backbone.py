@@ -1,0 +1,124 @@
+"""Any timm network as a backbone of mmdet and mmseg."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mmengine.registry import MODELS
+from timm.layers import Format, GroupNorm1, LayerNorm2d
+from timm.models import FeatureListNet
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from mogabench.catalogue import create_network
+from mogabench.errors import UserError
+from mogabench.openmmlab.configs import batch_norm
+from mogabench.openmmlab.pyramid import STRIDES, Pyramid, pyramid_of
+
+if TYPE_CHECKING:
+    from mogabench.subject import OptionValue
+
+
+@MODELS.register_module()
+class TimmBackbone(nn.Module):
+    """A timm network that gives four maps, at strides 4, 8, 16 and 32.
+
+    A network that normalises its last map before it classifies (Swin, ConvNeXt, ...) normalises
+    each level in the same way here, as these networks' own detectors do. A plain ViT gives the
+    maps after each quarter of its blocks, rescaled as in BEiT and MAE.
+
+    Args:
+        name: timm's name of the network.
+        image_size: The largest images' size ``(H, W)``, for networks that are built for one.
+        frozen_stages: How many levels, with all before them, keep their weights.
+        norm_eval: Whether batch norms keep their statistics in training.
+        **options: The network's keyword arguments.
+
+    Raises:
+        UserError: There is no such network, or it has no such option or no such levels.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        image_size: tuple[int, ...],
+        *,
+        frozen_stages: int = 0,
+        norm_eval: bool = False,
+        **options: OptionValue,
+    ) -> None:
+        super().__init__()
+        pyramid = pyramid_of(name, options)
+        self.network = create_network(
+            name,
+            {
+                **options,
+                **_any_size(pyramid, max(image_size)),
+                "features_only": True,
+                "out_indices": pyramid.indices,
+            },
+        )
+        self.is_channels_last = getattr(self.network, "output_fmt", None) == Format.NHWC
+        self.rescale = _rescale(pyramid.channels[0]) if pyramid.plain else nn.Identity()
+        self.norms = nn.ModuleList(_norms(pyramid))
+        self.norm_eval = norm_eval
+        self.frozen = _first_stages(self.network, frozen_stages, name)
+        for module in self.frozen:
+            module.requires_grad_(False)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Maps images ``(N, 3, H, W)`` to maps ``(N, C_i, H / s_i, W / s_i)``."""
+        maps = self.network(images)
+        if self.is_channels_last:
+            maps = [level.permute(0, 3, 1, 2) for level in maps]
+        maps = self.rescale(maps)
+        return tuple(norm(level) for norm, level in zip(self.norms, maps, strict=True))
+
+    def train(self, mode: bool = True) -> TimmBackbone:
+        """Sets training mode, but for what is frozen."""
+        super().train(mode)
+        for module in self.frozen:
+            module.eval()
+        if self.norm_eval:
+            for module in self.modules():
+                if isinstance(module, _BatchNorm):
+                    module.eval()
+        return self
+
+
+def _any_size(pyramid: Pyramid, longest: int) -> dict[str, int | bool]:
+    """The options with which a network takes images of any size up to a square's."""
+    known = pyramid.size_options
+    if "strict_img_size" in known:  # its windows shift only where a map is larger than they are
+        return {"strict_img_size": False, "img_size": longest}
+    if "dynamic_img_size" in known:
+        return {"dynamic_img_size": True}
+    return {"img_size": longest} if "img_size" in known else {}
+
+
+def _norms(pyramid: Pyramid) -> list[nn.Module]:
+    last = pyramid.last_norm
+    if last is None:
+        return [nn.Identity() for _ in STRIDES]
+    kind = GroupNorm1 if isinstance(last, nn.GroupNorm) else LayerNorm2d
+    return [kind(channels, eps=last.eps) for channels in pyramid.channels]
+
+
+def _rescale(channels: int) -> nn.Module:
+    from mmseg.models.necks import Feature2Pyramid
+
+    rescale: nn.Module = Feature2Pyramid(channels, norm_cfg={"type": batch_norm()})
+    return rescale
+
+
+def _first_stages(network: nn.Module, stages: int, name: str) -> list[nn.Module]:
+    """All modules up to the one that gives the level of that number, counted from 1."""
+    if not stages:
+        return []
+    if not isinstance(network, FeatureListNet):
+        raise UserError(f"{name} has no stages that could be frozen: leave frozen_stages out")
+    modules = list(network.items())
+    last = [place for place, (key, _) in enumerate(modules) if key in network.return_layers]
+    if stages not in range(len(last) + 1):
+        raise UserError(f"{name} has {len(last)} stages that could be frozen, not {stages}")
+    return [module for _, module in modules[: last[stages - 1] + 1]]

@@ -1,0 +1,63 @@
+"""The configurations that mmdet and mmseg install with themselves, and networks built of them."""
+
+from __future__ import annotations
+
+import logging
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from mmengine.config import Config
+from mmengine.dist import get_world_size
+from mmengine.registry import DefaultScope
+from torch import cuda
+
+if TYPE_CHECKING:
+    from mmengine.model import BaseModel
+    from mmengine.registry import Registry
+
+
+def read_config(package: str, path: str) -> Config:
+    """Reads a configuration, with the batch norms that this process can compute.
+
+    Args:
+        package: ``mmdet`` or ``mmseg``.
+        path: The file below the package's folder of configurations.
+    """
+    file = files(package) / ".mim" / "configs" / path
+    config = Config.fromfile(str(file), import_custom_modules=False)
+    for part in dictionaries(config.model):
+        if part.get("type") == "SyncBN":
+            part["type"] = batch_norm()
+    return config
+
+
+def batch_norm() -> str:
+    """mmcv's name of the batch norm that is common to all processes, or of the usual one."""
+    return "SyncBN" if get_world_size() > 1 and cuda.is_available() else "BN"
+
+
+def dictionaries(config: Any) -> list[dict[str, Any]]:
+    """Every dictionary of a configuration, however deep."""
+    if isinstance(config, dict):
+        return [config, *(part for value in config.values() for part in dictionaries(value))]
+    if isinstance(config, list | tuple):
+        return [part for value in config for part in dictionaries(value)]
+    return []
+
+
+def build_network(registry: Registry, config: Any) -> BaseModel:
+    """Builds a network of mmdet or mmseg with the initial weights that its configuration asks for.
+
+    Args:
+        registry: ``mmdet.registry.MODELS`` or ``mmseg.registry.MODELS``.
+        config: Its ``model`` section.
+    """
+    with DefaultScope.overwrite_default_scope(registry.scope):
+        network: BaseModel = registry.build(config)
+    if not next(network.parameters()).is_meta:
+        logging.disable(logging.WARNING)  # mmengine tells of every single parameter
+        try:
+            network.init_weights()
+        finally:
+            logging.disable(logging.NOTSET)
+    return network

@@ -1,0 +1,101 @@
+"""Which maps of a timm network make the four levels of a pyramid, told from the network itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from inspect import signature
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from mogabench.catalogue import create_network
+from mogabench.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mogabench.subject import OptionValue
+
+STRIDES = (4, 8, 16, 32)
+"""Pixels of the image per pixel of each level."""
+
+_SIZE_OPTIONS = {"img_size", "strict_img_size", "dynamic_img_size"}
+
+
+@dataclass(frozen=True)
+class Pyramid:
+    """What a network offers.
+
+    Attributes:
+        indices: Which of its feature maps are the levels, the finest first.
+        channels: Channels of each level.
+        plain: Whether all levels come at stride 16, as a plain ViT's do, and must be rescaled.
+        last_norm: The norm between the last map and the classifier, which feature maps lack.
+        size_options: Names of its options about the size of images.
+        mean: Of the images it was made for, by channel, in pixel values 0 to 255.
+        std: Likewise, the standard deviation.
+    """
+
+    indices: tuple[int, ...]
+    channels: tuple[int, ...]
+    plain: bool
+    last_norm: nn.Module | None
+    size_options: frozenset[str]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+def pyramid_of(name: str, options: Mapping[str, OptionValue]) -> Pyramid:
+    """Looks at a network, built on the meta device.
+
+    Args:
+        name: timm's name of it.
+        options: Its keyword arguments.
+
+    Raises:
+        UserError: There is no such network or option, or it has no pyramid.
+    """
+    return _pyramid_of(name, tuple(sorted(options.items())))
+
+
+@cache
+def _pyramid_of(name: str, options: tuple[tuple[str, OptionValue], ...]) -> Pyramid:
+    with torch.device("meta"):
+        network = create_network(name, dict(options))
+    info = getattr(network, "feature_info", [])
+    levels = [(level["reduction"], level["num_chs"]) for level in getattr(info, "info", info)]
+    strides = [stride for stride, _ in levels]
+    plain = bool(strides) and set(strides) == {16}
+    if plain:
+        quarter = len(levels) // 4
+        indices = tuple(quarter * number - 1 for number in (1, 2, 3, 4))
+    elif set(STRIDES) <= set(strides):
+        last = {stride: index for index, stride in enumerate(strides)}
+        indices = tuple(last[stride] for stride in STRIDES)
+    else:
+        raise UserError(
+            f"{name} cannot be a detector's or segmentor's backbone: it has no feature maps at "
+            f"strides 4, 8, 16 and 32 (timm lists {sorted(set(strides)) or 'none'})"
+        )
+    parameters = signature(type(network)).parameters
+    config: Any = network.pretrained_cfg
+    return Pyramid(
+        indices=indices,
+        channels=tuple(levels[index][1] for index in indices),
+        plain=plain,
+        last_norm=None if plain else _last_norm(network),
+        size_options=frozenset(parameters) & _SIZE_OPTIONS,
+        mean=tuple(255 * value for value in config["mean"]),
+        std=tuple(255 * value for value in config["std"]),
+    )
+
+
+def _last_norm(network: nn.Module) -> nn.Module | None:
+    head = getattr(network, "head", None)
+    for place in (network, head):
+        norm = getattr(place, "norm", None)
+        if isinstance(norm, nn.LayerNorm | nn.GroupNorm):
+            return norm
+    return None
