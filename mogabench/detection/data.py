@@ -1,0 +1,199 @@
+"""COCO's layout as data sets of mmdet, with a recipe's sizes and augmentation."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+from mmdet.datasets import CocoDataset
+from mmdet.datasets.api_wrappers import COCO
+from mmengine.registry import DefaultScope
+
+from mogabench.detection.annotations import Annotations, read_annotations
+from mogabench.engine.job import SAMPLE
+from mogabench.engine.reporting import Noting
+from mogabench.errors import UserError
+from mogabench.records import Data
+from mogabench.samples.shapes import sample_shapes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mmengine.runner import Runner
+
+    from mogabench.engine.job import Job
+    from mogabench.recipes.detection_schema import DetectionRecipe, Scale
+
+_SMALLEST = 32
+"""Training images with a shorter side, in pixels, are left out, as in mmdet's configurations."""
+
+_COCO_VAL_IMAGES = 5000
+
+
+@dataclass(frozen=True)
+class Split:
+    """One part of a data set.
+
+    Attributes:
+        annotations: What its images show.
+        images: The folder they lie in.
+        identity: What a record calls it.
+    """
+
+    annotations: Annotations
+    images: Path
+    identity: Data
+
+
+def open_split(job: Job, part: str) -> Split:
+    """Opens ``train2017/`` or ``val2017/`` with its annotations.
+
+    Args:
+        job: Names the folder.
+        part: ``train`` or ``val``.
+
+    Raises:
+        UserError: The folder does not have COCO's layout, or the annotations are not sound.
+    """
+    root = sample_shapes() / "coco" if job.data == SAMPLE else Path(job.data).expanduser()
+    if not root.is_dir():
+        raise UserError(
+            f"there is no folder {root} (--data takes a folder with annotations/"
+            f"instances_{part}2017.json and {part}2017/, or {SAMPLE})"
+        )
+    images = root / f"{part}2017"
+    annotations = read_annotations(root / "annotations" / f"instances_{part}2017.json", images)
+    identity = Data(
+        name=_name(job, annotations),
+        split="train" if part == "train" else "validation",
+        samples=len(annotations.content["images"]),
+        digest=annotations.digest,
+    )
+    return Split(annotations, images, identity)
+
+
+def _name(job: Job, annotations: Annotations) -> str:
+    """``coco-2017`` for its 5000 validation images in its own 80 classes, and only then."""
+    is_whole = len(annotations.content["images"]) == _COCO_VAL_IMAGES
+    if is_whole and annotations.classes == CocoDataset.METAINFO["classes"]:
+        return "coco-2017"
+    if job.data == SAMPLE:
+        return "sample-shapes"
+    return f"folder:{Path(job.data).expanduser().resolve().name}"
+
+
+class Images(CocoDataset):
+    """A split's images through mmdet's transforms.
+
+    Args:
+        split: What to load.
+        transforms: mmdet's, as its configurations write them.
+        training: Whether to leave out images without boxes, and very small ones.
+    """
+
+    def __init__(self, split: Split, transforms: list[dict[str, Any]], *, training: bool) -> None:
+        self._content = split.annotations.content
+        with DefaultScope.overwrite_default_scope("mmdet"):
+            super().__init__(
+                ann_file=str(split.annotations.path),
+                data_prefix={"img": str(split.images)},
+                metainfo={"classes": split.annotations.classes},
+                filter_cfg={"filter_empty_gt": True, "min_size": _SMALLEST},
+                test_mode=not training,
+                pipeline=transforms,
+            )
+
+    def prepare_data(self, idx: int) -> Any:
+        """An image through the transforms; None, to have another, if no box is left in it.
+
+        Raises:
+            UserError: The image cannot be read.
+        """
+        try:
+            return super().prepare_data(idx)
+        except (AssertionError, AttributeError, OSError):  # it may be that OpenCV gave None
+            path = self.get_data_info(idx)["img_path"]
+            if cv2.imread(path) is not None:
+                raise
+            raise UserError(f"cannot read the image {path}") from None
+
+    def COCOAPI(self, _: str) -> COCO:  # noqa: N802  (mmdet's name)
+        """The annotations as read and repaired before, rather than the file's."""
+        return index(self._content)
+
+
+class RepairedAnnotations(Noting):
+    """Tells what was repaired in the annotations, before the run and with its outcome.
+
+    Args:
+        splits: The parts of the data set; None for one that is not used.
+    """
+
+    def __init__(self, splits: Sequence[Split | None]) -> None:
+        self.told = [
+            f"{split.annotations.path.name}: {repair}"
+            for split in splits
+            if split is not None
+            for repair in split.annotations.repairs
+        ]
+
+    def before_run(self, runner: Runner) -> None:
+        """Tells it on standard error."""
+        if runner.rank == 0:
+            for line in self.told:
+                print(line, file=sys.stderr, flush=True)
+
+    def notes(self) -> list[str]:
+        """The same for the record."""
+        return self.told
+
+
+def index(content: dict[str, Any]) -> COCO:
+    """The lookup tables of pycocotools over a data set in memory."""
+    coco = COCO()
+    coco.dataset = {"info": {}, **content}
+    # pycocotools has no way to be quiet.
+    with redirect_stdout(None):
+        coco.createIndex()
+    coco.img_ann_map, coco.cat_img_map = coco.imgToAnns, coco.catToImgs  # mmdet's names
+    return coco
+
+
+def training_transforms(recipe: DetectionRecipe, *, masks: bool) -> list[dict[str, Any]]:
+    """Load, resize or crop, flip and pack, as mmdet's configurations write it."""
+    resize = _resize(recipe.input.train_scales)
+    ways = [[resize]]
+    if recipe.augment.crop is not None:
+        crop = recipe.augment.crop
+        cut = {
+            "type": "RandomCrop",
+            "crop_type": "absolute_range",
+            "crop_size": crop.size,
+            "allow_negative_crop": True,
+        }
+        ways.append([_resize(crop.scales), cut, resize])
+    return [
+        {"type": "LoadImageFromFile"},
+        {"type": "LoadAnnotations", "with_bbox": True, "with_mask": masks},
+        {"type": "RandomFlip", "prob": recipe.augment.hflip},
+        {"type": "RandomChoice", "transforms": ways},
+        {"type": "PackDetInputs"},
+    ]
+
+
+def evaluation_transforms(scale: Scale) -> list[dict[str, Any]]:
+    """Load, resize and pack."""
+    meta = ("img_id", "img_path", "ori_shape", "img_shape", "scale_factor")
+    return [
+        {"type": "LoadImageFromFile"},
+        {"type": "Resize", "scale": scale, "keep_ratio": True},
+        {"type": "PackDetInputs", "meta_keys": meta},
+    ]
+
+
+def _resize(scales: tuple[Scale, ...]) -> dict[str, Any]:
+    return {"type": "RandomChoiceResize", "scales": list(scales), "keep_ratio": True}

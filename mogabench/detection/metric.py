@@ -1,0 +1,97 @@
+"""COCO's average precision of boxes and masks, by pycocotools."""
+
+from __future__ import annotations
+
+from contextlib import redirect_stdout
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pycocotools.mask
+from mmengine.evaluator import BaseMetric
+from pycocotools.cocoeval import COCOeval
+
+from mogabench.detection.data import index
+from mogabench.engine.environment import gather
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mogabench.detection.annotations import Annotations
+
+_STATISTICS = ("ap", "ap50", "ap75", "ap_s", "ap_m", "ap_l")
+"""The first six that `COCOeval` gives, in its order."""
+
+_KINDS = {"box": "bbox", "mask": "segm"}
+"""What metrics' names begin with, and what pycocotools calls it."""
+
+
+class CocoPrecision(BaseMetric):
+    """AP, AP50, AP75 and by size, in percent, of at most 100 detections an image.
+
+    Args:
+        annotations: The ground truth.
+        masks: Whether to evaluate masks, too.
+    """
+
+    default_prefix = ""
+
+    def __init__(self, annotations: Annotations, *, masks: bool) -> None:
+        super().__init__()
+        self.truth = index(annotations.content)
+        self.categories = self.truth.get_cat_ids(cat_names=annotations.classes)
+        self.kinds = [kind for kind in _KINDS if kind == "box" or masks]
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
+        """Notes the detections of a batch in COCO's result format."""
+        for sample in data_samples:
+            found = sample["pred_instances"]
+            corners, scores = found["bboxes"].cpu().numpy(), found["scores"].cpu().numpy()
+            boxes = np.hstack([corners[:, :2], corners[:, 2:] - corners[:, :2]])
+            labels = found["labels"].cpu().numpy()
+            results = [
+                {
+                    "image_id": sample["img_id"],
+                    "category_id": self.categories[label],
+                    "bbox": box.tolist(),
+                    "score": float(score),
+                }
+                for box, score, label in zip(boxes, scores, labels, strict=True)
+            ]
+            if "mask" in self.kinds:
+                masks = np.asfortranarray(
+                    found["masks"].cpu().numpy().transpose(1, 2, 0).astype(np.uint8)
+                )
+                for result, mask in zip(results, pycocotools.mask.encode(masks), strict=True):
+                    result["segmentation"] = mask
+            self.results.extend(results)
+
+    def evaluate(self, size: int) -> dict[str, float]:
+        """The metrics over the images of all processes.
+
+        Args:
+            size: Not needed: no process evaluates an image twice.
+        """
+        results = [result for share in gather(self.results) for result in share]
+        self.results.clear()
+        return self.compute_metrics(results)
+
+    def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
+        """The metrics of detections in COCO's result format; all 0 where nothing was detected."""
+        metrics: dict[str, float] = {}
+        for kind in self.kinds:
+            values = self._precision(results, _KINDS[kind]) if results else [0.0] * len(_STATISTICS)
+            named = zip(_STATISTICS, values, strict=True)
+            metrics |= {f"{kind}_{name}": 100 * value for name, value in named}
+        # pycocotools gives -1 for sizes of which the data has none: there is no such figure.
+        return {name: value for name, value in metrics.items() if value >= 0}
+
+    def _precision(self, results: list[dict[str, Any]], kind: str) -> list[float]:
+        # Without its box, a result's size is that of its mask.
+        dropped = "bbox" if kind == "segm" else "segmentation"
+        kept = [{key: v for key, v in item.items() if key != dropped} for item in results]
+        with redirect_stdout(None):
+            evaluation = COCOeval(self.truth, self.truth.loadRes(kept), kind)
+            evaluation.evaluate()
+            evaluation.accumulate()
+            evaluation.summarize()
+        return [float(value) for value in evaluation.stats[: len(_STATISTICS)]]
