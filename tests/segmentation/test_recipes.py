@@ -1,0 +1,33 @@
+"""The recipes against the paper's tables and Appendix A.4."""
+
+import pytest
+
+from mogabench.paper import load_table
+from mogabench.recipes import load
+from mogabench.variants import variant_of
+
+ROWS = [
+    (table, row)
+    for table in ("5", "A11")
+    for row in load_table(table).rows
+    if variant_of(row.meta["backbone"])
+]
+
+
+@pytest.mark.parametrize(
+    ("table", "row"), [pytest.param(*found, id=f"{found[0]}-{found[1].label}") for found in ROWS]
+)
+def test_a_recipe_expects_and_does_what_its_row_prints(table, row):
+    recipe = load(row.meta["recipe"], variant=variant_of(row.meta["backbone"]))
+    assert recipe.expected.values == {"miou": float(row.cells["mIoU^ss (%)"])}
+    assert recipe.method == row.meta["method"]
+    crop = int(row.cells["Crop size"].removesuffix("²"))
+    assert recipe.input.crop == recipe.input.short_side == crop
+    assert "x".join(map(str, recipe.test_size)) == row.meta["input_size"]
+    method = row.cells.get("Method", "UperNet (160K)")
+    assert f"({recipe.schedule.steps // 1000}K)" in method
+
+
+def test_size_sets_both_sides():
+    recipe = load("upernet_160k")
+    assert recipe.size_settings((640, 2560)) == ["input.short_side=640", "input.crop=640"]
