@@ -1,4 +1,4 @@
-"""ShuffleNetV2 2x of Table 2 (Ma et al., ECCV 2018): torchvision's, with timm's interface."""
+"""ShuffleNetV2 of Tables 2 and A13 (Ma et al., ECCV 2018): torchvision's, with timm's interface."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ if TYPE_CHECKING:
 
 default_cfgs = generate_default_cfgs(
     {
-        "shufflenetv2_x2_0.untrained": {
+        f"shufflenetv2_{width}.untrained": {
             "interpolation": "bilinear",
             "pool_size": (7, 7),
             "first_conv": "conv1.0",
             "classifier": "fc",
             "paper_ids": "arXiv:1807.11164",
         }
+        for width in ("x1_0", "x2_0")
     }
 )
 
@@ -87,16 +88,30 @@ class ShuffleNetV2(shufflenetv2.ShuffleNetV2):
         self.fc = head.to(self.conv5[0].weight)
 
 
-@register_model
-def shufflenetv2_x2_0(pretrained: bool = False, **kwargs: Any) -> ShuffleNetV2:
-    """ShuffleNetV2 2x, 7.39 M parameters."""
+def _create_shufflenetv2(
+    variant: str, channels: list[int], pretrained: bool, **kwargs: Any
+) -> ShuffleNetV2:
     model: ShuffleNetV2 = build_model_with_cfg(
         ShuffleNetV2,
-        "shufflenetv2_x2_0",
+        variant,
         pretrained,
         feature_cfg={"out_indices": (0, 1, 2, 3, 4)},
         repeats=[4, 8, 4],
-        channels=[24, 244, 488, 976, 2048],
+        channels=channels,
         **kwargs,
     )
     return model
+
+
+@register_model
+def shufflenetv2_x1_0(pretrained: bool = False, **kwargs: Any) -> ShuffleNetV2:
+    """ShuffleNetV2 1x, 2.28 M parameters."""
+    channels = [24, 116, 232, 464, 1024]
+    return _create_shufflenetv2("shufflenetv2_x1_0", channels, pretrained, **kwargs)
+
+
+@register_model
+def shufflenetv2_x2_0(pretrained: bool = False, **kwargs: Any) -> ShuffleNetV2:
+    """ShuffleNetV2 2x, 7.39 M parameters."""
+    channels = [24, 244, 488, 976, 2048]
+    return _create_shufflenetv2("shufflenetv2_x2_0", channels, pretrained, **kwargs)

@@ -1,0 +1,1 @@
+"""2D human pose on COCO's key points: SimpleBaseline, its data pipeline and its evaluation."""
