@@ -1,0 +1,5 @@
+"""SimVP (Gao et al., CVPR 2022) with the twelve translators of OpenSTL: Tables 7 (right), A14."""
+
+from mogabench.models.simvp.network import SimVP
+
+__all__ = ["SimVP"]
