@@ -31,7 +31,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-FROM_PARTS = {"shufflenetv2_x2_0", "convnext_xtiny", "swin_1g", "vit_c", "botnet_t7"}
+FROM_PARTS = {
+    "shufflenetv2_x1_0",
+    "shufflenetv2_x2_0",
+    "convnext_xtiny",
+    "swin_1g",
+    "vit_c",
+    "botnet_t7",
+}
 TO_BE_WRITTEN = {
     "pvt_tiny",
     "pvt_small",
@@ -73,6 +80,7 @@ TO_BE_WRITTEN = {
     "conformer_small_patch16",
     "rsn_18",
     "hrformer_base",
+    "mvitv1_tiny",
 }
 TRANSLATORS = {
     "vit",
@@ -282,14 +290,17 @@ def test_pose_operations_grow_with_the_area_except_for_the_misprints() -> None:
         (row.meta["backbone"], row.meta["input_size"]): float(row.cells["FLOPs (G)"])
         for row in load_table("A13").rows
     }
+    misprinted = set()
     for row in load_table("A13").rows:
         small = operations.get((row.meta["backbone"], "256x192"))
         if row.meta["input_size"] == "384x288" and small is not None:
             grown = float(row.cells["FLOPs (G)"]) / small
             known = erratum("A13", row, column("A13", "FLOPs (G)"))
-            assert (abs(grown / 2.25 - 1) > 0.08) == (known is not None), row.label
-            if known is not None:
-                assert float(known.should_be or 0) / small == pytest.approx(2.25, rel=0.02)
+            if abs(grown / 2.25 - 1) > 0.08:
+                misprinted.add(row.label)
+                assert known is not None
+                assert float(known.should_be or 0) / small == pytest.approx(2.25, rel=0.08)
+    assert misprinted == {"ConvNeXt-T", "Uniformer-B"}
 
 
 @pytest.mark.parametrize(
