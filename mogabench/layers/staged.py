@@ -32,8 +32,11 @@ class StagedBackbone(nn.Module):
         in_chans: Channels of the images.
         num_classes: Outputs of the classifier; 0 for none.
         global_pool: timm's name of the pooling before the classifier; empty for none.
+        norm: What the last feature map goes through before it is classified, and only then.
+        head_hidden_size: Channels that the classifier gets; those of the last stage if None.
     """
 
+    norm: nn.Module
     global_pool: SelectAdaptivePool2d
     head: nn.Module
 
@@ -45,11 +48,14 @@ class StagedBackbone(nn.Module):
         in_chans: int,
         num_classes: int,
         global_pool: str,
+        norm: nn.Module | None = None,
+        head_hidden_size: int | None = None,
     ) -> None:
         super().__init__()
         for number, stage in enumerate(stages, 1):
             for part, module in zip(STAGE_PARTS, stage, strict=True):
                 self.add_module(f"{part}{number}", module)
+        self.norm = nn.Identity() if norm is None else norm
         self.feature_info: list[dict[str, Any]] = [
             {"num_chs": dim, "reduction": 2 ** (number + 1), "module": f"norm{number}"}
             for number, dim in enumerate(dims, 1)
@@ -57,7 +63,8 @@ class StagedBackbone(nn.Module):
         self.grad_checkpointing = False
         self.in_chans = in_chans
         self.num_stages = len(dims)
-        self.num_features = self.head_hidden_size = dims[-1]
+        self.num_features = dims[-1]
+        self.head_hidden_size = head_hidden_size or dims[-1]
         self._make_head(num_classes, global_pool)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -68,7 +75,8 @@ class StagedBackbone(nn.Module):
         """Maps images ``(N, C, H, W)`` to the last stage's ``(N, num_features, H/32, W/32)``."""
         for number in range(1, self.num_stages + 1):
             x = self._forward_stage(x, number)
-        return x
+        normed: Tensor = self.norm(x)
+        return normed
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
         """Pools the last feature map and, unless ``pre_logits``, classifies it."""
@@ -90,14 +98,14 @@ class StagedBackbone(nn.Module):
         Args:
             x: Images ``(N, C, H, W)``.
             indices: Stages, counted from 0; the last so many if a number, all if None.
-            norm: No effect: every stage ends with its norm.
+            norm: No effect: the maps are as the stages give them.
             stop_early: Whether to leave out the stages after the last one chosen.
             output_fmt: ``NCHW``.
             intermediates_only: Whether to return the maps alone.
 
         Returns:
-            The maps ``(N, C_i, H_i, W_i)``; before them the last feature map, unless
-            ``intermediates_only``.
+            The maps ``(N, C_i, H_i, W_i)``; before them what ``forward_features`` gives (or, if
+            stopped early, the last map), unless ``intermediates_only``.
 
         Raises:
             UserError: Another ``output_fmt``.
@@ -106,11 +114,14 @@ class StagedBackbone(nn.Module):
             raise UserError(f"feature maps come as NCHW here, not as {output_fmt}")
         chosen, last = feature_take_indices(self.num_stages, indices)
         maps = []
-        for index in range(last + 1 if stop_early else self.num_stages):
+        stages = last + 1 if stop_early else self.num_stages
+        for index in range(stages):
             x = self._forward_stage(x, index + 1)
             if index in chosen:
                 maps.append(x)
-        return maps if intermediates_only else (x, maps)
+        if intermediates_only:
+            return maps
+        return self.norm(x) if stages == self.num_stages else x, maps
 
     def prune_intermediate_layers(
         self, indices: int | list[int] = 1, prune_norm: bool = False, prune_head: bool = True
@@ -119,7 +130,7 @@ class StagedBackbone(nn.Module):
 
         Args:
             indices: Stages, counted from 0; the last so many if a number.
-            prune_norm: No effect: the norms belong to the stages.
+            prune_norm: Whether to remove the norm before the classifier even if no stage goes.
             prune_head: Whether to remove the classifier even if no stage goes.
 
         Returns:
@@ -133,6 +144,8 @@ class StagedBackbone(nn.Module):
                 delattr(self, f"{part}{number}")
         self.num_stages = last + 1
         self.num_features = self.head_hidden_size = self.feature_info[last]["num_chs"]
+        if prune_norm or shortened:
+            self.norm = nn.Identity()
         if prune_head or shortened:
             self.reset_classifier(0, "")
         return chosen
@@ -167,16 +180,23 @@ class StagedBackbone(nn.Module):
         return {"stem": r"^patch_embed1", "blocks": by_stage if coarse else by_block}
 
     def _forward_stage(self, x: Tensor, number: int) -> Tensor:
-        embed, blocks, norm = (getattr(self, f"{part}{number}") for part in STAGE_PARTS)
-        x = embed(x)
-        x = checkpoint_seq(blocks, x) if self.grad_checkpointing and self.training else blocks(x)
-        normed: Tensor = norm(x)
+        embed, blocks, norm = self._parts(number)
+        normed: Tensor = norm(self._run(blocks, embed(x)))
         return normed
+
+    def _parts(self, number: int) -> Stage:
+        embed, blocks, norm = (getattr(self, f"{part}{number}") for part in STAGE_PARTS)
+        return embed, blocks, norm
+
+    def _run(self, blocks: nn.Sequential, x: Tensor) -> Tensor:
+        recomputing = self.grad_checkpointing and self.training
+        ran: Tensor = checkpoint_seq(blocks, x) if recomputing else blocks(x)
+        return ran
 
     def _make_head(self, num_classes: int, global_pool: str) -> None:
         self.num_classes = num_classes
         self.global_pool, self.head = create_classifier(
-            self.num_features, num_classes, pool_type=global_pool
+            self.head_hidden_size, num_classes, pool_type=global_pool
         )
         if isinstance(self.head, nn.Linear):
             nn.init.trunc_normal_(self.head.weight, std=0.02)

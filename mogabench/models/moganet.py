@@ -6,7 +6,6 @@ computes what the released network computes.
 
 from __future__ import annotations
 
-import math
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from timm.models import build_model_with_cfg, generate_default_cfgs, register_mo
 from torch import Tensor, nn
 
 from mogabench.errors import UserError
+from mogabench.layers.initialisation import init_conv
 from mogabench.layers.moga import (
     NORMS,
     ChannelAggregation,
@@ -142,7 +142,7 @@ class MogaNet(StagedBackbone):
         super().__init__(
             stages, dims, in_chans=in_chans, num_classes=num_classes, global_pool=global_pool
         )
-        self.apply(_init_conv)
+        self.apply(init_conv)
 
     def no_weight_decay(self) -> set[str]:
         """Names of parameters to keep from weight decay: none, as released."""
@@ -154,15 +154,6 @@ def _per_stage(ratios: float | Sequence[float], stages: int) -> Sequence[float]:
     if len(per_stage) != stages or min(per_stage) <= 0:
         raise UserError(f"mlp_ratios {ratios} is not one positive number or {stages} of them")
     return per_stage
-
-
-def _init_conv(module: nn.Module) -> None:
-    """He's normal over the fan-out, as released."""
-    if isinstance(module, nn.Conv2d):
-        fan_out = math.prod(module.kernel_size) * module.out_channels // module.groups
-        nn.init.normal_(module.weight, std=math.sqrt(2 / fan_out))
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
 
 
 _CFG = {

@@ -1,0 +1,26 @@
+"""Initial weights as the released networks draw them; each is a function for ``Module.apply``."""
+
+from __future__ import annotations
+
+import math
+
+from torch import nn
+
+LINEAR_STD = 0.02
+
+
+def init_linear(module: nn.Module) -> None:
+    """Linear layers: a normal cut off at two, zero bias."""
+    if isinstance(module, nn.Linear):
+        nn.init.trunc_normal_(module.weight, std=LINEAR_STD)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+def init_conv(module: nn.Module) -> None:
+    """Convolutions: He's normal over the fan-out of a group, zero bias."""
+    if isinstance(module, nn.Conv2d):
+        fan_out = math.prod(module.kernel_size) * module.out_channels // module.groups
+        nn.init.normal_(module.weight, std=math.sqrt(2 / fan_out))
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

@@ -1,0 +1,33 @@
+"""Translating the parameter names of released networks into ours."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from torch import Tensor, nn
+
+StateDict = dict[str, "Tensor"]
+
+
+def renaming(rules: Mapping[str, str]) -> Callable[[Mapping[str, Any], nn.Module], StateDict]:
+    """A ``checkpoint_filter_fn`` as timm knows it, which renames.
+
+    Args:
+        rules: Patterns and what they are replaced by; all apply to each name, one by one. Names
+            that match none stay, so the function leaves our own names alone.
+    """
+
+    def checkpoint_filter_fn(state_dict: Mapping[str, Any], model: nn.Module) -> StateDict:
+        return {_rename(name, rules): tensor for name, tensor in state_dict.items()}
+
+    return checkpoint_filter_fn
+
+
+def _rename(name: str, rules: Mapping[str, str]) -> str:
+    for pattern, replacement in rules.items():
+        name = re.sub(pattern, replacement, name)
+    return name
