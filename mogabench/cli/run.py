@@ -222,7 +222,7 @@ def _quick_throughput(subject: Subject, device: str, packages: list[str] | None)
         device="cuda" if on_gpu else "cpu",
         batch_size="auto" if on_gpu else 1,
         warmup_seconds=0.5,
-        min_iterations=5,
+        min_iterations=2,
         min_seconds=2.0,
     )
     request = Request(subject=subject, settings=settings, packages=tuple(packages or ()))
