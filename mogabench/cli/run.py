@@ -20,7 +20,7 @@ from mogabench.cli.options import (
 
 if TYPE_CHECKING:
     from mogabench.engine.job import Job
-    from mogabench.records import Record, Store
+    from mogabench.records import Quantity, Record, Store
     from mogabench.subject import OptionValue, Subject
     from mogabench.tasks import Task
 
@@ -253,8 +253,9 @@ def _print(
     assert counted is not None
     print(escape(_complexity_line(counted)))
     values, where = throughput.values, throughput.provenance
+    rate = values["images_per_second"]
     print(
-        f"throughput {values['images_per_second'].value:.1f} {values['images_per_second'].unit} "
+        f"throughput {rate.value:.{1 if rate.value >= 10 else 3}f} {rate.unit} "
         f"(± {values['spread'].value:.1f} %, batch {where.batch_size}, {where.dtype}, "
         f"{escape(where.device)}, {where.threads} threads)"
     )
@@ -283,12 +284,18 @@ def _complexity_line(counted: Record) -> str:
 
 def _quality_lines(task: Task, quality: Record) -> list[str]:
     data, labels = quality.provenance.data, {metric.name: metric.label for metric in task.metrics}
-    on = f"{data.samples} {data.split} images of {data.name}" if data else "unnamed data"
+    on = f"{data.samples} {data.split} samples of {data.name}" if data else "unnamed data"
     trained = f", trained by {quality.provenance.recipe}" if quality.provenance.recipe else ""
     return [
-        f"{labels[name].partition(' (')[0]} {quantity.value:.2f} {quantity.unit} on {on}{trained}"
+        f"{labels[name].partition(' (')[0]} {_with_unit(quantity)} on {on}{trained}"
         for name, quantity in quality.values.items()
     ]
+
+
+def _with_unit(quantity: Quantity) -> str:
+    if quantity.unit == "%":
+        return f"{quantity.value:.2f} %"
+    return f"{quantity.value:.4g}" + f" {quantity.unit}" * (quantity.unit != "1")
 
 
 def _print_json(subject: Subject, store: Store, throughput: Record, quality: Record | None) -> None:

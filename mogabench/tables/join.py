@@ -23,6 +23,7 @@ DEFAULT_CONVENTION = "paper"
 _KINDS = {"params": Kind.COMPLEXITY, "operations": Kind.COMPLEXITY, "fps": Kind.THROUGHPUT}
 _VALUES = {"params": "trainable_parameters", "fps": "images_per_second"}
 _PLAIN = {"dtype": "float32", "compiled": False, "channels_last": False}
+_PAPER_GPU = "Tesla V100"  # Figure A3, Table A14
 _SCALE = {"M": 1e6, "G": 1e9}
 _TOLERANCE = {"params": 0.005, "operations": 0.01}
 CONVENTIONS = {
@@ -174,11 +175,12 @@ def _join_cell(table: PaperTable, row: Row, column: Column, store: Store) -> Cel
     if record is None or measured is None:
         how = _how_to_measure(subject, row, column)
         return replace(cell, status=Status.NOT_MEASURED, note=_join_texts(how, reason))
-    caveat = _join_texts(*record.notes)
+    device = _other_device(record, column)
+    caveat = _join_texts(*record.notes, device)
     return replace(
         cell,
         measured=measured,
-        status=_status(cell, measured),
+        status=_status(cell, measured, explained=bool(device)),
         caveat=caveat,
         note=_join_texts(reason, caveat, _convention_note(row, column)),
     )
@@ -219,13 +221,21 @@ def convention_of(row: Row, column: Column) -> str:
     return column.overrides.get("convention") or row.meta["convention"] or DEFAULT_CONVENTION
 
 
-def _status(cell: Cell, measured: float) -> Status | None:
+def _other_device(record: Record, column: Column) -> str:
+    """What a throughput was measured on, where that is not what the paper's was."""
+    where = record.provenance
+    if _KINDS.get(column.metric or "") != Kind.THROUGHPUT or _PAPER_GPU in where.device:
+        return ""
+    return f"measured on {where.device} with batch {where.batch_size}, printed for a {_PAPER_GPU}"
+
+
+def _status(cell: Cell, measured: float, *, explained: bool) -> Status | None:
     if cell.paper is None:
         return None
     if agrees(cell.printed, measured, cell.column.metric or ""):
         return Status.MATCH
     # An erratum of an accuracy tells where the paper contradicts itself; it excuses no measurement.
-    explained = cell.erratum and cell.column.metric in _TOLERANCE
+    explained |= bool(cell.erratum) and cell.column.metric in _TOLERANCE
     return Status.DIFFERS if explained else Status.UNEXPLAINED
 
 

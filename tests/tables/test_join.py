@@ -141,3 +141,28 @@ def test_renderers_say_the_same(tmp_path):
         *("table", "row_index", "row", "column", "paper", "measured", "unit", "status", "note")
     }
     assert {e["unit"] for e in entries} == {"M", "G", "%"}
+
+
+@pytest.mark.parametrize(
+    ("device", "status", "note"),
+    [
+        ("Tesla V100-SXM2-16GB", Status.UNEXPLAINED, ""),
+        ("NVIDIA H200", Status.DIFFERS, "measured on NVIDIA H200 with batch 16, printed for a"),
+    ],
+)
+def test_a_throughput_differs_with_the_device(tmp_path, device, status, note):
+    translator = Subject(
+        task="video", method="simvp", backbone="moganet", input_size=(10, 1, 64, 64)
+    )
+    store = Store(tmp_path)
+    store.append(
+        Record(
+            subject=translator,
+            kind=Kind.THROUGHPUT,
+            values={"images_per_second": Quantity(value=1000.0, unit="seq/s")},
+            provenance=Provenance(command="test", device=device, batch_size=16),
+        )
+    )
+    cell = cell_of(join(load_table("A14"), store), "MogaNet", "FPS (s)")
+    assert (cell.measured, cell.status) == (1000.0, status)
+    assert note in cell.note
