@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -109,8 +110,8 @@ def load_weights(
         UserError: The file cannot be read, or its weights are not those of this model.
     """
     checkpoint = read_state_dict(path, prefer_ema=prefer_ema)
-    weights = checkpoint.state_dict
     target = _innermost(model)
+    weights = _as_ours(checkpoint.state_dict, target)
     naming = Naming(target)
     own = target.state_dict()
     needed = {name: own[name] for name in own if not (new_head and naming.in_head(name))}
@@ -136,6 +137,19 @@ def _innermost(model: nn.Module) -> nn.Module:
         (model,) = children
         children = list(model.children())
     return model
+
+
+def _as_ours(weights: Weights, model: nn.Module) -> Weights:
+    """The weights by our names, where the file has those of the family's own release."""
+    family = sys.modules[type(model).__module__]
+    translate = getattr(family, "checkpoint_filter_fn", None)
+    if translate is None or not family.__name__.startswith("mogabench.models."):
+        return weights
+    first = {name.partition(".")[0] for name in weights}
+    if len(first) == 1:  # DDP's ``module.``, say
+        weights = {name.partition(".")[2]: tensor for name, tensor in weights.items()}
+    translated: Weights = translate(weights, model)
+    return translated
 
 
 def _other_head(misfit: Misfit, given: Weights, needed: Weights) -> str:

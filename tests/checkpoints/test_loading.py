@@ -181,3 +181,20 @@ def test_another_network_says_what_it_calls_itself(fresh, tmp_path):
     path = _saved({"arch": "test_resnet", "state_dict": weights}, tmp_path / "w.pth")
     with pytest.raises(UserError, match=r"it calls itself test_resnet$"):
         load_weights(fresh, path)
+
+
+@pytest.mark.parametrize("wrapped", ["", "module."])
+def test_a_family_s_own_release_loads_under_its_names(wrapped, tmp_path):
+    trained, fresh = (timm.create_model("van_b0", num_classes=7) for _ in range(2))
+    released = {  # as Visual-Attention-Network/VAN-Classification names them
+        wrapped
+        + re.sub(r"(layer_scale_\d)\.gamma", r"\1", name)
+        .replace("blocks", "block")
+        .replace(".mlp.dwconv.", ".mlp.dwconv.dwconv."): tensor
+        for name, tensor in trained.state_dict().items()
+    }
+    assert f"{wrapped}block1.0.mlp.dwconv.dwconv.weight" in released
+    torch.save({"state_dict": released}, tmp_path / "van.pth.tar")
+    load_weights(fresh, tmp_path / "van.pth.tar")
+    for name, tensor in trained.state_dict().items():
+        assert torch.equal(fresh.state_dict()[name], tensor), name
