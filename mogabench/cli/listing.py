@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mogabench.cli.options import ImportOption, JsonOption
+from mogabench.cli.options import ImportOption, JsonOption, ResultsOption
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from mogabench.subject import Subject
 
 app = typer.Typer(help="List the tasks, models, recipes or tables.", no_args_is_help=True)
 
@@ -30,7 +35,11 @@ def list_tasks(as_json: JsonOption = False) -> None:
 @app.command("models")
 def list_models(
     pattern: Annotated[str, typer.Argument(help="Shell pattern, such as 'moganet_*'.")] = "",
+    task: Annotated[
+        str | None, typer.Option(help="Those in the task's tables, with what was counted of them.")
+    ] = None,
     packages: ImportOption = None,
+    results: ResultsOption = Path("results"),
     as_json: JsonOption = False,
 ) -> None:
     """The backbones of the paper's tables that can be built, or all that match a pattern."""
@@ -40,6 +49,10 @@ def list_models(
     from mogabench.paper import load_table, table_ids
 
     import_packages(packages)
+    if task is not None:
+        heads = ("backbone", "method", "size", "parameters (M)", "operations (G)", "tables")
+        _print(heads, list(_of_task(task, pattern or "*", results)), as_json)
+        return
     used: dict[str, list[str]] = {}
     for table in map(load_table, table_ids()):
         for name in dict.fromkeys(row.meta["backbone"] for row in table.rows):
@@ -50,6 +63,35 @@ def list_models(
         else sorted(name for name in used if name in backbones())
     )
     _print(("backbone", "tables"), [(n, ", ".join(used.get(n, ()))) for n in names], as_json)
+
+
+def _of_task(task: str, pattern: str, results: Path) -> Iterator[tuple[str, ...]]:
+    """A line for each network of the task's tables that can be built, as the tables count it."""
+    from fnmatch import fnmatch
+
+    from mogabench.paper import load_table, table_ids
+    from mogabench.records import Kind, Store
+    from mogabench.tables.join import is_buildable, subjects_of
+    from mogabench.tasks import get_task
+
+    name, store = get_task(task).name, Store(results)
+    found: dict[Subject, list[str]] = {}
+    for table in map(load_table, table_ids()):
+        for subject in dict.fromkeys(subjects_of(table)):
+            if subject.task == name and fnmatch(subject.backbone, pattern):
+                found.setdefault(subject, []).append(table.id)
+    for subject, tables in found.items():
+        if is_buildable(subject):
+            record = store.latest(subject.key, Kind.COMPLEXITY)
+            counted = ("—", "—")
+            if record is not None:
+                values = {key: quantity.value for key, quantity in record.values.items()}
+                counted = (
+                    f"{values['trainable_parameters'] / 1e6:.2f}",
+                    f"{values['operations_paper'] / 1e9:.2f}",
+                )
+            size = "x".join(map(str, subject.input_size))
+            yield subject.backbone, subject.method, size, *counted, ", ".join(tables)
 
 
 @app.command("recipes")
@@ -78,9 +120,10 @@ def _print(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]], as_json: boo
         return
     from rich import box
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table(*heads, box=box.SIMPLE_HEAD)
+    # A name cut short is of no use: narrow terminals break it instead.
+    table = Table(*(Column(head, overflow="fold") for head in heads), box=box.SIMPLE_HEAD)
     for row in rows:
         table.add_row(*row)
     Console().print(table)

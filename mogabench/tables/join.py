@@ -14,6 +14,8 @@ from mogabench.tasks import tasks
 from mogabench.variants import variant_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mogabench.paper import Column, PaperTable, Row
     from mogabench.records import Record, Store
     from mogabench.subject import Subject
@@ -135,20 +137,22 @@ def unmeasured(tables: list[PaperTable], store: Store, *, fresh: bool = False) -
         store: The records there are.
         fresh: Ask for subjects that have a record, too.
     """
-    wanted: dict[str, Subject] = {}
-    for table in tables:
-        for row in table.rows:
-            for column in table.columns:
-                if _KINDS.get(column.metric or "") != Kind.COMPLEXITY:
-                    continue
-                subject = cell_subject(row, column)
-                if subject is not None and is_buildable(subject):
-                    wanted[subject.key] = subject
+    wanted = {subject.key: subject for table in tables for subject in subjects_of(table)}
     return [
         subject
         for key, subject in wanted.items()
-        if fresh or store.latest(key, Kind.COMPLEXITY) is None
+        if is_buildable(subject) and (fresh or store.latest(key, Kind.COMPLEXITY) is None)
     ]
+
+
+def subjects_of(table: PaperTable) -> Iterator[Subject]:
+    """What the parameters and operations of a table are about; some more than once."""
+    for row in table.rows:
+        for column in table.columns:
+            if _KINDS.get(column.metric or "") == Kind.COMPLEXITY:
+                subject = cell_subject(row, column)
+                if subject is not None:
+                    yield subject
 
 
 def is_buildable(subject: Subject) -> bool:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -130,3 +131,15 @@ def test_doctor_finds_this_machine_fit():
     found = {finding["what"]: finding for finding in json.loads(done.stdout)}
     assert done.returncode == 0 and not found["torch"]["fatal"]
     assert found["timm"]["found"].count(".") >= 2
+
+
+def test_models_are_listed_by_task_with_what_was_counted(tmp_path):
+    listed = mogabench(
+        "list", "models", "moganet_*", "--task", "detection", "--results", tmp_path, "--json"
+    )
+    rows = json.loads(listed.stdout)
+    # Tables 4 and A8 to A10: RetinaNet and Mask R-CNN from XT to L, the cascade from S to XL.
+    methods = Counter(row["method"] for row in rows)
+    assert methods == {"retinanet": 5, "mask_rcnn": 5, "cascade_mask_rcnn": 4}
+    small = next(r for r in rows if (r["backbone"], r["method"]) == ("moganet_small", "retinanet"))
+    assert (small["size"], small["tables"], small["parameters (M)"]) == ("800x1280", "4, A8", "—")
