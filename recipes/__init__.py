@@ -11,7 +11,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from mogabench.errors import UserError, unknown
-from mogabench.recipes.schema import ClassificationRecipe, Recipe
+from mogabench.recipes.classification_schema import ClassificationRecipe
+from mogabench.recipes.schema import Recipe
 from mogabench.tasks import tasks
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mogabench.catalogue import backbones, create_network, fixed_size
 from mogabench.errors import UserError
-from mogabench.recipes.schema import ClassificationRecipe
+from mogabench.recipes.classification_schema import ClassificationRecipe
 from mogabench.tasks import Metric
 
 if TYPE_CHECKING:
