@@ -79,9 +79,7 @@ def _without_decay(network: nn.Module, *, biases: bool) -> set[str]:
         weight = getattr(module, "weight", None)
         has_matrix = weight is not None and weight.ndim > 1
         for name, value in module.named_parameters(recurse=False):
-            is_vector = value.ndim <= 1 or (
-                name != "weight" and value.numel() == max(value.shape)
-            )
+            is_vector = value.ndim <= 1 or (name != "weight" and value.numel() == max(value.shape))
             if is_vector and (biases or not (name.endswith("bias") and has_matrix)):
                 spared.add(start + name)
     return spared

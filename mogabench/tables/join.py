@@ -159,9 +159,7 @@ def is_buildable(subject: Subject) -> bool:
     """Whether the task, the method and the backbone exist."""
     task = tasks().get(subject.task)
     return (
-        task is not None
-        and subject.method in task.methods
-        and subject.backbone in task.backbones()
+        task is not None and subject.method in task.methods and subject.backbone in task.backbones()
     )
 
 
