@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mogabench.catalogue import backbones
+from mogabench.errors import UserError
 from mogabench.recipes.detection_schema import DetectionRecipe
 from mogabench.tasks import Metric
 
@@ -94,17 +95,24 @@ class Detection:
         from mogabench.engine.loading import evaluation_loader, training_loader
         from mogabench.engine.randomness import seed_everything
         from mogabench.engine.runner import batches_per_step, make_runner
-        from mogabench.openmmlab.model import OpenMMLabModel
+        from mogabench.openmmlab.model import OpenMMLabModel, subject_for_data
         from mogabench.openmmlab.weights import load_for
 
+        assert job.work_dir is not None
         recipe = _recipe(job)
         masks = job.subject.method != "retinanet"
-        train_split = open_split(job, "train") if job.train else None
-        test_split = open_split(job, "val")
+        train_split = open_split(job, "train", masks=masks) if job.train else None
+        test_split = open_split(job, "val", masks=masks)
         classes = test_split.annotations.classes
+        if train_split is not None and train_split.annotations.classes != classes:
+            raise UserError(
+                f"{train_split.annotations.path} has the categories "
+                f"{', '.join(train_split.annotations.classes)}, but "
+                f"{test_split.annotations.path.name} has {', '.join(classes)}"
+            )
         seed_everything(job.seed)
         network = build_detector(
-            _for_training(job, len(classes)), roi_samples=recipe.model.roi_samples
+            subject_for_data(job, len(classes)), roi_samples=recipe.model.roi_samples
         )
         load_for(job, network)
         training = None
@@ -114,7 +122,7 @@ class Detection:
             training = training_loader(job, images, size, collate=pseudo_collate)
         tested = Images(test_split, evaluation_transforms(recipe.input.test_scale), training=False)
         hooks: list[Hook] = [RepairedAnnotations([train_split, test_split])]
-        if job.data == SAMPLE and job.work_dir is not None:
+        if job.train or job.data == SAMPLE:
             hooks.append(DrawDetections(job.work_dir, classes))
         return make_runner(
             job,
@@ -135,14 +143,6 @@ def _recipe(job: Job) -> DetectionRecipe:
     recipe = job.recipe or load(TASK.default_recipe(job.subject))
     assert isinstance(recipe, DetectionRecipe)
     return recipe
-
-
-def _for_training(job: Job, classes: int) -> Subject:
-    """The subject with the data's classes and, in training, the recipe's drop path."""
-    options: dict[str, Any] = {**dict(job.subject.options), "num_classes": classes}
-    if job.train and job.recipe and job.recipe.model.drop_path:
-        options["drop_path_rate"] = job.recipe.model.drop_path
-    return job.subject.model_copy(update={"options": tuple(options.items())})
 
 
 TASK = Detection()

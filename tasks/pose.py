@@ -75,7 +75,7 @@ class Pose:
         from mogabench.engine.runner import batches_per_step, make_runner
         from mogabench.pose.coco import read_people
         from mogabench.pose.drawing import DrawPoses
-        from mogabench.pose.estimator import PoseEstimator, StopAtUnreadableImages
+        from mogabench.pose.estimator import PoseEstimator
         from mogabench.pose.metric import KeypointAP
         from mogabench.pose.pictures import PersonPictures, TrainingPictures
         from mogabench.samples.figures import sample_figures
@@ -92,9 +92,7 @@ class Pose:
         height, width = job.subject.input_size
         shown = PersonPictures(test_people.persons, (height, width))
         metric = KeypointAP(test_people, shown)
-        hooks = [StopAtUnreadableImages()]
-        if job.train or job.data == SAMPLE:
-            hooks.append(DrawPoses(metric, job.work_dir / "predictions.png"))
+        hooks = [DrawPoses(job.work_dir, metric)] if job.train or job.data == SAMPLE else []
         return make_runner(
             job,
             PoseEstimator(_network(job), job, recipe.test if recipe else PoseTest()),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mogabench.catalogue import backbones
 from mogabench.errors import UserError
@@ -74,7 +74,7 @@ class Segmentation:
         from mogabench.engine.loading import evaluation_loader, training_loader
         from mogabench.engine.randomness import seed_everything
         from mogabench.engine.runner import batches_per_step, make_runner
-        from mogabench.openmmlab.model import OpenMMLabModel
+        from mogabench.openmmlab.model import OpenMMLabModel, subject_for_data
         from mogabench.openmmlab.weights import load_for
         from mogabench.segmentation.metric import Overlap
         from mogabench.segmentation.network import build_segmentor
@@ -91,12 +91,11 @@ class Segmentation:
             _check_batch(job, size)
             training = training_loader(job, train.scenes, size, collate=pseudo_collate)
         seed_everything(job.seed)
-        network = build_segmentor(_for_data(job, len(classes)), crop=crop)
+        network = build_segmentor(subject_for_data(job, len(classes)), crop=crop)
         load_for(job, network)
         hooks = []
         if job.train or job.data == SAMPLE:
-            picture = job.work_dir / "predictions.png"
-            hooks.append(DrawMasks(picture, test.scenes.metainfo["palette"]))
+            hooks.append(DrawMasks(job.work_dir, test.scenes.metainfo["palette"]))
         return make_runner(
             job,
             OpenMMLabModel(network, job),
@@ -108,23 +107,6 @@ class Segmentation:
             test_data=test.identity,
             hooks=hooks,
         )
-
-
-def _for_data(job: Job, classes: int) -> Subject:
-    """The subject with the data's number of classes and, in training, the recipe's drop path.
-
-    Raises:
-        UserError: The subject's options ask for another number of classes than the data has.
-    """
-    options: dict[str, Any] = dict(job.subject.options)
-    if options.setdefault("num_classes", classes) != classes:
-        raise UserError(
-            f"the network is to tell {options['num_classes']} classes apart, but {job.data} has "
-            f"{classes}; --class-map FILE names the classes of other data"
-        )
-    if job.train and job.recipe and job.recipe.model.drop_path:
-        options["drop_path_rate"] = job.recipe.model.drop_path
-    return job.subject.model_copy(update={"options": tuple(options.items())})
 
 
 def _check_batch(job: Job, size: int) -> None:

@@ -2,19 +2,54 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired
 
+from pydantic import ConfigDict, Field, NonNegativeInt, PositiveInt
+from typing_extensions import TypedDict
+
+from mogabench import coco
 from mogabench.errors import UserError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _SECTIONS = ("images", "annotations", "categories")
-_LISTED = 3
+
+_EXPECTED = (
+    "--data takes COCO's folder, with annotations/instances_{train,val}2017.json, train2017/ and "
+    "val2017/, or sample"
+)
+
+
+class _Annotation(coco.Annotation):
+    area: NotRequired[coco.Number]
+    iscrowd: NotRequired[Literal[0, 1]]
+
+
+class _File(TypedDict):
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]  # pydantic's way
+
+    images: Annotated[list[coco.Image], Field(min_length=1)]
+    annotations: list[_Annotation]
+    categories: Annotated[list[coco.Category], Field(min_length=1)]
+
+
+class _Runs(TypedDict):
+    size: Annotated[list[PositiveInt], Field(min_length=2, max_length=2)]
+    counts: str | list[NonNegativeInt]
+
+
+_Polygon = Annotated[list[coco.Number], Field(min_length=6)]
+
+
+class _Masked(TypedDict):
+    segmentation: Annotated[list[_Polygon], Field(min_length=1)] | _Runs
+
+
+class _Masks(TypedDict):
+    annotations: list[_Masked]
 
 
 @dataclass(frozen=True)
@@ -40,7 +75,7 @@ class Annotations:
         return tuple(item["name"] for item in categories)
 
 
-def read_annotations(path: Path, images: Path) -> Annotations:
+def read_annotations(path: Path, images: Path, *, masks: bool = False) -> Annotations:
     """Reads an annotation file and checks it against the folder of its images.
 
     Two faults are repaired: annotations whose ids start at 0, the first of which pycocotools would
@@ -49,52 +84,22 @@ def read_annotations(path: Path, images: Path) -> Annotations:
     Args:
         path: A file such as ``instances_val2017.json``.
         images: The folder its ``file_name`` entries lie in.
+        masks: Whether every annotation must have one.
 
     Raises:
         UserError: The file is missing or broken, is no COCO file, contradicts itself, or names
             images that are not there.
     """
-    content, digest = _parsed(path)
-    _check_sections(path, content)
+    file, digest = coco.read(path, _File, _EXPECTED)
+    if masks:
+        coco.checked(path, _Masks, file)
+    content: dict[str, Any] = {**file}
     _check_references(path, content)
-    _check_images(path, content, images)
+    coco.check_images(path, file["images"], images)
     repairs = [*_renumbered(content), *_without_empty_boxes(content)]
     if not content["annotations"]:
         raise UserError(f"{path} annotates nothing: it lists no box with an area")
     return Annotations(path, content, digest, tuple(repairs))
-
-
-def _parsed(path: Path) -> tuple[Any, str]:
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"cannot read the annotations {path}: {error.strerror}") from None
-    try:
-        return json.loads(raw), hashlib.sha256(raw).hexdigest()
-    except ValueError as error:
-        raise UserError(f"{path} is not valid JSON: {error}") from None
-
-
-def _check_sections(path: Path, content: Any) -> None:
-    for name in _SECTIONS:
-        if not isinstance(content, dict) or not isinstance(content.get(name), list):
-            raise UserError(
-                f"{path} is not a COCO annotation file: it needs the lists {', '.join(_SECTIONS)}, "
-                f"and has no {name}"
-            )
-    for name in ("images", "categories"):
-        if not content[name]:
-            raise UserError(f"{path} lists no {name}")
-    needed = {
-        "images": ("id", "file_name", "height", "width"),
-        "annotations": ("id", "image_id", "category_id", "bbox"),
-        "categories": ("id", "name"),
-    }
-    for name, keys in needed.items():
-        for place, item in enumerate(content[name]):
-            missing = [key for key in keys if not isinstance(item, dict) or key not in item]
-            if missing:
-                raise UserError(f"{path}: {name}[{place}] has no {', '.join(missing)}")
 
 
 def _check_references(path: Path, content: dict[str, Any]) -> None:
@@ -102,32 +107,15 @@ def _check_references(path: Path, content: dict[str, Any]) -> None:
     for name in _SECTIONS:
         repeated = [key for key, n in Counter(x["id"] for x in content[name]).items() if n > 1]
         if repeated:
-            raise UserError(f"{path}: several of its {name} have the id {_some(repeated)}")
+            raise UserError(f"{path}: several of its {name} have the id {coco.some(repeated)}")
     for key, name in (("category_id", "categories"), ("image_id", "images")):
         known = {item["id"] for item in content[name]}
         strange = sorted({item[key] for item in content["annotations"]} - known)
         if strange:
             raise UserError(
-                f"{path}: annotations have the {key} {_some(strange)}, which is not among its "
-                f"{name} ({_some(sorted(known))})"
+                f"{path}: annotations have the {key} {coco.some(strange)}, which is not among its "
+                f"{name} ({coco.some(sorted(known))})"
             )
-
-
-def _check_images(path: Path, content: dict[str, Any], images: Path) -> None:
-    if not images.is_dir():
-        raise UserError(f"there is no folder {images} with the images of {path.name}")
-    there = {item.name for item in images.iterdir()}
-    # A name may lie in a folder below, which the listing does not show.
-    missing = [
-        item["file_name"]
-        for item in content["images"]
-        if item["file_name"] not in there and not (images / item["file_name"]).is_file()
-    ]
-    if missing:
-        raise UserError(
-            f"{len(missing)} of the {len(content['images'])} images of {path.name} are not in "
-            f"{images}: {_some(missing)}"
-        )
 
 
 def _renumbered(content: dict[str, Any]) -> list[str]:
@@ -144,12 +132,7 @@ def _without_empty_boxes(content: dict[str, Any]) -> list[str]:
         # A file without masks may leave the area out; it is the box's then.
         {"iscrowd": 0, "area": item["bbox"][2] * item["bbox"][3], **item}
         for item in whole
-        if len(item["bbox"]) == 4 and min(item["bbox"][2:]) > 0
+        if min(item["bbox"][2:]) > 0
     ]
     dropped = len(whole) - len(content["annotations"])
     return [f"{dropped} boxes without an area were left out"] if dropped else []
-
-
-def _some(items: list[Any]) -> str:
-    listed = ", ".join(map(str, items[:_LISTED]))
-    return f"{listed}, …" if len(items) > _LISTED else listed

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import sys
-from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
 from mmdet.datasets import CocoDataset
 from mmdet.datasets.api_wrappers import COCO
 from mmengine.registry import DefaultScope
 
+from mogabench.coco import indexed
 from mogabench.detection.annotations import Annotations, read_annotations
 from mogabench.engine.job import SAMPLE
 from mogabench.engine.reporting import Noting
-from mogabench.errors import UserError
+from mogabench.openmmlab.images import LoadImage
 from mogabench.records import Data
 from mogabench.samples.shapes import sample_shapes
 
@@ -49,24 +48,21 @@ class Split:
     identity: Data
 
 
-def open_split(job: Job, part: str) -> Split:
+def open_split(job: Job, part: str, *, masks: bool) -> Split:
     """Opens ``train2017/`` or ``val2017/`` with its annotations.
 
     Args:
         job: Names the folder.
         part: ``train`` or ``val``.
+        masks: Whether its objects must have masks.
 
     Raises:
         UserError: The folder does not have COCO's layout, or the annotations are not sound.
     """
     root = sample_shapes() / "coco" if job.data == SAMPLE else Path(job.data).expanduser()
-    if not root.is_dir():
-        raise UserError(
-            f"there is no folder {root} (--data takes a folder with annotations/"
-            f"instances_{part}2017.json and {part}2017/, or {SAMPLE})"
-        )
     images = root / f"{part}2017"
-    annotations = read_annotations(root / "annotations" / f"instances_{part}2017.json", images)
+    file = root / "annotations" / f"instances_{part}2017.json"
+    annotations = read_annotations(file, images, masks=masks)
     identity = Data(
         name=_name(job, annotations),
         split="train" if part == "train" else "validation",
@@ -107,20 +103,6 @@ class Images(CocoDataset):
                 pipeline=transforms,
             )
 
-    def prepare_data(self, idx: int) -> Any:
-        """An image through the transforms; None, to have another, if no box is left in it.
-
-        Raises:
-            UserError: The image cannot be read.
-        """
-        try:
-            return super().prepare_data(idx)
-        except (AssertionError, AttributeError, OSError):  # it may be that OpenCV gave None
-            path = self.get_data_info(idx)["img_path"]
-            if cv2.imread(path) is not None:
-                raise
-            raise UserError(f"cannot read the image {path}") from None
-
     def COCOAPI(self, _: str) -> COCO:  # noqa: N802  (mmdet's name)
         """The annotations as read and repaired before, rather than the file's."""
         return index(self._content)
@@ -154,11 +136,7 @@ class RepairedAnnotations(Noting):
 
 def index(content: dict[str, Any]) -> COCO:
     """The lookup tables of pycocotools over a data set in memory."""
-    coco = COCO()
-    coco.dataset = {"info": {}, **content}
-    # pycocotools has no way to be quiet.
-    with redirect_stdout(None):
-        coco.createIndex()
+    coco = indexed(COCO(), content)
     coco.img_ann_map, coco.cat_img_map = coco.imgToAnns, coco.catToImgs  # mmdet's names
     return coco
 
@@ -177,7 +155,7 @@ def training_transforms(recipe: DetectionRecipe, *, masks: bool) -> list[dict[st
         }
         ways.append([_resize(crop.scales), cut, resize])
     return [
-        {"type": "LoadImageFromFile"},
+        {"type": LoadImage},
         {"type": "LoadAnnotations", "with_bbox": True, "with_mask": masks},
         {"type": "RandomFlip", "prob": recipe.augment.hflip},
         {"type": "RandomChoice", "transforms": ways},
@@ -189,7 +167,7 @@ def evaluation_transforms(scale: Scale) -> list[dict[str, Any]]:
     """Load, resize and pack."""
     meta = ("img_id", "img_path", "ori_shape", "img_shape", "scale_factor")
     return [
-        {"type": "LoadImageFromFile"},
+        {"type": LoadImage},
         {"type": "Resize", "scale": scale, "keep_ratio": True},
         {"type": "PackDetInputs", "meta_keys": meta},
     ]

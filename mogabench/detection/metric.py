@@ -37,7 +37,8 @@ class CocoPrecision(BaseMetric):
 
     def __init__(self, annotations: Annotations, *, masks: bool) -> None:
         super().__init__()
-        self.truth = index(annotations.content)
+        self.content = annotations.content
+        self.truth = index(self.content)
         self.categories = self.truth.get_cat_ids(cat_names=annotations.classes)
         self.kinds = [kind for kind in _KINDS if kind == "box" or masks]
 
@@ -79,8 +80,7 @@ class CocoPrecision(BaseMetric):
         """The metrics of detections in COCO's result format; all 0 where nothing was detected."""
         metrics: dict[str, float] = {}
         for kind in self.kinds:
-            values = self._precision(results, _KINDS[kind]) if results else [0.0] * len(_STATISTICS)
-            named = zip(_STATISTICS, values, strict=True)
+            named = zip(_STATISTICS, self._precision(results, _KINDS[kind]), strict=True)
             metrics |= {f"{kind}_{name}": 100 * value for name, value in named}
         # pycocotools gives -1 for sizes of which the data has none: there is no such figure.
         return {name: value for name, value in metrics.items() if value >= 0}
@@ -90,7 +90,9 @@ class CocoPrecision(BaseMetric):
         dropped = "bbox" if kind == "segm" else "segmentation"
         kept = [{key: v for key, v in item.items() if key != dropped} for item in results]
         with redirect_stdout(None):
-            evaluation = COCOeval(self.truth, self.truth.loadRes(kept), kind)
+            # pycocotools cannot load an empty list.
+            found = self.truth.loadRes(kept) if kept else index({**self.content, "annotations": []})
+            evaluation = COCOeval(self.truth, found, kind)
             evaluation.evaluate()
             evaluation.accumulate()
             evaluation.summarize()

@@ -47,7 +47,8 @@ class Job:
         workers: Processes that load data, per device.
         seed: Seeds initial weights, order, augmentation and dropout.
         on_bad_image: ``skip`` an image that cannot be read, or ``fail``.
-        class_map: Class folders in label order, one a line; None sorts the folders.
+        class_map: Class folders in label order, or the names of the masks' classes, one a line;
+            None sorts the folders, and takes ADE20K's classes.
         boxes: Detected persons in COCO's results format, for poses; None takes the true boxes.
         quiet: Plain lines instead of a progress bar.
         save_seconds: Longest time between two checkpoints; one more ends each epoch.
@@ -85,6 +86,12 @@ class Job:
             raise UserError(f"--workers {self.workers} is negative; 0 takes the main process")
         if not (self.train or self.weights):
             raise UserError("--data needs --weights FILE to evaluate, or --train to train")
+        for option, value, tasks in (
+            ("--boxes", self.boxes, ("pose",)),
+            ("--class-map", self.class_map, ("classification", "segmentation")),
+        ):
+            if value is not None and self.subject.task not in tasks:
+                raise UserError(f"{option} is for {' and '.join(tasks)} alone")
         if (self.resume or self.new_head) and not self.train:
             raise UserError("--resume and --new-head are for training: add --train")
         if self.train and self.amp == "float16" and self.device == "cpu":

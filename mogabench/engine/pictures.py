@@ -22,8 +22,13 @@ if TYPE_CHECKING:
 PICTURE = "predictions.png"
 """The file in the work folder."""
 
-_COLUMNS, _ROWS = 4, 2
-_TILE = 320
+_COLUMNS = 4
+
+MOST = 8
+"""Images in the picture."""
+
+TILE = 320
+"""Pixels of each side of an image in the picture."""
 
 
 class DrawPredictions(Hook):
@@ -51,14 +56,14 @@ class DrawPredictions(Hook):
 
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any, outputs: Any) -> None:
         """Draws the images of a batch, until there are enough."""
-        if runner.rank == 0 and len(self.tiles) < _COLUMNS * _ROWS:
+        if runner.rank == 0 and len(self.tiles) < MOST:
             self.tiles += self.drawn(data_batch, outputs)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float]) -> None:
         """Writes the picture; tells where after the last evaluation."""
         if runner.rank != 0:
             return
-        write_whole(self.file, mosaic(self.tiles[: _COLUMNS * _ROWS]))
+        write_whole(self.file, mosaic(self.tiles[:MOST]))
         if runner.epoch == 0 or runner.iter >= runner.max_iters:
             print(f"predictions drawn: {self.file}", file=sys.stderr, flush=True)
 
@@ -66,10 +71,10 @@ class DrawPredictions(Hook):
 def mosaic(images: list[NDArray[np.uint8]]) -> bytes:
     """A PNG file with images ``(height, width, 3)`` side by side, each fitted to a square."""
     rows = -(-len(images) // _COLUMNS)
-    whole = Image.new("RGB", (_COLUMNS * _TILE, rows * _TILE), "white")
+    whole = Image.new("RGB", (_COLUMNS * TILE, rows * TILE), "white")
     for place, image in enumerate(images):
-        tile = ImageOps.pad(Image.fromarray(image), (_TILE, _TILE), color="white")
-        whole.paste(tile, (place % _COLUMNS * _TILE, place // _COLUMNS * _TILE))
+        tile = ImageOps.pad(Image.fromarray(image), (TILE, TILE), color="white")
+        whole.paste(tile, (place % _COLUMNS * TILE, place // _COLUMNS * TILE))
     file = io.BytesIO()
     whole.save(file, "png")
     return file.getvalue()

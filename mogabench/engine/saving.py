@@ -98,7 +98,9 @@ def is_resumable(job: Job, identity: dict[str, str]) -> bool:
     for what, value in identity.items():
         if saved.get(what) != value:
             raise UserError(
-                f"{file} is of another training: its {what} was {saved.get(what)}, not {value}"
+                f"{file} is of another training: its {what} was {saved.get(what)}, not {value}; "
+                "--resume needs the same --recipe, --set, --data and network as before, another "
+                "training another --work-dir"
             )
     return True
 

@@ -9,11 +9,35 @@ import torch
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
+from mogabench.errors import UserError
+
 if TYPE_CHECKING:
     from mogabench.engine.job import Job
+    from mogabench.subject import Subject
 
 _LAST_LAYERS = re.compile(r"(neck|conv_seg|_head(\.\d+)?)$")
 """Modules whose outputs are decoded to boxes, sampled at boxes, or compared with the truth."""
+
+
+def subject_for_data(job: Job, classes: int) -> Subject:
+    """The job's subject with the data's number of classes and, in training, its drop path.
+
+    Args:
+        job: Has the subject and the recipe.
+        classes: How many the data has.
+
+    Raises:
+        UserError: The subject's options ask for another number of classes.
+    """
+    options: dict[str, Any] = dict(job.subject.options)
+    if options.setdefault("num_classes", classes) != classes:
+        raise UserError(
+            f"the network is to tell {options['num_classes']} classes apart, but {job.data} has "
+            f"{classes}: leave out --option num_classes"
+        )
+    if job.train and job.recipe and job.recipe.model.drop_path:
+        options["drop_path_rate"] = job.recipe.model.drop_path
+    return job.subject.model_copy(update={"options": tuple(options.items())})
 
 
 class OpenMMLabModel(BaseModel):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import io
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from pycocotools.coco import COCO
+from pydantic import ConfigDict, Field
+from typing_extensions import TypedDict
 
+from mogabench import coco
 from mogabench.errors import UserError
 from mogabench.pose.skeleton import KEYPOINTS
 from mogabench.records import Data
@@ -29,9 +30,40 @@ COCO_NAME = "coco-keypoints"
 _COCO_VALIDATION = (5000, 6352)
 """Images, and persons with key points."""
 
-_IMAGE_KEYS = ("id", "file_name", "width", "height")
-_PERSON_KEYS = ("image_id", "category_id", "bbox", "area", "iscrowd", "keypoints", "num_keypoints")
-_DETECTION_KEYS = ("image_id", "category_id", "bbox", "score")
+_EXPECTED = (
+    f"--data takes COCO's folder, with annotations/person_keypoints_{{train,val}}{_YEAR}.json, "
+    f"train{_YEAR}/ and val{_YEAR}/, or sample"
+)
+
+
+class _File(TypedDict):
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]  # pydantic's way
+
+    images: list[coco.Image]
+    annotations: list[_AnyAnnotation]
+    categories: list[coco.Category]
+
+
+class _AnyAnnotation(TypedDict):
+    """Of any category; only those of persons must have key points."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+
+    category_id: coco.Id
+
+
+class _Annotation(coco.Annotation):
+    area: coco.Number
+    iscrowd: Literal[0, 1]
+    keypoints: Annotated[
+        list[coco.Number],
+        Field(min_length=3 * len(KEYPOINTS), max_length=3 * len(KEYPOINTS)),
+    ]
+    num_keypoints: Annotated[int, Field(ge=0)]
+
+
+class _Persons(TypedDict):
+    persons: list[_Annotation]
 
 
 @dataclass(frozen=True)
@@ -81,15 +113,13 @@ def read_people(root: Path, split: str, boxes: Path | None = None) -> People:
         UserError: A file is missing or malformed, images are missing, or nobody has key points.
     """
     file = root / "annotations" / f"person_keypoints_{split}{_YEAR}.json"
-    content = _read(file)
-    if not isinstance(content, dict) or not {"images", "annotations", "categories"} <= set(content):
-        raise UserError(f"{file} is not in COCO's format: images, annotations, categories")
+    content, _ = coco.read(file, _File, _EXPECTED)
     category = _person_category(file, content["categories"])
-    images = _checked(file, "image", content["images"], _IMAGE_KEYS)
-    annotations = _checked(file, "annotation", content["annotations"], ("category_id",))
-    annotations = [a for a in annotations if a["category_id"] == category]
-    _checked(file, "annotation", annotations, _PERSON_KEYS)
-    files = _image_files(root / f"{split}{_YEAR}", images)
+    persons_only = [a for a in content["annotations"] if a["category_id"] == category]
+    annotations = coco.checked(file, _Persons, {"persons": persons_only})["persons"]
+    images, folder = content["images"], root / f"{split}{_YEAR}"
+    coco.check_images(file, images, folder)
+    files = {image["id"]: folder / image["file_name"] for image in images}
     persons = _annotated(file, annotations, images, files)
     count = len(persons)
     if boxes is not None:
@@ -110,72 +140,32 @@ def read_people(root: Path, split: str, boxes: Path | None = None) -> People:
     )
 
 
-def _read(file: Path) -> Any:
-    try:
-        return json.loads(file.read_bytes())
-    except FileNotFoundError:
-        raise UserError(
-            f"there is no {file}; --data takes COCO's folder, with annotations/"
-            f"person_keypoints_val{_YEAR}.json and val{_YEAR}/, or sample"
-        ) from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise UserError(f"cannot read {file}: {error}") from None
-
-
-def _person_category(file: Path, categories: Any) -> int:
-    listed = _checked(file, "category", categories, ("id", "name"))
-    persons = [category for category in listed if category["name"] == "person"]
+def _person_category(file: Path, categories: list[coco.Category]) -> int:
+    persons = [category for category in categories if category["name"] == "person"]
     if len(persons) != 1:
         raise UserError(f"{file} should have one category 'person', not {len(persons)}")
-    names = persons[0].get("keypoints", KEYPOINTS)
+    names: Any = persons[0].get("keypoints", KEYPOINTS)
     if tuple(names) != KEYPOINTS:
         raise UserError(
             f"{file} names {len(names)} key points ({', '.join(names[:3])}, …); these networks "
             f"find COCO's {len(KEYPOINTS)} ({', '.join(KEYPOINTS[:3])}, …)"
         )
-    return int(persons[0]["id"])
-
-
-def _checked(file: Path, kind: str, items: Any, keys: tuple[str, ...]) -> list[dict[str, Any]]:
-    """The items, if each has the keys."""
-    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise UserError(f"{file} is not in COCO's format: no list of objects, one per {kind}")
-    for number, item in enumerate(items):
-        for key in keys:
-            if key not in item:
-                raise UserError(f"{file}: {kind} {item.get('id', number)} has no {key}")
-    return items
-
-
-def _image_files(folder: Path, images: list[dict[str, Any]]) -> dict[int, Path]:
-    there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    missing = [image["file_name"] for image in images if image["file_name"] not in there]
-    if missing:
-        raise UserError(
-            f"{len(missing)} of {len(images)} images are missing in {folder}, such as {missing[0]}"
-        )
-    return {image["id"]: folder / image["file_name"] for image in images}
+    return persons[0]["id"]
 
 
 def _annotated(
     file: Path,
-    annotations: list[dict[str, Any]],
-    images: list[dict[str, Any]],
+    annotations: list[_Annotation],
+    images: list[coco.Image],
     files: dict[int, Path],
 ) -> list[Person]:
     """The persons to train on and to look for: single, with a box and a labelled key point."""
     sizes = {image["id"]: (image["width"], image["height"]) for image in images}
     persons = []
     for annotation in annotations:
-        numbers = annotation["keypoints"]
-        if len(numbers) != 3 * len(KEYPOINTS):
-            raise UserError(
-                f"{file}: annotation {annotation.get('id')} has {len(numbers)} numbers in "
-                f"keypoints, not 3 x {len(KEYPOINTS)}"
-            )
         if annotation["image_id"] not in files:
             raise UserError(
-                f"{file}: annotation {annotation.get('id')} is of image "
+                f"{file}: annotation {annotation['id']} is of image "
                 f"{annotation['image_id']}, which is not listed"
             )
         image = annotation["image_id"]
@@ -183,7 +173,7 @@ def _annotated(
         # COCO also annotates crowds, and persons too small for key points.
         if annotation["iscrowd"] or not annotation["num_keypoints"] or min(box[2:]) <= 0:
             continue
-        points = np.array(numbers, dtype=float).reshape(-1, 3)
+        points = np.array(annotation["keypoints"], dtype=float).reshape(-1, 3)
         persons.append(Person(image, files[image], box, keypoints=points))
     if not persons:
         raise UserError(f"{file} has no person with key points")
@@ -199,26 +189,25 @@ def _within(box: list[float], size: tuple[int, int]) -> Array:
 
 
 def _detected(file: Path, category: int, files: dict[int, Path]) -> list[Person]:
-    if not file.is_file():
-        raise UserError(f"there is no file {file} (--boxes takes detections in COCO's format)")
-    content = _checked(file, "detection", _read(file), _DETECTION_KEYS)
-    found = [d for d in content if d["category_id"] == category and d["image_id"] in files]
+    detections, _ = coco.read(
+        file, list[coco.Detection], "--boxes takes detected persons in COCO's results format"
+    )
+    found = [d for d in detections if d["category_id"] == category and d["image_id"] in files]
     if not found:
         raise UserError(f"{file} has no person in any of these {len(files)} images")
+    for detection in found:
+        if min(detection["bbox"][2:]) <= 0:
+            raise UserError(f"{file}: the box {detection['bbox']} has no area")
     return [
         Person(d["image_id"], files[d["image_id"]], np.array(d["bbox"], dtype=float), d["score"])
         for d in found
     ]
 
 
-def _truth(content: dict[str, Any], annotations: list[dict[str, Any]]) -> COCO:
+def _truth(content: _File, annotations: list[_Annotation]) -> COCO:
     # pycocotools takes a match with annotation 0 for none.
-    numbered = [annotation | {"id": n} for n, annotation in enumerate(annotations, 1)]
-    truth = COCO()
-    truth.dataset = content | {"annotations": numbered}
-    with contextlib.redirect_stdout(io.StringIO()):
-        truth.createIndex()
-    return truth
+    numbered = [{**annotation, "id": n} for n, annotation in enumerate(annotations, 1)]
+    return coco.indexed(COCO(), {**content, "annotations": numbered})
 
 
 def _digest(persons: list[Person]) -> str:

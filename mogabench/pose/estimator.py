@@ -5,16 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
-from mmengine.hooks import Hook
 from mmengine.model import BaseModel
 from torch import Tensor
 
-from mogabench.errors import UserError
 from mogabench.pose.heatmaps import decode
 from mogabench.pose.skeleton import MIRRORED, STRIDE
 
 if TYPE_CHECKING:
-    from mmengine.runner import Runner
     from torch import nn
 
     from mogabench.engine.job import Job
@@ -92,23 +89,3 @@ def unflipped(heatmaps: Tensor) -> Tensor:
     """
     back = heatmaps[:, list(MIRRORED)].flip(3)
     return torch.cat([back[..., :1], back[..., :-1]], dim=3)
-
-
-class StopAtUnreadableImages(Hook):
-    """Ends the run at an image that cannot be read: COCO's figures are of all of them."""
-
-    def before_train_iter(
-        self, runner: Runner, batch_idx: int, data_batch: tuple[dict[str, Any], ...]
-    ) -> None:
-        """Looks through the batches of a step."""
-        for batch in data_batch:
-            self._check(batch)
-
-    def before_val_iter(self, runner: Runner, batch_idx: int, data_batch: dict[str, Any]) -> None:
-        """Looks through a batch."""
-        self._check(data_batch)
-
-    @staticmethod
-    def _check(batch: dict[str, Any]) -> None:
-        for file in filter(None, batch["unreadable"]):
-            raise UserError(f"cannot read the image {file}")

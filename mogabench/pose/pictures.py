@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from mogabench.errors import UserError
 from mogabench.pose.augment import random_view
 from mogabench.pose.geometry import View, transform
 from mogabench.pose.heatmaps import encode
@@ -35,8 +36,7 @@ Item = dict[str, Any]
 class PersonPictures(Dataset[Item]):
     """Each person upright in the middle of a picture.
 
-    An item has ``inputs`` ``(3, H, W)``, the person's ``index``, and in ``unreadable`` the name of
-    an image that cannot be read, for which the picture is black.
+    An item has ``inputs`` ``(3, H, W)`` and the person's ``index``.
 
     Args:
         persons: Whom to show.
@@ -57,14 +57,8 @@ class PersonPictures(Dataset[Item]):
         return View.around(self.persons[index].box, self.size)
 
     def _shown(self, index: int, view: View) -> Item:
-        file = self.persons[index].file
-        image = read_image(file)
-        picture = view.show(np.zeros((1, 1, 3), np.uint8) if image is None else image, self.size)
-        return {
-            "inputs": normalized(picture),
-            "index": index,
-            "unreadable": "" if image is not None else str(file),
-        }
+        picture = view.show(read_image(self.persons[index].file), self.size)
+        return {"inputs": normalized(picture), "index": index}
 
 
 class TrainingPictures(PersonPictures):
@@ -98,14 +92,19 @@ class TrainingPictures(PersonPictures):
         }
 
 
-def read_image(file: Path) -> NDArray[np.uint8] | None:
-    """The image ``(height, width, 3)`` in RGB, or None where it cannot be read."""
+def read_image(file: Path) -> NDArray[np.uint8]:
+    """The image ``(height, width, 3)`` in RGB.
+
+    Raises:
+        UserError: It cannot be read.
+    """
     try:
-        data = np.frombuffer(file.read_bytes(), np.uint8)
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)
+        image = cv2.imdecode(np.frombuffer(file.read_bytes(), np.uint8), cv2.IMREAD_COLOR_RGB)
     except (OSError, cv2.error):
-        return None
-    return None if image is None else np.asarray(image, np.uint8)
+        image = None
+    if image is None:
+        raise UserError(f"cannot read the image {file}")
+    return np.asarray(image, np.uint8)
 
 
 def normalized(picture: NDArray[np.uint8]) -> Tensor:

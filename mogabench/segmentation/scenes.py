@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from mmcv.transforms import BaseTransform, LoadImageFromFile, RandomFlip, RandomResize, Resize
+from mmcv.transforms import BaseTransform, RandomFlip, RandomResize, Resize
 from mmseg.datasets import ADE20KDataset, BaseSegDataset
 from mmseg.datasets.transforms import (
     PackSegInputs,
@@ -20,6 +20,7 @@ from PIL import Image
 
 from mogabench.engine.job import SAMPLE
 from mogabench.errors import UserError
+from mogabench.openmmlab.images import LoadImage
 from mogabench.recipes.segmentation_schema import LONG_SIDE
 from mogabench.records import Data
 from mogabench.samples.shapes import SCENE_CLASSES, sample_shapes
@@ -107,18 +108,6 @@ def class_names(job: Job) -> tuple[str, ...]:
             f"{len(names)}"
         )
     return names
-
-
-class LoadImage(LoadImageFromFile):
-    """mmcv's transform; an image that cannot be read is told in one line."""
-
-    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Adds the image, BGR, and its size."""
-        try:
-            loaded: dict[str, Any] = super().transform(results)
-        except (OSError, AssertionError) as error:
-            raise UserError(f"cannot read the image {results['img_path']}") from error
-        return loaded
 
 
 class LoadMask(BaseTransform):

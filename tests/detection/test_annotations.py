@@ -68,9 +68,21 @@ def test_boxes_without_an_area_are_left_out(read):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda c: c.pop("categories"), "is not a COCO annotation file: .* has no categories"),
-        (lambda c: c.update(images=[]), "lists no images"),
+        (lambda c: c.pop("categories"), "is not in COCO's format: it has no categories"),
+        (lambda c: c.update(images=[]), "images should have at least 1 item, not 0"),
         (lambda c: c["annotations"][1].pop("bbox"), r"annotations\[1\] has no bbox"),
+        (
+            lambda c: c["annotations"][1].update(bbox=[1, 2, 3]),
+            r"annotations\[1\].bbox should have at least 4 items, not 3",
+        ),
+        (
+            lambda c: c["annotations"][0].update(bbox=[1, "2", 3, 4]),
+            r"annotations\[0\].bbox\[1\] should be a valid number, not '2'",
+        ),
+        (
+            lambda c: c["annotations"][0].update(bbox=[1, 2, float("nan"), 4]),
+            r"annotations\[0\].bbox\[2\] should be a finite number, not nan",
+        ),
         (lambda c: c["annotations"][1].update(id=7), "several of its annotations have the id 7"),
         (
             lambda c: c["annotations"][1].update(category_id=4),
@@ -94,12 +106,36 @@ def test_what_is_wrong_is_told_in_one_line(read, change, message):
     assert "\n" not in str(told.value)
 
 
+@pytest.mark.parametrize(
+    ("masks", "message"),
+    [
+        ([[[1, 1, 9, 1, 9, 9]], None], r"annotations\[1\] has no segmentation$"),
+        ([[], []], r"annotations\[0\].segmentation should have at least 1 item, not 0$"),
+        (
+            [[[1, 2]], []],
+            r"annotations\[0\].segmentation\[0\] should have at least 6 items",
+        ),
+        ([{}, {}], r"annotations\[0\].segmentation should be a valid list"),
+    ],
+)
+def test_masks_must_be_there_where_they_are_learned(tmp_path, masks, message):
+    Image.new("RGB", (30, 20)).save(tmp_path / "a.png")
+    content = copy.deepcopy(SOUND)
+    for item, mask in zip(content["annotations"], masks, strict=True):
+        item.update({} if mask is None else {"segmentation": mask})
+    file = tmp_path / "instances.json"
+    file.write_text(json.dumps(content))
+    read_annotations(file, tmp_path)
+    with pytest.raises(UserError, match=message):
+        read_annotations(file, tmp_path, masks=True)
+
+
 def test_what_is_no_json_or_not_there(read, tmp_path):
     with pytest.raises(UserError, match="is not valid JSON"):
         read(text='{"images": [')
-    with pytest.raises(UserError, match=r"is not a COCO annotation file"):
+    with pytest.raises(UserError, match=r"is not in COCO's format: it should be an object"):
         read(text="[1, 2]")
-    with pytest.raises(UserError, match=r"cannot read the annotations .*No such file"):
+    with pytest.raises(UserError, match=r"cannot read .*No such file.*; --data takes COCO's"):
         read_annotations(tmp_path / "none.json", tmp_path)
     (tmp_path / "instances.json").write_text(json.dumps(SOUND))
     with pytest.raises(UserError, match=r"there is no folder .*nowhere with the images"):

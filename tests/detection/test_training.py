@@ -67,9 +67,10 @@ def shapes(tmp_path):
     return Path(shutil.copytree(sample_shapes() / "coco", tmp_path / "shapes"))
 
 
-def test_an_image_that_cannot_be_read_is_named(tmp_path, shapes):
+@pytest.mark.parametrize("content", [b"\x89PNG nothing more", b""])
+def test_an_image_that_cannot_be_read_is_named(tmp_path, shapes, content):
     for image in (shapes / "train2017").iterdir():
-        image.write_bytes(b"\x89PNG nothing more")
+        image.write_bytes(content)
     with pytest.raises(UserError, match=r"^cannot read the image .*train2017/.*\.png$"):
         execute(job(tmp_path / "work", data=str(shapes), workers=1))
 
@@ -95,6 +96,22 @@ def test_repairs_are_noted_in_the_outcome(tmp_path, shapes, capfd):
     assert outcome.data.name == "folder:shapes"
 
 
+def test_both_parts_must_have_the_same_categories(tmp_path, shapes):
+    file = shapes / "annotations" / "instances_train2017.json"
+    content = json.loads(file.read_text())
+    content["categories"].append({"id": 9, "name": "star"})
+    file.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"triangle, star, but .* has disc, square, triangle$"):
+        execute(job(tmp_path / "work", data=str(shapes)))
+
+
+def test_another_number_of_classes_than_the_datas_is_refused(tmp_path):
+    this = job(tmp_path / "work")
+    subject = this.subject.model_copy(update={"options": (("num_classes", 7),)})
+    with pytest.raises(UserError, match="7 classes apart, but sample has 3: leave out --option"):
+        execute(replace(this, subject=subject))
+
+
 def test_data_that_is_not_there(tmp_path):
-    with pytest.raises(UserError, match=r"there is no folder .*nowhere \(--data takes a folder"):
+    with pytest.raises(UserError, match=r"cannot read .*nowhere/.*; --data takes COCO's folder"):
         execute(job(tmp_path / "work", data=str(tmp_path / "nowhere")))

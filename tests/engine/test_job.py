@@ -60,6 +60,7 @@ def test_an_evaluation_takes_the_network_s_own_preprocessing(tmp_path):
         ({"amp": "float16"}, "training in float16 needs a GPU"),
         ({"on_bad_image": "skipp"}, "unknown way to treat a bad image 'skipp'"),
         ({"batch_size": 0}, "--batch-size 0 is not a positive number"),
+        ({"boxes": Path("persons.json")}, "--boxes is for pose alone"),
         ({"workers": -1}, "--workers -1 is negative"),
     ],
 )

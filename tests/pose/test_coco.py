@@ -64,7 +64,7 @@ def change(content, *place, to):
 
 
 BAD = {
-    "no_keys": (("images",), None, "is not in COCO's format: images, annotations, categories"),
+    "no_keys": (("images",), None, "is not in COCO's format: it has no images"),
     "no_person": (("categories", 0, "name"), "cat", "should have one category 'person', not 0"),
     "other_skeleton": (
         ("categories", 0, "keypoints"),
@@ -74,7 +74,7 @@ BAD = {
     "fewer_points": (
         ("annotations", 2, "keypoints"),
         [1, 2, 2] * 14,
-        "annotation 2 has 42 numbers in keypoints, not 3 x 17",
+        r"persons\[2\].keypoints should have at least 51 items, not 42",
     ),
     "other_image": (
         ("annotations", 1, "image_id"),
@@ -84,7 +84,7 @@ BAD = {
     "image_missing": (
         ("images", 1, "file_name"),
         "c.png",
-        "1 of 2 images are missing in .*val2017, such as c.png",
+        "1 of the 2 images of .* are not in .*val2017: c.png",
     ),
 }
 
@@ -104,7 +104,7 @@ def test_bad_annotations_are_told_in_one_line(folder, content, case):
 
 def test_an_annotation_without_an_area(folder, content):
     del content["annotations"][3]["area"]
-    with pytest.raises(UserError, match=r"^[^\n]*annotation 3 has no area$"):
+    with pytest.raises(UserError, match=r"^[^\n]*persons\[3\] has no area$"):
         read_people(folder(content), "val")
 
 
@@ -116,20 +116,23 @@ def test_nobody_with_key_points(folder, content):
 
 
 def test_files_that_are_not_there_or_broken(folder, content, tmp_path):
-    with pytest.raises(UserError, match=r"^there is no [^\n]*; --data takes COCO's folder[^\n]*$"):
+    with pytest.raises(UserError, match=r"^cannot read [^\n]*; --data takes COCO's folder[^\n]*$"):
         read_people(tmp_path, "val")
     root = folder(content)
     (root / "annotations" / "person_keypoints_val2017.json").write_text('{"images": [')
-    with pytest.raises(UserError, match=r"^cannot read [^\n]*_val2017.json: [^\n]*$"):
+    with pytest.raises(UserError, match=r"^[^\n]*_val2017.json is not valid JSON: [^\n]*$"):
         read_people(root, "val")
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (None, "there is no file"),
-        ("{}", "is not in COCO's format: no list of objects, one per detection"),
-        ('[{"image_id": 7, "category_id": 1, "bbox": [1, 2, 3, 4]}]', "detection 0 has no score"),
+        (None, "cannot read .*; --boxes takes detected persons"),
+        ("{}", "is not in COCO's format: it should be a valid array"),
+        ('[{"image_id": 7, "category_id": 1, "bbox": [1, 2, 3, 4]}]', r"\[0\] has no score"),
+        (json.dumps([DETECTIONS[0] | {"bbox": [1, 2]}]), r"\[0\].bbox should have at least 4"),
+        (json.dumps([DETECTIONS[0] | {"bbox": [1, 2, 0, 4]}]), "the box .* has no area"),
+        (json.dumps([DETECTIONS[0] | {"score": "x"}]), r"\[0\].score should be a valid number"),
         (json.dumps(DETECTIONS[1:]), "has no person in any of these 2 images"),
     ],
 )

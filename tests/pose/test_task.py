@@ -79,8 +79,8 @@ def test_a_training_saves_what_an_evaluation_reads(job, capfd):
     assert trained.data.samples == 4
     assert set(trained.metrics) == {metric.name for metric in get_task("pose").metrics}
     picture = job().work_dir / "predictions.png"
-    assert cv2.imread(str(picture)).shape == (240, 640, 3)
-    assert capfd.readouterr().err.count(f"poses drawn: {picture}") == 1
+    assert cv2.imread(str(picture)).shape == (320, 1280, 3)
+    assert capfd.readouterr().err.count(f"predictions drawn: {picture}") == 1
     alone = execute(job(train=False, weights=trained.checkpoint, work_dir=None, batch_size=3))
     assert alone.metrics == pytest.approx(trained.metrics)
 

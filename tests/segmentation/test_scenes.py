@@ -127,6 +127,10 @@ def spoil_image(folder):
     (folder / "images/validation/0.jpg").write_bytes(b"not a picture")
 
 
+def empty_image(folder):
+    (folder / "images/validation/0.jpg").write_bytes(b"")
+
+
 def lose_mask(folder):
     (folder / "annotations/training/1.png").unlink()
 
@@ -148,6 +152,7 @@ def lose_folder(folder):
         (spoil_ids, r"holds the class id 151; the 150 classes have 1 to 150, and 0 or 255 is ig"),
         (spoil_mask, r"^cannot read the mask .*validation/0\.png$"),
         (spoil_image, r"^cannot read the image .*validation/0\.jpg$"),
+        (empty_image, r"^cannot read the image .*validation/0\.jpg$"),
         (lose_mask, r"annotations/training lacks the masks of 1 of 2 images, such as 1\.png$"),
         (lose_images, r"images/training should hold images of one kind .*, but holds none$"),
         (lose_folder, r"no folder .*annotations.*\{images,annotations\}/\{training,validation\}/"),

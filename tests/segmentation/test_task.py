@@ -111,6 +111,6 @@ def test_moganet_learns_shapes_even_if_killed(tmp_path):
     assert outcome.metrics["aacc"] > 90
     assert (outcome.data.name, outcome.data.samples) == ("sample-shapes", 60)
     with Image.open(job.work_dir / "predictions.png") as picture:
-        assert picture.size == (8 * 256, 2 * 256)
+        assert picture.size == (4 * 320, 2 * 320)
     alone = execute(replace(job, train=False, weights=outcome.checkpoint, work_dir=None))
     assert alone.metrics == outcome.metrics

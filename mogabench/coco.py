@@ -1,0 +1,164 @@
+"""COCO's files, as detection and pose read them: checked before anything is made of them."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import redirect_stdout
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+from pycocotools.coco import COCO
+from pydantic import ConfigDict, Field, PositiveInt, TypeAdapter, ValidationError
+from typing_extensions import TypedDict  # pydantic wants this one before Python 3.12
+
+from mogabench.errors import UserError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Id = Annotated[int, Field(strict=True)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Box = Annotated[list[Number], Field(min_length=4, max_length=4)]
+"""``(x, y, width, height)`` in pixels."""
+
+_LISTED = 3
+"""How many examples an error shows."""
+
+_Content = TypeVar("_Content")
+_Coco = TypeVar("_Coco", bound=COCO)
+
+
+class Image(TypedDict):
+    """An image; keys that are not named here are kept, in this and in all the other objects."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]  # pydantic's way
+
+    id: Id
+    file_name: str
+    height: PositiveInt
+    width: PositiveInt
+
+
+class Category(TypedDict):
+    """A class of objects."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+
+    id: Id
+    name: str
+
+
+class Annotation(TypedDict):
+    """An object in an image."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+
+    id: Id
+    image_id: Id
+    category_id: Id
+    bbox: Box
+
+
+class Detection(TypedDict):
+    """An object that a detector found, in COCO's results format."""
+
+    image_id: Id
+    category_id: Id
+    bbox: Box
+    score: Number
+
+
+def read(path: Path, schema: type[_Content], expected: str) -> tuple[_Content, str]:
+    """Reads a JSON file.
+
+    Args:
+        path: The file.
+        schema: What it should hold, as pydantic understands types.
+        expected: What the user should have given, said where the file cannot be read.
+
+    Returns:
+        The content, and the file's SHA-256.
+
+    Raises:
+        UserError: The file cannot be read, is no JSON, or does not hold what it should.
+    """
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}; {expected}") from None
+    return checked(path, schema, raw), hashlib.sha256(raw).hexdigest()
+
+
+def checked(path: Path, schema: type[_Content], content: Any) -> _Content:
+    """The content of a file, if it is what it should be.
+
+    Args:
+        path: The file, for the error.
+        schema: What it should hold, as pydantic understands types.
+        content: JSON as bytes, or what became of it.
+
+    Raises:
+        UserError: It does not hold that.
+    """
+    adapter: TypeAdapter[_Content] = TypeAdapter(schema)
+    validate = adapter.validate_json if isinstance(content, bytes) else adapter.validate_python
+    try:
+        return validate(content)
+    except ValidationError as error:
+        raise UserError(_told(path, error)) from None
+
+
+def _told(path: Path, error: ValidationError) -> str:
+    """The first fault in one line."""
+    fault = error.errors(include_url=False)[0]
+    message = fault["msg"].partition(" ")[2].replace(" after validation", "")
+    if fault["type"] == "json_invalid":
+        return f"{path} is not valid JSON: {message.removeprefix('JSON: ')}"
+    # A union's members are no place in the file.
+    place = [part for part in fault["loc"] if isinstance(part, int) or part.isidentifier()]
+    if fault["type"] == "missing":
+        message = f"has no {place.pop()}"
+    elif " not " not in message:
+        message += f", not {repr(fault['input'])[:40]}"
+    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
+    return f"{path} is not in COCO's format: {where.lstrip('.') or 'it'} {message}"
+
+
+def check_images(path: Path, images: list[Image], folder: Path) -> None:
+    """Makes sure that the images are there.
+
+    Args:
+        path: The file that lists them, for the error.
+        images: What it lists.
+        folder: Where they should lie.
+
+    Raises:
+        UserError: There is no such folder, or images are missing in it.
+    """
+    if not folder.is_dir():
+        raise UserError(f"there is no folder {folder} with the images of {path.name}")
+    there = {item.name for item in folder.iterdir()}
+    # A name may lie in a folder below, which the listing does not show.
+    missing = [
+        image["file_name"]
+        for image in images
+        if image["file_name"] not in there and not (folder / image["file_name"]).is_file()
+    ]
+    if missing:
+        raise UserError(
+            f"{len(missing)} of the {len(images)} images of {path.name} are not in {folder}: "
+            f"{some(missing)}"
+        )
+
+
+def some(items: list[Any]) -> str:
+    """The first few, for an error."""
+    listed = ", ".join(map(str, items[:_LISTED]))
+    return f"{listed}, …" if len(items) > _LISTED else listed
+
+
+def indexed(coco: _Coco, content: dict[str, Any]) -> _Coco:
+    """Fills an empty object of pycocotools with a data set in memory."""
+    coco.dataset = {"info": {}, **content}
+    with redirect_stdout(None):  # pycocotools has no way to be quiet
+        coco.createIndex()
+    return coco
