@@ -74,7 +74,7 @@ def run(
         2, len(os.sched_getaffinity(0))
     ),
     on_bad_image: Annotated[
-        str, typer.Option(help="What an unreadable image does: skip or fail.")
+        str, typer.Option(help="What an unreadable image does when classifying: skip or fail.")
     ] = "skip",
     class_map: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Class folders in label order, one a line.")
@@ -169,7 +169,9 @@ def _subject(
     try:
         pixels = task.default_size if size is None else parse_size(size)
     except ValueError:
-        raise UserError(f"--size {size} is not a size such as 224 or 800x1280") from None
+        raise UserError(f"--size {size} is not a size such as {_example(task)}") from None
+    if len(pixels) != len(task.default_size):
+        raise UserError(f"--size {size} is not a size of {task.name}, such as {_example(task)}")
     return Subject(
         task=task.name,
         method=method or task.methods[0],
@@ -179,6 +181,10 @@ def _subject(
         input_size=pixels,
         options=tuple(_parse_option(text) for text in options or ()),
     )
+
+
+def _example(task: Task) -> str:
+    return "x".join(map(str, task.default_size))
 
 
 def _parse_option(text: str) -> tuple[str, OptionValue]:
@@ -248,7 +254,8 @@ def _print(
     print = partial(Console(highlight=False).print, soft_wrap=True)
     print(f"[bold]{escape(subject.key)}[/]")
     found = appearances(subject, store)
-    print_appearances(found)
+    if found:
+        print_appearances(found)
     counted = store.latest(subject.key, Kind.COMPLEXITY)
     assert counted is not None
     print(escape(_complexity_line(counted)))
