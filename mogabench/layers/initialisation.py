@@ -17,6 +17,14 @@ def init_linear(module: nn.Module) -> None:
             nn.init.zeros_(module.bias)
 
 
+def init_linear_and_conv(module: nn.Module) -> None:
+    """Linear layers and convolutions: a normal cut off at two, zero bias."""
+    if isinstance(module, nn.Linear | nn.Conv2d):
+        nn.init.trunc_normal_(module.weight, std=LINEAR_STD)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
 def init_conv(module: nn.Module) -> None:
     """Convolutions: He's normal over the fan-out of a group, zero bias."""
     if isinstance(module, nn.Conv2d):

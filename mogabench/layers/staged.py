@@ -21,7 +21,7 @@ STAGE_PARTS = ("patch_embed", "blocks", "norm")
 
 
 class StagedBackbone(nn.Module):
-    """Stages at strides 4, 8, 16 and so on, then pooling and a linear classifier.
+    """Stages at strides that double, then pooling and a linear classifier.
 
     The parts of stage ``n``, counted from 1, are ``patch_embed{n}``, ``blocks{n}`` and
     ``norm{n}``, as in many released networks; the classifier is ``head``.
@@ -33,7 +33,9 @@ class StagedBackbone(nn.Module):
         num_classes: Outputs of the classifier; 0 for none.
         global_pool: timm's name of the pooling before the classifier; empty for none.
         norm: What the last feature map goes through before it is classified, and only then.
+        norm_pooled: Whether the norm comes after the pooling.
         head_hidden_size: Channels that the classifier gets; those of the last stage if None.
+        first_stride: Pixels of the image per cell of the first stage's map.
     """
 
     norm: nn.Module
@@ -49,16 +51,19 @@ class StagedBackbone(nn.Module):
         num_classes: int,
         global_pool: str,
         norm: nn.Module | None = None,
+        norm_pooled: bool = False,
         head_hidden_size: int | None = None,
+        first_stride: int = 4,
     ) -> None:
         super().__init__()
         for number, stage in enumerate(stages, 1):
             for part, module in zip(STAGE_PARTS, stage, strict=True):
                 self.add_module(f"{part}{number}", module)
         self.norm = nn.Identity() if norm is None else norm
+        self.norm_pooled = norm_pooled
         self.feature_info: list[dict[str, Any]] = [
-            {"num_chs": dim, "reduction": 2 ** (number + 1), "module": f"norm{number}"}
-            for number, dim in enumerate(dims, 1)
+            {"num_chs": dim, "reduction": first_stride * 2**index, "module": f"norm{index + 1}"}
+            for index, dim in enumerate(dims)
         ]
         self.grad_checkpointing = False
         self.in_chans = in_chans
@@ -75,12 +80,13 @@ class StagedBackbone(nn.Module):
         """Maps images ``(N, C, H, W)`` to the last stage's ``(N, num_features, H/32, W/32)``."""
         for number in range(1, self.num_stages + 1):
             x = self._forward_stage(x, number)
-        normed: Tensor = self.norm(x)
-        return normed
+        return self._normed_map(x)
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
         """Pools the last feature map and, unless ``pre_logits``, classifies it."""
         pooled: Tensor = self.global_pool(x)
+        if self.norm_pooled and self.global_pool.pool_type:
+            pooled = self.norm(pooled)
         return pooled if pre_logits else self.head(pooled)
 
     def forward_intermediates(
@@ -118,10 +124,10 @@ class StagedBackbone(nn.Module):
         for index in range(stages):
             x = self._forward_stage(x, index + 1)
             if index in chosen:
-                maps.append(x)
+                maps.append(self._feature_map(x))
         if intermediates_only:
             return maps
-        return self.norm(x) if stages == self.num_stages else x, maps
+        return self._normed_map(x) if stages == self.num_stages else x, maps
 
     def prune_intermediate_layers(
         self, indices: int | list[int] = 1, prune_norm: bool = False, prune_head: bool = True
@@ -182,6 +188,15 @@ class StagedBackbone(nn.Module):
     def _forward_stage(self, x: Tensor, number: int) -> Tensor:
         embed, blocks, norm = self._parts(number)
         normed: Tensor = norm(self._run(blocks, embed(x)))
+        return normed
+
+    def _feature_map(self, x: Any) -> Tensor:
+        """The map in what a stage gives, which in a family with more than one stream is a tuple."""
+        feature_map: Tensor = x
+        return feature_map
+
+    def _normed_map(self, x: Tensor) -> Tensor:
+        normed: Tensor = x if self.norm_pooled else self.norm(x)
         return normed
 
     def _parts(self, number: int) -> Stage:

@@ -31,7 +31,7 @@ class PoseNetwork(nn.Module):
     Its parameters are named as mmpose 0.x names them.
 
     Args:
-        backbone: Gives feature maps, or just the last one.
+        backbone: Gives feature maps, or just the last one; RSN's are the heat maps themselves.
         channels: Of the last map.
         stride: Pixels of the picture per cell of that map.
     """
@@ -40,7 +40,8 @@ class PoseNetwork(nn.Module):
         super().__init__()
         self.backbone = backbone
         self.channels_last = getattr(backbone, "output_fmt", None) == Format.NHWC
-        self.keypoint_head = KeypointHead(channels, stride)
+        gives_heatmaps = (channels, stride) == (len(KEYPOINTS), STRIDE)
+        self.keypoint_head = nn.Identity() if gives_heatmaps else KeypointHead(channels, stride)
 
     def forward(self, images: Tensor) -> Tensor:
         """Maps images ``(N, 3, H, W)`` to heat maps ``(N, 17, H/4, W/4)``."""

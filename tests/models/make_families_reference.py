@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 REFERENCE = Path(__file__).with_name("families_reference.npz")
 MOGANET = runpy.run_path(str(Path(__file__).with_name("make_moganet_reference.py")))
 noise, sketch = MOGANET["noise"], MOGANET["sketch"]
+MORE = runpy.run_path(str(Path(__file__).with_name("more_released_families.py")))
+OURS = MORE["OURS"]
 
 ORIGINS = {
     "PVT": "whai362/PVT",
@@ -42,6 +44,7 @@ ORIGINS = {
     "Focal-Transformer": "microsoft/Focal-Transformer",
     "LITv2": "ziplab/LITv2",
     "CSWin-Transformer": "microsoft/CSWin-Transformer",
+    **MORE["ORIGINS"],
 }
 
 SIZES = {
@@ -52,6 +55,7 @@ SIZES = {
     "focal_tiny": (224, 224),
     "litv2_small": (224, 224),
     "cswin_tiny": (224, 224),
+    **MORE["SIZES"],
 }
 """The classifiers, and the images they get: any size where the released network takes any."""
 
@@ -130,13 +134,15 @@ def install_stand_ins() -> None:
     packages = """timm.models.registry timm.models.helpers mmcv mmcv.runner mmcv_custom mmseg
         mmdet.models mmdet.models.builder mmdet.utils mmdet.registry mmdet mmseg.utils
         einops einops.layers einops.layers.torch mm_modules mm_modules.DCN mm_modules.DCN.modules
-        mm_modules.DCN.modules.deform_conv2d models released released.builder released.backbones"""
-    for name in packages.split():
+        mm_modules.DCN.modules.deform_conv2d models released released.builder released.backbones
+        """
+    for name in (packages + MORE["STAND_INS"]).split():
         sys.modules[name] = StandIn(name)
     sys.modules["timm.models.layers"] = timm.layers
     sys.modules["timm.models.vision_transformer"]._cfg = Anything()
     sys.modules["einops.layers.torch"].Rearrange = Rearrange
     sys.modules["mm_modules.DCN.modules.deform_conv2d"].DeformConv2dPack = DeformConv2dPack
+    MORE["fill_stand_ins"]()
 
 
 def released(repos: Path, repo: str, path: str, name: str = "released.backbones.file") -> Any:
@@ -186,6 +192,7 @@ def classifiers(repos: Path) -> dict[str, Callable[[], nn.Module]]:
         "cswin_tiny": lambda: file(
             "CSWin-Transformer", "models/cswin.py"
         ).CSWin_64_12211_tiny_224(),
+        **MORE["classifiers"](repos, released),
     }
 
 
@@ -225,6 +232,7 @@ def evaluate(network: nn.Module, size: tuple[int, int]) -> Any:
     # LITv2's own train() returns None, so that eval() cannot be chained.
     nn.Module.train(network, mode=False)
     network.double()
+    torch.manual_seed(0)  # SReT draws groups of tokens by chance
     return network(images(size).double())
 
 

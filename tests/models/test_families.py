@@ -1,21 +1,35 @@
 """The families that timm lacks through timm's interface; what they compute is tested elsewhere."""
 
+from dataclasses import replace
+
 import pytest
 import timm
 import torch
 
 import mogabench.models  # noqa: F401
 from mogabench.measure.complexity import count
+from mogabench.models import mvit
 from mogabench.models.cmt import Cmt
+from mogabench.models.conformer import Conformer
 from mogabench.models.cswin import CSWinTransformer
+from mogabench.models.fan import FanHybrid
 from mogabench.models.focal import FocalTransformer
+from mogabench.models.hornet import HorNet
 from mogabench.models.litv2 import LITv2
+from mogabench.models.mobileformer import MobileFormer, Place
+from mogabench.models.parcnet import ParcNet
 from mogabench.models.pvt import PyramidVisionTransformer
+from mogabench.models.replknet import RepLKNet
+from mogabench.models.slak import SLaK
+from mogabench.models.sret import SReT
+from mogabench.models.t2t_vit import T2TViT
 from mogabench.models.uniformer import UniFormer
 from mogabench.models.van import VisualAttentionNetwork
 
-# Of the released networks with 1000 classes: parameters, and operations at 224² by torch's
-# FlopCounterMode, in G; LITv2's with the deformable convolutions, which that leaves out.
+# Of the released networks with 1000 classes: parameters, and operations by torch's
+# FlopCounterMode, in G; LITv2's with the deformable convolutions, which that leaves out. At 224²,
+# but for ParC-Net-S (256²), HorNet-L and RepLKNet-31L (384²). FAN's without the product that the
+# released network computes twice and does not use.
 RELEASED = {
     "pvt_tiny": (13_229_288, "1.9329"),
     "pvt_small": (24_485_864, "3.8157"),
@@ -37,10 +51,28 @@ RELEASED = {
     "cswin_tiny": (22_320_552, "4.3242"),
     "cswin_small": (34_643_304, "6.8007"),
     "cswin_base": (77_382_184, "14.9553"),
+    "hornet_tiny": (22_409_512, "3.9684"),
+    "hornet_small": (49_528_264, "8.8140"),
+    "hornet_base": (87_256_680, "15.5671"),
+    "hornet_large_gf": (201_806_824, "101.5529"),
+    "slak_tiny": (50_703_838, "8.7048"),
+    "slak_small": (91_131_820, "16.6040"),
+    "slak_base": (157_950_792, "28.5091"),
+    "replknet_31b": (79_864_168, "15.4313"),
+    "replknet_31l": (172_671_016, "96.3323"),
+    "fan_base_hybrid": (50_475_048, "11.7709"),
+    "fan_large_hybrid": (76_855_140, "17.6857"),
+    "t2t_vit_7": (4_310_222, "1.1469"),
+    "sret_tiny": (4_755_979, "1.1124"),
+    "parcnet_small": (5_037_088, "1.6573"),
+    "mobileformer_294m": (11_422_648, "0.2867"),
+    "conformer_small_patch16": (37_673_424, "10.5994"),
+    "conformer_small_patch32": (38_853_072, "7.0458"),
 }
 
 # Maps of an image of 250x333: patches that the image does not fill are left out (PVT), padded
-# (Focal), or seen by a padded convolution (VAN), and LITv2 pads the first ones only.
+# (Focal), or seen by a padded convolution (VAN), and LITv2 pads the first ones only. Conformer
+# pads images to whole patches, of 32.
 ODD = {
     "pvt_tiny": ((62, 83), (31, 41), (15, 20), (7, 10)),
     "uniformer_small": ((62, 83), (31, 41), (15, 20), (7, 10)),
@@ -51,7 +83,17 @@ ODD = {
     "focal_tiny": ((63, 84), (32, 42), (16, 21), (8, 11)),
     "litv2_small": ((63, 84), (31, 42), (15, 21), (7, 10)),
     "cswin_tiny": ((62, 83), (31, 42), (16, 21), (8, 11)),
+    "hornet_tiny": ((62, 83), (31, 41), (15, 20), (7, 10)),
+    "hornet_large_gf": ((62, 83), (31, 41), (15, 20), (7, 10)),
+    "slak_tiny": ((62, 83), (31, 41), (15, 20), (7, 10)),
+    "replknet_31b": ((63, 84), (32, 42), (16, 21), (8, 11)),
+    "parcnet_small": ((63, 84), (32, 42), (16, 21), (8, 11)),
+    "mobileformer_294m": ((63, 84), (32, 42), (16, 21), (8, 11)),
+    "conformer_small_patch32": ((64, 88), (32, 44), (16, 22), (8, 11)),
+    "mvitv1_tiny": ((63, 84), (32, 42), (16, 21), (8, 11)),
 }
+
+NARROW_MVIT = replace(mvit.TINY, depths=(1, 1, 1, 1), embed_dim=(16, 32, 64, 128))
 
 SHALLOW = {
     "pvt": lambda **options: PyramidVisionTransformer((1, 1, 1, 1), **options),
@@ -61,6 +103,18 @@ SHALLOW = {
     "focal": lambda **options: FocalTransformer(32, (1, 1, 1, 1), **options),
     "litv2": lambda **options: LITv2(64, (1, 1, 1, 1), **options),
     "cswin": lambda **options: CSWinTransformer(16, (1, 1, 1, 1), (2, 2, 4, 4), **options),
+    "hornet": lambda **options: HorNet(16, (4, 3), depths=(1, 1, 1, 1), **options),
+    "slak": lambda **options: SLaK(16, (1, 1, 1, 1), **options),
+    "replknet": lambda **options: RepLKNet(16, depths=(1, 1, 1, 1), **options),
+    "fan": lambda **options: FanHybrid(32, 4, 4, (1, 1), **options),
+    "t2t": lambda **options: T2TViT(img_size=(64, 96), **options),
+    "sret": lambda **options: SReT((1, 1, 1), 2, img_size=64, **options),
+    "parcnet": ParcNet,
+    "mobileformer": lambda **options: MobileFormer(
+        8, 2, [[Place(True, 2, 8), Place(False, 2, 8)]] * 4, 32, **options
+    ),
+    "conformer": lambda **options: Conformer(32, **options),
+    "mvit": lambda **options: mvit.MultiScaleVitV1(NARROW_MVIT, **options),
 }
 
 
@@ -68,16 +122,21 @@ SHALLOW = {
 def test_complexity(name):
     parameters, giga = RELEASED[name]
     with torch.device("meta"):
-        found = count(timm.create_model(name).eval(), torch.empty(1, 3, 224, 224))
+        model = timm.create_model(name).eval()
+        found = count(model, torch.empty(1, *model.pretrained_cfg["input_size"]))
     assert found.parameters == parameters
     assert f"{found.operations['matmul'] / 1e9:.4f}" == giga
     assert not found.unknown
 
 
-def test_van_by_the_papers_own_count():
+@pytest.mark.parametrize(
+    ("name", "giga"),
+    [("van_b0", 0.88), ("fan_base_hybrid", 11.3), ("fan_large_hybrid", 16.9)],  # Tables 2, 3
+)
+def test_printed_by_the_papers_own_count(name, giga):
     with torch.device("meta"):
-        found = count(timm.create_model("van_b0").eval(), torch.empty(1, 3, 224, 224))
-    assert f"{found.operations['paper'] / 1e9:.2f}" == "0.88"  # Table 2
+        found = count(timm.create_model(name).eval(), torch.empty(1, 3, 224, 224))
+    assert found.operations["paper"] / 1e9 == pytest.approx(giga, rel=0.005)
 
 
 @pytest.mark.parametrize(
@@ -123,31 +182,36 @@ def test_classifier_can_be_replaced(name):
         model = timm.create_model(name).eval()
         cfg = model.pretrained_cfg
         assert model.get_submodule(cfg["first_conv"]).in_channels == 3
-        assert model.get_submodule(cfg["classifier"]).out_features == 1000
+        classifiers = cfg["classifier"]
+        for classifier in [classifiers] if isinstance(classifiers, str) else classifiers:
+            assert model.get_submodule(classifier).out_features == 1000
         model.reset_classifier(10)
         assert model(torch.empty(2, 3, 224, 224)).shape == (2, 10)
         model.reset_classifier(0)
         assert model(torch.empty(2, 3, 224, 224)).shape == (2, model.head_hidden_size)
 
 
+LEVELS = {"sret": 3, "t2t": 7}
+"""The last so many feature maps that are asked for where these are not four."""
+
+
 @pytest.mark.parametrize("family", SHALLOW)
 @pytest.mark.parametrize("dense", [False, True])
-def test_a_training_step_changes_every_parameter(family, dense):
+def test_training_reaches_every_parameter(family, dense):
     torch.manual_seed(0)
     model = SHALLOW[family](num_classes=5, drop_path_rate=0.1).train()
     images = torch.randn(4, 3, 64, 96)
     if dense:
-        model.prune_intermediate_layers([0, 1, 2, 3], prune_norm=True)
+        model.prune_intermediate_layers(LEVELS.get(family, 4), prune_norm=True)
         outputs = model.forward_intermediates(images, intermediates_only=True)
     else:
         model.set_grad_checkpointing()
         outputs = [model(images)]
-    before = {name: parameter.clone() for name, parameter in model.named_parameters()}
     sum((x * torch.randn_like(x)).sum() for x in outputs).backward()
-    torch.optim.SGD(model.parameters(), lr=0.1).step()
-    same = [name for name, p in model.named_parameters() if torch.equal(p, before[name])]
+    learning = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    unreached = [name for name, p in learning if p.grad is None or not p.grad.any()]
     # What is added to every key changes no softmax, so that a key's bias does not learn.
-    assert [name for name in same if not name.endswith(".k.bias")] == []
+    assert [name for name in unreached if not name.endswith(".k.bias")] == []
 
 
 @pytest.mark.parametrize("family", SHALLOW)
@@ -156,7 +220,9 @@ def test_autocast_keeps_the_outcome(family):
     model = SHALLOW[family](num_classes=5).eval()
     images = torch.randn(2, 3, 64, 96)
     with torch.inference_mode():
+        torch.manual_seed(1)  # SReT draws groups of tokens by chance
         expected = model(images)
+        torch.manual_seed(1)
         with torch.autocast("cpu", torch.bfloat16):
             found = model(images)
     assert found.dtype == torch.bfloat16
@@ -182,4 +248,7 @@ def test_compiles_as_one_graph(family):
     images = torch.randn(2, 3, 64, 96)
     compiled = torch.compile(model, backend="eager", fullgraph=True)
     with torch.inference_mode():
-        torch.testing.assert_close(compiled(images), model(images))
+        torch.manual_seed(1)  # SReT draws groups of tokens by chance
+        found = compiled(images)
+        torch.manual_seed(1)
+        torch.testing.assert_close(found, model(images))

@@ -47,6 +47,22 @@ def test_hrnet_has_its_published_head(backbone, millions, binary_giga):
 
 
 @pytest.mark.parametrize(
+    ("backbone", "parameters", "size", "giga"),
+    # What the released networks measure, HRFormer's with a 1x1 convolution for the key points; the
+    # operations are those of Table A13.
+    [
+        ("rsn_18", 9_159_072, (256, 192), 2.3),
+        ("rsn_18", 9_159_072, (384, 288), 5.1),
+        ("hrformer_base", 43_210_434 + 17 * 79, (384, 288), 30.7),
+    ],
+)
+def test_networks_made_for_poses_are_whole(backbone, parameters, size, giga):
+    counted = count_subject(subject(backbone, size))
+    assert counted.parameters == parameters
+    assert counted.operations["fvcore"] / 1e9 == pytest.approx(giga, abs=0.05, rel=0.01)
+
+
+@pytest.mark.parametrize(
     ("backbone", "millions", "giga", "options"),
     [
         # mmpose 0.29's own tables.
@@ -63,7 +79,15 @@ def test_networks_of_mmpose_have_its_counts(backbone, millions, giga, options):
 
 
 @pytest.mark.parametrize(
-    "backbone", ["test_resnet", "test_vit", "swin_tiny_patch4_window7_224", "hrnet_w18_small"]
+    "backbone",
+    [
+        "test_resnet",
+        "test_vit",
+        "swin_tiny_patch4_window7_224",
+        "hrnet_w18_small",
+        "hrformer_base",
+        "rsn_18",
+    ],
 )
 def test_heat_maps_are_a_quarter_of_the_picture(backbone):
     with torch.device("meta"):

@@ -1,0 +1,330 @@
+"""HRFormer: HRNet with window attention in its branches (Yuan et al., NeurIPS 2021).
+
+In the form for poses, where all branches are fused into the finest and that is all there is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from timm.layers import SelectAdaptivePool2d, calculate_drop_path_rates, create_classifier
+from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
+from timm.models.resnet import Bottleneck
+from timm.models.swin_transformer import WindowAttention
+from torch import Tensor, nn
+
+from mogabench.layers.released import StateDict, renaming
+from mogabench.layers.transformer import TransformerBlock
+from mogabench.layers.windows import in_windows
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+WINDOW = (7, 7)
+MLP_RATIO = 4
+STEM_DIM = 64
+BLOCKS = 2
+"""Blocks of each branch in a module."""
+
+STRIDE = 4
+
+
+class LocalAttention(nn.Module):
+    """Swin's attention within windows, which zeros all around the map fill up."""
+
+    def __init__(self, dim: int, heads: int) -> None:
+        super().__init__()
+        self.attn = WindowAttention(dim, heads, window_size=WINDOW)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps ``(N, H, W, C)`` to the same shape."""
+        mixed: Tensor = in_windows(self.attn, x, WINDOW, centred=True)
+        return mixed
+
+
+class LocalMlp(nn.Module):
+    """An MLP with a DW3x3 inside, each layer with batch norm and GELU."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        hidden = MLP_RATIO * dim
+        self.fc1 = nn.Conv2d(dim, hidden, 1)
+        self.norm1 = nn.BatchNorm2d(hidden)
+        self.dw3x3 = nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden)
+        self.norm2 = nn.BatchNorm2d(hidden)
+        self.fc2 = nn.Conv2d(hidden, dim, 1)
+        self.norm3 = nn.BatchNorm2d(dim)
+        self.act = nn.GELU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps ``(N, H, W, C)`` to the same shape."""
+        y = self.act(self.norm1(self.fc1(x.permute(0, 3, 1, 2))))
+        y = self.act(self.norm2(self.dw3x3(y)))
+        y = self.act(self.norm3(self.fc2(y)))
+        mixed: Tensor = y.permute(0, 2, 3, 1)
+        return mixed
+
+
+class WindowBlock(TransformerBlock):
+    """A transformer block with local attention and MLP."""
+
+    def __init__(self, dim: int, heads: int, drop_path: float) -> None:
+        super().__init__(
+            dim, LocalAttention(dim, heads), LocalMlp(dim), drop_path=drop_path, eps=1e-6
+        )
+
+    def forward(self, x: Tensor, *context: Tensor) -> Tensor:
+        """Maps ``(N, C, H, W)`` to the same shape."""
+        return super().forward(x.permute(0, 2, 3, 1), *context).permute(0, 3, 1, 2)
+
+
+class FusedBranches(nn.Module):
+    """Blocks in each branch, then each branch gets the sum of all, resized.
+
+    Args:
+        dims: Channels of each branch, the finest first.
+        heads: Heads of each branch.
+        drop_paths: Rate of stochastic depth of each block.
+        outputs: How many branches come out.
+    """
+
+    def __init__(
+        self, dims: Sequence[int], heads: Sequence[int], drop_paths: Sequence[float], outputs: int
+    ) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(
+            nn.Sequential(*(WindowBlock(dim, count, rate) for rate in drop_paths))
+            for dim, count in zip(dims, heads, strict=True)
+        )
+        self.fuse_layers = nn.ModuleList(
+            nn.ModuleList(_bring(dims, source, target) for source in range(len(dims)))
+            for target in range(outputs)
+        )
+        self.act = nn.ReLU()
+
+    def forward(self, maps: list[Tensor]) -> list[Tensor]:
+        """Maps branches ``(N, C_i, H_i, W_i)``."""
+        maps = [branch(x) for branch, x in zip(self.branches, maps, strict=True)]
+        fused = []
+        for target, bringing in enumerate(self.fuse_layers):
+            size = maps[target].shape[2:]
+            brought = [bring(x) for bring, x in zip(bringing.children(), maps, strict=True)]
+            total = brought[0] if target == 0 else _resized(brought[0], size)
+            for x in brought[1:]:
+                total = total + _resized(x, size)
+            fused.append(self.act(total))
+        return fused
+
+
+def _resized(x: Tensor, size: Sequence[int]) -> Tensor:
+    if x.shape[2:] == size:
+        return x
+    return nn.functional.interpolate(x, size=size, mode="bilinear", align_corners=False)
+
+
+def _bring(dims: Sequence[int], source: int, target: int) -> nn.Module:
+    """What a branch goes through on the way to another; up-sampling is left to the caller."""
+    if source == target:
+        return nn.Identity()
+    dim = dims[source]
+    if source > target:
+        return nn.Sequential(*_conv_norm(dim, dims[target], 1))
+    steps = []
+    for step in range(target - source):
+        last = step == target - source - 1
+        layers = [
+            *_conv_norm(dim, dim, 3, stride=2, groups=dim),
+            *_conv_norm(dim, dims[target] if last else dim, 1),
+        ]
+        steps.append(nn.Sequential(*layers, *([] if last else [nn.ReLU()])))
+    return nn.Sequential(*steps)
+
+
+def _conv_norm(
+    in_chans: int, dim: int, kernel_size: int, stride: int = 1, groups: int = 1
+) -> tuple[nn.Module, nn.Module]:
+    conv = nn.Conv2d(
+        in_chans, dim, kernel_size, stride, kernel_size // 2, groups=groups, bias=False
+    )
+    return conv, nn.BatchNorm2d(dim)
+
+
+class Transition(nn.ModuleList):
+    """One branch more, from the coarsest; those whose width changes go through a convolution.
+
+    Args:
+        before: Channels of the branches before.
+        after: Channels of the branches after.
+    """
+
+    def __init__(self, before: Sequence[int], after: Sequence[int]) -> None:
+        kept = [
+            nn.Identity() if old == new else nn.Sequential(*_conv_norm(old, new, 3), nn.ReLU())
+            for old, new in zip(before, after, strict=False)
+        ]
+        added = nn.Sequential(*_conv_norm(before[-1], after[-1], 3, stride=2), nn.ReLU())
+        super().__init__([*kept, nn.Sequential(added)])
+
+    def forward(self, maps: list[Tensor]) -> list[Tensor]:
+        """Maps branches ``(N, C_i, H_i, W_i)`` to one more."""
+        *kept, added = self
+        return [*(layer(x) for layer, x in zip(kept, maps, strict=True)), added(maps[-1])]
+
+
+class Stem(nn.Sequential):
+    """Two strided convolutions and a stage of ResNet; what comes out is the only branch."""
+
+    def forward(self, x: Any) -> Any:
+        """Maps images ``(N, C, H, W)`` to ``[(N, 256, H/4, W/4)]``."""
+        for layer in self:
+            x = layer(x)
+        return [x]
+
+
+class Finest(nn.Module):
+    """The first of a list of maps."""
+
+    def forward(self, maps: list[Tensor]) -> Tensor:
+        """Picks it."""
+        return maps[0]
+
+
+class HRFormer(nn.Module):
+    """Branches at strides 4 to 32 side by side, of which the finest comes out.
+
+    Args:
+        dims: Channels of each branch, the finest first.
+        heads: Heads of each branch.
+        modules: Modules of the second stage and those after it.
+        in_chans: Channels of the images.
+        num_classes: Outputs of the classifier; 0 for none.
+        global_pool: timm's name of the pooling before the classifier; empty for none.
+        drop_path_rate: Stochastic depth of the last block; it grows linearly from 0 at the first.
+    """
+
+    def __init__(
+        self,
+        dims: Sequence[int],
+        heads: Sequence[int],
+        modules: Sequence[int],
+        *,
+        in_chans: int = 3,
+        num_classes: int = 1000,
+        global_pool: str = "avg",
+        drop_path_rate: float = 0.0,
+    ) -> None:
+        super().__init__()
+        widened = STEM_DIM * Bottleneck.expansion
+        project = nn.Sequential(*_conv_norm(STEM_DIM, widened, 1))
+        self.stem = Stem(
+            *_conv_norm(in_chans, STEM_DIM, 3, stride=2),
+            nn.ReLU(),
+            *_conv_norm(STEM_DIM, STEM_DIM, 3, stride=2),
+            nn.ReLU(),
+            nn.Sequential(
+                Bottleneck(STEM_DIM, STEM_DIM, downsample=project), Bottleneck(widened, STEM_DIM)
+            ),
+        )
+        rates = calculate_drop_path_rates(drop_path_rate, BLOCKS * sum(modules))
+        before: Sequence[int] = (widened,)
+        for index, count in enumerate(modules):
+            branches = index + 2
+            after = dims[:branches]
+            self.add_module(f"transition{index + 1}", Transition(before, after))
+            stage = []
+            for _ in range(count):
+                own, rates = rates[:BLOCKS], rates[BLOCKS:]
+                outputs = branches if rates else 1
+                stage.append(FusedBranches(after, heads[:branches], own, outputs))
+            self.add_module(f"stage{index + 2}", nn.Sequential(*stage))
+            before = after
+        self.finest = Finest()
+        self.feature_info = [{"num_chs": dims[0], "reduction": STRIDE, "module": "finest"}]
+        self.in_chans = in_chans
+        self.num_features = self.head_hidden_size = dims[0]
+        self.global_pool: SelectAdaptivePool2d
+        self.reset_classifier(num_classes, global_pool)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps images ``(N, C, H, W)`` to logits ``(N, num_classes)``."""
+        return self.forward_head(self.forward_features(x))
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        """Maps images ``(N, C, H, W)`` to the finest map ``(N, num_features, H/4, W/4)``."""
+        maps = self.stem(x)
+        for number in (1, 2, 3):
+            transition, stage = (
+                self.get_submodule(f"transition{number}"),
+                self.get_submodule(f"stage{number + 1}"),
+            )
+            maps = stage(transition(maps))
+        finest: Tensor = self.finest(maps)
+        return finest
+
+    def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
+        """Pools the map and, unless ``pre_logits``, classifies it."""
+        pooled: Tensor = self.global_pool(x)
+        return pooled if pre_logits else self.head(pooled)
+
+    def get_classifier(self) -> nn.Module:
+        """The linear classifier, or an identity where there is none."""
+        classifier: nn.Module = self.head
+        return classifier
+
+    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
+        """Replaces the classifier by a new one; pooling stays as it is if None."""
+        pool = self.global_pool.pool_type if global_pool is None else global_pool
+        self.num_classes = num_classes
+        self.global_pool, self.head = create_classifier(self.num_features, num_classes, pool)
+        self.head.to(next(self.parameters()))
+
+
+_rename = renaming(
+    {
+        r"^conv1\.": "stem.0.",
+        r"^bn1\.": "stem.1.",
+        r"^conv2\.": "stem.3.",
+        r"^bn2\.": "stem.4.",
+        r"^layer1\.": "stem.6.",
+        r"\.ffn\.": ".mlp.",
+    }
+)
+
+
+def checkpoint_filter_fn(state_dict: Mapping[str, Tensor], model: HRFormer) -> StateDict:
+    """Translates the names of mmpose's release; tables of indices are computed here."""
+    renamed = _rename(state_dict, model)
+    return {
+        name: tensor
+        for name, tensor in renamed.items()
+        if not name.endswith("relative_position_index")
+    }
+
+
+default_cfgs = generate_default_cfgs(
+    {
+        "hrformer_base.untrained": {
+            "first_conv": "stem.0",
+            "classifier": "head",
+            "origin_url": "https://github.com/HRNet/HRFormer",
+            "paper_ids": "arXiv:2110.09408",
+        }
+    }
+)
+
+
+@register_model
+def hrformer_base(pretrained: bool = False, **kwargs: Any) -> HRFormer:
+    """HRFormer-B in the form for poses, 43.2 M parameters."""
+    model: HRFormer = build_model_with_cfg(
+        HRFormer,
+        "hrformer_base",
+        pretrained,
+        pretrained_filter_fn=checkpoint_filter_fn,
+        feature_cfg={"out_indices": (0,)},
+        dims=(78, 156, 312, 624),
+        heads=(2, 4, 8, 16),
+        modules=(1, 4, 2),
+        **kwargs,
+    )
+    return model
