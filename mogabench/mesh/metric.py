@@ -1,0 +1,133 @@
+"""How wrong meshes are: PA-MPJPE and PA-MPVPE of hands, distances from scans of faces."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from mmengine.evaluator import BaseMetric
+
+from mogabench.engine.environment import gather
+from mogabench.errors import UserError
+from mogabench.mesh.alignment import aligned_errors
+from mogabench.mesh.surface import scan_error
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from mogabench.mesh.alignment import Array
+    from mogabench.mesh.body import Body
+    from mogabench.mesh.shots import Exam
+    from mogabench.mesh.surface import Triangles
+
+_MM = 1000.0
+"""Millimetres in a metre."""
+
+
+class MeshMetric(BaseMetric):
+    """Averages over images; no image is evaluated twice.
+
+    Args:
+        exam: The truth.
+    """
+
+    default_prefix = ""
+
+    def __init__(self, exam: Exam) -> None:
+        super().__init__()
+        self.exam = exam
+
+    def process(self, data_batch: dict[str, Any], data_samples: Sequence[tuple[Body, Any]]) -> None:
+        """Notes the errors of a batch."""
+        ((body, _),) = data_samples
+        for place, index in enumerate(data_batch["index"].tolist()):
+            vertices, keypoints, landmarks = (
+                _array(points[place]) for points in (body.vertices, body.keypoints, body.landmarks)
+            )
+            self.results.append(self.errors(index, vertices, keypoints, landmarks))
+
+    def errors(
+        self, index: int, vertices: Array, keypoints: Array, landmarks: Array
+    ) -> dict[str, float]:
+        """The errors in one image, by the task's metrics, in mm.
+
+        Args:
+            index: The image's number.
+            vertices: ``(V, 3)`` of the predicted mesh.
+            keypoints: ``(K, 3)``.
+            landmarks: ``(7, 3)`` of a face.
+        """
+        raise NotImplementedError
+
+    def evaluate(self, size: int) -> dict[str, float]:
+        """The averages over the images of all processes.
+
+        Args:
+            size: Not needed: no process evaluates an image twice.
+        """
+        results = [result for results in gather(self.results) for result in results]
+        self.results.clear()
+        return self.compute_metrics(results)
+
+    def compute_metrics(self, results: list[dict[str, float]]) -> dict[str, float]:
+        """The averages of the images' errors."""
+        return {name: float(np.mean([r[name] for r in results])) for name in results[0]}
+
+
+class HandErrors(MeshMetric):
+    """PA-MPJPE of the 21 key points and PA-MPVPE of the vertices, in mm.
+
+    Args:
+        exam: FreiHAND's.
+        vertices: How many the body model has; the truth must have as many.
+
+    Raises:
+        UserError: The truth is of another mesh.
+    """
+
+    def __init__(self, exam: Exam, vertices: int) -> None:
+        super().__init__(exam)
+        expected = len(exam.truth[0][1])
+        if expected != vertices:
+            raise UserError(
+                f"the hands in {exam.identity.name} have {expected} vertices, and the body model "
+                f"{vertices}; both should be MANO's"
+            )
+
+    def errors(
+        self, index: int, vertices: Array, keypoints: Array, landmarks: Array
+    ) -> dict[str, float]:
+        """See `MeshMetric`."""
+        true_keypoints, true_vertices = self.exam.truth[index]
+        pairs = {"pa_mpjpe": (keypoints, true_keypoints), "pa_mpvpe": (vertices, true_vertices)}
+        return {
+            name: _MM * float(aligned_errors(found[None], true[None])[0])
+            for name, (found, true) in pairs.items()
+        }
+
+
+class FaceErrors(MeshMetric):
+    """The mean distance of Stirling/ESRC's scans from the predicted surface, in mm.
+
+    Args:
+        exam: Stirling/ESRC's.
+        faces: ``(F, 3)``, the triangles of the body model.
+    """
+
+    def __init__(self, exam: Exam, faces: Triangles) -> None:
+        super().__init__(exam)
+        self.faces = faces
+
+    def errors(
+        self, index: int, vertices: Array, keypoints: Array, landmarks: Array
+    ) -> dict[str, float]:
+        """See `MeshMetric`."""
+        scan = self.exam.truth[index]
+        error = scan_error(scan.points(), scan.landmarks, vertices, self.faces, landmarks)
+        return {"rmse_3d": error}
+
+
+def _array(points: Tensor) -> Array:
+    return points.detach().cpu().double().numpy()

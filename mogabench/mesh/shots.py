@@ -1,0 +1,95 @@
+"""What all data sets of hands and faces give: images, what to learn of them, what to find."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mogabench.errors import UserError
+from mogabench.records import Data
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from mogabench.mesh.alignment import Array
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a training image teaches.
+
+    Attributes:
+        keypoints: ``(K, 2)`` in pixels of the image.
+        rotations: ``(R, 3)``, axis and angle of each rotation of the network's code.
+        shape: ``(S,)`` coefficients.
+        expression: ``(E,)`` coefficients, none of a hand.
+    """
+
+    keypoints: Array
+    rotations: Array
+    shape: Array
+    expression: Array
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """A training set; several images may have the same lesson.
+
+    Attributes:
+        files: The images.
+        lessons: What they teach; image ``i`` has lesson ``i % len(lessons)``.
+        identity: What a record calls it.
+    """
+
+    files: tuple[Path, ...]
+    lessons: tuple[Lesson, ...]
+    identity: Data
+
+
+@dataclass(frozen=True)
+class Exam:
+    """A test set.
+
+    Attributes:
+        files: The images.
+        truth: What to find in each, as the method's metric knows it.
+        identity: What a record calls it.
+    """
+
+    files: tuple[Path, ...]
+    truth: tuple[Any, ...]
+    identity: Data
+
+
+def as_array(file: Path, name: str, value: Any, shape: tuple[int, ...]) -> Array:
+    """The value as an array of floats of that shape; -1 stands for any length.
+
+    Raises:
+        UserError: It is something else.
+    """
+    try:
+        array = np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        raise UserError(f"{file}: {name} should be numbers, rows of the same length") from None
+    wanted = "x".join("N" if length < 0 else str(length) for length in shape)
+    found = "x".join(map(str, array.shape))
+    if array.ndim != len(shape) or any(
+        length not in (-1, there) for length, there in zip(shape, array.shape, strict=True)
+    ):
+        raise UserError(f"{file}: {name} is {found} and should be {wanted}")
+    if not np.isfinite(array).all():
+        raise UserError(f"{file}: {name} holds numbers that are not finite")
+    return array
+
+
+def identity(name: str, split: str, files: Sequence[Path], *annotations: Array) -> Data:
+    """What a record calls a data set, with a digest of its file names and annotations."""
+    digest = hashlib.sha256(json.dumps([file.name for file in files]).encode())
+    for array in annotations:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return Data(name=name, split=split, samples=len(files), digest=digest.hexdigest())

@@ -1,0 +1,164 @@
+"""The readers of FreiHAND, FFHQ and Stirling/ESRC on files in their formats."""
+
+import json
+
+import numpy as np
+import pytest
+
+from mogabench.errors import UserError
+from mogabench.mesh import faces as face_data
+from mogabench.mesh import freihand as hand_data
+
+MEAN = np.arange(45.0).reshape(15, 3)
+
+
+def test_freihand_to_train_on(freihand):
+    lessons = hand_data.read_lessons(freihand, MEAN)
+    names = [file.name for file in lessons.files]
+    assert names == [f"{number:08}.jpg" for number in range(6)]
+    assert len(lessons.lessons) == 3
+    places, mano = (
+        json.loads((freihand / f"training_{name}.json").read_text()) for name in ("xyz", "mano")
+    )
+    for lesson, joints, ((*numbers,),) in zip(lessons.lessons, places, mano, strict=True):
+        pixels = [(100 * x / z + 24, 100 * y / z + 24) for x, y, z in joints]
+        assert lesson.keypoints == pytest.approx(np.array(pixels))
+        assert lesson.rotations[0] == pytest.approx(numbers[:3])
+        assert lesson.rotations[1:].ravel() == pytest.approx(np.array(numbers[3:48]) + MEAN.ravel())
+        assert lesson.shape == pytest.approx(numbers[48:58])
+        assert lesson.expression.shape == (0,)
+    assert lessons.identity.name == "folder:freihand"
+    assert lessons.identity.samples == 6
+
+
+def test_freihand_to_evaluate(freihand):
+    exam = hand_data.read_exam(freihand)
+    places, vertices = (
+        json.loads((freihand / f"evaluation_{name}.json").read_text()) for name in ("xyz", "verts")
+    )
+    assert [file.name for file in exam.files] == ["00000000.jpg", "00000001.jpg"]
+    for (joints, mesh), place, vertex in zip(exam.truth, places, vertices, strict=True):
+        assert joints == pytest.approx(np.array(place))
+        assert mesh == pytest.approx(np.array(vertex))
+
+
+def test_data_sets_are_recognised_by_their_size(freihand, faces, monkeypatch):
+    monkeypatch.setattr(hand_data, "_IMAGES", {"training": 6, "evaluation": 2})
+    monkeypatch.setattr(face_data, "_FFHQ_IMAGES", 4)
+    monkeypatch.setattr(face_data, "_STIRLING_IMAGES", 3)
+    sets = (
+        hand_data.read_lessons(freihand, MEAN),
+        hand_data.read_exam(freihand),
+        face_data.read_lessons(faces),
+        face_data.read_exam(faces),
+    )
+    names = ["freihand", "freihand", "ffhq", "stirling-esrc"]
+    assert [data.identity.name for data in sets] == names
+    assert len({data.identity.digest for data in sets}) == 4
+
+
+def test_ffhq(faces):
+    lessons = face_data.read_lessons(faces)
+    with np.load(faces / "ffhq" / "ffhq_annotations.npz") as truth:
+        for number, (file, lesson) in enumerate(zip(lessons.files, lessons.lessons, strict=True)):
+            assert file == faces / "ffhq" / "ffhq_global_images_1024" / f"{number:05}.png"
+            assert (lesson.keypoints == truth["keypoints2d"][number]).all()
+            assert (lesson.rotations[0] == truth["global_pose"][number]).all()
+            assert (lesson.rotations[1] == truth["jaw_pose"][number]).all()
+            assert (lesson.shape == truth["betas"][number]).all()
+            assert (lesson.expression == truth["expression"][number]).all()
+
+
+def test_stirling(faces):
+    exam = face_data.read_exam(faces)
+    # M1003 was never scanned.
+    assert [file.name for file in exam.files] == ["F1001_a.jpg", "F1001_b.jpg", "M1002_a.jpg"]
+    assert [scan.file.name for scan in exam.truth] == ["f1001_N.obj"] * 2 + ["M1002_N.obj"]
+    for scan in exam.truth:
+        points = scan.points()
+        assert points.shape == (500, 3)
+        assert np.linalg.norm(points, axis=1) == pytest.approx(100, abs=1e-3)
+        assert (scan.landmarks == points[:7]).all()
+
+
+def rewrite(file, change):
+    content = json.loads(file.read_text())
+    change(content)
+    file.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("training_K.json", lambda c: c[0].pop(), "the list should be numbers, rows of the same"),
+        ("training_xyz.json", lambda c: c.pop(), r"the list is 2x21x3 and should be 3x21x3"),
+        ("training_xyz.json", lambda c: c[0][0].__setitem__(0, None), "numbers that are not fin"),
+        ("training_mano.json", lambda c: c[0][0].__setitem__(0, "x"), "should be numbers"),
+        ("training_mano.json", lambda c: [e[0].pop() for e in c], "3x60 and should be 3x61"),
+    ],
+)
+def test_annotations_that_are_not_freihands(freihand, name, change, message):
+    rewrite(freihand / name, change)
+    with pytest.raises(UserError, match=f"^[^\n]*{name}[^\n]*{message}[^\n]*$"):
+        hand_data.read_lessons(freihand, MEAN)
+
+
+def test_freihand_files_that_are_missing(freihand):
+    (freihand / "training" / "rgb" / "00000002.jpg").unlink()
+    with pytest.raises(UserError, match=r"^\S+ should have the images of 3 annotations, .* not 5"):
+        hand_data.read_lessons(freihand, MEAN)
+    (freihand / "training" / "rgb" / "other.jpg").touch()
+    with pytest.raises(UserError, match=r"^1 images are missing in \S+, such as 00000002.jpg$"):
+        hand_data.read_lessons(freihand, MEAN)
+    (freihand / "evaluation_xyz.json").write_text("[")
+    with pytest.raises(UserError, match=r"^cannot read \S+evaluation_xyz.json: [^\n]+$"):
+        hand_data.read_exam(freihand)
+    (freihand / "evaluation_xyz.json").unlink()
+    with pytest.raises(UserError, match=r"^there is no \S+xyz.json; [^\n]*https://lmb[^\n]*$"):
+        hand_data.read_exam(freihand)
+
+
+def test_ffhq_files_that_are_wrong(faces):
+    (faces / "ffhq" / "ffhq_global_images_1024" / "00001.png").unlink()
+    with pytest.raises(UserError, match=r"^1 of 4 images are missing in \S+, such as 00001.png$"):
+        face_data.read_lessons(faces)
+    file = faces / "ffhq" / "ffhq_annotations.npz"
+    with np.load(file) as content:
+        arrays = dict(content)
+    np.savez(file, **arrays | {"betas": arrays["betas"][:, :10]})
+    with pytest.raises(UserError, match=r"^\S+: betas is 4x10 and should be 4x100$"):
+        face_data.read_lessons(faces)
+    del arrays["jaw_pose"]
+    np.savez(file, **arrays)
+    with pytest.raises(UserError, match=r"^\S+ has no array jaw_pose$"):
+        face_data.read_lessons(faces)
+    file.write_bytes(b"nothing")
+    with pytest.raises(UserError, match=r"^cannot read \S+ffhq_annotations.npz: [^\n]+$"):
+        face_data.read_lessons(faces)
+    file.unlink()
+    with pytest.raises(UserError, match=r"^there is no \S+; --data takes a folder with ffhq/ "):
+        face_data.read_lessons(faces)
+
+
+def test_stirling_files_that_are_wrong(faces):
+    folder = faces / "stirling"
+    scan = folder / "F_3D_N" / "f1001_N.obj"
+    scan.write_text("# nothing\n")
+    with pytest.raises(UserError, match=r"^\S+f1001_N.obj has no vertices: lines of 'v x y z'$"):
+        face_data.read_exam(faces).truth[0].points()
+    marks = folder / "annotations" / "M_3D_N" / "M1002_N.lnd"
+    lines = marks.read_text().split("\n")
+    for text, message in (
+        ("\n".join(lines[:6]), "the list is 6x3 and should be 7x3"),
+        ("\n".join(["1 2 x 3", *lines]), "could not convert string to float"),
+    ):
+        marks.write_text(text)
+        with pytest.raises(UserError, match=f"^[^\n]*M1002_N.lnd: {message}[^\n]*$"):
+            face_data.read_exam(faces)
+    for file in (folder / "annotations").rglob("*.lnd"):
+        file.unlink()
+    with pytest.raises(UserError, match=r"^no image in \S+ has a scan and landmarks in \S+$"):
+        face_data.read_exam(faces)
+    (folder / "Subset_2D_FG2018").rename(folder / "elsewhere")
+    with pytest.raises(UserError, match=r"^there is no \S+; ask for the data at https://[^\n]+$"):
+        face_data.read_exam(faces)
