@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from mogabench.errors import unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from torch import Tensor, nn
 
@@ -42,13 +42,14 @@ class Task(Protocol):
     title: str
     methods: tuple[str, ...]
     metrics: tuple[Metric, ...]
-    default_size: tuple[int, ...]
+    default_sizes: Mapping[str, tuple[int, ...]]
+    """The input size behind the paper's figures, by method."""
     recipe_schema: type[Recipe]
     """What its recipes may say."""
     sample_recipe: str
     """What ``--data sample --train`` follows where no recipe is named."""
-    dataset: str
-    """The identity of the data set behind the paper's figures, such as ``imagenet-1k``."""
+    datasets: Mapping[str, str]
+    """What records call the data set behind the paper's figures, by method."""
     counting: str
     """What one forward pass takes in when parameters and operations are counted."""
 

@@ -10,7 +10,7 @@ from mogabench.recipes.classification_schema import ClassificationRecipe
 from mogabench.tasks import Metric
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from torch import Tensor, nn
 
@@ -26,10 +26,10 @@ class Classification:
     title = "Image classification"
     methods = ("classifier",)
     metrics = (Metric("top1", "Top-1 (%)", "%"), Metric("top5", "Top-5 (%)", "%"))
-    default_size = (224, 224)
+    default_sizes: Mapping[str, tuple[int, ...]] = dict.fromkeys(methods, (224, 224))
     recipe_schema = ClassificationRecipe
     sample_recipe = "sample_digits"
-    dataset = "imagenet-1k"
+    datasets: Mapping[str, str] = dict.fromkeys(methods, "imagenet-1k")
     counting = "one image"
 
     def backbones(self) -> Collection[str]:

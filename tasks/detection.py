@@ -10,7 +10,7 @@ from mogabench.recipes.detection_schema import DetectionRecipe
 from mogabench.tasks import Metric
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from mmengine.hooks import Hook
     from torch import Tensor, nn
@@ -41,10 +41,10 @@ class Detection:
         for what, title in _WHAT.items()
         for kind, label in _KINDS.items()
     )
-    default_size = (800, 1280)
+    default_sizes: Mapping[str, tuple[int, ...]] = dict.fromkeys(methods, (800, 1280))
     recipe_schema = DetectionRecipe
     sample_recipe = "sample_shapes_detection"
-    dataset = "coco-2017"
+    datasets: Mapping[str, str] = dict.fromkeys(methods, "coco-2017")
     counting = "one image, in detectors of two stages or more with 1000 proposals and 100 masks"
 
     def backbones(self) -> Collection[str]:

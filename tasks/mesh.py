@@ -11,7 +11,7 @@ from mogabench.recipes.mesh_schema import MeshRecipe
 from mogabench.tasks import Metric
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from torch import Tensor, nn
 
@@ -33,10 +33,13 @@ class Mesh:
         Metric("pa_mpvpe", "PA-MPVPE (mm)", "mm", higher_is_better=False),
         Metric("rmse_3d", "3DRMSE (mm), a mean distance", "mm", higher_is_better=False),
     )
-    default_size = (224, 224)
+    default_sizes: Mapping[str, tuple[int, ...]] = {
+        "expose_hand": (224, 224),
+        "expose_face": (256, 256),
+    }
     recipe_schema = MeshRecipe
     sample_recipe = "sample_hands"
-    dataset = "freihand"
+    datasets: Mapping[str, str] = {"expose_hand": "freihand", "expose_face": "stirling-esrc"}
     counting = "one image"
 
     def default_recipe(self, subject: Subject) -> str:

@@ -11,7 +11,7 @@ from mogabench.recipes.pose_schema import PoseRecipe, PoseTest
 from mogabench.tasks import Metric
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from torch import Tensor, nn
 
@@ -33,10 +33,10 @@ class Pose:
         Metric("pose_ap75", "AP75 (%)", "%"),
         Metric("pose_ar", "AR (%)", "%"),
     )
-    default_size = (256, 192)
+    default_sizes: Mapping[str, tuple[int, ...]] = dict.fromkeys(methods, (256, 192))
     recipe_schema = PoseRecipe
     sample_recipe = "sample_figures"
-    dataset = "coco-keypoints"
+    datasets: Mapping[str, str] = dict.fromkeys(methods, "coco-keypoints")
     counting = "one image of a person"
 
     def default_recipe(self, subject: Subject) -> str:

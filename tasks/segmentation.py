@@ -10,7 +10,7 @@ from mogabench.recipes.segmentation_schema import SegmentationRecipe
 from mogabench.tasks import Metric
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from torch import Tensor, nn
 
@@ -30,10 +30,10 @@ class Segmentation:
         Metric("macc", "mAcc (%)", "%"),
         Metric("aacc", "aAcc (%)", "%"),
     )
-    default_size = (512, 2048)
+    default_sizes: Mapping[str, tuple[int, ...]] = dict.fromkeys(methods, (512, 2048))
     recipe_schema = SegmentationRecipe
     sample_recipe = "sample_shapes_segmentation"
-    dataset = "ade20k"
+    datasets: Mapping[str, str] = dict.fromkeys(methods, "ade20k")
     counting = "one image of the given size, without the auxiliary head"
 
     def backbones(self) -> Collection[str]:

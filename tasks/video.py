@@ -9,7 +9,7 @@ from mogabench.recipes.video_schema import VideoRecipe
 from mogabench.tasks import Metric
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from torch import Tensor, nn
 
@@ -32,10 +32,10 @@ class Video:
         Metric("ssim", "SSIM", "1"),
         Metric("psnr", "PSNR (dB)", "dB"),
     )
-    default_size = (10, 1, 64, 64)
+    default_sizes: Mapping[str, tuple[int, ...]] = dict.fromkeys(methods, (10, 1, 64, 64))
     recipe_schema = VideoRecipe
     sample_recipe = "sample_video"
-    dataset = "moving-mnist"
+    datasets: Mapping[str, str] = dict.fromkeys(methods, "moving-mnist")
     counting = "one sequence"
 
     def backbones(self) -> Collection[str]:

@@ -130,7 +130,7 @@ def _subjects(
     import_packages(packages)
     task = get_task(task_name)
     try:
-        pixels = task.default_size if size is None else parse_size(size)
+        pixels = task.default_sizes[task.methods[0]] if size is None else parse_size(size)
     except ValueError:
         raise UserError(f"--size {size} is not a size such as 224 or 10x1x64x64") from None
     names = models or _timed_in_the_paper(task.name)

@@ -166,15 +166,16 @@ def _subject(
         raise UserError(f"give --variant ({', '.join(VARIANTS)}) or --backbone NAME, one of them")
     if method is not None and method not in task.methods:
         raise unknown(f"method of {task.name}", method, task.methods)
+    chosen = method or task.methods[0]
     try:
-        pixels = task.default_size if size is None else parse_size(size)
+        pixels = task.default_sizes[chosen] if size is None else parse_size(size)
     except ValueError:
         raise UserError(f"--size {size} is not a size such as {_example(task)}") from None
-    if len(pixels) != len(task.default_size):
+    if len(pixels) != len(task.default_sizes[chosen]):
         raise UserError(f"--size {size} is not a size of {task.name}, such as {_example(task)}")
     return Subject(
         task=task.name,
-        method=method or task.methods[0],
+        method=chosen,
         backbone=backbone_of(variant)
         if variant
         else check_backbone(backbone or "", task.backbones()),
@@ -184,7 +185,7 @@ def _subject(
 
 
 def _example(task: Task) -> str:
-    return "x".join(map(str, task.default_size))
+    return "x".join(map(str, task.default_sizes[task.methods[0]]))
 
 
 def _parse_option(text: str) -> tuple[str, OptionValue]:

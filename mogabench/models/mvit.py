@@ -2,7 +2,8 @@
 
 MViTv2's paper prints its detector without telling its details. What is known: MViTv2-T's blocks,
 learned positions in place of relative ones, no residual pooling, and channels that grow in the MLP.
-Keys and values are pooled to an eighth, the coarser of the two strides that the paper compares.
+Keys and values are pooled to an eighth; with a quarter its detector would take far more than
+printed.
 """
 
 from __future__ import annotations

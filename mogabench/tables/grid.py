@@ -156,8 +156,10 @@ def _conventions(joined: JoinedTable) -> list[str]:
     if not used:
         return []
     named = [f"{name} ({CONVENTIONS[name]}) in {count} rows" for name, count in used.items()]
-    names = dict.fromkeys(row.row.meta["task"] for row in joined.rows)
-    counted = "; ".join(tasks()[name].counting for name in names if name in tasks())
+    names = dict.fromkeys(
+        cell.subject.task for row in joined.rows for cell in row.cells if cell.subject
+    )
+    counted = "; ".join(f"{tasks()[name].counting} ({name})" for name in names)
     return [
         "Parameters are the trainable ones.",
         f"Operations are multiply-accumulates for {counted}, by convention: {'; '.join(named)}.",

@@ -202,7 +202,7 @@ def _record_for(subject: Subject, row: Row, column: Column, store: Store) -> Rec
     recipe = cell_recipe(row, column) or None
     if subject.task not in tasks() or (recipe is None and variant_of(subject.backbone)):
         return None  # a MogaNet trained in a way that no recipe here has
-    dataset = tasks()[subject.task].dataset
+    dataset = tasks()[subject.task].datasets[subject.method]
     record = store.latest(subject.key, kind, dataset=dataset, recipe=recipe)
     from_scratch = row.meta["pretraining"] == "none"
     if record and from_scratch and record.provenance.initial_weights:

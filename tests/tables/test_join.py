@@ -72,7 +72,7 @@ def test_each_status_of_table_3(tmp_path):
     missing = cell_of(joined, "MogaNet-B", "Top-1 Acc (%)")
     assert (missing.measured, missing.status) == (None, Status.NOT_MEASURED)
     assert "mogabench run classification --variant b" in missing.note and "--data" in missing.note
-    assert cell_of(joined, "SLaK-T", "Param. (M)").note.startswith("no implementation yet")
+    assert "--backbone slak_tiny" in cell_of(joined, "SLaK-T", "Param. (M)").note
     assert cell_of(joined, "MogaNet-B", "Date").status is None
 
 
