@@ -51,7 +51,8 @@ def test_two_processes_train_like_one(job, tmp_path):
     (tmp_path / "both.py").write_text(
         "import pickle, sys\n"
         "from mogabench.engine.launch import execute\n"
-        "print(execute(pickle.load(open(sys.argv[1], 'rb'))).metrics)\n"
+        "metrics = execute(pickle.load(open(sys.argv[1], 'rb'))).metrics\n"
+        "sys.stdout.write(f'{metrics}\\n')  # at once, so that the two cannot interleave\n"
     )
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"]
     done = subprocess.run(
