@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mogabench.records import Record, Store
     from mogabench.tables.join import JoinedTable
 
+_SHAPES = "osD^"
 _OURS = "MogaNet"
 
 
@@ -99,13 +100,15 @@ def scatter(points: Sequence[Point], *, title: str, cost: str) -> bytes:
     families = defaultdict(list)
     for point in points:
         families[point.family].append(point)
-    for family, members in sorted(families.items(), key=lambda item: item[0] == _OURS):
+    in_order = sorted(families.items(), key=lambda item: item[0] == _OURS)
+    for number, (family, members) in enumerate(in_order):
         members.sort(key=lambda point: point.cost)
         ours = family == _OURS
         axes.plot(
             [point.cost for point in members],
             [point.accuracy for point in members],
-            marker="*" if ours else "o",
+            # matplotlib has ten colours; the next ten families get another shape.
+            marker="*" if ours else _SHAPES[number // 10 % len(_SHAPES)],
             markersize=12 if ours else 5,
             linewidth=2 if ours else 1,
             color="crimson" if ours else None,

@@ -220,22 +220,30 @@ def test_table_6_prints_ap75_as_ar() -> None:
         assert erratum("6", row, column("6", "AR (%)"))
 
 
-def test_pose_operations_grow_with_the_area_except_for_the_misprints() -> None:
+def test_pose_operations_of_convolutions_grow_with_the_area_but_for_a_misprint() -> None:
     operations = {
-        (row.meta["backbone"], row.meta["input_size"]): float(row.cells["FLOPs (G)"])
+        (row.meta["backbone"], row.meta["input_size"]): row.cells["FLOPs (G)"]
         for row in load_table("A13").rows
     }
-    misprinted = set()
+
+    def could_be(small: str, large: str) -> bool:
+        """Whether figures that round to these, or are 1 % off, could be 2.25 times each other."""
+        least = (float(large) - 0.05) / (float(small) + 0.05)
+        most = (float(large) + 0.05) / (float(small) - 0.05)
+        return 0.99 * least <= 2.25 <= 1.01 * most
+
+    others = set()
     for row in load_table("A13").rows:
         small = operations.get((row.meta["backbone"], "256x192"))
         if row.meta["input_size"] == "384x288" and small is not None:
-            grown = float(row.cells["FLOPs (G)"]) / small
             known = erratum("A13", row, column("A13", "FLOPs (G)"))
-            if abs(grown / 2.25 - 1) > 0.08:
-                misprinted.add(row.label)
-                assert known is not None
-                assert float(known.should_be or 0) / small == pytest.approx(2.25, rel=0.08)
-    assert misprinted == {"ConvNeXt-T", "Uniformer-B"}
+            if not could_be(small, row.cells["FLOPs (G)"]):
+                others.add(row.label)
+            if row.label == "ConvNeXt-T":
+                assert known is not None and known.should_be is not None
+                assert could_be(small, known.should_be)
+    # Attention over everything grows faster, padded windows grow in steps.
+    assert others == {"ConvNeXt-T", "Uniformer-S", "Uniformer-B", "Swin-L"}
 
 
 @pytest.mark.parametrize(
