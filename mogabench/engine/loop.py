@@ -63,9 +63,9 @@ class ResumableLoop(EpochBasedTrainLoop):
         )
         self.runner.call_hook("before_train")
         while self._epoch < self._max_epochs:
-            self.run_epoch()
-            if self._epoch < self._max_epochs and self._epoch % self.evaluate_every == 0:
+            if self._must_evaluate():
                 self.runner.val_loop.run()
+            self.run_epoch()
         self.runner.call_hook("after_train")
         model: nn.Module = self.runner.model
         return model
@@ -92,6 +92,15 @@ class ResumableLoop(EpochBasedTrainLoop):
             )
         self.runner.call_hook("after_train_epoch")
         self._epoch += 1
+
+    def _must_evaluate(self) -> bool:
+        """Whether an epoch to evaluate after has just ended.
+
+        Asked before the next one, so that a training which was stopped in the evaluation, after
+        the epoch's checkpoint, resumes with it.
+        """
+        just_ended = self._iter == self._epoch * self.steps_per_epoch
+        return self._epoch > 0 and self._epoch % self.evaluate_every == 0 and just_ended
 
     def run_iter(self, idx: int, data_batch: tuple[Any, ...]) -> None:
         """Runs one step over its batches."""

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 from mmengine.hooks import EMAHook
 from mmengine.model import BaseAveragedModel
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from timm.optim import create_optimizer_v2, get_optimizer_info, list_optimizers
+from torch import nn
 
 from mogabench.errors import unknown
 
 if TYPE_CHECKING:
     from mmengine.runner import Runner
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from mogabench.recipes import Recipe
     from mogabench.recipes.schema import Ema, Optimizer
@@ -37,19 +39,27 @@ def optim_wrapper(
     if settings.name not in list_optimizers():
         raise unknown("optimizer", settings.name, list_optimizers())
     given: dict[str, Any] = {"eps": settings.eps} if settings.eps is not None else {}
-    if get_optimizer_info(settings.name).has_betas:
+    kind = get_optimizer_info(settings.name)
+    if kind.has_betas:
         given["betas"] = settings.betas
+    if "fused" in inspect.signature(kind.opt_class).parameters:
+        given["fused"] = True
     groups = _groups(network, settings)
     optimizer = create_optimizer_v2(groups, settings.name, settings.lr, weight_decay=0.0, **given)
-    kind, kind_options = OptimWrapper, {}
-    if amp == "float16":
-        kind, kind_options = AmpOptimWrapper, {"dtype": "float16"}
-    return kind(
-        optimizer=optimizer,
-        accumulative_counts=accumulation,
-        clip_grad={"max_norm": settings.clip_grad} if settings.clip_grad else None,
-        **kind_options,
-    )
+    options: dict[str, Any] = {
+        "optimizer": optimizer,
+        "accumulative_counts": accumulation,
+        "clip_grad": {"max_norm": settings.clip_grad} if settings.clip_grad else None,
+    }
+    half = amp == "float16"
+    wrapper = AmpOptimWrapper(dtype=amp, **options) if half else OptimWrapper(**options)
+    wrapper.clip_func = _clip_norm
+    return wrapper
+
+
+def _clip_norm(parameters: list[nn.Parameter], max_norm: float) -> None:
+    """Clips without telling mmengine the norm, for which each step would wait for the device."""
+    nn.utils.clip_grad_norm_(parameters, max_norm)
 
 
 def _groups(network: nn.Module, settings: Optimizer) -> list[dict[str, Any]]:

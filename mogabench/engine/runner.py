@@ -12,6 +12,7 @@ from mmengine.evaluator import Evaluator
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner, ValLoop
 
+from mogabench.engine.curve import KeepCurve
 from mogabench.engine.loading import RaiseErrors
 from mogabench.engine.loop import ResumableLoop
 from mogabench.engine.optimization import AverageWeights, optim_wrapper
@@ -34,13 +35,22 @@ if TYPE_CHECKING:
     from mogabench.records import Data
 
 
+_REPLACED_HOOKS = (
+    *("checkpoint", "param_scheduler", "sampler_seed"),
+    *("logger", "runtime_info", "timer"),
+)
+"""mmengine's defaults that hooks of our own stand in for; see `KeepCurve` for the second line."""
+
+
 class QuietRunner(Runner):
     """A runner that is silent on the terminal, strict in loading, and dumps no configuration.
 
     Attributes:
+        train_data: What it trains on; None to evaluate only.
         test_data: What it evaluates on.
     """
 
+    train_data: Data | None
     test_data: Data
 
     def build_logger(self, *arguments: Any, **options: Any) -> MMLogger:
@@ -135,7 +145,7 @@ def make_runner(
         val_dataloader=evaluation,
         val_cfg={"type": ValLoop},
         val_evaluator=Evaluator(metric),
-        default_hooks={"checkpoint": None, "sampler_seed": None, "param_scheduler": None},
+        default_hooks=dict.fromkeys(_REPLACED_HOOKS),
         custom_hooks=[*own_hooks, *hooks],
         launcher="pytorch" if world > 1 else "none",
         randomness={"seed": job.seed},
@@ -144,7 +154,7 @@ def make_runner(
         cfg={"model_wrapper_cfg": wrapper | ({"device_ids": None} if on_cpu else {})},
         **options,
     )
-    runner.test_data = test_data
+    runner.train_data, runner.test_data = train_data, test_data
     return runner
 
 
@@ -193,6 +203,7 @@ def _training_options(
 def _training_hooks(job: Job, identity: dict[str, str]) -> list[Hook]:
     assert job.recipe is not None and job.work_dir is not None
     hooks: list[Hook] = [
+        KeepCurve(job.work_dir),
         FollowSchedule(job.recipe.schedule),
         SaveCheckpoints(job.work_dir, identity, job.save_seconds),
     ]

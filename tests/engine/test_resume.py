@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from mogabench.engine.curve import CURVE
 from mogabench.engine.launch import WEIGHTS, execute
 from mogabench.engine.saving import CHECKPOINT
 
@@ -42,7 +43,8 @@ def finish(processes, job):
     process = run(processes, job)
     process.join(120)
     assert process.exitcode == 0
-    return torch.load(job.work_dir / WEIGHTS, weights_only=True)["state_dict"]
+    weights = torch.load(job.work_dir / WEIGHTS, weights_only=True)["state_dict"]
+    return weights, (job.work_dir / CURVE).read_text()
 
 
 def stop_after_a_checkpoint(process, checkpoint, sign, delay):
@@ -60,7 +62,7 @@ def stop_after_a_checkpoint(process, checkpoint, sign, delay):
 def check_that_stops_change_nothing(processes, job, folder, signals, **changes):
     # Saving after every step makes half of the moments fall into saving.
     through = job(*EVERYTHING_RANDOM, save_seconds=0, **changes)
-    expected = finish(processes, through)
+    expected, curve = finish(processes, through)
     broken = replace(through, work_dir=folder / "broken")
     for sign in signals:
         resume = (broken.work_dir / CHECKPOINT).exists()
@@ -69,9 +71,10 @@ def check_that_stops_change_nothing(processes, job, folder, signals, **changes):
             process, broken.work_dir / CHECKPOINT, sign, random.uniform(0, 0.05)
         )
         assert process.exitcode != 0, "the training ended before it could be stopped"
-    actual = finish(processes, replace(broken, resume=True))
+    actual, same_curve = finish(processes, replace(broken, resume=True))
     assert actual.keys() == expected.keys()
     assert not [name for name in expected if not torch.equal(actual[name], expected[name])]
+    assert same_curve == curve
 
 
 def test_a_killed_training_ends_with_the_same_weights_bit_by_bit(processes, job, tmp_path):

@@ -2,7 +2,9 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from mogabench.engine import curve, reporting
 from mogabench.engine.launch import execute
 from mogabench.engine.loop import ResumableLoop
 from mogabench.recipes import load, names, variants
@@ -63,3 +65,30 @@ def test_training_beats_copying_the_last_frame(job, monkeypatch):
     for name in (PNG, GIF, "weights.pth"):
         assert (trained.work_dir / name).is_file()
     assert set(torch.load(trained.work_dir / "weights.pth", weights_only=True)) >= {"state_dict"}
+
+
+class Fetches(TorchDispatchMode):
+    """Counts values that Python takes out of tensors: on a GPU each waits for all work before."""
+
+    count = 0
+
+    def __torch_dispatch__(self, function, types, arguments=(), options=None):
+        self.count += function is torch.ops.aten._local_scalar_dense.default
+        return function(*arguments, **(options or {}))
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_a_step_does_not_wait_for_the_device(job, monkeypatch, optimizer):
+    monkeypatch.setattr("mogabench.video.data.TEST_SEQUENCES", 4)
+    monkeypatch.setattr(reporting, "_LINE_PERIOD_S", float("inf"))  # a line tells the loss
+    monkeypatch.setattr(curve, "_POINTS", 1)
+    fetches, run_iter = Fetches(), ResumableLoop.run_iter
+
+    def watched(self, *arguments):
+        with fetches:
+            run_iter(self, *arguments)
+
+    monkeypatch.setattr(ResumableLoop, "run_iter", watched)
+    execute(job(f"optimizer.name={optimizer}", "optimizer.clip_grad=1.0", save_seconds=1e6))
+    # Of eight steps the last one makes the curve's point, of one loss.
+    assert fetches.count == 1

@@ -1,0 +1,42 @@
+import io
+import json
+
+import pytest
+from PIL import Image
+
+from mogabench.engine import curve
+from mogabench.engine.launch import execute
+
+PLAIN = ("optimizer={name: sgd, lr: 0.05, weight_decay: 0.0}", "optimizer.clip_grad=1.0")
+
+
+def kept(job):
+    return [json.loads(line) for line in (job.work_dir / curve.CURVE).read_text().splitlines()]
+
+
+def test_the_curve_has_each_step_and_each_evaluation(job):
+    wanted = job("schedule={epochs: 2, warmup_epochs: 1, warmup_lr: 0.0}", *PLAIN)
+    outcome = execute(wanted)
+    points = kept(wanted)
+    # 48 images in batches of 16, evaluated after each epoch; the rate rises to .05 over the first.
+    assert [(point["step"], "top1" in point) for point in points] == [
+        *((1, False), (2, False), (3, False), (3, True)),
+        *((4, False), (5, False), (6, False), (6, True)),
+    ]
+    assert [point["lr"] for point in points[:3]] == pytest.approx([0, 0.05 / 3, 0.1 / 3])
+    assert {name: points[-1][name] for name in outcome.metrics} == outcome.metrics
+    assert points[0]["loss"] > points[-2]["loss"] > 0
+    Image.open(io.BytesIO((wanted.work_dir / curve.PICTURE).read_bytes())).verify()
+
+
+def test_a_point_is_the_mean_over_its_steps(job, tmp_path, monkeypatch):
+    every_step = job(*PLAIN)
+    execute(every_step)
+    losses = [point["loss"] for point in kept(every_step) if "loss" in point]
+    monkeypatch.setattr(curve, "_POINTS", 3)
+    in_threes = job(*PLAIN, work_dir=tmp_path / "threes")
+    execute(in_threes)
+    points = [point for point in kept(in_threes) if "loss" in point]
+    assert [point["step"] for point in points] == [2, 4, 6]
+    pairs = zip(losses[::2], losses[1::2], strict=True)
+    assert [point["loss"] for point in points] == pytest.approx([sum(p) / 2 for p in pairs])
