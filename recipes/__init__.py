@@ -163,7 +163,8 @@ def _told(error: ValidationError, schema: type[BaseModel]) -> Iterator[str]:
         elif problem["type"] == "missing":
             yield f"{where} is missing"
         elif problem["type"] == "value_error":
-            yield f"{where}: {problem['ctx']['error']}"
+            # What several sections have to agree on has no place of its own.
+            yield f"{where}: {problem['ctx']['error']}".removeprefix(": ")
         else:
             said = problem["msg"].removeprefix("Input ")
             yield f"{where}: {said} (got {json.dumps(problem['input'], default=str)})"

@@ -66,6 +66,15 @@ class MeshRecipe(Recipe):
             raise ValueError("augment.flip is for faces only: it makes a right hand a left one")
         return self
 
+    @model_validator(mode="after")
+    def _leaves_pixels(self) -> MeshRecipe:
+        lowest, side = max(self.augment.low_resolutions, default=1.0), min(self.input.size)
+        if lowest > side:
+            raise ValueError(
+                f"augment.low_resolutions: {lowest:g} leaves no pixel of an input of {side}"
+            )
+        return self
+
     @property
     def test_size(self) -> tuple[int, ...]:
         """The size that it also trains at."""

@@ -98,6 +98,7 @@ class Classification:
             train_data=train_split.identity if train_split else None,
             test_data=test_split.identity,
             hooks=[UnreadableImages(train_split, test_split, job.on_bad_image)],
+            same_shapes=True,
         )
 
 

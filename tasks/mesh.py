@@ -106,6 +106,7 @@ class Mesh:
             train_data=lessons.identity if lessons else None,
             test_data=exam.identity,
             hooks=[DrawMeshes(job.work_dir, exam, data.body.faces)] if draws else [],
+            same_shapes=True,
         )
 
 

@@ -102,6 +102,7 @@ class Pose:
             train_data=train_people.identity if train_people else None,
             test_data=test_people.identity,
             hooks=hooks,
+            same_shapes=True,
         )
 
 

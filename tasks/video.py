@@ -105,6 +105,7 @@ class Video:
             train_data=train_split.identity if train_split else None,
             test_data=test_split.identity,
             hooks=hooks,
+            same_shapes=True,
         )
 
 

@@ -106,6 +106,7 @@ def make_runner(
     train_data: Data | None,
     test_data: Data,
     hooks: Sequence[Hook] = (),
+    same_shapes: bool = False,
 ) -> QuietRunner:
     """The Runner of a job.
 
@@ -119,6 +120,8 @@ def make_runner(
         train_data: What it trains on; None to evaluate only.
         test_data: What it evaluates on.
         hooks: The task's own.
+        same_shapes: Whether images are of one size throughout: cuDNN then tries its kernels and
+            takes the fastest, which it would do again for every new size.
 
     Raises:
         UserError: The checkpoint is of another training, or the training data is less than a step.
@@ -149,6 +152,7 @@ def make_runner(
         custom_hooks=[*own_hooks, *hooks],
         launcher="pytorch" if world > 1 else "none",
         randomness={"seed": job.seed},
+        env_cfg={"cudnn_benchmark": same_shapes},
         # mmengine keeps one logger and history per name, for the life of the process.
         experiment_name=uuid4().hex,
         cfg={"model_wrapper_cfg": wrapper | ({"device_ids": None} if on_cpu else {})},

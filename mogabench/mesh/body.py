@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from mogabench.errors import UserError
+from mogabench.mesh.arrays import check_numbers
 from mogabench.mesh.files import (
     FLAME,
     MANO,
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mogabench.mesh.code import Parameters
-    from mogabench.mesh.files import Arrays
+    from mogabench.mesh.files import Arrays, Shape
 
+_MANO_VERTICES = 778
 _MANO_TIPS = (744, 320, 443, 555, 672)
 """MANO's vertices at the tips of thumb, index, middle, ring and little finger (FreiHAND)."""
 
@@ -141,11 +143,17 @@ class Hand(SkinnedMesh):
             UserError: There is none, or it is not what it should be.
         """
         file = MANO.find(data)
-        arrays = read_arrays(file, _shapes(joints=16) | {"hands_mean": (45,)})
-        if arrays["shapedirs"].shape[2] != 10:
-            raise UserError(f"{file} has {arrays['shapedirs'].shape[2]} shapes and should have 10")
-        if "tips" not in arrays and len(arrays["v_template"]) <= max(_MANO_TIPS):
-            raise UserError(f"{file} is not MANO's mesh and has no array tips")
+        shapes = _shapes(joints=16, shapes=10) | {"hands_mean": (45,), "tips": (5,)}
+        arrays = read_arrays(file, shapes, optional=["tips"])
+        _check_structure(file, arrays)
+        count = len(arrays["v_template"])
+        if "tips" in arrays:
+            check_numbers(file, "tips", arrays["tips"], "vertex", count)
+        elif count != _MANO_VERTICES:
+            raise UserError(
+                f"{file} has {count} vertices, so it is not MANO's mesh, of {_MANO_VERTICES}, and "
+                "needs an array tips: the five fingertips' vertices, from the thumb on"
+            )
         return cls(arrays)
 
     def forward(self, parameters: Parameters) -> Body:
@@ -185,14 +193,19 @@ class Head(SkinnedMesh):
             UserError: A file is missing, or not what it should be.
         """
         file = FLAME.find(data)
-        arrays = read_arrays(file, _shapes(joints=5))
-        if arrays["shapedirs"].shape[2] < _FIRST_EXPRESSION + _EXPRESSIONS:
-            raise UserError(f"{file} has too few shapes for FLAME: {arrays['shapedirs'].shape[2]}")
+        arrays = read_arrays(file, _shapes(joints=5, shapes="shapes"))
+        _check_structure(file, arrays)
+        count, least = arrays["shapedirs"].shape[2], _FIRST_EXPRESSION + _EXPRESSIONS
+        if count < least:
+            raise UserError(f"{file}: shapedirs has {count} shapes, and FLAME at least {least}")
         turns = 2 * _WIDEST_TURN + 1
-        fixed = {"lmk_face_idx": (51,), "lmk_b_coords": (51, 3)}
-        turning = {"lmk_face_idx": (turns, 17), "lmk_b_coords": (turns, 17, 3)}
-        static = read_arrays(STATIC_LANDMARKS.find(data), fixed)
-        return cls(arrays, static, read_arrays(MOVING_LANDMARKS.find(data), turning))
+        fixed: dict[str, Shape] = {"lmk_face_idx": (51,), "lmk_b_coords": (51, 3)}
+        turning: dict[str, Shape] = {"lmk_face_idx": (turns, 17), "lmk_b_coords": (turns, 17, 3)}
+        static, moving = (
+            _landmarks(published.find(data), shapes, len(arrays["f"]))
+            for published, shapes in ((STATIC_LANDMARKS, fixed), (MOVING_LANDMARKS, turning))
+        )
+        return cls(arrays, static, moving)
 
     def forward(self, parameters: Parameters) -> Body:
         """The head's mesh and 73 key points: 5 joints, 51 landmarks, 17 of the outline."""
@@ -219,13 +232,35 @@ class Head(SkinnedMesh):
         return torch.einsum("nlcx,nlc->nlx", vertices[people, every[rows]], shares[rows])
 
 
-def _shapes(joints: int) -> dict[str, tuple[int | None, ...]]:
+def _shapes(joints: int, shapes: int | str) -> dict[str, Shape]:
     return {
-        "v_template": (None, 3),
-        "shapedirs": (None, 3, None),
-        "posedirs": (None, 3, 9 * (joints - 1)),
-        "J_regressor": (joints, None),
-        "weights": (None, joints),
+        "v_template": ("vertices", 3),
+        "shapedirs": ("vertices", 3, shapes),
+        "posedirs": ("vertices", 3, 9 * (joints - 1)),
+        "J_regressor": (joints, "vertices"),
+        "weights": ("vertices", joints),
         "kintree_table": (2, joints),
-        "f": (None, 3),
+        "f": ("triangles", 3),
     }
+
+
+def _check_structure(file: Path, arrays: Arrays) -> None:
+    """Makes sure that triangles have vertices for corners, and joints have parents.
+
+    Raises:
+        UserError: One has not.
+    """
+    check_numbers(file, "f", arrays["f"], "vertex", len(arrays["v_template"]))
+    for joint, parent in enumerate(arrays["kintree_table"][0, 1:], 1):
+        if not 0 <= parent < joint:
+            raise UserError(
+                f"{file}: kintree_table has {parent:.0f} for the parent of joint {joint}; it "
+                f"should be a joint before that, 0 to {joint - 1}"
+            )
+
+
+def _landmarks(file: Path, shapes: dict[str, Shape], triangles: int) -> Arrays:
+    """Landmarks on a mesh of so many triangles."""
+    arrays = read_arrays(file, shapes)
+    check_numbers(file, "lmk_face_idx", arrays["lmk_face_idx"], "triangle", triangles)
+    return arrays

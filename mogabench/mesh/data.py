@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mogabench.errors import UserError
 from mogabench.mesh import faces, freihand
 from mogabench.mesh.body import Hand, Head
 from mogabench.mesh.metric import FaceErrors, HandErrors
@@ -11,7 +12,7 @@ from mogabench.mesh.metric import FaceErrors, HandErrors
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mogabench.mesh.shots import Exam, Lessons
+    from mogabench.mesh.lessons import Exam, Lessons
 
 
 class Hands:
@@ -21,11 +22,11 @@ class Hands:
         root: FreiHAND's folder.
 
     Raises:
-        UserError: MANO is missing or not what it should be.
+        UserError: There is no such folder, or MANO is missing or not what it should be.
     """
 
     def __init__(self, root: Path) -> None:
-        self.root = root
+        self.root = _existing(root, "FreiHAND's folder, or sample")
         self.body = Hand.read(root)
 
     def lessons(self) -> Lessons:
@@ -56,11 +57,11 @@ class Faces:
         root: The folder of ``ffhq/`` and ``stirling/``.
 
     Raises:
-        UserError: FLAME is missing or not what it should be.
+        UserError: There is no such folder, or FLAME is missing or not what it should be.
     """
 
     def __init__(self, root: Path) -> None:
-        self.root = root
+        self.root = _existing(root, "the folder of ffhq/ and stirling/")
         self.body = Head.read(root)
 
     def lessons(self) -> Lessons:
@@ -74,3 +75,9 @@ class Faces:
     def metric(self, exam: Exam) -> FaceErrors:
         """The distance from the scans."""
         return FaceErrors(exam, self.body.faces)
+
+
+def _existing(root: Path, expected: str) -> Path:
+    if not root.is_dir():
+        raise UserError(f"there is no folder {root}; --data takes {expected}")
+    return root

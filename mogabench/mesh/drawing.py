@@ -9,7 +9,8 @@ import numpy as np
 
 from mogabench.engine.pictures import DrawPredictions
 from mogabench.mesh.alignment import best_similarity
-from mogabench.pose.pictures import read_image
+from mogabench.mesh.pictures import whole
+from mogabench.views import read_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from mogabench.mesh.alignment import Array
     from mogabench.mesh.body import Body
     from mogabench.mesh.code import Parameters
-    from mogabench.mesh.shots import Exam
+    from mogabench.mesh.lessons import Exam
     from mogabench.mesh.surface import Triangles
 
 _TILE = 160
@@ -106,7 +107,7 @@ class DrawMeshes(DrawPredictions):
 
     def _image(self, index: int) -> NDArray[np.uint8]:
         image = read_image(self.exam.files[index])
-        return np.asarray(cv2.resize(image, (_TILE, _TILE)), np.uint8)
+        return whole(image, (_TILE, _TILE)).show(image, (_TILE, _TILE))
 
     def _mesh(self, points: Array, color: tuple[int, int, int]) -> NDArray[np.uint8]:
         canvas = np.full((_TILE, _TILE, 3), 255, np.uint8)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from mmengine.model import BaseModel
 
+from mogabench.errors import UserError
 from mogabench.mesh.code import CODES, from_axis_angle, to_sixes
 from mogabench.mesh.losses import losses
 
@@ -50,11 +51,19 @@ class MeshEstimator(BaseModel):
             inputs: Pictures ``(N, 3, H, W)``.
             mode: mmengine's ``loss``, ``predict`` or ``tensor``.
             **lesson: The other items of `mogabench.mesh.pictures.TrainingPictures`.
+
+        Raises:
+            UserError: The network's numbers are not finite, so there is no body like that.
         """
         with torch.autocast(inputs.device.type, self.amp, enabled=self.amp is not None):
             vectors: Tensor = self.network(inputs.to(memory_format=self.layout))
         if mode == "tensor":
             return vectors
+        if not vectors.isfinite().all():
+            raise UserError(
+                "the network gives numbers that are not finite, of which no mesh can be made: its "
+                "weights have diverged; a lower optimizer.lr, or no --amp, may keep them from it"
+            )
         found = self.code.read(vectors.float())
         body = self.body(found)
         if mode == "predict":

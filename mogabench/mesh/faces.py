@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mogabench.errors import UserError
-from mogabench.mesh.shots import Exam, Lesson, Lessons, as_array, identity
-from mogabench.mesh.surface import LANDMARKS
+from mogabench.mesh.arrays import as_array, read_npz
+from mogabench.mesh.lessons import Exam, Lesson, Lessons, identity
+from mogabench.mesh.surface import LANDMARKS, in_face
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,6 +29,8 @@ _FFHQ_SHAPES = {
 _STIRLING_IMAGES = 656
 """Of good quality, HQ; the others, LQ, are 1344."""
 
+_PICTURES = {".jpg", ".jpeg", ".png", ".bmp"}
+
 
 def read_lessons(root: Path) -> Lessons:
     """Reads ``ffhq/ffhq_annotations.npz``; the images are in ``ffhq/ffhq_global_images_1024/``.
@@ -40,20 +42,18 @@ def read_lessons(root: Path) -> Lessons:
         UserError: A file is missing or malformed, or images are missing.
     """
     file = root / "ffhq" / _ANNOTATIONS
-    try:
-        with np.load(file, allow_pickle=False) as content:
-            arrays = dict(content)
-    except FileNotFoundError:
+    if not file.is_file():
         raise UserError(
             f"there is no {file}; --data takes a folder with ffhq/ and stirling/, the first with "
             f"MMHuman3D's {_ANNOTATIONS} and FFHQ's images"
-        ) from None
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise UserError(f"cannot read {file}: {' '.join(str(error).split())}") from None
+        )
+    arrays = read_npz(file)
     for name in ("img_fnames", *_FFHQ_SHAPES):
         if name not in arrays:
             raise UserError(f"{file} has no array {name}")
-    names = [str(name) for name in arrays["img_fnames"]]
+    names = [str(name) for name in arrays["img_fnames"].ravel()]
+    if not names:
+        raise UserError(f"{file} names no image in img_fnames")
     pose, jaw, betas, expression, keypoints = (
         as_array(file, name, arrays[name], (len(names), *shape))
         for name, shape in _FFHQ_SHAPES.items()
@@ -61,10 +61,9 @@ def read_lessons(root: Path) -> Lessons:
     folder = file.parent / "ffhq_global_images_1024"
     there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     missing = [name for name in names if name not in there]
-    if missing or not names:
+    if missing:
         raise UserError(
-            f"{len(missing)} of {len(names)} images are missing in {folder}"
-            + f", such as {missing[0]}" * bool(missing)
+            f"{len(missing)} of {len(names)} images are missing in {folder}, such as {missing[0]}"
         )
     files = tuple(folder / name for name in names)
     rotations = np.stack([pose, jaw], axis=1)
@@ -92,9 +91,17 @@ class Scan:
         """The scan's vertices ``(P, 3)``.
 
         Raises:
-            UserError: The file cannot be read.
+            UserError: The file cannot be read, or none of them is of the face.
         """
-        return _vertices(self.file)
+        try:
+            with self.file.open("rb") as lines:
+                rows = [line.split()[1:4] for line in lines if line.startswith(b"v ")]
+        except OSError as error:
+            raise UserError(f"cannot read {self.file}: {error.strerror}") from None
+        points = as_array(self.file, "the list of vertices, 'v x y z',", rows, (-1, 3))
+        if not in_face(points, self.landmarks).any():
+            raise UserError(f"{self.file} has no vertex near its landmarks; both should be in mm")
+        return points
 
 
 def read_exam(root: Path) -> Exam:
@@ -130,9 +137,6 @@ def read_exam(root: Path) -> Exam:
     return Exam(tuple(files), tuple(scans), identity(known, "HQ", files, marks))
 
 
-_PICTURES = {".jpg", ".jpeg", ".png", ".bmp"}
-
-
 def _scan_of(folder: Path, image: str) -> Scan | None:
     """The scan of the person in an image such as ``F1001_xyz.jpg``, if there is one."""
     person, part = image.partition("_")[0], f"{image[0].upper()}_3D_N"
@@ -149,18 +153,8 @@ def _landmarks(file: Path) -> Array:
     try:
         lines = file.read_text("utf-8").split("\n")
         rows = [[float(word) for word in line.split()[1:]] for line in lines if line.strip()]
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot read {file}: {error}") from None
+    except OSError as error:
+        raise UserError(f"cannot read {file}: {error.strerror}") from None
+    except ValueError:
+        raise UserError(f"{file} should have lines of a number and 'x y z'") from None
     return as_array(file, "the list", rows, (len(LANDMARKS), 3))
-
-
-def _vertices(file: Path) -> Array:
-    try:
-        with file.open("rb") as lines:
-            rows = [line.split()[1:4] for line in lines if line.startswith(b"v ")]
-        points = np.array(rows, dtype=float)
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot read {file}: {error}") from None
-    if points.ndim != 2 or points.shape[1] != 3:
-        raise UserError(f"{file} has no vertices: lines of 'v x y z'")
-    return points

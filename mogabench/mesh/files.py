@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from mogabench.catalogue import cache_folder
 from mogabench.errors import UserError
+from mogabench.mesh.arrays import as_array, read_npz
 from mogabench.mesh.pickles import read_pickle
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -73,39 +71,35 @@ MOVING_LANDMARKS = Published(
 )
 
 Arrays = dict[str, "NDArray[Any]"]
+Shape = tuple["int | str", ...]
+"""A word stands for a length of any size, the same one wherever it stands."""
 
 
-def read_arrays(file: Path, shapes: Mapping[str, tuple[int | None, ...]]) -> Arrays:
+def read_arrays(file: Path, shapes: Mapping[str, Shape], optional: Sequence[str] = ()) -> Arrays:
     """The arrays of a body model's file.
 
     Args:
         file: A published pickle, or an ``.npz`` with the same names.
-        shapes: Those that must be there; None for a length of any size.
+        shapes: By the names of the arrays; where two do not fit, the later one is to blame.
+        optional: Those that may be missing.
+
+    Returns:
+        Those arrays, of floats.
 
     Raises:
         UserError: The file cannot be read, or an array is missing or of another shape.
     """
-    content = _read_npz(file) if file.suffix == ".npz" else read_pickle(file)
+    content = read_npz(file) if file.suffix == ".npz" else read_pickle(file)
     if not isinstance(content, dict):
         raise UserError(f"{file} is no body model: it holds no arrays by name")
+    arrays: Arrays = {}
+    lengths: dict[str, int] = {}
     for name, shape in shapes.items():
-        found = getattr(content.get(name), "shape", None)
-        if found is None:
+        if name in content:
+            wanted = [lengths.get(side, -1) if isinstance(side, str) else side for side in shape]
+            arrays[name] = as_array(file, name, content[name], wanted)
+            sides = zip(shape, arrays[name].shape, strict=True)
+            lengths |= {side: length for side, length in sides if isinstance(side, str)}
+        elif name not in optional:
             raise UserError(f"{file} has no array {name}, which this body model needs")
-        if len(found) != len(shape) or any(
-            wanted not in (None, length) for wanted, length in zip(shape, found, strict=True)
-        ):
-            raise UserError(f"{file}: {name} is {_written(found)} and should be {_written(shape)}")
-    return {name: array for name, array in content.items() if isinstance(array, np.ndarray)}
-
-
-def _read_npz(file: Path) -> dict[str, Any]:
-    try:
-        with np.load(file, allow_pickle=False) as content:
-            return dict(content)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise UserError(f"cannot read {file}: {' '.join(str(error).split())}") from None
-
-
-def _written(shape: tuple[int | None, ...]) -> str:
-    return "x".join("N" if length is None else str(length) for length in shape) or "a number"
+    return arrays

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mogabench.errors import UserError
-from mogabench.mesh.shots import Exam, Lesson, Lessons, as_array, identity
+from mogabench.mesh.arrays import as_array
+from mogabench.mesh.lessons import Exam, Lesson, Lessons, identity
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,6 +41,9 @@ def read_lessons(root: Path, mean_pose: Array) -> Lessons:
     count = len(cameras)
     file = root / "training_xyz.json"
     places = as_array(file, "the list", _read(file), (count, _KEYPOINTS, 3))
+    behind = (places @ cameras.swapaxes(1, 2))[..., 2].min(1) <= 0
+    if behind.any():
+        raise UserError(f"{file}: hand {behind.argmax()} is not in front of its camera")
     file = root / "training_mano.json"
     mano = as_array(file, "the list", _unwrapped(_read(file)), (count, 61))
     rotations = mano[:, : 3 * _JOINTS].reshape(count, _JOINTS, 3)
@@ -96,8 +100,10 @@ def _read(file: Path) -> Any:
             f"there is no {file}; --data takes FreiHAND's folder, from {SOURCE} (the evaluation's "
             "annotations are a file of their own there), or sample"
         ) from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise UserError(f"cannot read {file}: {error}") from None
+    except OSError as error:
+        raise UserError(f"cannot read {file}: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{file} is not valid JSON: {error}") from None
 
 
 def _unwrapped(entries: Any) -> Any:

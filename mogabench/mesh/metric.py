@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from mogabench.mesh.alignment import Array
     from mogabench.mesh.body import Body
-    from mogabench.mesh.shots import Exam
+    from mogabench.mesh.lessons import Exam
     from mogabench.mesh.surface import Triangles
 
 _MM = 1000.0

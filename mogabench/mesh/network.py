@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mogabench.catalogue import create_network
+from mogabench.errors import UserError
 from mogabench.mesh.code import CODES
 
 if TYPE_CHECKING:
@@ -83,8 +84,12 @@ def build_network(subject: Subject, **options: Any) -> MeshNetwork:
         **options: More of them, such as ``drop_path_rate``.
 
     Raises:
-        UserError: timm has no such backbone, or it has no such option.
+        UserError: timm has no such backbone, it has no such option, or the pictures are not square.
     """
+    height, width = subject.input_size
+    if height != width:
+        # The camera has one scale for both axes, in half widths of the picture.
+        raise UserError(f"a mesh network's pictures are square, not {height}x{width}")
     given = options | dict(subject.options) | {"num_classes": 0}
     backbone: Any = create_network(subject.backbone, given, subject.input_size)
     channels = getattr(backbone, "head_hidden_size", backbone.num_features)

@@ -84,7 +84,7 @@ def _as_arrays(value: Any) -> Any:
 
 def _array_of(state: dict[str, Any]) -> Any:
     """The array that an object of SciPy or chumpy stands for, from its attributes."""
-    if {"data", "indices", "indptr"} <= set(state):
+    if {"_shape", "data", "indices", "indptr"} <= set(state):
         return _dense(state)
     if "x" in state:
         return np.asarray(state["x"])
@@ -96,9 +96,7 @@ def _array_of(state: dict[str, Any]) -> Any:
 
 def _dense(state: dict[str, Any]) -> Any:
     """A matrix of compressed columns, SciPy's ``csc_matrix``."""
-    shape = state.get("_shape", state.get("shape"))
-    assert shape is not None
-    matrix = np.zeros(shape)
-    columns = np.repeat(np.arange(shape[1]), np.diff(state["indptr"]))
+    matrix = np.zeros(state["_shape"])
+    columns = np.repeat(np.arange(matrix.shape[1]), np.diff(state["indptr"]))
     np.add.at(matrix, (state["indices"], columns), state["data"])
     return matrix

@@ -10,8 +10,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from mogabench.pose.geometry import View, transform
-from mogabench.pose.pictures import normalized, read_image
+from mogabench.views import View, normalized, read_image, transform
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mogabench.mesh.alignment import Array
-    from mogabench.mesh.shots import Lessons
+    from mogabench.mesh.lessons import Lessons
     from mogabench.recipes.mesh_schema import MeshAugment, MeshRecipe
 
 Item = dict[str, Any]
@@ -78,7 +77,7 @@ class TrainingPictures(Dataset[Item]):
         lesson = self.lessons.lessons[index % len(self.lessons.lessons)]
         image = read_image(self.lessons.files[index])
         view = random_view(whole(image, self.size), self.augment)
-        picture = dimmed(view.show(image, self.size), self.augment)
+        picture = degraded(view.show(image, self.size), self.augment)
         places = transform(lesson.keypoints, view.to_output(self.size))
         rotations = lesson.rotations
         if view.mirrored:
@@ -89,7 +88,7 @@ class TrainingPictures(Dataset[Item]):
             "inputs": normalized(picture),
             "keypoints": torch.from_numpy(2 * places / (width, height) - 1).float(),
             "rotations": torch.from_numpy(rotations).float(),
-            "turn": torch.from_numpy(in_plane(view.rotation)).float(),
+            "turn": torch.from_numpy(in_space(view)).float(),
             "shape": torch.from_numpy(lesson.shape).float(),
             "expression": torch.from_numpy(lesson.expression).float(),
         }
@@ -106,13 +105,10 @@ def random_view(view: View, augment: MeshAugment) -> View:
     draw = np.random
     x, y = draw.uniform(-augment.shift, augment.shift, 2) * view.width
     view = replace(view.moved(x, y), mirrored=bool(draw.random() < augment.flip))
-    view = view.scaled(1 + augment.scale * np.clip(draw.standard_normal(), -1, 1))
-    if draw.random() < augment.rotation_prob:
-        view = replace(view, rotation=augment.rotation * np.clip(draw.standard_normal(), -2, 2))
-    return view
+    return view.jittered(augment.scale, augment.rotation, augment.rotation_prob)
 
 
-def dimmed(picture: NDArray[np.uint8], augment: MeshAugment) -> NDArray[np.uint8]:
+def degraded(picture: NDArray[np.uint8], augment: MeshAugment) -> NDArray[np.uint8]:
     """The picture at a lower resolution and in other colours, drawn from NumPy's generator."""
     draw = np.random
     factor = draw.choice(augment.low_resolutions) if augment.low_resolutions else 1.0
@@ -126,9 +122,8 @@ def dimmed(picture: NDArray[np.uint8], augment: MeshAugment) -> NDArray[np.uint8
     return np.asarray((picture * gains).clip(0, 255), np.uint8)
 
 
-def in_plane(degrees: float) -> Array:
-    """The rotation ``(3, 3)`` of space that turns a picture clockwise as one looks at it."""
-    angle = np.deg2rad(degrees)
+def in_space(view: View) -> Array:
+    """The rotation ``(3, 3)`` of space that turns a picture as the view does."""
     turn = np.eye(3)
-    turn[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    turn[:2, :2] = view.turn()
     return turn

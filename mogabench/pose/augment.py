@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mogabench.pose.geometry import View
 from mogabench.pose.skeleton import UPPER_BODY
+from mogabench.views import View
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from mogabench.pose.geometry import Array
     from mogabench.recipes.pose_schema import PoseAugment
+    from mogabench.views import Array
 
 _HALF_BODY_FROM = 8
 """Persons with more labelled key points than that may be shown in half."""
@@ -44,10 +44,7 @@ def random_view(view: View, keypoints: Array, size: tuple[int, int], augment: Po
         part = _half(labelled)
         box = _box_around(keypoints[part, :2])
         view = replace(View.around(box, size, _HALF_BODY_PADDING), mirrored=view.mirrored)
-    view = view.scaled(1 + augment.scale * np.clip(draw.standard_normal(), -1, 1))
-    if draw.random() < augment.rotation_prob:
-        view = replace(view, rotation=augment.rotation * np.clip(draw.standard_normal(), -2, 2))
-    return view
+    return view.jittered(augment.scale, augment.rotation, augment.rotation_prob)
 
 
 def _half(labelled: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NotRequired
 
 import numpy as np
 from pycocotools.coco import COCO
@@ -20,7 +20,7 @@ from mogabench.records import Data
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mogabench.pose.geometry import Array
+    from mogabench.views import Array
 
 _YEAR = "2017"
 
@@ -41,7 +41,11 @@ class _File(TypedDict):
 
     images: list[coco.Image]
     annotations: list[_AnyAnnotation]
-    categories: list[coco.Category]
+    categories: list[_Category]
+
+
+class _Category(coco.Category):
+    keypoints: NotRequired[list[str]]
 
 
 class _AnyAnnotation(TypedDict):
@@ -140,11 +144,11 @@ def read_people(root: Path, split: str, boxes: Path | None = None) -> People:
     )
 
 
-def _person_category(file: Path, categories: list[coco.Category]) -> int:
+def _person_category(file: Path, categories: list[_Category]) -> int:
     persons = [category for category in categories if category["name"] == "person"]
     if len(persons) != 1:
         raise UserError(f"{file} should have one category 'person', not {len(persons)}")
-    names: Any = persons[0].get("keypoints", KEYPOINTS)
+    names = persons[0].get("keypoints", KEYPOINTS)
     if tuple(names) != KEYPOINTS:
         raise UserError(
             f"{file} names {len(names)} key points ({', '.join(names[:3])}, …); these networks "
@@ -174,6 +178,13 @@ def _annotated(
         if annotation["iscrowd"] or not annotation["num_keypoints"] or min(box[2:]) <= 0:
             continue
         points = np.array(annotation["keypoints"], dtype=float).reshape(-1, 3)
+        if not (points[:, 2] > 0).any():
+            # pycocotools would take any pose within the box for the right one.
+            raise UserError(
+                f"{file}: annotation {annotation['id']} has num_keypoints "
+                f"{annotation['num_keypoints']}, and none of its keypoints is labelled; it should "
+                "be 0"
+            )
         persons.append(Person(image, files[image], box, keypoints=points))
     if not persons:
         raise UserError(f"{file} has no person with key points")

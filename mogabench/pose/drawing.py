@@ -9,8 +9,8 @@ import numpy as np
 
 from mogabench.engine.pictures import MOST, TILE, DrawPredictions
 from mogabench.pose.metric import SURE
-from mogabench.pose.pictures import read_image
 from mogabench.pose.skeleton import KEYPOINTS, LIMBS
+from mogabench.views import read_image
 
 if TYPE_CHECKING:
     from pathlib import Path

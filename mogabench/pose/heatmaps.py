@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from mogabench.pose.geometry import Array
+    from mogabench.views import Array
 
 Encoding = Literal["unbiased", "rounded"]
 Decoding = Literal["quarter_pixel", "taylor"]

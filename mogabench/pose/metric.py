@@ -12,8 +12,8 @@ from mmengine.evaluator import BaseMetric
 from pycocotools.cocoeval import COCOeval
 
 from mogabench.engine.environment import gather
-from mogabench.pose.geometry import transform
 from mogabench.pose.skeleton import SIGMAS
+from mogabench.views import transform
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from mogabench.pose.coco import People
-    from mogabench.pose.geometry import Array
     from mogabench.pose.pictures import PersonPictures
+    from mogabench.views import Array
 
 _SAME_POSE = 0.9
 """Of two poses so similar, only the better one is kept."""

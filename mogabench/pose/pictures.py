@@ -4,33 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import cv2
-import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from mogabench.errors import UserError
 from mogabench.pose.augment import random_view
-from mogabench.pose.geometry import View, transform
 from mogabench.pose.heatmaps import encode
 from mogabench.pose.skeleton import MIRRORED, STRIDE
+from mogabench.views import View, normalized, read_image, transform
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-    from torch import Tensor
-
     from mogabench.pose.coco import Person
     from mogabench.recipes.pose_schema import PoseRecipe
 
-# OpenCV's own threads do not survive the fork of a loader's workers.
-cv2.setNumThreads(0)
-
-_MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)
-_STD = np.array([0.229, 0.224, 0.225], dtype=np.float32)
-
 Item = dict[str, Any]
+
+_PADDING = 1.25
+"""A person's view is this much larger than the box."""
 
 
 class PersonPictures(Dataset[Item]):
@@ -54,7 +43,7 @@ class PersonPictures(Dataset[Item]):
 
     def view(self, index: int) -> View:
         """The view of a person that is evaluated."""
-        return View.around(self.persons[index].box, self.size)
+        return View.around(self.persons[index].box, self.size, _PADDING)
 
     def _shown(self, index: int, view: View) -> Item:
         picture = view.show(read_image(self.persons[index].file), self.size)
@@ -90,24 +79,3 @@ class TrainingPictures(PersonPictures):
             "targets": torch.from_numpy(targets).float(),
             "weights": torch.from_numpy(weights).float(),
         }
-
-
-def read_image(file: Path) -> NDArray[np.uint8]:
-    """The image ``(height, width, 3)`` in RGB.
-
-    Raises:
-        UserError: It cannot be read.
-    """
-    try:
-        image = cv2.imdecode(np.frombuffer(file.read_bytes(), np.uint8), cv2.IMREAD_COLOR_RGB)
-    except (OSError, cv2.error):
-        image = None
-    if image is None:
-        raise UserError(f"cannot read the image {file}")
-    return np.asarray(image, np.uint8)
-
-
-def normalized(picture: NDArray[np.uint8]) -> Tensor:
-    """A picture ``(H, W, 3)`` with ImageNet's mean and deviation taken out, ``(3, H, W)``."""
-    scaled = (picture.astype(np.float32) / 255 - _MEAN) / _STD
-    return torch.from_numpy(np.ascontiguousarray(scaled.transpose(2, 0, 1)))

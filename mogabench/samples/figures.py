@@ -68,7 +68,8 @@ def _write(folder: Path) -> None:
                 points = _figure(random, middle=WIDTH * (1 + 2 * place) / 4)
                 _draw(canvas, points, random)
                 annotations.append(_annotation(len(annotations) + 1, number, points))
-            cv2.imwrite(str(folder / f"{split}2017" / name), canvas)
+            encoded = cv2.imencode(".png", canvas)[1]
+            (folder / f"{split}2017" / name).write_bytes(encoded.tobytes())
             images.append({"id": number, "file_name": name, "height": HEIGHT, "width": WIDTH})
         content = {
             "images": images,

@@ -113,7 +113,8 @@ def _write(folder: Path) -> None:
         (folder / split / "rgb").mkdir(parents=True)
         for number, points in enumerate(vertices + shift):
             image = _image(random, points, camera, arrays["f"])
-            cv2.imwrite(str(folder / split / "rgb" / f"{number:08}.jpg"), image[..., ::-1])
+            encoded = cv2.imencode(".jpg", image[..., ::-1])[1]
+            (folder / split / "rgb" / f"{number:08}.jpg").write_bytes(encoded.tobytes())
 
 
 def _parameters(random: np.random.Generator, count: int, arrays: Arrays) -> Array:

@@ -2,6 +2,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.optimize import least_squares
 from scipy.spatial import procrustes
 from scipy.spatial.transform import Rotation
 
@@ -26,11 +27,24 @@ def test_a_moved_copy_has_no_error(mesh):
     assert aligned_errors(copies, np.repeat(mesh[None], 8, 0)).max() < 1e-9
 
 
-def test_a_mirrored_copy_is_not_the_same(mesh):
-    error = aligned_errors((mesh * (-1, 1, 1))[None], mesh[None])
-    similarity = best_similarity((mesh * (-1, 1, 1))[None], mesh[None])
-    assert error > 5
+@pytest.mark.parametrize("mirror", [(-1, 1, 1), (-1, -1, -1), (-1, 1, 0)])
+def test_a_mirrored_copy_is_turned_to_the_nearest_place(mesh, mirror):
+    """Nothing is nearer among what a search over scales, rotations and shifts finds."""
+    targets = mesh[::80] - mesh[::80].mean(0)
+    points = targets * mirror
+    similarity = best_similarity(points[None], targets[None])
     assert np.linalg.det(similarity.rotation) == pytest.approx([1])
+
+    def left_over(guess):
+        turn = Rotation.from_rotvec(guess[1:4]).as_matrix()
+        return (guess[0] * points @ turn.T + guess[4:] - targets).ravel()
+
+    starts = np.random.default_rng(0).normal(0, 2, (6, 3))
+    searched = (least_squares(left_over, [1, *start, 0, 0, 0]) for start in starts)
+    expected = min(2 * found.cost for found in searched if found.x[0] > 0)
+    found = np.square(similarity(points[None])[0] - targets).sum()
+    assert found == pytest.approx(expected, rel=1e-6)
+    assert found > 0.01 * np.square(targets).sum()
 
 
 def test_noise_has_its_expectation(mesh):

@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from mogabench.mesh.body import Hand, Head
+from mogabench.mesh.body import Hand, Head, SkinnedMesh
 from mogabench.mesh.code import Parameters
 
 
@@ -41,6 +41,33 @@ def posed(arrays, rotations, shape):
     blended = np.einsum("vj,jab->vab", arrays["weights"], np.stack(back))
     vertices = np.einsum("vab,vb->va", blended, np.column_stack([rest, np.ones(len(rest))]))
     return vertices[:, :3], np.stack(chain)[:, :3, 3]
+
+
+def test_an_arm_bends_as_worked_out_by_hand():
+    """An upright arm of length 2 with its elbow half way up, where one vertex follows both."""
+    heights = np.array([0, 1, 2, 1.5])
+    up, quarter = np.array([0.0, 1, 0]), Rotation.from_euler("z", 90, degrees=True).as_matrix()
+    corrective = np.zeros((4, 3, 9))
+    # Of the bent elbow's rotation minus the identity, row by row, the fourth entry is 1.
+    corrective[2, 2, 3] = 0.1
+    arm = SkinnedMesh(
+        {
+            "v_template": heights[:, None] * up,
+            "shapedirs": (heights[:, None] * up)[..., None],
+            "posedirs": corrective,
+            "J_regressor": np.eye(2, 4),
+            "weights": np.array([[1, 0], [1, 0], [0, 1], [0.25, 0.75]]),
+            "kintree_table": np.array([[2**32 - 1, 0], [0, 1]]),
+            "f": np.array([[0, 1, 2]]),
+        }
+    )
+    turns = torch.from_numpy(np.stack([[np.eye(3), quarter], [quarter, np.eye(3)]])).float()
+    # The first arm bends its elbow; the second is twice as long and turns at its shoulder.
+    vertices, joints = arm.pose(turns, torch.tensor([[0.0], [1.0]]))
+    bent = [[0, 0, 0], [0, 1, 0], [-1, 1, 0.1], [0.75 * -0.5, 0.25 * 1.5 + 0.75 * 1, 0]]
+    turned = [[0, 0, 0], [-2, 0, 0], [-4, 0, 0], [-3, 0, 0]]
+    assert vertices.numpy() == pytest.approx(np.array([bent, turned]), abs=1e-6)
+    assert joints.numpy() == pytest.approx(np.array([bent[:2], turned[:2]]), abs=1e-6)
 
 
 def test_a_hand_bends_as_the_papers_say(hand):

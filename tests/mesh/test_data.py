@@ -93,6 +93,7 @@ def rewrite(file, change):
         ("training_K.json", lambda c: c[0].pop(), "the list should be numbers, rows of the same"),
         ("training_xyz.json", lambda c: c.pop(), r"the list is 2x21x3 and should be 3x21x3"),
         ("training_xyz.json", lambda c: c[0][0].__setitem__(0, None), "numbers that are not fin"),
+        ("training_xyz.json", lambda c: c[2][9].__setitem__(2, 0), "hand 2 is not in front of its"),
         ("training_mano.json", lambda c: c[0][0].__setitem__(0, "x"), "should be numbers"),
         ("training_mano.json", lambda c: [e[0].pop() for e in c], "3x60 and should be 3x61"),
     ],
@@ -111,7 +112,7 @@ def test_freihand_files_that_are_missing(freihand):
     with pytest.raises(UserError, match=r"^1 images are missing in \S+, such as 00000002.jpg$"):
         hand_data.read_lessons(freihand, MEAN)
     (freihand / "evaluation_xyz.json").write_text("[")
-    with pytest.raises(UserError, match=r"^cannot read \S+evaluation_xyz.json: [^\n]+$"):
+    with pytest.raises(UserError, match=r"^\S+evaluation_xyz.json is not valid JSON: [^\n]+$"):
         hand_data.read_exam(freihand)
     (freihand / "evaluation_xyz.json").unlink()
     with pytest.raises(UserError, match=r"^there is no \S+xyz.json; [^\n]*https://lmb[^\n]*$"):
@@ -132,8 +133,13 @@ def test_ffhq_files_that_are_wrong(faces):
     np.savez(file, **arrays)
     with pytest.raises(UserError, match=r"^\S+ has no array jaw_pose$"):
         face_data.read_lessons(faces)
-    file.write_bytes(b"nothing")
+    damaged = bytearray(file.read_bytes())
+    damaged[300:900] = bytes(600)
+    file.write_bytes(damaged)
     with pytest.raises(UserError, match=r"^cannot read \S+ffhq_annotations.npz: [^\n]+$"):
+        face_data.read_lessons(faces)
+    file.write_bytes(b"nothing")
+    with pytest.raises(UserError, match=r"^\S+ffhq_annotations.npz is no .npz file, [^\n]+$"):
         face_data.read_lessons(faces)
     file.unlink()
     with pytest.raises(UserError, match=r"^there is no \S+; --data takes a folder with ffhq/ "):
@@ -143,17 +149,24 @@ def test_ffhq_files_that_are_wrong(faces):
 def test_stirling_files_that_are_wrong(faces):
     folder = faces / "stirling"
     scan = folder / "F_3D_N" / "f1001_N.obj"
-    scan.write_text("# nothing\n")
-    with pytest.raises(UserError, match=r"^\S+f1001_N.obj has no vertices: lines of 'v x y z'$"):
-        face_data.read_exam(faces).truth[0].points()
+    far = "v 1e6 0 0\n"
+    for text, message in (
+        ("# nothing\n", ": the list of vertices, 'v x y z', is 0 and should be Nx3"),
+        (far + "v 1 nan 2\n", ": the list of vertices, 'v x y z', holds numbers that are not fin"),
+        (far + "v 1 2\n", ": the list of vertices, 'v x y z', should be numbers, rows of the sa"),
+        (far, " has no vertex near its landmarks; both should be in mm"),
+    ):
+        scan.write_text(text)
+        with pytest.raises(UserError, match=f"^\\S+f1001_N.obj{message}[^\n]*$"):
+            face_data.read_exam(faces).truth[0].points()
     marks = folder / "annotations" / "M_3D_N" / "M1002_N.lnd"
     lines = marks.read_text().split("\n")
     for text, message in (
-        ("\n".join(lines[:6]), "the list is 6x3 and should be 7x3"),
-        ("\n".join(["1 2 x 3", *lines]), "could not convert string to float"),
+        ("\n".join(lines[:6]), ": the list is 6x3 and should be 7x3"),
+        ("\n".join(["1 2 x 3", *lines]), " should have lines of a number and 'x y z'"),
     ):
         marks.write_text(text)
-        with pytest.raises(UserError, match=f"^[^\n]*M1002_N.lnd: {message}[^\n]*$"):
+        with pytest.raises(UserError, match=f"^[^\n]*M1002_N.lnd{message}$"):
             face_data.read_exam(faces)
     for file in (folder / "annotations").rglob("*.lnd"):
         file.unlink()

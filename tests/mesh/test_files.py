@@ -114,12 +114,70 @@ def test_a_cut_off_file(freihand):
         Hand.read(freihand)
 
 
-def test_another_mesh_needs_its_tips(freihand, hand):
-    (freihand / "body_models" / "MANO_RIGHT.pkl").unlink()
-    few = {name: array for name, array in hand.items() if name != "tips"}
-    for name in ("v_template", "shapedirs", "posedirs", "weights"):
-        few[name] = few[name][:700]
-    few["J_regressor"] = few["J_regressor"][:, :700]
-    np.savez(freihand / "body_models" / "hand_model.npz", **few)
-    with pytest.raises(UserError, match=r"is not MANO's mesh and has no array tips$"):
+def test_another_mesh_needs_its_tips(freihand, hand, write_pickle):
+    file = freihand / "body_models" / "MANO_RIGHT.pkl"
+    write_pickle(file, {name: array for name, array in hand.items() if name != "tips"})
+    with pytest.raises(UserError, match=r"has 1609 vertices, so it is not MANO's mesh, [^\n]+$"):
         Hand.read(freihand)
+
+
+def cut(array, axis):
+    return np.delete(array, -1, axis)
+
+
+def with_entry(array, place, value):
+    changed = np.array(array)
+    changed[place] = value
+    return changed
+
+
+HAND_FAULTS = {
+    "v_template": (lambda a: cut(a, 0), "shapedirs is 1609x3x10 and should be 1608x3x10"),
+    "shapedirs": (lambda a: cut(a, 2), "shapedirs is 1609x3x9 and should be 1609x3x10"),
+    "posedirs": (lambda a: cut(a, 0), "posedirs is 1608x3x135 and should be 1609x3x135"),
+    "J_regressor": (lambda a: cut(a, 1), "J_regressor is 16x1608 and should be 16x1609"),
+    "weights": (lambda a: cut(a, 1), "weights is 1609x15 and should be 1609x16"),
+    "kintree_table": (
+        lambda a: with_entry(a, (0, 3), 9),
+        "kintree_table has 9 for the parent of joint 3; it should be a joint before that, 0 to 2",
+    ),
+    "f": (
+        lambda a: with_entry(a, (5, 1), 1609),
+        "f names the vertex 1609; they should be 0 to 1608",
+    ),
+    "tips": (
+        lambda a: with_entry(a, 2, -1),
+        "tips names the vertex -1; they should be 0 to 1608",
+    ),
+    "hands_mean": (
+        lambda a: with_entry(a, 7, np.nan),
+        "hands_mean holds numbers that are not finite",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HAND_FAULTS)
+def test_arrays_that_do_not_fit_together(freihand, hand, name):
+    """The fault is told by the file's names and shapes, whatever PyTorch would say to it."""
+    change, message = HAND_FAULTS[name]
+    (freihand / "body_models" / "MANO_RIGHT.pkl").unlink()
+    file = freihand / "body_models" / "hand_model.npz"
+    np.savez(file, **hand | {name: change(hand[name])})
+    with pytest.raises(UserError, match=f"^{re.escape(f'{file}: {message}')}$"):
+        Hand.read(freihand)
+
+
+def test_heads_that_do_not_fit_their_landmarks(faces, head, landmarks, write_pickle):
+    models = faces / "body_models"
+    write_pickle(models / "generic_model.pkl", head | {"f": head["f"][:200]})
+    static, moving = landmarks
+    names = {"lmk_face_idx": static["lmk_face_idx"] % 200, "lmk_b_coords": static["lmk_b_coords"]}
+    (models / "flame_static_embedding.pkl").write_bytes(pickle.dumps(names))
+    first = next(number for number in moving["lmk_face_idx"].ravel() if number >= 200)
+    expected = f"embedding.npy: lmk_face_idx names the triangle {first}; they should be 0 to 199$"
+    with pytest.raises(UserError, match=expected):
+        Head.read(faces)
+    few = head | {"shapedirs": head["shapedirs"][..., :349]}
+    write_pickle(models / "generic_model.pkl", few)
+    with pytest.raises(UserError, match=r": shapedirs has 349 shapes, and FLAME at least 350$"):
+        Head.read(faces)

@@ -84,6 +84,10 @@ def test_one_perceptron_betters_the_estimate_three_times():
     ("bad", "message"),
     [
         (subject("moganet_smal"), "unknown backbone 'moganet_smal'.*moganet_small"),
+        (
+            subject("test_resnet").model_copy(update={"input_size": (64, 128)}),
+            "a mesh network's pictures are square, not 64x128",
+        ),
         (subject("test_resnet", colour="red"), "test_resnet cannot be built with .*colour"),
     ],
 )

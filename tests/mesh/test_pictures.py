@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from mogabench.mesh.code import Parameters, from_axis_angle
-from mogabench.mesh.pictures import MIRRORED_FACE, TrainingPictures, WholePictures, dimmed
-from mogabench.mesh.shots import Lesson, Lessons
-from mogabench.pose.pictures import normalized
+from mogabench.mesh.lessons import Lesson, Lessons
+from mogabench.mesh.pictures import MIRRORED_FACE, TrainingPictures, WholePictures, degraded
 from mogabench.recipes import load
 from mogabench.records import Data
+from mogabench.views import normalized
 
 NOTHING = (
     *("flip=0.0", "shift=0.0", "scale=0.0", "rotation_prob=0.0", "channel_noise=0.0"),
@@ -91,13 +91,13 @@ def test_whole_pictures(dots):
 
 def test_lower_resolutions_and_other_colours():
     picture = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
-    assert (dimmed(picture, recipe().augment) == picture).all()
-    coarse = dimmed(picture, recipe("low_resolutions=[4.0]").augment)
+    assert (degraded(picture, recipe().augment) == picture).all()
+    coarse = degraded(picture, recipe("low_resolutions=[4.0]").augment)
     assert coarse.shape == picture.shape
     assert coarse[::4, ::4].std() > 40 > np.abs(np.diff(coarse.astype(float), axis=1)).mean()
     np.random.seed(0)
     grey = np.full((2, 2, 3), 100, np.uint8)
-    dim = dimmed(grey, recipe("channel_noise=0.4").augment)
+    dim = degraded(grey, recipe("channel_noise=0.4").augment)
     assert len(set(dim[0, 0].tolist())) == 3
     assert (dim == dim[0, 0]).all()
     assert dim.min() >= 60

@@ -38,3 +38,10 @@ def test_networks_train_as_appendix_a6_says(name, method, size):
 def test_hands_are_not_mirrored():
     with pytest.raises(UserError, match=r"augment\.flip is for faces only"):
         recipes.load("expose_hand_100e", overrides=["augment.flip=0.5"])
+
+
+def test_a_picture_keeps_a_pixel_at_the_lowest_resolution():
+    problem = r"\n  augment\.low_resolutions: 8 leaves no pixel of an input of 7$"
+    with pytest.raises(UserError, match=problem):
+        recipes.load("expose_face_100e", overrides=["input.size=[7, 7]"])
+    recipes.load("expose_face_100e", overrides=["input.size=[8, 8]"])

@@ -113,6 +113,16 @@ def test_what_does_not_fit(job, tmp_path):
         execute(this)
 
 
+@pytest.mark.parametrize("method", ["expose_hand", "expose_face"])
+def test_weights_that_diverged(job, tmp_path, method):
+    network = build_network(subject(method))
+    torch.nn.init.constant_(network.regressor.perceptron[6].bias, torch.nan)
+    file = tmp_path / "diverged.pth"
+    save_checkpoint(file, {"state_dict": network.state_dict()})
+    with pytest.raises(UserError, match=r"^the network gives numbers that are not finite, [^\n]+$"):
+        execute(job(method, train=False, weights=file))
+
+
 @pytest.mark.slow
 def test_a_short_training_finds_the_hands(tmp_path):
     """The mean pose alone, without looking, is 15.7 mm off (13.7 over all vertices)."""

@@ -71,6 +71,16 @@ BAD = {
         ["eye", "paw"],
         "names 2 key points (eye, paw, …); these networks find COCO's 17 (nose, left_eye",
     ),
+    "no_names": (
+        ("categories", 0, "keypoints"),
+        5,
+        r"categories\[0\].keypoints should be a valid array, not 5",
+    ),
+    "nothing_labelled": (
+        ("annotations", 2, "keypoints"),
+        [0] * 51,
+        "annotation 2 has num_keypoints 17, and none of its keypoints is labelled; it should be 0",
+    ),
     "fewer_points": (
         ("annotations", 2, "keypoints"),
         [1, 2, 2] * 14,

@@ -9,10 +9,10 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from mogabench.pose.coco import read_people
-from mogabench.pose.geometry import transform
 from mogabench.pose.metric import KeypointAP, similarity, suppressed
 from mogabench.pose.pictures import PersonPictures
 from mogabench.pose.skeleton import SIGMAS
+from mogabench.views import transform
 
 SIZE = (256, 192)
 PERFECT = {"pose_ap": 100, "pose_ap50": 100, "pose_ap75": 100, "pose_ar": 100}

@@ -12,12 +12,12 @@ import torch
 from mogabench.engine.job import Job
 from mogabench.engine.launch import execute
 from mogabench.pose.coco import read_people
-from mogabench.pose.geometry import transform
 from mogabench.pose.heatmaps import decode, encode
 from mogabench.pose.pictures import PersonPictures
 from mogabench.pose.skeleton import KEYPOINTS, STRIDE
 from mogabench.recipes import load
 from mogabench.subject import Subject
+from mogabench.views import transform
 
 SPEC = find_spec("imgaug")
 pytestmark = pytest.mark.skipif(SPEC is None, reason="imgaug is not installed")

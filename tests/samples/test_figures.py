@@ -1,7 +1,7 @@
 from mogabench.pose.coco import read_people
-from mogabench.pose.pictures import read_image
 from mogabench.pose.skeleton import KEYPOINTS
 from mogabench.samples.figures import HEIGHT, WIDTH, sample_figures
+from mogabench.views import read_image
 
 
 def test_the_annotations_are_on_the_figures(tmp_path, monkeypatch):

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mogabench.pose.geometry import View, transform
+from mogabench.views import View, transform
 
 SIZE = (256, 192)
 VIEWS = [
@@ -25,9 +25,9 @@ def test_there_and_back(view):
 
 def test_a_box_gets_the_outputs_shape_and_a_margin():
     # 60 wide and 160 high: at 192:256 that is 120 wide, with the margin 150; 256/192 as high.
-    view = View.around(np.array([10.0, 20.0, 60.0, 160.0]), SIZE)
+    view = View.around(np.array([10.0, 20.0, 60.0, 160.0]), SIZE, padding=1.25)
     assert (view.center, view.width, view.height(SIZE)) == ((40.0, 100.0), 150.0, 200.0)
-    wide = View.around(np.array([10.0, 20.0, 160.0, 60.0]), SIZE)
+    wide = View.around(np.array([10.0, 20.0, 160.0, 60.0]), SIZE, padding=1.25)
     assert wide.width == 200.0
     corners = np.array([[40.0, 100.0], [40.0 + 75, 100.0], [40.0 - 75, 100.0 + 100]])
     expected = [[96, 128], [192, 128], [0, 256]]

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mogabench.errors import UserError
 from mogabench.records import Data
 
 if TYPE_CHECKING:
@@ -64,27 +63,6 @@ class Exam:
     files: tuple[Path, ...]
     truth: tuple[Any, ...]
     identity: Data
-
-
-def as_array(file: Path, name: str, value: Any, shape: tuple[int, ...]) -> Array:
-    """The value as an array of floats of that shape; -1 stands for any length.
-
-    Raises:
-        UserError: It is something else.
-    """
-    try:
-        array = np.asarray(value, dtype=float)
-    except (TypeError, ValueError):
-        raise UserError(f"{file}: {name} should be numbers, rows of the same length") from None
-    wanted = "x".join("N" if length < 0 else str(length) for length in shape)
-    found = "x".join(map(str, array.shape))
-    if array.ndim != len(shape) or any(
-        length not in (-1, there) for length, there in zip(shape, array.shape, strict=True)
-    ):
-        raise UserError(f"{file}: {name} is {found} and should be {wanted}")
-    if not np.isfinite(array).all():
-        raise UserError(f"{file}: {name} holds numbers that are not finite")
-    return array
 
 
 def identity(name: str, split: str, files: Sequence[Path], *annotations: Array) -> Data:
