@@ -1,1 +1,1 @@
-"""Building blocks that more than one family of networks uses."""
+"""Building blocks of the networks in `mogabench.models`, and what their families share."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 from timm.layers import LayerNorm2d, calculate_drop_path_rates
 from torch import nn
 
 from mogabench.layers.initialisation import init_linear_and_conv
-from mogabench.layers.staged import Stage, StagedBackbone
+from mogabench.layers.staged import HeadOptions, Stage, StagedBackbone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,9 +23,8 @@ class ConvNextLayout(StagedBackbone):
         block: Makes a block for the place of its stage, counted from 0, and its rate of stochastic
             depth.
         in_chans: Channels of the images.
-        num_classes: Outputs of the classifier; 0 for none.
-        global_pool: timm's name of the pooling before the classifier; empty for none.
         drop_path_rate: Stochastic depth of the last block; it grows linearly from 0 at the first.
+        **head: As ``HeadOptions`` has them.
     """
 
     def __init__(
@@ -35,9 +34,8 @@ class ConvNextLayout(StagedBackbone):
         block: Callable[[int, float], nn.Module],
         *,
         in_chans: int = 3,
-        num_classes: int = 1000,
-        global_pool: str = "avg",
         drop_path_rate: float = 0.0,
+        **head: Unpack[HeadOptions],
     ) -> None:
         drop_paths = calculate_drop_path_rates(drop_path_rate, list(depths), stagewise=True)
         stages: list[Stage] = []
@@ -53,10 +51,9 @@ class ConvNextLayout(StagedBackbone):
             stages,
             dims,
             in_chans=in_chans,
-            num_classes=num_classes,
-            global_pool=global_pool,
             norm=nn.LayerNorm(dims[-1], eps=1e-6),
             norm_pooled=True,
+            **head,
         )
         self.apply(init_linear_and_conv)
 

@@ -9,7 +9,7 @@ import torch
 from timm.layers import DropPath, LayerNorm2d
 from torch import Tensor, nn
 
-from mogabench.layers.moga import depthwise_conv
+from mogabench.layers.convolutions import depthwise_conv
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -25,6 +25,15 @@ def init_linear_and_conv(module: nn.Module) -> None:
             nn.init.zeros_(module.bias)
 
 
+def init_linear_and_he_conv(module: nn.Module) -> None:
+    """Linear layers as above; convolutions: He's normal over the whole fan-out, zero bias."""
+    init_linear(module)
+    if isinstance(module, nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
 def init_conv(module: nn.Module) -> None:
     """Convolutions: He's normal over the fan-out of a group, zero bias."""
     if isinstance(module, nn.Conv2d):

@@ -16,6 +16,7 @@ from timm.layers import DropPath, LayerNorm2d, SqueezeExcite
 from torch import Tensor, nn
 
 from mogabench.errors import UserError, unknown
+from mogabench.layers.convolutions import depthwise_conv
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -54,14 +55,6 @@ def choose(kind: str, name: str, choices: Mapping[str, T]) -> T:
     if name not in choices:
         raise unknown(kind, name, choices)
     return choices[name]
-
-
-def depthwise_conv(dim: int, kernel_size: int, dilation: int = 1) -> nn.Module:
-    """A depth-wise convolution that keeps the size; the identity where there are no channels."""
-    if dim == 0:
-        return nn.Identity()
-    padding = dilation * (kernel_size // 2)
-    return nn.Conv2d(dim, dim, kernel_size, padding=padding, dilation=dilation, groups=dim)
 
 
 class ChannelScale(nn.Module):

@@ -12,6 +12,13 @@ if TYPE_CHECKING:
 
 StateDict = dict[str, "Tensor"]
 
+SWIN_NAMES = {
+    **{rf"^layers\.{index}\.downsample": f"patch_embed{index + 2}" for index in range(3)},
+    **{rf"^layers\.{index}\.blocks": f"blocks{index + 1}" for index in range(4)},
+    r"^patch_embed\.": "patch_embed1.",
+}
+"""Rules for ``renaming``: from Swin's names, where an embedding ends the stage before its own."""
+
 
 def renaming(rules: Mapping[str, str]) -> Callable[[Mapping[str, Any], nn.Module], StateDict]:
     """A ``checkpoint_filter_fn`` as timm knows it, which renames.

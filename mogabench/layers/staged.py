@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from timm.layers import SelectAdaptivePool2d, create_classifier
 from timm.models import checkpoint_seq
@@ -18,6 +18,19 @@ Stage = tuple[nn.Module, nn.Sequential, nn.Module]
 """An embedding, the blocks and the norm after them."""
 
 STAGE_PARTS = ("patch_embed", "blocks", "norm")
+
+
+class HeadOptions(TypedDict, total=False):
+    """What the constructor of every family takes, beside its own, for ``StagedBackbone``.
+
+    Attributes:
+        num_classes: Outputs of the classifier, 1000 if not given; 0 for none.
+        global_pool: timm's name of the pooling before the classifier, average if not given; empty
+            for none.
+    """
+
+    num_classes: int
+    global_pool: str
 
 
 class StagedBackbone(nn.Module):
@@ -48,8 +61,8 @@ class StagedBackbone(nn.Module):
         dims: Sequence[int],
         *,
         in_chans: int,
-        num_classes: int,
-        global_pool: str,
+        num_classes: int = 1000,
+        global_pool: str = "avg",
         norm: nn.Module | None = None,
         norm_pooled: bool = False,
         head_hidden_size: int | None = None,
@@ -153,7 +166,7 @@ class StagedBackbone(nn.Module):
         if prune_norm or shortened:
             self.norm = nn.Identity()
         if prune_head or shortened:
-            self.reset_classifier(0, "")
+            self._prune_head()
         return chosen
 
     def get_classifier(self) -> nn.Module:
@@ -191,9 +204,13 @@ class StagedBackbone(nn.Module):
         return normed
 
     def _feature_map(self, x: Any) -> Tensor:
-        """The map in what a stage gives, which in a family with more than one stream is a tuple."""
-        feature_map: Tensor = x
+        """The map in what a stage gives: the first stream where a family has more than one."""
+        feature_map: Tensor = x[0] if isinstance(x, tuple) else x
         return feature_map
+
+    def _prune_head(self) -> None:
+        """Removes the classifier and, in some families, what lies before it."""
+        self.reset_classifier(0, "")
 
     def _normed_map(self, x: Tensor) -> Tensor:
         normed: Tensor = x if self.norm_pooled else self.norm(x)

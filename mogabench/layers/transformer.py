@@ -52,6 +52,12 @@ def patch_embed(in_chans: int, dim: int, size: int, *, pad: bool) -> nn.Module:
     return embed
 
 
+def pad_to_patches(images: Tensor, side: int) -> Tensor:
+    """Adds zeros below and right of images ``(N, C, H, W)`` until patches fill them."""
+    missing_rows, missing_columns = (-length % side for length in images.shape[2:])
+    return nn.functional.pad(images, (0, missing_columns, 0, missing_rows))
+
+
 class TransformerBlock(nn.Module):
     """Attention then an MLP, each normalised before and added to what went in.
 

@@ -1,7 +1,7 @@
 """Backbones that timm lacks, one file per family; importing this package registers them all.
 
 A new family is one new file here: every module of the folder is imported, and registers its
-models with timm by ``timm.models.register_model``.
+models with timm by ``mogabench.layers.registration.register_family``.
 """
 
 from importlib import import_module

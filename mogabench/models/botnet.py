@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from timm.models.byobnet import ByoBlockCfg, ByobNet, ByoModelCfg
 
-default_cfgs = generate_default_cfgs(
-    {
-        "botnet_t7.untrained": {
-            "input_size": (3, 256, 256),
-            "fixed_input_size": True,
-            "pool_size": (16, 16),
-            "first_conv": "stem.conv1.conv",
-            "classifier": "head.fc",
-            "paper_ids": "arXiv:2101.11605",
-        }
-    }
-)
+from mogabench.layers.registration import register_family
 
 _SQUEEZE_AFTER_LAST_CONV = {"attn_last": True}
 
+# Squeeze-and-excitation, then twelve blocks of attention. The details are inferred: this
+# configuration has the printed parameters and operations.
 _T7 = ByoModelCfg(
     blocks=(
         ByoBlockCfg("bottle", d=3, c=256, s=1, br=0.25, block_kwargs=_SQUEEZE_AFTER_LAST_CONV),
@@ -38,18 +26,15 @@ _T7 = ByoModelCfg(
     fixed_input_size=True,
 )
 
-
-@register_model
-def botnet_t7(pretrained: bool = False, **kwargs: Any) -> ByobNet:
-    """BoTNet-T7, 78.6 M parameters: squeeze-and-excitation, then twelve blocks of attention.
-
-    The details are inferred: this configuration has the printed parameters and operations.
-    """
-    return build_model_with_cfg(
-        ByobNet,
-        "botnet_t7",
-        pretrained,
-        model_cfg=_T7,
-        feature_cfg={"out_indices": (0, 1, 2, 3), "flatten_sequential": True},
-        **kwargs,
-    )
+register_family(
+    __name__,
+    ByobNet,
+    {"botnet_t7": {"model_cfg": _T7}},  # 78.6 M parameters
+    features={"out_indices": (0, 1, 2, 3), "flatten_sequential": True},
+    input_size=(3, 256, 256),
+    fixed_input_size=True,
+    pool_size=(16, 16),
+    first_conv="stem.conv1.conv",
+    classifier="head.fc",
+    paper_ids="arXiv:2101.11605",
+)

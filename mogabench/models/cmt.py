@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 import torch
 from timm.layers import calculate_drop_path_rates
-from timm.models import (
-    build_model_with_cfg,
-    checkpoint,
-    generate_default_cfgs,
-    register_model,
-)
+from timm.models import checkpoint
 from torch import Tensor, nn
 
-from mogabench.layers.initialisation import init_linear
-from mogabench.layers.moga import depthwise_conv
+from mogabench.layers.convolutions import depthwise_conv
+from mogabench.layers.initialisation import init_linear_and_he_conv
+from mogabench.layers.registration import register_family
 from mogabench.layers.released import renaming
-from mogabench.layers.staged import Stage, StagedBackbone
+from mogabench.layers.staged import HeadOptions, Stage, StagedBackbone
 from mogabench.layers.transformer import ToMap, TransformerBlock, attend, patch_embed
 
 if TYPE_CHECKING:
@@ -108,10 +104,9 @@ class Cmt(StagedBackbone):
         depths: Blocks of each stage.
         stem_dim: Channels of the stem.
         in_chans: Channels of the images.
-        num_classes: Outputs of the classifier; 0 for none.
-        global_pool: timm's name of the pooling before the classifier; empty for none.
         drop_rate: Dropout before the classifier.
         drop_path_rate: Stochastic depth of the last block; it grows linearly from 0 at the first.
+        **head: As ``HeadOptions`` has them.
     """
 
     def __init__(
@@ -121,10 +116,9 @@ class Cmt(StagedBackbone):
         stem_dim: int,
         *,
         in_chans: int = 3,
-        num_classes: int = 1000,
-        global_pool: str = "avg",
         drop_rate: float = 0.1,
         drop_path_rate: float = 0.0,
+        **head: Unpack[HeadOptions],
     ) -> None:
         drop_paths = calculate_drop_path_rates(drop_path_rate, list(depths), stagewise=True)
         stages: list[Stage] = []
@@ -135,14 +129,7 @@ class Cmt(StagedBackbone):
                 embed = nn.Sequential(OrderedDict(stem=stem, embed=embed))
             blocks = [CmtBlock(dim, HEADS[index], REDUCTIONS[index], rate) for rate in rates]
             stages.append((embed, nn.Sequential(*blocks), ToMap()))
-        super().__init__(
-            stages,
-            dims,
-            in_chans=in_chans,
-            num_classes=num_classes,
-            global_pool=global_pool,
-            head_hidden_size=HEAD_DIM,
-        )
+        super().__init__(stages, dims, in_chans=in_chans, head_hidden_size=HEAD_DIM, **head)
         for number, (heads, side, reduction) in enumerate(
             zip(HEADS, SIDES, REDUCTIONS, strict=True), 1
         ):
@@ -154,7 +141,7 @@ class Cmt(StagedBackbone):
             )
         )
         self.head_drop = nn.Dropout(drop_rate)
-        self.apply(_init_weights)
+        self.apply(init_linear_and_he_conv)
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
         """Widens and pools the last feature map and, unless ``pre_logits``, classifies it."""
@@ -164,14 +151,16 @@ class Cmt(StagedBackbone):
     def prune_intermediate_layers(
         self, indices: int | list[int] = 1, prune_norm: bool = False, prune_head: bool = True
     ) -> list[int]:
-        """Removes also the stages' position biases and the widening before the classifier."""
+        """Removes also the stages' position biases."""
         before = self.num_stages
         chosen = super().prune_intermediate_layers(indices, prune_norm, prune_head)
         for number in range(self.num_stages + 1, before + 1):
             delattr(self, f"relative_pos{number}")
-        if prune_head or self.num_stages < before:
-            self.pre_head = nn.Sequential()
         return chosen
+
+    def _prune_head(self) -> None:
+        super()._prune_head()
+        self.pre_head = nn.Sequential()
 
     def _forward_stage(self, x: Tensor, number: int) -> Tensor:
         embed, blocks, norm = self._parts(number)
@@ -203,14 +192,6 @@ def _stem(in_chans: int, dim: int) -> nn.Module:
     return nn.Sequential(layers)
 
 
-def _init_weights(module: nn.Module) -> None:
-    init_linear(module)
-    if isinstance(module, nn.Conv2d):
-        nn.init.kaiming_normal_(module.weight, mode="fan_out")
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
-
-
 _STAGES = {"a": 1, "b": 2, "c": 3, "d": 4}
 
 checkpoint_filter_fn = renaming(
@@ -226,31 +207,16 @@ checkpoint_filter_fn = renaming(
     }
 )
 
-default_cfgs = generate_default_cfgs(
-    {
-        "cmt_small.untrained": {
-            "pool_size": (7, 7),
-            "first_conv": "patch_embed1.stem.conv1",
-            "classifier": "head",
-            "origin_url": "https://github.com/ggjy/CMT.pytorch",
-            "paper_ids": "arXiv:2107.06263",
-        }
-    }
+register_family(
+    __name__,
+    Cmt,
+    # CMT-S, 26.3 M parameters.
+    {"cmt_small": {"dims": (64, 128, 256, 512), "depths": (3, 3, 16, 3), "stem_dim": 32}},
+    features={"out_indices": (0, 1, 2, 3), "feature_cls": "getter"},
+    checkpoint_filter_fn=checkpoint_filter_fn,
+    pool_size=(7, 7),
+    first_conv="patch_embed1.stem.conv1",
+    classifier="head",
+    origin_url="https://github.com/ggjy/CMT.pytorch",
+    paper_ids="arXiv:2107.06263",
 )
-
-
-@register_model
-def cmt_small(pretrained: bool = False, **kwargs: Any) -> Cmt:
-    """CMT-S, 26.3 M parameters."""
-    model: Cmt = build_model_with_cfg(
-        Cmt,
-        "cmt_small",
-        pretrained,
-        pretrained_filter_fn=checkpoint_filter_fn,
-        feature_cfg={"out_indices": (0, 1, 2, 3), "feature_cls": "getter"},
-        dims=(64, 128, 256, 512),
-        depths=(3, 3, 16, 3),
-        stem_dim=32,
-        **kwargs,
-    )
-    return model

@@ -6,152 +6,29 @@ Both streams run through all stages: ``(map, tokens)``, of which the map is the 
 from __future__ import annotations
 
 from collections import OrderedDict
-from functools import partial
-from typing import Any
+from typing import Any, Unpack
 
 import torch
-from timm.layers import Mlp, calculate_drop_path_rates
-from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
-from timm.models.vision_transformer import Attention
+from timm.layers import calculate_drop_path_rates
 from torch import Tensor, nn
 
+from mogabench.layers.conformer import (
+    EMBED_DIM,
+    Bottleneck,
+    Streams,
+    TwoStreamBlock,
+    transformer_block,
+)
 from mogabench.layers.initialisation import init_linear
+from mogabench.layers.registration import register_family
 from mogabench.layers.released import renaming
-from mogabench.layers.staged import Stage, StagedBackbone
-from mogabench.layers.transformer import TransformerBlock
-
-Streams = tuple[Tensor, Tensor]
-"""A map ``(N, C, H, W)``, and a class token with one token per patch ``(N, 1 + L, D)``."""
+from mogabench.layers.staged import HeadOptions, Stage, StagedBackbone
+from mogabench.layers.transformer import pad_to_patches
 
 STEM_DIM = 64
-EMBED_DIM = 384
-HEADS = 6
-MLP_RATIO = 4
-EXPANSION = 4
-"""Channels of a bottleneck block per channel between its convolutions."""
-
 DIMS = (256, 512, 1024, 1024)
 DEPTHS = (3, 4, 3, 1)
 """Blocks of each stage with both streams; one transformer block goes before."""
-
-batch_norm = partial(nn.BatchNorm2d, eps=1e-6)
-
-
-class Bottleneck(nn.Module):
-    """ResNet's block, with the hidden map before and after its 3x3 open to the other stream.
-
-    Args:
-        in_chans: Channels before.
-        dim: Channels after.
-        stride: Of the 3x3.
-        project: Whether the shortcut is a convolution.
-    """
-
-    def __init__(self, in_chans: int, dim: int, stride: int = 1, *, project: bool = False) -> None:
-        super().__init__()
-        hidden = dim // EXPANSION
-        self.conv1 = nn.Conv2d(in_chans, hidden, 1, bias=False)
-        self.bn1 = batch_norm(hidden)
-        self.conv2 = nn.Conv2d(hidden, hidden, 3, stride=stride, padding=1, bias=False)
-        self.bn2 = batch_norm(hidden)
-        self.conv3 = nn.Conv2d(hidden, dim, 1, bias=False)
-        self.bn3 = batch_norm(dim)
-        self.act = nn.ReLU()
-        if project:
-            self.residual_conv = nn.Conv2d(in_chans, dim, 1, stride=stride, bias=False)
-            self.residual_bn = batch_norm(dim)
-        self.project = project
-
-    def forward(self, x: Tensor, added: Tensor | None = None) -> Streams:
-        """Maps ``(N, C_in, H, W)`` to the output and the hidden map after the 3x3.
-
-        Args:
-            x: The input.
-            added: What the hidden map before the 3x3 gains.
-        """
-        hidden = self.act(self.bn1(self.conv1(x)))
-        hidden = self.act(self.bn2(self.conv2(hidden if added is None else hidden + added)))
-        shortcut = self.residual_bn(self.residual_conv(x)) if self.project else x
-        return self.act(self.bn3(self.conv3(hidden)) + shortcut), hidden
-
-
-class ToTokens(nn.Module):
-    """A map's hidden channels as tokens, averaged over the patches."""
-
-    def __init__(self, dim: int, stride: int) -> None:
-        super().__init__()
-        self.conv_project = nn.Conv2d(dim, EMBED_DIM, 1)
-        self.sample_pooling = nn.AvgPool2d(stride)
-        self.ln = nn.LayerNorm(EMBED_DIM, eps=1e-6)
-        self.act = nn.GELU()
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Maps ``(N, C, H, W)`` to ``(N, L, D)``."""
-        pooled = self.sample_pooling(self.conv_project(x))
-        tokens: Tensor = self.act(self.ln(pooled.flatten(2).transpose(1, 2)))
-        return tokens
-
-
-class ToHiddenMap(nn.Module):
-    """Tokens as a map's hidden channels, repeated over the patches."""
-
-    def __init__(self, dim: int, stride: int) -> None:
-        super().__init__()
-        self.stride = stride
-        self.conv_project = nn.Conv2d(EMBED_DIM, dim, 1)
-        self.bn = batch_norm(dim)
-        self.act = nn.ReLU()
-
-    def forward(self, tokens: Tensor, size: torch.Size) -> Tensor:
-        """Maps ``(N, 1 + L, D)`` to ``(N, C, *size)``."""
-        height, width = (side // self.stride for side in size)
-        patches = tokens[:, 1:].transpose(1, 2).reshape(len(tokens), -1, height, width)
-        x = self.act(self.bn(self.conv_project(patches)))
-        return nn.functional.interpolate(x, size=size)
-
-
-class TwoStreamBlock(nn.Module):
-    """A bottleneck block gives to a transformer block, which gives to a second bottleneck.
-
-    Args:
-        in_chans: Channels of the map before.
-        dim: Channels of the map after.
-        patch: Side of a patch, cells of the map.
-        stride: Of the first bottleneck.
-        last: Whether the second bottleneck has stride 2.
-        drop_path: Rate of stochastic depth of the transformer block.
-    """
-
-    def __init__(
-        self, in_chans: int, dim: int, patch: int, stride: int, *, last: bool, drop_path: float
-    ) -> None:
-        super().__init__()
-        self.cnn_block = Bottleneck(in_chans, dim, stride, project=in_chans != dim)
-        self.fusion_block = Bottleneck(dim, dim, 2 if last else 1, project=last)
-        self.squeeze_block = ToTokens(dim // EXPANSION, patch)
-        self.expand_block = ToHiddenMap(dim // EXPANSION, patch)
-        self.trans_block = transformer_block(drop_path)
-
-    def forward(self, streams: Streams) -> Streams:
-        """Maps both streams."""
-        x, tokens = streams
-        x, hidden = self.cnn_block(x)
-        # The class token, of which the map knows nothing, is doubled.
-        given = torch.cat([tokens[:, :1], self.squeeze_block(hidden)], dim=1)
-        tokens = self.trans_block(given + tokens)
-        x, _ = self.fusion_block(x, self.expand_block(tokens, hidden.shape[2:]))
-        return x, tokens
-
-
-def transformer_block(drop_path: float) -> TransformerBlock:
-    """A transformer block with Conformer's sizes."""
-    return TransformerBlock(
-        EMBED_DIM,
-        Attention(EMBED_DIM, HEADS, qkv_bias=True),
-        Mlp(EMBED_DIM, MLP_RATIO * EMBED_DIM),
-        drop_path=drop_path,
-        eps=1e-6,
-    )
 
 
 class Streamer(nn.Module):
@@ -181,8 +58,7 @@ class Streamer(nn.Module):
 
     def forward(self, images: Tensor) -> Streams:
         """Maps images ``(N, C, H, W)`` to both streams at stride 4."""
-        missing_rows, missing_columns = (-side % self.patch for side in images.shape[2:])
-        x = self.stem(nn.functional.pad(images, (0, missing_columns, 0, missing_rows)))
+        x = self.stem(pad_to_patches(images, self.patch))
         patches = self.trans_patch_conv(x).flatten(2).transpose(1, 2)
         tokens = torch.cat([self.cls_token.expand(len(x), -1, -1), patches], dim=1)
         return self.conv_1(x)[0], self.trans_1(tokens)
@@ -196,10 +72,9 @@ class Conformer(StagedBackbone):
     Args:
         patch: Side of a patch, pixels.
         in_chans: Channels of the images.
-        num_classes: Outputs of the classifier; 0 for none.
-        global_pool: timm's name of the pooling before the map's classifier; empty for none.
         drop_path_rate: Stochastic depth of the last transformer block; it grows linearly from 0 at
             the first.
+        **head: As ``HeadOptions`` has them; the pooling is that of the map.
     """
 
     def __init__(
@@ -207,9 +82,8 @@ class Conformer(StagedBackbone):
         patch: int,
         *,
         in_chans: int = 3,
-        num_classes: int = 1000,
-        global_pool: str = "avg",
         drop_path_rate: float = 0.0,
+        **head: Unpack[HeadOptions],
     ) -> None:
         _, *rates = calculate_drop_path_rates(drop_path_rate, 1 + sum(DEPTHS))
         stages: list[Stage] = []
@@ -231,9 +105,7 @@ class Conformer(StagedBackbone):
                 before = dim
             embed = nn.Identity() if index else Streamer(in_chans, patch)
             stages.append((embed, nn.Sequential(*blocks), nn.Identity()))
-        super().__init__(
-            stages, DIMS, in_chans=in_chans, num_classes=num_classes, global_pool=global_pool
-        )
+        super().__init__(stages, DIMS, in_chans=in_chans, **head)
         self.trans_norm: nn.Module = nn.LayerNorm(EMBED_DIM)
         self.apply(_init_weights)
 
@@ -247,18 +119,9 @@ class Conformer(StagedBackbone):
             return pooled
         return self.head(pooled) + self.trans_head(token)
 
-    def prune_intermediate_layers(
-        self, indices: int | list[int] = 1, prune_norm: bool = False, prune_head: bool = True
-    ) -> list[int]:
-        """Removes also the norm of the class token."""
-        before = self.num_stages
-        chosen = super().prune_intermediate_layers(indices, prune_norm, prune_head)
-        if prune_head or self.num_stages < before:
-            self.trans_norm = nn.Identity()
-        return chosen
-
-    def _feature_map(self, x: Streams) -> Tensor:
-        return x[0]
+    def _prune_head(self) -> None:
+        super()._prune_head()
+        self.trans_norm = nn.Identity()
 
     def _make_head(self, num_classes: int, global_pool: str) -> None:
         super()._make_head(num_classes, global_pool)
@@ -288,39 +151,18 @@ checkpoint_filter_fn = renaming(
     }
 )
 
-default_cfgs = generate_default_cfgs(
+register_family(
+    __name__,
+    Conformer,
     {
-        f"conformer_small_patch{patch}.untrained": {
-            "pool_size": (7, 7),
-            "first_conv": "patch_embed1.stem.conv1",
-            "classifier": ("head", "trans_head"),
-            "origin_url": "https://github.com/pengzhiliang/Conformer",
-            "paper_ids": "arXiv:2105.03889",
-        }
-        for patch in (16, 32)
-    }
+        "conformer_small_patch16": {"patch": 16},  # Conformer-S/16, 37.7 M parameters
+        "conformer_small_patch32": {"patch": 32},  # Conformer-S/32, 38.9 M
+    },
+    features={"out_indices": (0, 1, 2, 3), "feature_cls": "getter"},
+    checkpoint_filter_fn=checkpoint_filter_fn,
+    pool_size=(7, 7),
+    first_conv="patch_embed1.stem.conv1",
+    classifier=("head", "trans_head"),
+    origin_url="https://github.com/pengzhiliang/Conformer",
+    paper_ids="arXiv:2105.03889",
 )
-
-
-def _create_conformer(variant: str, pretrained: bool, **kwargs: Any) -> Conformer:
-    model: Conformer = build_model_with_cfg(
-        Conformer,
-        variant,
-        pretrained,
-        pretrained_filter_fn=checkpoint_filter_fn,
-        feature_cfg={"out_indices": (0, 1, 2, 3), "feature_cls": "getter"},
-        **kwargs,
-    )
-    return model
-
-
-@register_model
-def conformer_small_patch16(pretrained: bool = False, **kwargs: Any) -> Conformer:
-    """Conformer-S/16, 37.7 M parameters."""
-    return _create_conformer("conformer_small_patch16", pretrained, patch=16, **kwargs)
-
-
-@register_model
-def conformer_small_patch32(pretrained: bool = False, **kwargs: Any) -> Conformer:
-    """Conformer-S/32, 38.8 M parameters."""
-    return _create_conformer("conformer_small_patch32", pretrained, patch=32, **kwargs)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 import torch
 from timm.layers import LayerNorm2d, Mlp, calculate_drop_path_rates
-from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import Tensor, nn
 
+from mogabench.layers.convolutions import depthwise_conv
 from mogabench.layers.initialisation import init_linear
-from mogabench.layers.moga import depthwise_conv
+from mogabench.layers.registration import register_family
 from mogabench.layers.released import renaming
-from mogabench.layers.staged import Stage, StagedBackbone
+from mogabench.layers.staged import HeadOptions, Stage, StagedBackbone
 from mogabench.layers.transformer import ToMap, TransformerBlock, attend
 from mogabench.layers.windows import in_windows
 
@@ -108,9 +108,8 @@ class CSWinTransformer(StagedBackbone):
         depths: Blocks of each stage.
         heads: Heads of each stage.
         in_chans: Channels of the images.
-        num_classes: Outputs of the classifier; 0 for none.
-        global_pool: timm's name of the pooling before the classifier; empty for none.
         drop_path_rate: Stochastic depth of the last block; it grows linearly from 0 at the first.
+        **head: As ``HeadOptions`` has them.
     """
 
     def __init__(
@@ -120,9 +119,8 @@ class CSWinTransformer(StagedBackbone):
         heads: Sequence[int],
         *,
         in_chans: int = 3,
-        num_classes: int = 1000,
-        global_pool: str = "avg",
         drop_path_rate: float = 0.0,
+        **head: Unpack[HeadOptions],
     ) -> None:
         dims = [dim * 2**index for index in range(len(depths))]
         drop_paths = calculate_drop_path_rates(drop_path_rate, list(depths), stagewise=True)
@@ -143,12 +141,7 @@ class CSWinTransformer(StagedBackbone):
             ]
             stages.append((embed, nn.Sequential(*blocks), ToMap()))
         super().__init__(
-            stages,
-            dims,
-            in_chans=in_chans,
-            num_classes=num_classes,
-            global_pool=global_pool,
-            norm=LayerNorm2d(dims[-1], eps=1e-5),
+            stages, dims, in_chans=in_chans, norm=LayerNorm2d(dims[-1], eps=1e-5), **head
         )
         self.apply(init_linear)
 
@@ -165,52 +158,20 @@ checkpoint_filter_fn = renaming(
     }
 )
 
-default_cfgs = generate_default_cfgs(
+register_family(
+    __name__,
+    CSWinTransformer,
     {
-        f"cswin_{size}.untrained": {
-            "crop_pct": 0.9,
-            "pool_size": (7, 7),
-            "first_conv": "patch_embed1.conv",
-            "classifier": "head",
-            "origin_url": "https://github.com/microsoft/CSWin-Transformer",
-            "paper_ids": "arXiv:2107.00652",
-        }
-        for size in ("tiny", "small", "base")
-    }
+        # CSWin-T, 22.3 M parameters; CSWin-S, 34.6 M; CSWin-B, 77.4 M.
+        "cswin_tiny": {"dim": 64, "depths": (1, 2, 21, 1), "heads": (2, 4, 8, 16)},
+        "cswin_small": {"dim": 64, "depths": (2, 4, 32, 2), "heads": (2, 4, 8, 16)},
+        "cswin_base": {"dim": 96, "depths": (2, 4, 32, 2), "heads": (4, 8, 16, 32)},
+    },
+    checkpoint_filter_fn=checkpoint_filter_fn,
+    crop_pct=0.9,
+    pool_size=(7, 7),
+    first_conv="patch_embed1.conv",
+    classifier="head",
+    origin_url="https://github.com/microsoft/CSWin-Transformer",
+    paper_ids="arXiv:2107.00652",
 )
-
-
-def _create_cswin(variant: str, pretrained: bool, **kwargs: Any) -> CSWinTransformer:
-    model: CSWinTransformer = build_model_with_cfg(
-        CSWinTransformer,
-        variant,
-        pretrained,
-        pretrained_filter_fn=checkpoint_filter_fn,
-        feature_cfg={"out_indices": (0, 1, 2, 3)},
-        **kwargs,
-    )
-    return model
-
-
-@register_model
-def cswin_tiny(pretrained: bool = False, **kwargs: Any) -> CSWinTransformer:
-    """CSWin-T, 22.3 M parameters."""
-    return _create_cswin(
-        "cswin_tiny", pretrained, dim=64, depths=(1, 2, 21, 1), heads=(2, 4, 8, 16), **kwargs
-    )
-
-
-@register_model
-def cswin_small(pretrained: bool = False, **kwargs: Any) -> CSWinTransformer:
-    """CSWin-S, 34.6 M parameters."""
-    return _create_cswin(
-        "cswin_small", pretrained, dim=64, depths=(2, 4, 32, 2), heads=(2, 4, 8, 16), **kwargs
-    )
-
-
-@register_model
-def cswin_base(pretrained: bool = False, **kwargs: Any) -> CSWinTransformer:
-    """CSWin-B, 77.4 M parameters."""
-    return _create_cswin(
-        "cswin_base", pretrained, dim=96, depths=(2, 4, 32, 2), heads=(4, 8, 16, 32), **kwargs
-    )

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from timm.layers import DropPath, LayerNorm2d
-from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from timm.models.convnext import ConvNeXtStage
 from timm.models.xcit import Xcit
 from torch import Tensor, nn
 
+from mogabench.layers.convolutions import depthwise_conv
 from mogabench.layers.initialisation import init_conv, init_linear
-from mogabench.layers.moga import depthwise_conv
-from mogabench.layers.transformer import attend
+from mogabench.layers.registration import register_family
+from mogabench.layers.transformer import attend, pad_to_patches
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -149,9 +149,7 @@ class HybridStem(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, torch.Size]:
         """Maps images ``(N, C, H, W)``, padded to whole patches, to tokens and their map's size."""
-        missing_rows, missing_columns = (-side % STRIDE for side in images.shape[2:])
-        images = nn.functional.pad(images, (0, missing_columns, 0, missing_rows))
-        x = self.proj(self.backbone(images))
+        x = self.proj(self.backbone(pad_to_patches(images, STRIDE)))
         return x.flatten(2).transpose(1, 2), x.shape[2:]
 
 
@@ -187,42 +185,18 @@ class FanHybrid(Xcit):
         self.blocks.apply(init_linear).apply(init_conv)
 
 
-default_cfgs = generate_default_cfgs(
+register_family(
+    __name__,
+    FanHybrid,
     {
-        f"fan_{size}_hybrid.untrained": {
-            "crop_pct": 1.0,
-            "first_conv": "patch_embed.backbone.stem.0",
-            "classifier": "head",
-            "origin_url": "https://github.com/NVlabs/FAN",
-            "paper_ids": "arXiv:2204.12451",
-        }
-        for size in ("base", "large")
-    }
+        # FAN-B-Hybrid, 50.5 M parameters; FAN-L-Hybrid, 76.9 M.
+        "fan_base_hybrid": {"dim": 448, "depth": 16, "heads": 8, "stem_depths": (3, 3)},
+        "fan_large_hybrid": {"dim": 480, "depth": 22, "heads": 10, "stem_depths": (3, 5)},
+    },
+    features={"out_indices": 3, "feature_cls": "getter"},
+    crop_pct=1.0,
+    first_conv="patch_embed.backbone.stem.0",
+    classifier="head",
+    origin_url="https://github.com/NVlabs/FAN",
+    paper_ids="arXiv:2204.12451",
 )
-
-
-def _create_fan(variant: str, pretrained: bool, **kwargs: Any) -> FanHybrid:
-    model: FanHybrid = build_model_with_cfg(
-        FanHybrid,
-        variant,
-        pretrained,
-        feature_cfg={"out_indices": kwargs.pop("out_indices", 3), "feature_cls": "getter"},
-        **kwargs,
-    )
-    return model
-
-
-@register_model
-def fan_base_hybrid(pretrained: bool = False, **kwargs: Any) -> FanHybrid:
-    """FAN-B-Hybrid, 50.5 M parameters."""
-    return _create_fan(
-        "fan_base_hybrid", pretrained, dim=448, depth=16, heads=8, stem_depths=(3, 3), **kwargs
-    )
-
-
-@register_model
-def fan_large_hybrid(pretrained: bool = False, **kwargs: Any) -> FanHybrid:
-    """FAN-L-Hybrid, 76.9 M parameters."""
-    return _create_fan(
-        "fan_large_hybrid", pretrained, dim=480, depth=22, heads=10, stem_depths=(3, 5), **kwargs
-    )

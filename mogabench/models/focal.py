@@ -8,17 +8,17 @@ opposite border, as in the released network.
 from __future__ import annotations
 
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 import torch
 from timm.layers import LayerNorm2d, Mlp, calculate_drop_path_rates
-from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from timm.models.swin_transformer import window_partition, window_reverse
 from torch import Tensor, nn
 
 from mogabench.layers.initialisation import LINEAR_STD, init_linear
-from mogabench.layers.released import renaming
-from mogabench.layers.staged import Stage, StagedBackbone
+from mogabench.layers.registration import register_family
+from mogabench.layers.released import SWIN_NAMES, renaming
+from mogabench.layers.staged import HeadOptions, Stage, StagedBackbone
 from mogabench.layers.transformer import ToMap, TransformerBlock, attend, patch_embed
 from mogabench.layers.windows import pad_to_windows
 
@@ -153,11 +153,10 @@ class FocalTransformer(StagedBackbone):
         dim: Channels of the first stage; each later one has twice as many as the one before.
         depths: Blocks of each stage.
         in_chans: Channels of the images.
-        num_classes: Outputs of the classifier; 0 for none.
-        global_pool: timm's name of the pooling before the classifier; empty for none.
         drop_path_rate: Stochastic depth of the last block; it grows linearly from 0 at the first.
         focal_windows: Side of the square of windows whose means a token sees, by stage, odd; the
             paper's detectors and segmentors have 15, 13, 9 and 7.
+        **head: As ``HeadOptions`` has them.
     """
 
     def __init__(
@@ -166,10 +165,9 @@ class FocalTransformer(StagedBackbone):
         depths: Sequence[int],
         *,
         in_chans: int = 3,
-        num_classes: int = 1000,
-        global_pool: str = "avg",
         drop_path_rate: float = 0.0,
         focal_windows: Sequence[int] = FOCAL_WINDOWS,
+        **head: Unpack[HeadOptions],
     ) -> None:
         dims = [dim * 2**index for index in range(len(depths))]
         drop_paths = calculate_drop_path_rates(drop_path_rate, list(depths), stagewise=True)
@@ -190,12 +188,7 @@ class FocalTransformer(StagedBackbone):
             ]
             stages.append((embed, nn.Sequential(*blocks), ToMap()))
         super().__init__(
-            stages,
-            dims,
-            in_chans=in_chans,
-            num_classes=num_classes,
-            global_pool=global_pool,
-            norm=LayerNorm2d(dims[-1], eps=1e-5),
+            stages, dims, in_chans=in_chans, norm=LayerNorm2d(dims[-1], eps=1e-5), **head
         )
         self.apply(init_linear)
 
@@ -204,58 +197,26 @@ class FocalTransformer(StagedBackbone):
         return {name for name, _ in self.named_parameters() if "bias_table" in name}
 
 
-_NEXT = {"0": "2", "1": "3", "2": "4"}
-"""The released network has the embedding at the end of a stage, we at the start of the next."""
-
 checkpoint_filter_fn = renaming(
     {
-        **{rf"^layers\.{old}\.downsample": f"patch_embed{new}" for old, new in _NEXT.items()},
-        **{rf"^layers\.{index}\.blocks": f"blocks{index + 1}" for index in range(4)},
+        **SWIN_NAMES,
         r"\.pool_layers\.0\.": ".attn.pool.",
         r"_to_windows\.0$": "_to_windows",
-        r"^patch_embed\.": "patch_embed1.",
     }
 )
 
-default_cfgs = generate_default_cfgs(
+register_family(
+    __name__,
+    FocalTransformer,
     {
-        f"focal_{size}.untrained": {
-            "pool_size": (7, 7),
-            "first_conv": "patch_embed1.proj",
-            "classifier": "head",
-            "origin_url": "https://github.com/microsoft/Focal-Transformer",
-            "paper_ids": "arXiv:2107.00641",
-        }
-        for size in ("tiny", "small", "base")
-    }
+        "focal_tiny": {"dim": 96, "depths": (2, 2, 6, 2)},  # Focal-T, 28.9 M parameters
+        "focal_small": {"dim": 96, "depths": (2, 2, 18, 2)},  # Focal-S, 51.1 M
+        "focal_base": {"dim": 128, "depths": (2, 2, 18, 2)},  # Focal-B, 89.8 M
+    },
+    checkpoint_filter_fn=checkpoint_filter_fn,
+    pool_size=(7, 7),
+    first_conv="patch_embed1.proj",
+    classifier="head",
+    origin_url="https://github.com/microsoft/Focal-Transformer",
+    paper_ids="arXiv:2107.00641",
 )
-
-
-def _create_focal(variant: str, pretrained: bool, **kwargs: Any) -> FocalTransformer:
-    model: FocalTransformer = build_model_with_cfg(
-        FocalTransformer,
-        variant,
-        pretrained,
-        pretrained_filter_fn=checkpoint_filter_fn,
-        feature_cfg={"out_indices": (0, 1, 2, 3)},
-        **kwargs,
-    )
-    return model
-
-
-@register_model
-def focal_tiny(pretrained: bool = False, **kwargs: Any) -> FocalTransformer:
-    """Focal-T, 28.9 M parameters."""
-    return _create_focal("focal_tiny", pretrained, dim=96, depths=(2, 2, 6, 2), **kwargs)
-
-
-@register_model
-def focal_small(pretrained: bool = False, **kwargs: Any) -> FocalTransformer:
-    """Focal-S, 51.1 M parameters."""
-    return _create_focal("focal_small", pretrained, dim=96, depths=(2, 2, 18, 2), **kwargs)
-
-
-@register_model
-def focal_base(pretrained: bool = False, **kwargs: Any) -> FocalTransformer:
-    """Focal-B, 89.8 M parameters."""
-    return _create_focal("focal_base", pretrained, dim=128, depths=(2, 2, 18, 2), **kwargs)

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from timm.layers import LayerNorm2d
-from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import Tensor, nn
 
 from mogabench.layers.convnext import RELEASED_NAMES, ConvNextLayout
 from mogabench.layers.hornet import LOCAL_VIEW, HorBlock
+from mogabench.layers.registration import register_family
 from mogabench.layers.released import renaming
 
 if TYPE_CHECKING:
@@ -105,60 +105,28 @@ class HorNet(ConvNextLayout):
 
 checkpoint_filter_fn = renaming(RELEASED_NAMES)
 
-_CFG = {
-    "pool_size": (7, 7),
-    "first_conv": "patch_embed1.0",
-    "classifier": "head",
-    "origin_url": "https://github.com/raoyongming/HorNet",
-    "paper_ids": "arXiv:2207.14284",
-}
-
-default_cfgs = generate_default_cfgs(
-    {
-        "hornet_tiny.untrained": _CFG,
-        "hornet_small.untrained": _CFG,
-        "hornet_base.untrained": _CFG,
-        "hornet_large_gf.untrained": {
-            **_CFG,
-            "input_size": (3, 384, 384),
-            "pool_size": (12, 12),
-            "crop_pct": 1.0,
-        },
-    }
+_register = partial(
+    register_family,
+    __name__,
+    HorNet,
+    checkpoint_filter_fn=checkpoint_filter_fn,
+    first_conv="patch_embed1.0",
+    classifier="head",
+    origin_url="https://github.com/raoyongming/HorNet",
+    paper_ids="arXiv:2207.14284",
 )
-
-
-def _create_hornet(variant: str, pretrained: bool, **kwargs: Any) -> HorNet:
-    model: HorNet = build_model_with_cfg(
-        HorNet,
-        variant,
-        pretrained,
-        pretrained_filter_fn=checkpoint_filter_fn,
-        feature_cfg={"out_indices": (0, 1, 2, 3)},
-        **kwargs,
-    )
-    return model
-
-
-@register_model
-def hornet_tiny(pretrained: bool = False, **kwargs: Any) -> HorNet:
-    """HorNet-T 7x7, 22.4 M parameters."""
-    return _create_hornet("hornet_tiny", pretrained, dim=64, **kwargs)
-
-
-@register_model
-def hornet_small(pretrained: bool = False, **kwargs: Any) -> HorNet:
-    """HorNet-S 7x7, 49.5 M parameters."""
-    return _create_hornet("hornet_small", pretrained, dim=96, **kwargs)
-
-
-@register_model
-def hornet_base(pretrained: bool = False, **kwargs: Any) -> HorNet:
-    """HorNet-B 7x7, 87.3 M parameters."""
-    return _create_hornet("hornet_base", pretrained, dim=128, **kwargs)
-
-
-@register_model
-def hornet_large_gf(pretrained: bool = False, **kwargs: Any) -> HorNet:
-    """HorNet-L with global filters for images of 384x384, 201.8 M parameters."""
-    return _create_hornet("hornet_large_gf", pretrained, dim=192, filter_sides=(24, 12), **kwargs)
+_register(
+    {
+        "hornet_tiny": {"dim": 64},  # HorNet-T 7x7, 22.4 M parameters
+        "hornet_small": {"dim": 96},  # HorNet-S 7x7, 49.5 M
+        "hornet_base": {"dim": 128},  # HorNet-B 7x7, 87.3 M
+    },
+    pool_size=(7, 7),
+)
+_register(
+    # HorNet-L with global filters, 201.8 M parameters.
+    {"hornet_large_gf": {"dim": 192, "filter_sides": (24, 12)}},
+    input_size=(3, 384, 384),
+    pool_size=(12, 12),
+    crop_pct=1.0,
+)

@@ -8,11 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from timm.layers import SelectAdaptivePool2d, calculate_drop_path_rates, create_classifier
-from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from timm.models.resnet import Bottleneck
 from timm.models.swin_transformer import WindowAttention
 from torch import Tensor, nn
 
+from mogabench.layers.branches import FusedBranches, Transition
+from mogabench.layers.convolutions import conv_norm
+from mogabench.layers.registration import register_family
 from mogabench.layers.released import StateDict, renaming
 from mogabench.layers.transformer import TransformerBlock
 from mogabench.layers.windows import in_windows
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 WINDOW = (7, 7)
 MLP_RATIO = 4
 STEM_DIM = 64
+RESNET_DIM = STEM_DIM * Bottleneck.expansion
 BLOCKS = 2
 """Blocks of each branch in a module."""
 
@@ -78,101 +81,21 @@ class WindowBlock(TransformerBlock):
         return super().forward(x.permute(0, 2, 3, 1), *context).permute(0, 3, 1, 2)
 
 
-class FusedBranches(nn.Module):
-    """Blocks in each branch, then each branch gets the sum of all, resized.
-
-    Args:
-        dims: Channels of each branch, the finest first.
-        heads: Heads of each branch.
-        drop_paths: Rate of stochastic depth of each block.
-        outputs: How many branches come out.
-    """
-
-    def __init__(
-        self, dims: Sequence[int], heads: Sequence[int], drop_paths: Sequence[float], outputs: int
-    ) -> None:
-        super().__init__()
-        self.branches = nn.ModuleList(
-            nn.Sequential(*(WindowBlock(dim, count, rate) for rate in drop_paths))
-            for dim, count in zip(dims, heads, strict=True)
-        )
-        self.fuse_layers = nn.ModuleList(
-            nn.ModuleList(_bring(dims, source, target) for source in range(len(dims)))
-            for target in range(outputs)
-        )
-        self.act = nn.ReLU()
-
-    def forward(self, maps: list[Tensor]) -> list[Tensor]:
-        """Maps branches ``(N, C_i, H_i, W_i)``."""
-        maps = [branch(x) for branch, x in zip(self.branches, maps, strict=True)]
-        fused = []
-        for target, bringing in enumerate(self.fuse_layers):
-            size = maps[target].shape[2:]
-            brought = [bring(x) for bring, x in zip(bringing.children(), maps, strict=True)]
-            total = brought[0] if target == 0 else _resized(brought[0], size)
-            for x in brought[1:]:
-                total = total + _resized(x, size)
-            fused.append(self.act(total))
-        return fused
-
-
-def _resized(x: Tensor, size: Sequence[int]) -> Tensor:
-    if x.shape[2:] == size:
-        return x
-    return nn.functional.interpolate(x, size=size, mode="bilinear", align_corners=False)
-
-
-def _bring(dims: Sequence[int], source: int, target: int) -> nn.Module:
-    """What a branch goes through on the way to another; up-sampling is left to the caller."""
-    if source == target:
-        return nn.Identity()
-    dim = dims[source]
-    if source > target:
-        return nn.Sequential(*_conv_norm(dim, dims[target], 1))
-    steps = []
-    for step in range(target - source):
-        last = step == target - source - 1
-        layers = [
-            *_conv_norm(dim, dim, 3, stride=2, groups=dim),
-            *_conv_norm(dim, dims[target] if last else dim, 1),
-        ]
-        steps.append(nn.Sequential(*layers, *([] if last else [nn.ReLU()])))
-    return nn.Sequential(*steps)
-
-
-def _conv_norm(
-    in_chans: int, dim: int, kernel_size: int, stride: int = 1, groups: int = 1
-) -> tuple[nn.Module, nn.Module]:
-    conv = nn.Conv2d(
-        in_chans, dim, kernel_size, stride, kernel_size // 2, groups=groups, bias=False
-    )
-    return conv, nn.BatchNorm2d(dim)
-
-
-class Transition(nn.ModuleList):
-    """One branch more, from the coarsest; those whose width changes go through a convolution.
-
-    Args:
-        before: Channels of the branches before.
-        after: Channels of the branches after.
-    """
-
-    def __init__(self, before: Sequence[int], after: Sequence[int]) -> None:
-        kept = [
-            nn.Identity() if old == new else nn.Sequential(*_conv_norm(old, new, 3), nn.ReLU())
-            for old, new in zip(before, after, strict=False)
-        ]
-        added = nn.Sequential(*_conv_norm(before[-1], after[-1], 3, stride=2), nn.ReLU())
-        super().__init__([*kept, nn.Sequential(added)])
-
-    def forward(self, maps: list[Tensor]) -> list[Tensor]:
-        """Maps branches ``(N, C_i, H_i, W_i)`` to one more."""
-        *kept, added = self
-        return [*(layer(x) for layer, x in zip(kept, maps, strict=True)), added(maps[-1])]
-
-
 class Stem(nn.Sequential):
     """Two strided convolutions and a stage of ResNet; what comes out is the only branch."""
+
+    def __init__(self, in_chans: int) -> None:
+        project = conv_norm(STEM_DIM, RESNET_DIM, 1)
+        super().__init__(
+            *conv_norm(in_chans, STEM_DIM, 3, stride=2),
+            nn.ReLU(),
+            *conv_norm(STEM_DIM, STEM_DIM, 3, stride=2),
+            nn.ReLU(),
+            nn.Sequential(
+                Bottleneck(STEM_DIM, STEM_DIM, downsample=project),
+                Bottleneck(RESNET_DIM, STEM_DIM),
+            ),
+        )
 
     def forward(self, x: Any) -> Any:
         """Maps images ``(N, C, H, W)`` to ``[(N, 256, H/4, W/4)]``."""
@@ -214,29 +137,17 @@ class HRFormer(nn.Module):
         drop_path_rate: float = 0.0,
     ) -> None:
         super().__init__()
-        widened = STEM_DIM * Bottleneck.expansion
-        project = nn.Sequential(*_conv_norm(STEM_DIM, widened, 1))
-        self.stem = Stem(
-            *_conv_norm(in_chans, STEM_DIM, 3, stride=2),
-            nn.ReLU(),
-            *_conv_norm(STEM_DIM, STEM_DIM, 3, stride=2),
-            nn.ReLU(),
-            nn.Sequential(
-                Bottleneck(STEM_DIM, STEM_DIM, downsample=project), Bottleneck(widened, STEM_DIM)
-            ),
-        )
+        self.stem = Stem(in_chans)
         rates = calculate_drop_path_rates(drop_path_rate, BLOCKS * sum(modules))
-        before: Sequence[int] = (widened,)
-        for index, count in enumerate(modules):
-            branches = index + 2
-            after = dims[:branches]
-            self.add_module(f"transition{index + 1}", Transition(before, after))
+        before: Sequence[int] = (RESNET_DIM,)
+        for number, count in enumerate(modules, 1):
+            after = dims[: number + 1]
+            self.add_module(f"transition{number}", Transition(before, after))
             stage = []
             for _ in range(count):
                 own, rates = rates[:BLOCKS], rates[BLOCKS:]
-                outputs = branches if rates else 1
-                stage.append(FusedBranches(after, heads[:branches], own, outputs))
-            self.add_module(f"stage{index + 2}", nn.Sequential(*stage))
+                stage.append(_module(after, heads, own, outputs=len(after) if rates else 1))
+            self.add_module(f"stage{number + 1}", nn.Sequential(*stage))
             before = after
         self.finest = Finest()
         self.feature_info = [{"num_chs": dims[0], "reduction": STRIDE, "module": "finest"}]
@@ -253,11 +164,8 @@ class HRFormer(nn.Module):
         """Maps images ``(N, C, H, W)`` to the finest map ``(N, num_features, H/4, W/4)``."""
         maps = self.stem(x)
         for number in (1, 2, 3):
-            transition, stage = (
-                self.get_submodule(f"transition{number}"),
-                self.get_submodule(f"stage{number + 1}"),
-            )
-            maps = stage(transition(maps))
+            maps = self.get_submodule(f"transition{number}")(maps)
+            maps = self.get_submodule(f"stage{number + 1}")(maps)
         finest: Tensor = self.finest(maps)
         return finest
 
@@ -277,6 +185,16 @@ class HRFormer(nn.Module):
         self.num_classes = num_classes
         self.global_pool, self.head = create_classifier(self.num_features, num_classes, pool)
         self.head.to(next(self.parameters()))
+
+
+def _module(
+    dims: Sequence[int], heads: Sequence[int], drop_paths: Sequence[float], outputs: int
+) -> FusedBranches:
+    branches = [
+        nn.Sequential(*(WindowBlock(dim, count, rate) for rate in drop_paths))
+        for dim, count in zip(dims, heads, strict=False)
+    ]
+    return FusedBranches(branches, dims, outputs)
 
 
 _rename = renaming(
@@ -301,30 +219,21 @@ def checkpoint_filter_fn(state_dict: Mapping[str, Tensor], model: HRFormer) -> S
     }
 
 
-default_cfgs = generate_default_cfgs(
+register_family(
+    __name__,
+    HRFormer,
     {
-        "hrformer_base.untrained": {
-            "first_conv": "stem.0",
-            "classifier": "head",
-            "origin_url": "https://github.com/HRNet/HRFormer",
-            "paper_ids": "arXiv:2110.09408",
+        # HRFormer-B in the form for poses, 43.2 M parameters.
+        "hrformer_base": {
+            "dims": (78, 156, 312, 624),
+            "heads": (2, 4, 8, 16),
+            "modules": (1, 4, 2),
         }
-    }
+    },
+    features={"out_indices": (0,)},
+    checkpoint_filter_fn=checkpoint_filter_fn,
+    first_conv="stem.0",
+    classifier="head",
+    origin_url="https://github.com/HRNet/HRFormer",
+    paper_ids="arXiv:2110.09408",
 )
-
-
-@register_model
-def hrformer_base(pretrained: bool = False, **kwargs: Any) -> HRFormer:
-    """HRFormer-B in the form for poses, 43.2 M parameters."""
-    model: HRFormer = build_model_with_cfg(
-        HRFormer,
-        "hrformer_base",
-        pretrained,
-        pretrained_filter_fn=checkpoint_filter_fn,
-        feature_cfg={"out_indices": (0,)},
-        dims=(78, 156, 312, 624),
-        heads=(2, 4, 8, 16),
-        modules=(1, 4, 2),
-        **kwargs,
-    )
-    return model

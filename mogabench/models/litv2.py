@@ -7,18 +7,18 @@ forms with windows of 4 instead of 2 tokens, such as ``litv2_medium_ws4``; the w
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 import torch
 from timm.layers import DropPath, LayerNorm2d, calculate_drop_path_rates
-from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import Tensor, nn
 from torchvision.ops import DeformConv2d, deform_conv2d
 
+from mogabench.layers.convolutions import depthwise_conv
 from mogabench.layers.initialisation import init_conv, init_linear
-from mogabench.layers.moga import depthwise_conv
-from mogabench.layers.released import renaming
-from mogabench.layers.staged import Stage, StagedBackbone
+from mogabench.layers.registration import register_family
+from mogabench.layers.released import SWIN_NAMES, renaming
+from mogabench.layers.staged import HeadOptions, Stage, StagedBackbone
 from mogabench.layers.transformer import ToMap, TransformerBlock, attend, patch_embed
 from mogabench.layers.windows import in_windows, pad_to_windows
 
@@ -156,9 +156,8 @@ class LITv2(StagedBackbone):
         depths: Blocks of each stage.
         window: Side of HiLo's windows in the third stage; the last attends to the whole map.
         in_chans: Channels of the images.
-        num_classes: Outputs of the classifier; 0 for none.
-        global_pool: timm's name of the pooling before the classifier; empty for none.
         drop_path_rate: Stochastic depth of the last block; it grows linearly from 0 at the first.
+        **head: As ``HeadOptions`` has them.
     """
 
     def __init__(
@@ -168,9 +167,8 @@ class LITv2(StagedBackbone):
         *,
         window: int = 2,
         in_chans: int = 3,
-        num_classes: int = 1000,
-        global_pool: str = "avg",
         drop_path_rate: float = 0.0,
+        **head: Unpack[HeadOptions],
     ) -> None:
         dims = [dim * 2**index for index in range(len(depths))]
         drop_paths = calculate_drop_path_rates(drop_path_rate, list(depths), stagewise=True)
@@ -189,12 +187,7 @@ class LITv2(StagedBackbone):
             blocks = [kind(wide, rate) for rate in rates]
             stages.append((embed, nn.Sequential(*blocks), ToMap()))
         super().__init__(
-            stages,
-            dims,
-            in_chans=in_chans,
-            num_classes=num_classes,
-            global_pool=global_pool,
-            norm=LayerNorm2d(dims[-1], eps=1e-5),
+            stages, dims, in_chans=in_chans, norm=LayerNorm2d(dims[-1], eps=1e-5), **head
         )
         self.apply(init_linear)
         for module in self.modules():
@@ -202,74 +195,31 @@ class LITv2(StagedBackbone):
                 init_conv(module.dwconv)
 
 
-_NEXT = {"0": "2", "1": "3", "2": "4"}
-"""The released network has the merging at the end of a stage, we at the start of the next."""
-
 checkpoint_filter_fn = renaming(
     {
-        **{rf"^layers\.{old}\.downsample": f"patch_embed{new}" for old, new in _NEXT.items()},
-        **{rf"^layers\.{index}\.blocks": f"blocks{index + 1}" for index in range(4)},
+        **SWIN_NAMES,
         r"\.dconv\.conv_offset\.": ".conv_offset.",
         r"\.dwconv\.dwconv\.": ".dwconv.",
-        r"^patch_embed\.": "patch_embed1.",
     }
 )
 
-default_cfgs = generate_default_cfgs(
+_SMALL = {"dim": 96, "depths": (2, 2, 6, 2)}
+_MEDIUM = {"dim": 96, "depths": (2, 2, 18, 2)}
+
+register_family(
+    __name__,
+    LITv2,
     {
-        f"litv2_{size}.untrained": {
-            "pool_size": (7, 7),
-            "first_conv": "patch_embed1.proj",
-            "classifier": "head",
-            "origin_url": "https://github.com/ziplab/LITv2",
-            "paper_ids": "arXiv:2205.13213",
-        }
-        for size in ("small", "small_ws4", "medium", "medium_ws4", "base")
-    }
+        "litv2_small": _SMALL,  # LITv2-S, 27.8 M parameters
+        "litv2_small_ws4": {**_SMALL, "window": 4},
+        "litv2_medium": _MEDIUM,  # LITv2-M, 48.8 M
+        "litv2_medium_ws4": {**_MEDIUM, "window": 4},  # whose figures Table A9 has
+        "litv2_base": {"dim": 128, "depths": (2, 2, 18, 2)},  # LITv2-B, 86.5 M
+    },
+    checkpoint_filter_fn=checkpoint_filter_fn,
+    pool_size=(7, 7),
+    first_conv="patch_embed1.proj",
+    classifier="head",
+    origin_url="https://github.com/ziplab/LITv2",
+    paper_ids="arXiv:2205.13213",
 )
-
-
-def _create_litv2(variant: str, pretrained: bool, **kwargs: Any) -> LITv2:
-    model: LITv2 = build_model_with_cfg(
-        LITv2,
-        variant,
-        pretrained,
-        pretrained_filter_fn=checkpoint_filter_fn,
-        feature_cfg={"out_indices": (0, 1, 2, 3)},
-        **kwargs,
-    )
-    return model
-
-
-@register_model
-def litv2_small(pretrained: bool = False, **kwargs: Any) -> LITv2:
-    """LITv2-S, 27.8 M parameters."""
-    return _create_litv2("litv2_small", pretrained, dim=96, depths=(2, 2, 6, 2), **kwargs)
-
-
-@register_model
-def litv2_small_ws4(pretrained: bool = False, **kwargs: Any) -> LITv2:
-    """LITv2-S with windows of 4 tokens."""
-    return _create_litv2(
-        "litv2_small_ws4", pretrained, dim=96, depths=(2, 2, 6, 2), window=4, **kwargs
-    )
-
-
-@register_model
-def litv2_medium(pretrained: bool = False, **kwargs: Any) -> LITv2:
-    """LITv2-M, 48.8 M parameters."""
-    return _create_litv2("litv2_medium", pretrained, dim=96, depths=(2, 2, 18, 2), **kwargs)
-
-
-@register_model
-def litv2_medium_ws4(pretrained: bool = False, **kwargs: Any) -> LITv2:
-    """LITv2-M with windows of 4 tokens, whose figures Table A9 has."""
-    return _create_litv2(
-        "litv2_medium_ws4", pretrained, dim=96, depths=(2, 2, 18, 2), window=4, **kwargs
-    )
-
-
-@register_model
-def litv2_base(pretrained: bool = False, **kwargs: Any) -> LITv2:
-    """LITv2-B, 86.5 M parameters."""
-    return _create_litv2("litv2_base", pretrained, dim=128, depths=(2, 2, 18, 2), **kwargs)

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import Tensor, nn
 
 from mogabench.errors import UserError
@@ -22,6 +21,7 @@ from mogabench.layers.moga import (
     SpatialAggregation,
     choose,
 )
+from mogabench.layers.registration import register_family
 from mogabench.layers.staged import Stage, StagedBackbone
 
 if TYPE_CHECKING:
@@ -156,73 +156,23 @@ def _per_stage(ratios: float | Sequence[float], stages: int) -> Sequence[float]:
     return per_stage
 
 
-_CFG = {
-    "crop_pct": 0.9,
-    "pool_size": (7, 7),
-    "first_conv": "patch_embed1.projection.0",
-    "classifier": "head",
-    "origin_url": "https://github.com/Westlake-AI/MogaNet",
-    "paper_ids": "arXiv:2211.03295",
-}
-
-default_cfgs = generate_default_cfgs(
+register_family(
+    __name__,
+    MogaNet,
     {
-        f"moganet_{size}.untrained": _CFG
-        for size in ("xtiny", "tiny", "small", "base", "large", "xlarge")
-    }
+        # MogaNet-XT, 2.96 M parameters; MogaNet-T, 5.20 M; MogaNet-S, 25.3 M; MogaNet-B, 43.7 M;
+        # MogaNet-L, 82.5 M; MogaNet-XL, 181 M (Table A1).
+        "moganet_xtiny": {"dims": (32, 64, 96, 192), "depths": (3, 3, 10, 2)},
+        "moganet_tiny": {"dims": (32, 64, 128, 256), "depths": (3, 3, 12, 2)},
+        "moganet_small": {"dims": (64, 128, 320, 512), "depths": (2, 3, 12, 2)},
+        "moganet_base": {"dims": (64, 160, 320, 512), "depths": (4, 6, 22, 3)},
+        "moganet_large": {"dims": (64, 160, 320, 640), "depths": (4, 6, 44, 4)},
+        "moganet_xlarge": {"dims": (96, 192, 480, 960), "depths": (6, 6, 44, 4)},
+    },
+    crop_pct=0.9,
+    pool_size=(7, 7),
+    first_conv="patch_embed1.projection.0",
+    classifier="head",
+    origin_url="https://github.com/Westlake-AI/MogaNet",
+    paper_ids="arXiv:2211.03295",
 )
-
-
-def _create_moganet(variant: str, pretrained: bool, **kwargs: Any) -> MogaNet:
-    model: MogaNet = build_model_with_cfg(
-        MogaNet, variant, pretrained, feature_cfg={"out_indices": (0, 1, 2, 3)}, **kwargs
-    )
-    return model
-
-
-@register_model
-def moganet_xtiny(pretrained: bool = False, **kwargs: Any) -> MogaNet:
-    """MogaNet-XT, 2.96 M parameters."""
-    return _create_moganet(
-        "moganet_xtiny", pretrained, dims=(32, 64, 96, 192), depths=(3, 3, 10, 2), **kwargs
-    )
-
-
-@register_model
-def moganet_tiny(pretrained: bool = False, **kwargs: Any) -> MogaNet:
-    """MogaNet-T, 5.20 M parameters."""
-    return _create_moganet(
-        "moganet_tiny", pretrained, dims=(32, 64, 128, 256), depths=(3, 3, 12, 2), **kwargs
-    )
-
-
-@register_model
-def moganet_small(pretrained: bool = False, **kwargs: Any) -> MogaNet:
-    """MogaNet-S, 25.3 M parameters."""
-    return _create_moganet(
-        "moganet_small", pretrained, dims=(64, 128, 320, 512), depths=(2, 3, 12, 2), **kwargs
-    )
-
-
-@register_model
-def moganet_base(pretrained: bool = False, **kwargs: Any) -> MogaNet:
-    """MogaNet-B, 43.7 M parameters."""
-    return _create_moganet(
-        "moganet_base", pretrained, dims=(64, 160, 320, 512), depths=(4, 6, 22, 3), **kwargs
-    )
-
-
-@register_model
-def moganet_large(pretrained: bool = False, **kwargs: Any) -> MogaNet:
-    """MogaNet-L, 82.5 M parameters."""
-    return _create_moganet(
-        "moganet_large", pretrained, dims=(64, 160, 320, 640), depths=(4, 6, 44, 4), **kwargs
-    )
-
-
-@register_model
-def moganet_xlarge(pretrained: bool = False, **kwargs: Any) -> MogaNet:
-    """MogaNet-XL, 181 M parameters."""
-    return _create_moganet(
-        "moganet_xlarge", pretrained, dims=(96, 192, 480, 960), depths=(6, 6, 44, 4), **kwargs
-    )

@@ -11,9 +11,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from timm.models.mvitv2 import MultiScaleVit, MultiScaleVitCfg
 from torch import Tensor, nn
+
+from mogabench.layers.registration import register_family
 
 PATCH_STRIDE = 4
 
@@ -64,26 +65,12 @@ TINY = MultiScaleVitCfg(
     stride_kv_adaptive=(8, 8),
 )
 
-default_cfgs = generate_default_cfgs(
-    {
-        "mvitv1_tiny.untrained": {
-            "first_conv": "patch_embed.embed.proj",
-            "classifier": "head.fc",
-            "paper_ids": ("arXiv:2104.11227", "arXiv:2112.01526"),
-        }
-    }
+register_family(
+    __name__,
+    MultiScaleVitV1,
+    {"mvitv1_tiny": {"model_cfg": TINY}},  # MViTv1-T, 26.3 M parameters
+    features={"out_indices": 4, "feature_cls": "getter"},
+    first_conv="patch_embed.embed.proj",
+    classifier="head.fc",
+    paper_ids=("arXiv:2104.11227", "arXiv:2112.01526"),
 )
-
-
-@register_model
-def mvitv1_tiny(pretrained: bool = False, **kwargs: Any) -> MultiScaleVitV1:
-    """MViTv1-T, 26.3 M parameters."""
-    model: MultiScaleVitV1 = build_model_with_cfg(
-        MultiScaleVitV1,
-        "mvitv1_tiny",
-        pretrained,
-        model_cfg=TINY,
-        feature_cfg={"out_indices": kwargs.pop("out_indices", 4), "feature_cls": "getter"},
-        **kwargs,
-    )
-    return model

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import torch
 from timm.layers import ConvNormAct, DropPath, calculate_drop_path_rates
-from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import Tensor, nn
 
-from mogabench.layers.initialisation import init_linear
+from mogabench.layers.initialisation import init_linear_and_he_conv
+from mogabench.layers.registration import register_family
 from mogabench.layers.released import renaming
-from mogabench.layers.staged import Stage, StagedBackbone
+from mogabench.layers.staged import HeadOptions, Stage, StagedBackbone
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -184,21 +184,19 @@ class ParcNet(StagedBackbone):
 
     Args:
         in_chans: Channels of the images.
-        num_classes: Outputs of the classifier; 0 for none.
-        global_pool: timm's name of the pooling before the classifier; empty for none.
         drop_rate: Dropout before the classifier.
         drop_path_rate: Stochastic depth of the last ParC block; it grows linearly from 0 at the
             first. The authors have none.
+        **head: As ``HeadOptions`` has them.
     """
 
     def __init__(
         self,
         *,
         in_chans: int = 3,
-        num_classes: int = 1000,
-        global_pool: str = "avg",
         drop_rate: float = 0.2,
         drop_path_rate: float = 0.0,
+        **head: Unpack[HeadOptions],
     ) -> None:
         stem = nn.Sequential(conv(in_chans, 16, 3, stride=2), InvertedResidual(16, 32))
         early = [InvertedResidual(32, DIMS[0], stride=2)]
@@ -215,26 +213,17 @@ class ParcNet(StagedBackbone):
             stages,
             DIMS,
             in_chans=in_chans,
-            num_classes=num_classes,
-            global_pool=global_pool,
             norm=conv(DIMS[-1], HEAD_DIM, 1),
             head_hidden_size=HEAD_DIM,
+            **head,
         )
         self.head_drop = nn.Dropout(drop_rate)
-        self.apply(_init_weights)
+        self.apply(init_linear_and_he_conv)
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
         """Pools the last feature map and, unless ``pre_logits``, classifies it."""
         pooled: Tensor = self.head_drop(self.global_pool(x))
         return pooled if pre_logits else self.head(pooled)
-
-
-def _init_weights(module: nn.Module) -> None:
-    init_linear(module)
-    if isinstance(module, nn.Conv2d):
-        nn.init.kaiming_normal_(module.weight, mode="fan_out")
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
 
 
 checkpoint_filter_fn = renaming(
@@ -257,32 +246,18 @@ checkpoint_filter_fn = renaming(
     }
 )
 
-default_cfgs = generate_default_cfgs(
-    {
-        "parcnet_small.untrained": {
-            "input_size": (3, 256, 256),
-            "pool_size": (8, 8),
-            "interpolation": "bilinear",
-            "mean": (0.0, 0.0, 0.0),
-            "std": (1.0, 1.0, 1.0),
-            "first_conv": "patch_embed1.0.conv",
-            "classifier": "head",
-            "origin_url": "https://github.com/hkzhang91/ParC-Net",
-            "paper_ids": "arXiv:2203.03952",
-        }
-    }
+register_family(
+    __name__,
+    ParcNet,
+    {"parcnet_small": {}},  # ParC-Net-S, 5.04 M parameters
+    checkpoint_filter_fn=checkpoint_filter_fn,
+    input_size=(3, 256, 256),
+    pool_size=(8, 8),
+    interpolation="bilinear",
+    mean=(0.0, 0.0, 0.0),
+    std=(1.0, 1.0, 1.0),
+    first_conv="patch_embed1.0.conv",
+    classifier="head",
+    origin_url="https://github.com/hkzhang91/ParC-Net",
+    paper_ids="arXiv:2203.03952",
 )
-
-
-@register_model
-def parcnet_small(pretrained: bool = False, **kwargs: Any) -> ParcNet:
-    """ParC-Net-S, 5.04 M parameters."""
-    model: ParcNet = build_model_with_cfg(
-        ParcNet,
-        "parcnet_small",
-        pretrained,
-        pretrained_filter_fn=checkpoint_filter_fn,
-        feature_cfg={"out_indices": (0, 1, 2, 3)},
-        **kwargs,
-    )
-    return model

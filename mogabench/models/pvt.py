@@ -6,16 +6,16 @@ token joins the last stage; the pyramid of dense tasks does without it, as in th
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 import torch
 from timm.layers import Mlp, PatchEmbed, calculate_drop_path_rates
-from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import Tensor, nn
 
 from mogabench.layers.initialisation import LINEAR_STD, init_linear
+from mogabench.layers.registration import register_family
 from mogabench.layers.released import renaming
-from mogabench.layers.staged import Stage, StagedBackbone
+from mogabench.layers.staged import HeadOptions, Stage, StagedBackbone
 from mogabench.layers.transformer import ToMap, TransformerBlock, attend
 
 if TYPE_CHECKING:
@@ -93,9 +93,8 @@ class PyramidVisionTransformer(StagedBackbone):
     Args:
         depths: Blocks of each stage.
         in_chans: Channels of the images.
-        num_classes: Outputs of the classifier; 0 for none.
-        global_pool: Empty for none; otherwise the class token is classified.
         drop_path_rate: Stochastic depth of the last block; it grows linearly from 0 at the first.
+        **head: As ``HeadOptions`` has them; with any pooling the class token is classified.
     """
 
     patch_embed4: PositionedEmbed
@@ -106,9 +105,8 @@ class PyramidVisionTransformer(StagedBackbone):
         depths: Sequence[int],
         *,
         in_chans: int = 3,
-        num_classes: int = 1000,
-        global_pool: str = "avg",
         drop_path_rate: float = 0.0,
+        **head: Unpack[HeadOptions],
     ) -> None:
         drop_paths = calculate_drop_path_rates(drop_path_rate, list(depths), stagewise=True)
         stages: list[Stage] = []
@@ -131,9 +129,7 @@ class PyramidVisionTransformer(StagedBackbone):
                 for rate in rates
             ]
             stages.append((embed, nn.Sequential(*blocks), ToMap()))
-        super().__init__(
-            stages, DIMS, in_chans=in_chans, num_classes=num_classes, global_pool=global_pool
-        )
+        super().__init__(stages, DIMS, in_chans=in_chans, **head)
         self.cls_token = nn.Parameter(torch.empty(1, 1, DIMS[-1]))
         nn.init.trunc_normal_(self.cls_token, std=LINEAR_STD)
         self.fc_norm: nn.Module = nn.LayerNorm(DIMS[-1], eps=EPS)
@@ -173,51 +169,20 @@ checkpoint_filter_fn = renaming(
     }
 )
 
-default_cfgs = generate_default_cfgs(
+register_family(
+    __name__,
+    PyramidVisionTransformer,
     {
-        f"pvt_{size}.untrained": {
-            "pool_size": (7, 7),
-            "first_conv": "patch_embed1.proj",
-            "classifier": "head",
-            "origin_url": "https://github.com/whai362/PVT",
-            "paper_ids": "arXiv:2102.12122",
-        }
-        for size in ("tiny", "small", "medium", "large")
-    }
+        "pvt_tiny": {"depths": (2, 2, 2, 2)},  # PVT-Tiny, 13.2 M parameters
+        "pvt_small": {"depths": (3, 4, 6, 3)},  # PVT-Small, 24.5 M
+        "pvt_medium": {"depths": (3, 4, 18, 3)},  # PVT-Medium, 44.2 M
+        "pvt_large": {"depths": (3, 8, 27, 3)},  # PVT-Large, 61.4 M
+    },
+    features={"out_indices": (0, 1, 2, 3), "feature_cls": "getter"},
+    checkpoint_filter_fn=checkpoint_filter_fn,
+    pool_size=(7, 7),
+    first_conv="patch_embed1.proj",
+    classifier="head",
+    origin_url="https://github.com/whai362/PVT",
+    paper_ids="arXiv:2102.12122",
 )
-
-
-def _create_pvt(variant: str, pretrained: bool, **kwargs: Any) -> PyramidVisionTransformer:
-    model: PyramidVisionTransformer = build_model_with_cfg(
-        PyramidVisionTransformer,
-        variant,
-        pretrained,
-        pretrained_filter_fn=checkpoint_filter_fn,
-        feature_cfg={"out_indices": (0, 1, 2, 3), "feature_cls": "getter"},
-        **kwargs,
-    )
-    return model
-
-
-@register_model
-def pvt_tiny(pretrained: bool = False, **kwargs: Any) -> PyramidVisionTransformer:
-    """PVT-Tiny, 13.2 M parameters."""
-    return _create_pvt("pvt_tiny", pretrained, depths=(2, 2, 2, 2), **kwargs)
-
-
-@register_model
-def pvt_small(pretrained: bool = False, **kwargs: Any) -> PyramidVisionTransformer:
-    """PVT-Small, 24.5 M parameters."""
-    return _create_pvt("pvt_small", pretrained, depths=(3, 4, 6, 3), **kwargs)
-
-
-@register_model
-def pvt_medium(pretrained: bool = False, **kwargs: Any) -> PyramidVisionTransformer:
-    """PVT-Medium, 44.2 M parameters."""
-    return _create_pvt("pvt_medium", pretrained, depths=(3, 4, 18, 3), **kwargs)
-
-
-@register_model
-def pvt_large(pretrained: bool = False, **kwargs: Any) -> PyramidVisionTransformer:
-    """PVT-Large, 61.4 M parameters."""
-    return _create_pvt("pvt_large", pretrained, depths=(3, 8, 27, 3), **kwargs)

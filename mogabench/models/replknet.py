@@ -6,15 +6,16 @@ include them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Unpack
 
 from timm.layers import ConvNormAct, DropPath, calculate_drop_path_rates
-from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import Tensor, nn
 
 from mogabench.layers.large_kernel import ParallelDepthwise
+from mogabench.layers.registration import register_family
 from mogabench.layers.released import renaming
-from mogabench.layers.staged import Stage, StagedBackbone
+from mogabench.layers.staged import HeadOptions, Stage, StagedBackbone
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,9 +71,8 @@ class RepLKNet(StagedBackbone):
         dim: Channels of the first stage; each later one has twice as many as the one before.
         depths: Large-kernel blocks of each stage.
         in_chans: Channels of the images.
-        num_classes: Outputs of the classifier; 0 for none.
-        global_pool: timm's name of the pooling before the classifier; empty for none.
         drop_path_rate: Stochastic depth of the last block; it grows linearly from 0 at the first.
+        **head: As ``HeadOptions`` has them.
     """
 
     def __init__(
@@ -81,9 +81,8 @@ class RepLKNet(StagedBackbone):
         *,
         depths: Sequence[int] = DEPTHS,
         in_chans: int = 3,
-        num_classes: int = 1000,
-        global_pool: str = "avg",
         drop_path_rate: float = 0.0,
+        **head: Unpack[HeadOptions],
     ) -> None:
         dims = [dim * 2**index for index in range(len(depths))]
         drop_paths = calculate_drop_path_rates(drop_path_rate, list(depths), stagewise=True)
@@ -96,14 +95,7 @@ class RepLKNet(StagedBackbone):
                 for block in (LargeKernelBlock(wide, kernel_size, rate), ConvFfn(wide, rate))
             ]
             stages.append((embed, nn.Sequential(*blocks), nn.Identity()))
-        super().__init__(
-            stages,
-            dims,
-            in_chans=in_chans,
-            num_classes=num_classes,
-            global_pool=global_pool,
-            norm=nn.BatchNorm2d(dims[-1]),
-        )
+        super().__init__(stages, dims, in_chans=in_chans, norm=nn.BatchNorm2d(dims[-1]), **head)
 
 
 def _stem(in_chans: int, dim: int) -> nn.Sequential:
@@ -129,46 +121,18 @@ checkpoint_filter_fn = renaming(
     }
 )
 
-_CFG = {
-    "pool_size": (7, 7),
-    "first_conv": "patch_embed1.0.conv",
-    "classifier": "head",
-    "origin_url": "https://github.com/DingXiaoH/RepLKNet-pytorch",
-    "paper_ids": "arXiv:2203.06717",
-}
-
-default_cfgs = generate_default_cfgs(
-    {
-        "replknet_31b.untrained": _CFG,
-        "replknet_31l.untrained": {
-            **_CFG,
-            "input_size": (3, 384, 384),
-            "pool_size": (12, 12),
-            "crop_pct": 1.0,
-        },
-    }
+_register = partial(
+    register_family,
+    __name__,
+    RepLKNet,
+    checkpoint_filter_fn=checkpoint_filter_fn,
+    first_conv="patch_embed1.0.conv",
+    classifier="head",
+    origin_url="https://github.com/DingXiaoH/RepLKNet-pytorch",
+    paper_ids="arXiv:2203.06717",
 )
-
-
-def _create_replknet(variant: str, pretrained: bool, **kwargs: Any) -> RepLKNet:
-    model: RepLKNet = build_model_with_cfg(
-        RepLKNet,
-        variant,
-        pretrained,
-        pretrained_filter_fn=checkpoint_filter_fn,
-        feature_cfg={"out_indices": (0, 1, 2, 3)},
-        **kwargs,
-    )
-    return model
-
-
-@register_model
-def replknet_31b(pretrained: bool = False, **kwargs: Any) -> RepLKNet:
-    """RepLKNet-31B, 79.9 M parameters."""
-    return _create_replknet("replknet_31b", pretrained, dim=128, **kwargs)
-
-
-@register_model
-def replknet_31l(pretrained: bool = False, **kwargs: Any) -> RepLKNet:
-    """RepLKNet-31L, 172.7 M parameters."""
-    return _create_replknet("replknet_31l", pretrained, dim=192, **kwargs)
+# RepLKNet-31B, 79.9 M parameters; RepLKNet-31L, 172.7 M.
+_register({"replknet_31b": {"dim": 128}}, pool_size=(7, 7))
+_register(
+    {"replknet_31l": {"dim": 192}}, input_size=(3, 384, 384), pool_size=(12, 12), crop_pct=1.0
+)

@@ -5,14 +5,12 @@ It gives heat maps itself: one per key point, at a quarter of the image's resolu
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from timm.layers import ConvNormAct
-from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import Tensor, nn
 
 from mogabench.errors import UserError
+from mogabench.layers.registration import register_family
 from mogabench.layers.released import renaming
 
 BRANCHES = 4
@@ -34,7 +32,7 @@ class StepsBlock(nn.Module):
 
     def __init__(self, in_chans: int, dim: int, stride: int = 1) -> None:
         super().__init__()
-        narrow = in_chans * 26 // 64
+        narrow = in_chans * 26 // 64  # per branch, as released
         self.conv_bn_relu1 = _conv(in_chans, BRANCHES * narrow, 1, stride=stride)
         for branch in range(1, BRANCHES + 1):
             for step in range(1, branch + 1):
@@ -187,29 +185,17 @@ def _init_weights(module: nn.Module) -> None:
 
 checkpoint_filter_fn = renaming({r"^top\.conv\.": "top.0.", r"^stage0\.": ""})
 
-default_cfgs = generate_default_cfgs(
-    {
-        "rsn_18.untrained": {
-            "input_size": (3, 256, 192),
-            "num_classes": 0,
-            "first_conv": "top.0.conv",
-            "classifier": None,
-            "origin_url": "https://github.com/caiyuanhao1998/RSN",
-            "paper_ids": "arXiv:2003.04030",
-        }
-    }
+
+register_family(
+    __name__,
+    Rsn,
+    {"rsn_18": {}},  # RSN-18, 9.16 M parameters
+    features={"out_indices": (0,)},
+    checkpoint_filter_fn=checkpoint_filter_fn,
+    input_size=(3, 256, 192),
+    num_classes=0,
+    first_conv="top.0.conv",
+    classifier=None,
+    origin_url="https://github.com/caiyuanhao1998/RSN",
+    paper_ids="arXiv:2003.04030",
 )
-
-
-@register_model
-def rsn_18(pretrained: bool = False, **kwargs: Any) -> Rsn:
-    """RSN-18, 9.16 M parameters."""
-    model: Rsn = build_model_with_cfg(
-        Rsn,
-        "rsn_18",
-        pretrained,
-        pretrained_filter_fn=checkpoint_filter_fn,
-        feature_cfg={"out_indices": (0,)},
-        **kwargs,
-    )
-    return model

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from timm.layers import SelectAdaptivePool2d, create_classifier
-from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import nn
 from torchvision.models import shufflenetv2
 
+from mogabench.layers.registration import register_family
+
 if TYPE_CHECKING:
     from torch import Tensor
-
-default_cfgs = generate_default_cfgs(
-    {
-        f"shufflenetv2_{width}.untrained": {
-            "interpolation": "bilinear",
-            "pool_size": (7, 7),
-            "first_conv": "conv1.0",
-            "classifier": "fc",
-            "paper_ids": "arXiv:1807.11164",
-        }
-        for width in ("x1_0", "x2_0")
-    }
-)
 
 
 class ShuffleNetV2(shufflenetv2.ShuffleNetV2):
@@ -65,7 +53,7 @@ class ShuffleNetV2(shufflenetv2.ShuffleNetV2):
         return self.forward_head(self.forward_features(x))
 
     def forward_features(self, x: Tensor) -> Tensor:
-        """Maps images ``(N, C, H, W)`` to the last feature map ``(N, 2048, H/32, W/32)``."""
+        """Maps images ``(N, C, H, W)`` to the last map ``(N, num_features, H/32, W/32)``."""
         x = self.maxpool(self.conv1(x))
         features: Tensor = self.conv5(self.stage4(self.stage3(self.stage2(x))))
         return features
@@ -88,30 +76,18 @@ class ShuffleNetV2(shufflenetv2.ShuffleNetV2):
         self.fc = head.to(self.conv5[0].weight)
 
 
-def _create_shufflenetv2(
-    variant: str, channels: list[int], pretrained: bool, **kwargs: Any
-) -> ShuffleNetV2:
-    model: ShuffleNetV2 = build_model_with_cfg(
-        ShuffleNetV2,
-        variant,
-        pretrained,
-        feature_cfg={"out_indices": (0, 1, 2, 3, 4)},
-        repeats=[4, 8, 4],
-        channels=channels,
-        **kwargs,
-    )
-    return model
-
-
-@register_model
-def shufflenetv2_x1_0(pretrained: bool = False, **kwargs: Any) -> ShuffleNetV2:
-    """ShuffleNetV2 1x, 2.28 M parameters."""
-    channels = [24, 116, 232, 464, 1024]
-    return _create_shufflenetv2("shufflenetv2_x1_0", channels, pretrained, **kwargs)
-
-
-@register_model
-def shufflenetv2_x2_0(pretrained: bool = False, **kwargs: Any) -> ShuffleNetV2:
-    """ShuffleNetV2 2x, 7.39 M parameters."""
-    channels = [24, 244, 488, 976, 2048]
-    return _create_shufflenetv2("shufflenetv2_x2_0", channels, pretrained, **kwargs)
+register_family(
+    __name__,
+    ShuffleNetV2,
+    {
+        # ShuffleNetV2 1x, 2.28 M parameters; ShuffleNetV2 2x, 7.39 M.
+        "shufflenetv2_x1_0": {"repeats": [4, 8, 4], "channels": [24, 116, 232, 464, 1024]},
+        "shufflenetv2_x2_0": {"repeats": [4, 8, 4], "channels": [24, 244, 488, 976, 2048]},
+    },
+    features={"out_indices": (0, 1, 2, 3, 4)},
+    interpolation="bilinear",
+    pool_size=(7, 7),
+    first_conv="conv1.0",
+    classifier="fc",
+    paper_ids="arXiv:1807.11164",
+)

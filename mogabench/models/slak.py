@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from timm.models.convnext import ConvNeXtBlock
 
 from mogabench.layers.convnext import RELEASED_NAMES, ConvNextLayout
 from mogabench.layers.large_kernel import ParallelDepthwise
+from mogabench.layers.registration import register_family
 from mogabench.layers.released import renaming
 
 if TYPE_CHECKING:
@@ -74,45 +74,20 @@ checkpoint_filter_fn = renaming(
     }
 )
 
-default_cfgs = generate_default_cfgs(
+register_family(
+    __name__,
+    SLaK,
     {
-        f"slak_{size}.untrained": {
-            "pool_size": (7, 7),
-            "first_conv": "patch_embed1.0",
-            "classifier": "head",
-            "origin_url": "https://github.com/VITA-Group/SLaK",
-            "paper_ids": "arXiv:2207.03620",
-        }
-        for size in ("tiny", "small", "base")
-    }
+        # SLaK-T, 50.7 M parameters, of which 30.4 M are not zero as published; SLaK-S, 91.1 M and
+        # 54.7 M; SLaK-B, 158.0 M and 94.8 M.
+        "slak_tiny": {"dim": 96, "depths": (3, 3, 9, 3)},
+        "slak_small": {"dim": 96, "depths": (3, 3, 27, 3)},
+        "slak_base": {"dim": 128, "depths": (3, 3, 27, 3)},
+    },
+    checkpoint_filter_fn=checkpoint_filter_fn,
+    pool_size=(7, 7),
+    first_conv="patch_embed1.0",
+    classifier="head",
+    origin_url="https://github.com/VITA-Group/SLaK",
+    paper_ids="arXiv:2207.03620",
 )
-
-
-def _create_slak(variant: str, pretrained: bool, **kwargs: Any) -> SLaK:
-    model: SLaK = build_model_with_cfg(
-        SLaK,
-        variant,
-        pretrained,
-        pretrained_filter_fn=checkpoint_filter_fn,
-        feature_cfg={"out_indices": (0, 1, 2, 3)},
-        **kwargs,
-    )
-    return model
-
-
-@register_model
-def slak_tiny(pretrained: bool = False, **kwargs: Any) -> SLaK:
-    """SLaK-T, 50.7 M parameters, of which 30.4 M are not zero as published."""
-    return _create_slak("slak_tiny", pretrained, dim=96, depths=(3, 3, 9, 3), **kwargs)
-
-
-@register_model
-def slak_small(pretrained: bool = False, **kwargs: Any) -> SLaK:
-    """SLaK-S, 91.1 M parameters, of which 54.7 M are not zero as published."""
-    return _create_slak("slak_small", pretrained, dim=96, depths=(3, 3, 27, 3), **kwargs)
-
-
-@register_model
-def slak_base(pretrained: bool = False, **kwargs: Any) -> SLaK:
-    """SLaK-B, 158.0 M parameters, of which 94.8 M are not zero as published."""
-    return _create_slak("slak_base", pretrained, dim=128, depths=(3, 3, 27, 3), **kwargs)

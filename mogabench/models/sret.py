@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 import torch
 from timm.layers import DropPath, Mlp
-from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import Tensor, nn
 
 from mogabench.errors import UserError
+from mogabench.layers.registration import register_family
 from mogabench.layers.released import renaming
-from mogabench.layers.staged import Stage, StagedBackbone
+from mogabench.layers.staged import HeadOptions, Stage, StagedBackbone
 from mogabench.layers.transformer import ToMap, attend
 
 if TYPE_CHECKING:
@@ -187,10 +187,9 @@ class SReT(StagedBackbone):
         mlp_ratio: Hidden channels of the blocks' MLP per channel.
         img_size: Side of the images, pixels, for which positions are learned.
         in_chans: Channels of the images.
-        num_classes: Outputs of the classifier; 0 for none.
-        global_pool: timm's name of the pooling before the classifier; empty for none.
         drop_path_rate: Stochastic depth that the network would reach after its last block, were
             it not reset in each stage; as published it grows with the blocks before the stage.
+        **head: As ``HeadOptions`` has them.
     """
 
     def __init__(
@@ -200,9 +199,8 @@ class SReT(StagedBackbone):
         *,
         img_size: int = 224,
         in_chans: int = 3,
-        num_classes: int = 1000,
-        global_pool: str = "avg",
         drop_path_rate: float = 0.0,
+        **head: Unpack[HeadOptions],
     ) -> None:
         dims = [HEAD_DIM * heads for heads in HEADS]
         stages: list[Stage] = []
@@ -222,11 +220,10 @@ class SReT(StagedBackbone):
             stages,
             dims,
             in_chans=in_chans,
-            num_classes=num_classes,
-            global_pool=global_pool,
             norm=nn.LayerNorm(dims[-1], eps=1e-6),
             norm_pooled=True,
             first_stride=STRIDE,
+            **head,
         )
 
 
@@ -250,31 +247,16 @@ checkpoint_filter_fn = renaming(
     }
 )
 
-default_cfgs = generate_default_cfgs(
-    {
-        "sret_tiny.untrained": {
-            "crop_pct": 0.9,
-            "pool_size": (7, 7),
-            "first_conv": "patch_embed1.convs.conv1",
-            "classifier": "head",
-            "origin_url": "https://github.com/szq0214/SReT",
-            "paper_ids": "arXiv:2111.05297",
-        }
-    }
+register_family(
+    __name__,
+    SReT,
+    {"sret_tiny": {"depths": _DEPTHS, "mlp_ratio": 3.6}},  # SReT-T, 4.76 M parameters
+    features={"out_indices": (0, 1, 2)},
+    checkpoint_filter_fn=checkpoint_filter_fn,
+    crop_pct=0.9,
+    pool_size=(7, 7),
+    first_conv="patch_embed1.convs.conv1",
+    classifier="head",
+    origin_url="https://github.com/szq0214/SReT",
+    paper_ids="arXiv:2111.05297",
 )
-
-
-@register_model
-def sret_tiny(pretrained: bool = False, **kwargs: Any) -> SReT:
-    """SReT-T, 4.76 M parameters."""
-    model: SReT = build_model_with_cfg(
-        SReT,
-        "sret_tiny",
-        pretrained,
-        pretrained_filter_fn=checkpoint_filter_fn,
-        feature_cfg={"out_indices": (0, 1, 2)},
-        depths=_DEPTHS,
-        mlp_ratio=3.6,
-        **kwargs,
-    )
-    return model

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from timm.layers import PatchEmbed
-from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
+from mogabench.layers.registration import register_family
 from mogabench.layers.released import StateDict, renaming
 
 if TYPE_CHECKING:
@@ -161,29 +161,16 @@ def checkpoint_filter_fn(state_dict: Mapping[str, Tensor], model: T2TViT) -> Sta
     return renamed
 
 
-default_cfgs = generate_default_cfgs(
-    {
-        "t2t_vit_7.untrained": {
-            "crop_pct": 0.9,
-            "fixed_input_size": True,
-            "first_conv": None,
-            "classifier": "head",
-            "origin_url": "https://github.com/yitu-opensource/T2T-ViT",
-            "paper_ids": "arXiv:2101.11986",
-        }
-    }
+register_family(
+    __name__,
+    T2TViT,
+    {"t2t_vit_7": {}},  # T2T-ViT-7, 4.31 M parameters
+    features={"out_indices": 3, "feature_cls": "getter"},
+    checkpoint_filter_fn=checkpoint_filter_fn,
+    crop_pct=0.9,
+    fixed_input_size=True,
+    first_conv=None,
+    classifier="head",
+    origin_url="https://github.com/yitu-opensource/T2T-ViT",
+    paper_ids="arXiv:2101.11986",
 )
-
-
-@register_model
-def t2t_vit_7(pretrained: bool = False, **kwargs: Any) -> T2TViT:
-    """T2T-ViT-7, 4.31 M parameters."""
-    model: T2TViT = build_model_with_cfg(
-        T2TViT,
-        "t2t_vit_7",
-        pretrained,
-        pretrained_filter_fn=checkpoint_filter_fn,
-        feature_cfg={"out_indices": kwargs.pop("out_indices", 3), "feature_cls": "getter"},
-        **kwargs,
-    )
-    return model

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 from timm.layers import ConvMlp, DropPath, LayerNorm2d, Mlp, calculate_drop_path_rates
-from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from timm.models.vision_transformer import Attention
 from torch import Tensor, nn
 
+from mogabench.layers.convolutions import depthwise_conv
 from mogabench.layers.initialisation import init_linear
-from mogabench.layers.moga import depthwise_conv
-from mogabench.layers.staged import Stage, StagedBackbone
+from mogabench.layers.registration import register_family
+from mogabench.layers.staged import HeadOptions, Stage, StagedBackbone
 from mogabench.layers.transformer import TransformerBlock
 from mogabench.layers.windows import in_windows
 
@@ -92,9 +92,8 @@ class UniFormer(StagedBackbone):
         depths: Blocks of each stage.
         window: Side of the windows in the third stage; None for attention among all tokens.
         in_chans: Channels of the images.
-        num_classes: Outputs of the classifier; 0 for none.
-        global_pool: timm's name of the pooling before the classifier; empty for none.
         drop_path_rate: Stochastic depth of the last block; it grows linearly from 0 at the first.
+        **head: As ``HeadOptions`` has them.
     """
 
     def __init__(
@@ -103,9 +102,8 @@ class UniFormer(StagedBackbone):
         *,
         window: int | None = None,
         in_chans: int = 3,
-        num_classes: int = 1000,
-        global_pool: str = "avg",
         drop_path_rate: float = 0.0,
+        **head: Unpack[HeadOptions],
     ) -> None:
         drop_paths = calculate_drop_path_rates(drop_path_rate, list(depths), stagewise=True)
         local, windowed = LocalBlock, partial(GlobalBlock, window=window)
@@ -135,77 +133,22 @@ class UniFormer(StagedBackbone):
                 kind(dim, rate) for kind, rate in zip(kinds[index], drop_paths[index], strict=True)
             ]
             stages.append((embed, nn.Sequential(*blocks), nn.Identity()))
-        super().__init__(
-            stages,
-            DIMS,
-            in_chans=in_chans,
-            num_classes=num_classes,
-            global_pool=global_pool,
-            norm=nn.BatchNorm2d(DIMS[-1]),
-        )
+        super().__init__(stages, DIMS, in_chans=in_chans, norm=nn.BatchNorm2d(DIMS[-1]), **head)
         self.apply(init_linear)
 
 
-_DEPTHS = {"small": (3, 4, 8, 3), "base": (5, 8, 20, 7)}
-
-default_cfgs = generate_default_cfgs(
+register_family(
+    __name__,
+    UniFormer,
     {
-        f"uniformer_{size}{form}.untrained": {
-            "pool_size": (7, 7),
-            "first_conv": "patch_embed1.proj",
-            "classifier": "head",
-            "origin_url": "https://github.com/Sense-X/UniFormer",
-            "paper_ids": "arXiv:2201.09450",
-        }
-        for size in _DEPTHS
-        for form in ("", "_h14", "_h32")
-    }
+        # UniFormer-S, 21.5 M parameters; UniFormer-B, 49.8 M.
+        f"uniformer_{size}{form}": {"depths": depths, "window": window}
+        for size, depths in (("small", (3, 4, 8, 3)), ("base", (5, 8, 20, 7)))
+        for form, window in (("", None), ("_h14", 14), ("_h32", 32))
+    },
+    pool_size=(7, 7),
+    first_conv="patch_embed1.proj",
+    classifier="head",
+    origin_url="https://github.com/Sense-X/UniFormer",
+    paper_ids="arXiv:2201.09450",
 )
-
-
-def _create_uniformer(variant: str, pretrained: bool, **kwargs: Any) -> UniFormer:
-    model: UniFormer = build_model_with_cfg(
-        UniFormer,
-        variant,
-        pretrained,
-        depths=_DEPTHS[variant.split("_")[1]],
-        feature_cfg={"out_indices": (0, 1, 2, 3)},
-        **kwargs,
-    )
-    return model
-
-
-@register_model
-def uniformer_small(pretrained: bool = False, **kwargs: Any) -> UniFormer:
-    """UniFormer-S, 21.5 M parameters."""
-    return _create_uniformer("uniformer_small", pretrained, **kwargs)
-
-
-@register_model
-def uniformer_small_h14(pretrained: bool = False, **kwargs: Any) -> UniFormer:
-    """UniFormer-S with windows of 14 tokens."""
-    return _create_uniformer("uniformer_small_h14", pretrained, window=14, **kwargs)
-
-
-@register_model
-def uniformer_small_h32(pretrained: bool = False, **kwargs: Any) -> UniFormer:
-    """UniFormer-S with windows of 32 tokens."""
-    return _create_uniformer("uniformer_small_h32", pretrained, window=32, **kwargs)
-
-
-@register_model
-def uniformer_base(pretrained: bool = False, **kwargs: Any) -> UniFormer:
-    """UniFormer-B, 49.8 M parameters."""
-    return _create_uniformer("uniformer_base", pretrained, **kwargs)
-
-
-@register_model
-def uniformer_base_h14(pretrained: bool = False, **kwargs: Any) -> UniFormer:
-    """UniFormer-B with windows of 14 tokens."""
-    return _create_uniformer("uniformer_base_h14", pretrained, window=14, **kwargs)
-
-
-@register_model
-def uniformer_base_h32(pretrained: bool = False, **kwargs: Any) -> UniFormer:
-    """UniFormer-B with windows of 32 tokens."""
-    return _create_uniformer("uniformer_base_h32", pretrained, window=32, **kwargs)

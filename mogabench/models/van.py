@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 from timm.layers import DropPath, LayerNorm2d, LayerScale2d, calculate_drop_path_rates
-from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import Tensor, nn
 
+from mogabench.layers.convolutions import depthwise_conv
 from mogabench.layers.initialisation import init_conv
-from mogabench.layers.moga import ChannelAggregation, depthwise_conv
+from mogabench.layers.moga import ChannelAggregation
+from mogabench.layers.registration import register_family
 from mogabench.layers.released import renaming
-from mogabench.layers.staged import Stage, StagedBackbone
+from mogabench.layers.staged import HeadOptions, Stage, StagedBackbone
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,9 +93,8 @@ class VisualAttentionNetwork(StagedBackbone):
         dims: Channels of each stage.
         depths: Blocks of each stage.
         in_chans: Channels of the images.
-        num_classes: Outputs of the classifier; 0 for none.
-        global_pool: timm's name of the pooling before the classifier; empty for none.
         drop_path_rate: Stochastic depth of the last block; it grows linearly from 0 at the first.
+        **head: As ``HeadOptions`` has them.
     """
 
     def __init__(
@@ -103,9 +103,8 @@ class VisualAttentionNetwork(StagedBackbone):
         depths: Sequence[int],
         *,
         in_chans: int = 3,
-        num_classes: int = 1000,
-        global_pool: str = "avg",
         drop_path_rate: float = 0.0,
+        **head: Unpack[HeadOptions],
     ) -> None:
         drop_paths = calculate_drop_path_rates(drop_path_rate, list(depths), stagewise=True)
         stages: list[Stage] = []
@@ -116,9 +115,7 @@ class VisualAttentionNetwork(StagedBackbone):
                 embed = OverlapEmbed(dims[index - 1], dim, kernel_size=3, stride=2)
             blocks = [VanBlock(dim, dim * ratio, rate) for rate in rates]
             stages.append((embed, nn.Sequential(*blocks), LayerNorm2d(dim, eps=1e-6)))
-        super().__init__(
-            stages, dims, in_chans=in_chans, num_classes=num_classes, global_pool=global_pool
-        )
+        super().__init__(stages, dims, in_chans=in_chans, **head)
         self.apply(init_conv)
 
 
@@ -130,58 +127,21 @@ checkpoint_filter_fn = renaming(
     }
 )
 
-default_cfgs = generate_default_cfgs(
+register_family(
+    __name__,
+    VisualAttentionNetwork,
     {
-        f"van_{size}.untrained": {
-            "crop_pct": 0.9,
-            "pool_size": (7, 7),
-            "first_conv": "patch_embed1.proj",
-            "classifier": "head",
-            "origin_url": "https://github.com/Visual-Attention-Network/VAN-Classification",
-            "paper_ids": "arXiv:2202.09741",
-        }
-        for size in ("b0", "b1", "b2", "b3")
-    }
+        # VAN-B0, 4.1 M parameters; VAN-B1, 13.9 M; VAN-B2, 26.6 M; VAN-B3, 44.8 M.
+        "van_b0": {"dims": (32, 64, 160, 256), "depths": (3, 3, 5, 2)},
+        "van_b1": {"dims": (64, 128, 320, 512), "depths": (2, 2, 4, 2)},
+        "van_b2": {"dims": (64, 128, 320, 512), "depths": (3, 3, 12, 3)},
+        "van_b3": {"dims": (64, 128, 320, 512), "depths": (3, 5, 27, 3)},
+    },
+    checkpoint_filter_fn=checkpoint_filter_fn,
+    crop_pct=0.9,
+    pool_size=(7, 7),
+    first_conv="patch_embed1.proj",
+    classifier="head",
+    origin_url="https://github.com/Visual-Attention-Network/VAN-Classification",
+    paper_ids="arXiv:2202.09741",
 )
-
-
-def _create_van(variant: str, pretrained: bool, **kwargs: Any) -> VisualAttentionNetwork:
-    model: VisualAttentionNetwork = build_model_with_cfg(
-        VisualAttentionNetwork,
-        variant,
-        pretrained,
-        pretrained_filter_fn=checkpoint_filter_fn,
-        feature_cfg={"out_indices": (0, 1, 2, 3)},
-        **kwargs,
-    )
-    return model
-
-
-@register_model
-def van_b0(pretrained: bool = False, **kwargs: Any) -> VisualAttentionNetwork:
-    """VAN-B0, 4.1 M parameters."""
-    return _create_van("van_b0", pretrained, dims=(32, 64, 160, 256), depths=(3, 3, 5, 2), **kwargs)
-
-
-@register_model
-def van_b1(pretrained: bool = False, **kwargs: Any) -> VisualAttentionNetwork:
-    """VAN-B1, 13.9 M parameters."""
-    return _create_van(
-        "van_b1", pretrained, dims=(64, 128, 320, 512), depths=(2, 2, 4, 2), **kwargs
-    )
-
-
-@register_model
-def van_b2(pretrained: bool = False, **kwargs: Any) -> VisualAttentionNetwork:
-    """VAN-B2, 26.6 M parameters."""
-    return _create_van(
-        "van_b2", pretrained, dims=(64, 128, 320, 512), depths=(3, 3, 12, 3), **kwargs
-    )
-
-
-@register_model
-def van_b3(pretrained: bool = False, **kwargs: Any) -> VisualAttentionNetwork:
-    """VAN-B3, 44.8 M parameters."""
-    return _create_van(
-        "van_b3", pretrained, dims=(64, 128, 320, 512), depths=(3, 5, 27, 3), **kwargs
-    )

@@ -7,33 +7,19 @@ from itertools import pairwise
 from typing import Any
 
 from timm.layers import ConvNormAct, HybridEmbed
-from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
-default_cfgs = generate_default_cfgs(
-    {
-        "vit_c.untrained": {
-            "fixed_input_size": True,
-            "first_conv": "patch_embed.backbone.0.conv",
-            "classifier": "head",
-            "paper_ids": "arXiv:2106.14881",
-        }
-    }
-)
+from mogabench.layers.registration import register_family
 
 
-@register_model
-def vit_c(pretrained: bool = False, **kwargs: Any) -> VisionTransformer:
-    """ViT-C at 1 GF, 4.57 M parameters: the stem stands in for one of twelve blocks."""
-    widths = (kwargs.get("in_chans", 3), 24, 48, 96, 192)
+def _one_giga(*, in_chans: int = 3, **kwargs: Any) -> nn.Module:
+    """ViT-C at 1 GF: the stem stands in for one of twelve blocks."""
+    widths = (in_chans, 24, 48, 96, 192)
     stem = nn.Sequential(*(ConvNormAct(*pair, 3, stride=2) for pair in pairwise(widths)))
-    return build_model_with_cfg(
-        VisionTransformer,
-        "vit_c",
-        pretrained,
-        feature_cfg={"out_indices": 3, "feature_cls": "getter"},
+    network: nn.Module = VisionTransformer(
         embed_layer=partial(HybridEmbed, backbone=stem),
+        in_chans=in_chans,
         patch_size=1,
         embed_dim=192,
         depth=11,
@@ -41,3 +27,16 @@ def vit_c(pretrained: bool = False, **kwargs: Any) -> VisionTransformer:
         mlp_ratio=3,
         **kwargs,
     )
+    return network
+
+
+register_family(
+    __name__,
+    _one_giga,
+    {"vit_c": {}},  # 4.57 M parameters
+    features={"out_indices": 3, "feature_cls": "getter"},
+    fixed_input_size=True,
+    first_conv="patch_embed.backbone.0.conv",
+    classifier="head",
+    paper_ids="arXiv:2106.14881",
+)

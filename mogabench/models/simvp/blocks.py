@@ -18,9 +18,10 @@ from timm.models.swin_transformer import SwinTransformerBlock
 from timm.models.vision_transformer import Block as TransformerBlock
 from torch import Tensor, nn
 
+from mogabench.layers.convolutions import depthwise_conv
 from mogabench.layers.hornet import HorBlock
 from mogabench.layers.initialisation import init_conv, init_linear
-from mogabench.layers.moga import ChannelAggregation, MogaBlock, SpatialAggregation, depthwise_conv
+from mogabench.layers.moga import ChannelAggregation, MogaBlock, SpatialAggregation
 from mogabench.models.uniformer import LocalBlock
 from mogabench.models.van import VanBlock
 
