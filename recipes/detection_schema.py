@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 
 from mogabench.recipes.schema import Fraction, Model, Recipe, Section, StepSchedule
 
 Scale = Annotated[tuple[PositiveInt, PositiveInt], Field(strict=False)]
 """The largest long and the largest short side that an image is resized to fit, in pixels."""
+
+COUNTED_SIZE = (800, 1280)
+"""Height and width of the image that the paper's tables count operations on."""
+
+_PAPER_SCALE = (1333, 800)
+"""What the same tables' images are resized to fit (Appendix A.3)."""
 
 Scales = Annotated[tuple[Scale, ...], Field(min_length=1, strict=False)]
 
@@ -29,6 +35,12 @@ class Crop(Section):
     """One of them is picked before the cut."""
     size: Scale
     """Smallest and largest side of the piece that is cut out."""
+
+    @model_validator(mode="after")
+    def _size_from_small_to_large(self) -> Crop:
+        if self.size[0] > self.size[1]:
+            raise ValueError(f"size {list(self.size)} should have the smaller side first")
+        return self
 
 
 class DetectionModel(Model):
@@ -53,3 +65,27 @@ class DetectionRecipe(Recipe):
     input: Input
     model: DetectionModel
     augment: Augment
+
+    def size_settings(self, size: tuple[int, ...]) -> list[str]:
+        """What images are resized to fit, at test and, in proportion, in training.
+
+        The size of the tables' counts stands for the scale of their average precision.
+        """
+        scale = self.input.test_scale
+        if size == COUNTED_SIZE and scale == _PAPER_SCALE:
+            return []
+        short, long = sorted(size)
+        factors = (long / scale[0], short / scale[1])
+        settings = {
+            "input.test_scale": [long, short],
+            "input.train_scales": [_times(old, factors) for old in self.input.train_scales],
+        }
+        if self.augment.crop is not None:
+            crop = self.augment.crop
+            settings["augment.crop.scales"] = [_times(old, factors) for old in crop.scales]
+            settings["augment.crop.size"] = _times(crop.size, (factors[1],) * 2)
+        return [f"{name}={value}" for name, value in settings.items()]
+
+
+def _times(pixels: tuple[int, int], factors: tuple[float, float]) -> list[int]:
+    return [max(1, round(side * factor)) for side, factor in zip(pixels, factors, strict=True)]

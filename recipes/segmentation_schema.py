@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from mogabench.errors import UserError
 from mogabench.recipes.schema import Fraction, PolySchedule, Recipe, Section
@@ -34,6 +34,12 @@ class SegmentationAugment(Section):
     hflip: Fraction = 0.5
     photometric: bool = True
     """Random brightness, contrast, saturation and hue."""
+
+    @model_validator(mode="after")
+    def _scales_from_small_to_large(self) -> SegmentationAugment:
+        if self.scale[0] > self.scale[1]:
+            raise ValueError(f"scale {list(self.scale)} should have the smaller factor first")
+        return self
 
 
 class SegmentationRecipe(Recipe):

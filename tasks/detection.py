@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mogabench.catalogue import backbones
-from mogabench.errors import UserError
-from mogabench.recipes.detection_schema import DetectionRecipe
+from mogabench.recipes.detection_schema import COUNTED_SIZE, DetectionRecipe
 from mogabench.tasks import Metric
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ class Detection:
         for what, title in _WHAT.items()
         for kind, label in _KINDS.items()
     )
-    default_sizes: Mapping[str, tuple[int, ...]] = dict.fromkeys(methods, (800, 1280))
+    default_sizes: Mapping[str, tuple[int, ...]] = dict.fromkeys(methods, COUNTED_SIZE)
     recipe_schema = DetectionRecipe
     sample_recipe = "sample_shapes_detection"
     datasets: Mapping[str, str] = dict.fromkeys(methods, "coco-2017")
@@ -81,6 +80,7 @@ class Detection:
         """
         from mmengine.dataset import pseudo_collate
 
+        from mogabench.detection.annotations import check_same_classes
         from mogabench.detection.data import (
             Images,
             RepairedAnnotations,
@@ -104,22 +104,19 @@ class Detection:
         train_split = open_split(job, "train", masks=masks) if job.train else None
         test_split = open_split(job, "val", masks=masks)
         classes = test_split.annotations.classes
-        if train_split is not None and train_split.annotations.classes != classes:
-            raise UserError(
-                f"{train_split.annotations.path} has the categories "
-                f"{', '.join(train_split.annotations.classes)}, but "
-                f"{test_split.annotations.path.name} has {', '.join(classes)}"
-            )
+        if train_split is not None:
+            check_same_classes(train_split.annotations, test_split.annotations)
         seed_everything(job.seed)
         network = build_detector(
             subject_for_data(job, len(classes)), roi_samples=recipe.model.roi_samples
         )
         load_for(job, network)
-        training = None
+        training = train_data = None
         if train_split is not None:
             images = Images(train_split, training_transforms(recipe, masks=masks), training=True)
             size, _ = batches_per_step(job)
             training = training_loader(job, images, size, collate=pseudo_collate)
+            train_data = train_split.identity.model_copy(update={"samples": len(images)})
         tested = Images(test_split, evaluation_transforms(recipe.input.test_scale), training=False)
         hooks: list[Hook] = [RepairedAnnotations([train_split, test_split])]
         if job.train or job.data == SAMPLE:
@@ -130,17 +127,20 @@ class Detection:
             training=training,
             evaluation=evaluation_loader(job, tested, job.batch_size or 1, collate=pseudo_collate),
             metric=CocoPrecision(test_split.annotations, masks=masks),
-            train_data=train_split.identity if train_split else None,
+            train_data=train_data,
             test_data=test_split.identity,
             hooks=hooks,
         )
 
 
 def _recipe(job: Job) -> DetectionRecipe:
-    """The job's recipe, or, to evaluate without one, the method's own."""
+    """The job's recipe, or, to evaluate without one, the method's own at the subject's size."""
     from mogabench.recipes import load
 
-    recipe = job.recipe or load(TASK.default_recipe(job.subject))
+    recipe = job.recipe
+    if recipe is None:
+        name = TASK.default_recipe(job.subject)
+        recipe = load(name, overrides=load(name).size_settings(job.subject.input_size))
     assert isinstance(recipe, DetectionRecipe)
     return recipe
 

@@ -15,6 +15,7 @@ from mogabench.coco import indexed
 from mogabench.detection.annotations import Annotations, read_annotations
 from mogabench.engine.job import SAMPLE
 from mogabench.engine.reporting import Noting
+from mogabench.errors import UserError
 from mogabench.openmmlab.images import LoadImage
 from mogabench.records import Data
 from mogabench.samples.shapes import sample_shapes
@@ -89,6 +90,9 @@ class Images(CocoDataset):
         split: What to load.
         transforms: mmdet's, as its configurations write them.
         training: Whether to leave out images without boxes, and very small ones.
+
+    Raises:
+        UserError: There is no image to train on.
     """
 
     def __init__(self, split: Split, transforms: list[dict[str, Any]], *, training: bool) -> None:
@@ -103,9 +107,39 @@ class Images(CocoDataset):
                 pipeline=transforms,
             )
 
+    def filter_data(self) -> list[dict[str, Any]]:
+        """What is left to train on; to evaluate, everything."""
+        kept: list[dict[str, Any]] = super().filter_data()
+        if not kept:
+            raise UserError(
+                f"{self.ann_file} has no image to train on: none has boxes and a shorter side of "
+                f"{_SMALLEST} pixels or more"
+            )
+        return kept
+
     def COCOAPI(self, _: str) -> COCO:  # noqa: N802  (mmdet's name)
         """The annotations as read and repaired before, rather than the file's."""
         return index(self._content)
+
+
+class LoadAnnotatedImage(LoadImage):
+    """Reads an image and makes sure that it is the one that was annotated."""
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Adds the image ``(height, width, 3)``, BGR, and its size.
+
+        Raises:
+            UserError: It cannot be read, or is not of the size that the annotations say.
+        """
+        noted = (results["height"], results["width"])
+        results = super().transform(results)
+        if results["ori_shape"] != noted:
+            height, width = results["ori_shape"]
+            raise UserError(
+                f"the image {results['img_path']} is of {width}x{height} pixels, but its "
+                f"annotations say {noted[1]}x{noted[0]}"
+            )
+        return results
 
 
 class RepairedAnnotations(Noting):
@@ -155,7 +189,7 @@ def training_transforms(recipe: DetectionRecipe, *, masks: bool) -> list[dict[st
         }
         ways.append([_resize(crop.scales), cut, resize])
     return [
-        {"type": LoadImage},
+        {"type": LoadAnnotatedImage},
         {"type": "LoadAnnotations", "with_bbox": True, "with_mask": masks},
         {"type": "RandomFlip", "prob": recipe.augment.hflip},
         {"type": "RandomChoice", "transforms": ways},
@@ -167,7 +201,7 @@ def evaluation_transforms(scale: Scale) -> list[dict[str, Any]]:
     """Load, resize and pack."""
     meta = ("img_id", "img_path", "ori_shape", "img_shape", "scale_factor")
     return [
-        {"type": LoadImage},
+        {"type": LoadAnnotatedImage},
         {"type": "Resize", "scale": scale, "keep_ratio": True},
         {"type": "PackDetInputs", "meta_keys": meta},
     ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from PIL import Image
+from PIL.ImageOps import exif_transpose
 from torchvision.utils import draw_bounding_boxes, draw_segmentation_masks
 
 from mogabench.engine.pictures import DrawPredictions
@@ -25,6 +26,8 @@ _SCALE = 3
 """How much larger small images are drawn, so that lines and names fit in."""
 
 _SMALL = 200
+"""Longer side in pixels below which an image is small."""
+
 _COLOURS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080", "#9a6324", "#808000")
 
 
@@ -44,7 +47,8 @@ class DrawDetections(DrawPredictions):
         """The images of a batch with the detections that are fairly sure."""
         for sample in outputs:
             with Image.open(sample.img_path) as file:
-                image = np.asarray(file.convert("RGB"))
+                # Upright, as OpenCV showed it to the network.
+                image = np.asarray(exif_transpose(file).convert("RGB"))
             yield drawn(image, sample.pred_instances.cpu(), self.classes)
 
 

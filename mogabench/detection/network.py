@@ -8,7 +8,7 @@ from mmdet.registry import MODELS
 
 from mogabench.errors import unknown
 from mogabench.openmmlab.backbone import TimmBackbone
-from mogabench.openmmlab.configs import build_network, dictionaries, read_config
+from mogabench.openmmlab.configs import build_network, dictionaries, read_config, set_classes
 from mogabench.openmmlab.pyramid import pyramid_of
 
 if TYPE_CHECKING:
@@ -65,9 +65,8 @@ def build_detector(subject: Subject, *, roi_samples: int | None = None) -> BaseD
     }
     model.neck.in_channels = list(pyramid.channels)
     model.data_preprocessor.update(mean=pyramid.mean, std=pyramid.std)
+    set_classes(model, classes)
     for part in dictionaries(model):
-        if "num_classes" in part:
-            part["num_classes"] = classes
         if roi_samples and part.get("num") == _ROI_SAMPLES:
             part["num"] = roi_samples
     return build_network(MODELS, model)

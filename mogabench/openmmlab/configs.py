@@ -11,9 +11,13 @@ from mmengine.dist import get_world_size
 from mmengine.registry import DefaultScope
 from torch import cuda
 
+from mogabench.errors import UserError
+
 if TYPE_CHECKING:
     from mmengine.model import BaseModel
     from mmengine.registry import Registry
+
+    from mogabench.subject import OptionValue
 
 
 def read_config(package: str, path: str) -> Config:
@@ -43,6 +47,23 @@ def dictionaries(config: Any) -> list[dict[str, Any]]:
     if isinstance(config, list | tuple):
         return [part for value in config for part in dictionaries(value)]
     return []
+
+
+def set_classes(config: Any, classes: OptionValue) -> None:
+    """Has every head of a configuration tell that many classes apart.
+
+    Args:
+        config: The ``model`` section; changed in place.
+        classes: How many, as the option ``num_classes`` says.
+
+    Raises:
+        UserError: It is not a number of classes.
+    """
+    if type(classes) is not int or classes < 1:
+        raise UserError(f"num_classes should be a positive whole number, not {classes!r}")
+    for part in dictionaries(config):
+        if "num_classes" in part:
+            part["num_classes"] = classes
 
 
 def build_network(registry: Registry, config: Any) -> BaseModel:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from mmseg.evaluation import IoUMetric
 
 from mogabench.engine.environment import gather
+from mogabench.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,8 +35,15 @@ class Overlap(IoUMetric):
 
         Args:
             size: Not needed: no process evaluates an image twice.
+
+        Raises:
+            UserError: The true masks are empty, so that there are no figures.
         """
         areas: list[Any] = [area for results in gather(self.results) for area in results]
         self.results.clear()
+        if not sum(truth.sum() for _, _, _, truth in areas):
+            raise UserError(
+                "no pixel of the validation masks has a class: all are 0 or 255, which are ignored"
+            )
         figures = self.compute_metrics(areas)
         return {name: float(figures[key]) for key, name in _NAMES.items()}

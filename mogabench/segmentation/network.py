@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mmseg.registry import MODELS
 
 from mogabench.openmmlab.backbone import TimmBackbone
-from mogabench.openmmlab.configs import build_network, dictionaries, read_config
+from mogabench.openmmlab.configs import build_network, read_config, set_classes
 from mogabench.openmmlab.pyramid import pyramid_of
 
 if TYPE_CHECKING:
@@ -57,9 +57,7 @@ def build_segmentor(subject: Subject, *, crop: tuple[int, int] | None = None) ->
         model.decode_head.in_channels = channels
     if "auxiliary_head" in model:
         model.auxiliary_head.in_channels = channels[model.auxiliary_head.in_index]
-    for part in dictionaries(model):
-        if "num_classes" in part:
-            part["num_classes"] = classes
+    set_classes(model, classes)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of mmseg's, about its own calls and its default loss
         segmentor: nn.Module = build_network(MODELS, model)

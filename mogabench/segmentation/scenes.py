@@ -151,8 +151,8 @@ def _read_ids(file: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
         with Image.open(file) as mask:
             if mask.mode not in ("L", "P"):
                 raise UserError(
-                    f"the mask {file} is a picture in mode {mask.mode}, such as of colours; it "
-                    "should have one channel of 8 bits with class ids (mode L or P)"
+                    f"the mask {file} is a picture in Pillow's mode {mask.mode}; it should have "
+                    "one channel of 8 bits with class ids (mode L or P)"
                 )
             return np.asarray(mask)
     except (OSError, SyntaxError) as error:

@@ -119,5 +119,7 @@ def test_images_are_normalised_as_the_backbone_was_trained() -> None:
 def test_bad_options_are_refused() -> None:
     with pytest.raises(UserError, match="unknown head '4conv'; did you mean 4conv1fc"):
         build_detector(_subject("cascade_mask_rcnn", "resnet18", head="4conv"))
+    with pytest.raises(UserError, match="num_classes should be a positive whole number, not 'x'"):
+        build_detector(_subject("retinanet", "resnet18", num_classes="x"))
     with pytest.raises(UserError, match="resnet18 cannot be built with"):
         build_detector(_subject("mask_rcnn", "resnet18", head="plain"))

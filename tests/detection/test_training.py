@@ -75,6 +75,25 @@ def test_an_image_that_cannot_be_read_is_named(tmp_path, shapes, content):
         execute(job(tmp_path / "work", data=str(shapes), workers=1))
 
 
+def test_an_image_of_another_size_than_annotated_is_named(tmp_path, shapes):
+    for image in (shapes / "train2017").iterdir():
+        Image.new("RGB", (60, 96)).save(image)
+    with pytest.raises(UserError, match=r"\.png is of 60x96 pixels, but its annotations say 96x96"):
+        execute(job(tmp_path / "work", data=str(shapes)))
+
+
+def test_images_that_are_all_too_small_to_train_on(tmp_path, shapes):
+    file = shapes / "annotations" / "instances_train2017.json"
+    content = json.loads(file.read_text())
+    for image in content["images"]:
+        image["height"] = 31
+    for item in content["annotations"]:
+        item["bbox"] = [1, 1, 5, 5]
+    file.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"no image to train on: .* side of 32 pixels or more"):
+        execute(job(tmp_path / "work", data=str(shapes)))
+
+
 def test_repairs_are_noted_in_the_outcome(tmp_path, shapes, capfd):
     file = shapes / "annotations" / "instances_val2017.json"
     content = json.loads(file.read_text())

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from mogabench.errors import UserError
 from mogabench.segmentation.metric import Overlap
 
 
@@ -33,3 +34,10 @@ def test_the_next_evaluation_starts_anew():
     assert metric.evaluate(1)["miou"] == (0 + 50) / 2
     metric.process({}, [sample([[1, 1]], [[1, 1]])])
     assert metric.evaluate(1)["miou"] == 100
+
+
+def test_masks_without_a_class_have_no_figures():
+    metric = Overlap(("road", "sky"))
+    metric.process({}, [sample([[255, 255]], [[1, 1]])])
+    with pytest.raises(UserError, match="no pixel of the validation masks has a class"):
+        metric.evaluate(1)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from mogabench.errors import UserError
 from mogabench.paper import load_table
 from mogabench.recipes import load
 from mogabench.variants import variant_of
@@ -31,3 +32,8 @@ def test_a_recipe_expects_and_does_what_its_row_prints(table, row):
 def test_size_sets_both_sides():
     recipe = load("upernet_160k")
     assert recipe.size_settings((640, 2560)) == ["input.short_side=640", "input.crop=640"]
+
+
+def test_scales_go_from_small_to_large():
+    with pytest.raises(UserError, match="should have the smaller factor first"):
+        load("upernet_160k", overrides=["augment.scale=[2.0, 0.5]"])

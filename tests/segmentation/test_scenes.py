@@ -147,7 +147,7 @@ def lose_folder(folder):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (spoil_colours, r"mask .*/0\.png is a picture in mode RGB, .* class ids \(mode L or P\)$"),
+        (spoil_colours, r"mask .*/0\.png is a picture in .* mode RGB; .* ids \(mode L or P\)$"),
         (spoil_size, r"mask .*/0\.png is of 512x700 pixels, but its image 0\.jpg of 700x512$"),
         (spoil_ids, r"holds the class id 151; the 150 classes have 1 to 150, and 0 or 255 is ig"),
         (spoil_mask, r"^cannot read the mask .*validation/0\.png$"),
