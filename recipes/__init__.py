@@ -14,11 +14,12 @@ from mogabench.errors import UserError, unknown
 from mogabench.recipes.classification_schema import ClassificationRecipe
 from mogabench.recipes.schema import Recipe
 from mogabench.tasks import tasks
+from mogabench.variants import variant_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["ClassificationRecipe", "Recipe", "load", "names", "path", "variants"]
+__all__ = ["ClassificationRecipe", "Recipe", "load", "names", "path", "variant_for", "variants"]
 
 _HOME = Path(__file__).parent
 
@@ -64,6 +65,16 @@ def variants(name_or_path: str | Path) -> list[str]:
         UserError: There is no such recipe, or its file cannot be read.
     """
     return list(_read(path(name_or_path))[1])
+
+
+def variant_for(backbone: str, name_or_path: str | Path) -> str | None:
+    """Which of its variants a recipe has for a backbone: a MogaNet's size, or else its own name.
+
+    Raises:
+        UserError: There is no such recipe, or its file cannot be read.
+    """
+    size = variant_of(backbone)
+    return backbone if size is None and backbone in variants(name_or_path) else size
 
 
 def load(

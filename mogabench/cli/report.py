@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mogabench.tables.join import JoinedTable
 
 _WRITTEN_BY = "Written by `mogabench report`"
+_TRAININGS = "trainings.md"
 
 
 def report(results: ResultsOption = Path("results"), quiet: QuietOption = False) -> None:
@@ -25,6 +26,7 @@ def report(results: ResultsOption = Path("results"), quiet: QuietOption = False)
     from mogabench.files import write_whole
     from mogabench.records import Store
     from mogabench.tables.render import render_markdown
+    from mogabench.tables.trainings import render_trainings, trainings
 
     index = results / "README.md"
     if index.exists() and _WRITTEN_BY not in index.read_text():
@@ -33,8 +35,13 @@ def report(results: ResultsOption = Path("results"), quiet: QuietOption = False)
     for table in tables:
         write_whole(results / _file_name(table), render_markdown([table]) + "\n")
     plots = list(_write_plots(tables, Store(results), results))
-    write_whole(index, _index(tables, plots))
-    print(f"wrote {len(tables)} tables and {len(plots)} plots to {results}/README.md")
+    done = trainings(Store(results))
+    write_whole(results / _TRAININGS, render_trainings(done, results) + "\n")
+    write_whole(index, _index(tables, plots, len(done)))
+    print(
+        f"wrote {len(tables)} tables, {len(plots)} plots and {len(done)} trainings to "
+        f"{results}/README.md"
+    )
     if failures:
         raise typer.Exit(1)
 
@@ -72,7 +79,7 @@ def _slug(text: str) -> str:
     return "-".join("".join(c if c.isalnum() else " " for c in text).split()).lower()
 
 
-def _index(tables: list[JoinedTable], plots: list[tuple[str, str]]) -> str:
+def _index(tables: list[JoinedTable], plots: list[tuple[str, str]], trainings: int) -> str:
     from mogabench.tables.join import Status
 
     lines = [
@@ -87,6 +94,8 @@ def _index(tables: list[JoinedTable], plots: list[tuple[str, str]]) -> str:
         counts = " | ".join(str(table.count(status)) for status in Status)
         link = f"[{table.paper.id}]({_file_name(table)})"
         lines.append(f"| {link} | {table.paper.title} | {len(table.rows)} | {counts} |")
+    told = "trainings done here, with what each reached, its curve and pictures"
+    lines += ["", f"[{trainings} {told}]({_TRAININGS})"]
     for title, name in plots:
         lines += ["", f"## {title}", "", f"![{title}]({name})"]
     return "\n".join(lines) + "\n"

@@ -20,7 +20,7 @@ from mogabench.cli.options import (
 
 if TYPE_CHECKING:
     from mogabench.engine.job import Job
-    from mogabench.records import Quantity, Record, Store
+    from mogabench.records import Record, Store
     from mogabench.subject import OptionValue, Subject
     from mogabench.tasks import Task
 
@@ -141,6 +141,10 @@ def run(
         if int(os.environ.get("RANK", "0")) > 0:
             return  # torchrun started several of us; the first one tells
         store.append(quality)
+        if job.train and job.work_dir is not None:
+            from mogabench.tables.trainings import keep
+
+            keep(quality, job.work_dir, results)
     throughput = _quick_throughput(subject, device, packages)
     store.append(throughput)
     if as_json:
@@ -268,8 +272,7 @@ def _print(
         f"{escape(where.device)}, {where.threads} threads)"
     )
     if quality is not None:
-        for line in _quality_lines(task, quality):
-            print(line)
+        print(_quality_line(quality))
         for note in quality.notes:
             print(f"  {escape(note)}")
     for command in commands_for_missing(found):
@@ -290,20 +293,11 @@ def _complexity_line(counted: Record) -> str:
     )
 
 
-def _quality_lines(task: Task, quality: Record) -> list[str]:
-    data, labels = quality.provenance.data, {metric.name: metric.label for metric in task.metrics}
-    on = f"{data.samples} {data.split} samples of {data.name}" if data else "unnamed data"
-    trained = f", trained by {quality.provenance.recipe}" if quality.provenance.recipe else ""
-    return [
-        f"{labels[name].partition(' (')[0]} {_with_unit(quantity)} on {on}{trained}"
-        for name, quantity in quality.values.items()
-    ]
+def _quality_line(quality: Record) -> str:
+    from mogabench.tables.trainings import quality_text
 
-
-def _with_unit(quantity: Quantity) -> str:
-    if quantity.unit == "%":
-        return f"{quantity.value:.2f} %"
-    return f"{quantity.value:.4g}" + f" {quantity.unit}" * (quantity.unit != "1")
+    recipe = quality.provenance.recipe
+    return quality_text(quality) + f", trained by {recipe}" * bool(recipe)
 
 
 def _print_json(subject: Subject, store: Store, throughput: Record, quality: Record | None) -> None:

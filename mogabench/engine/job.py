@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mogabench.errors import UserError, unknown
-from mogabench.variants import variant_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -136,7 +135,7 @@ def make_job(
     """
     from mogabench.checkpoints import official_weights, resolve_weights
     from mogabench.engine.environment import choose_device
-    from mogabench.recipes import load
+    from mogabench.recipes import load, variant_for
 
     name = recipe
     if recipe is None and data == SAMPLE:
@@ -147,7 +146,7 @@ def make_job(
         name = official_weights(subject).recipe
     if name is None and overrides:
         raise UserError("--set changes a recipe: add --recipe NAME or --train")
-    variant = _variant(subject, name) if name else None
+    variant = variant_for(subject.backbone, name) if name else None
     resolved = load(name, variant=variant, overrides=overrides) if name else None
     if resolved:
         _check_purpose(resolved, subject)
@@ -187,14 +186,6 @@ def _check_purpose(recipe: Recipe, subject: Subject) -> None:
             f"the recipe {recipe.name} is for {recipe.task} by {recipe.method or 'any method'}, "
             f"not for {subject.task} by {subject.method}; see 'mogabench list recipes'"
         )
-
-
-def _variant(subject: Subject, recipe: str) -> str | None:
-    """What the recipe may tell apart: the size of a MogaNet, or else the backbone itself."""
-    from mogabench.recipes import variants
-
-    size = variant_of(subject.backbone)
-    return subject.backbone if size is None and subject.backbone in variants(recipe) else size
 
 
 def _at_test_size(subject: Subject, recipe: Recipe | None) -> Subject:

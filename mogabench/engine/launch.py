@@ -17,6 +17,7 @@ from mogabench.engine.optimization import AverageWeights
 from mogabench.engine.reporting import Noting, ShowProgress
 from mogabench.engine.saving import CHECKPOINT
 from mogabench.errors import UserError
+from mogabench.records import Training
 from mogabench.tasks import get_task
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from mmengine.runner import Runner
 
     from mogabench.engine.job import Job
+    from mogabench.engine.runner import QuietRunner
     from mogabench.records import Data
 
 WEIGHTS = "weights.pth"
@@ -38,6 +40,7 @@ class Outcome:
         metrics: By name, in the task's units.
         data: What was evaluated on.
         checkpoint: The trained weights; None where nothing was trained.
+        training: How they were trained; None likewise.
         seconds: How long it took, of this process.
         notes: What a reader of the metrics must know.
     """
@@ -45,6 +48,7 @@ class Outcome:
     metrics: dict[str, float]
     data: Data
     checkpoint: Path | None
+    training: Training | None
     seconds: float
     notes: list[str] = field(default_factory=list)
 
@@ -74,6 +78,7 @@ def execute(job: Job) -> Outcome:
         metrics={name: float(value) for name, value in metrics.items()},
         data=runner.test_data,
         checkpoint=checkpoint,
+        training=_training(job, runner) if job.train else None,
         seconds=time.monotonic() - began,
         notes=[note for hook in _hooks(runner, Noting) for note in hook.notes()],
     )
@@ -100,6 +105,16 @@ def _train(job: Job, runner: Runner) -> Path:
         meta = {"subject": job.subject.key, "epoch": runner.epoch}
         save_checkpoint(file, {"state_dict": trained.network.state_dict(), "meta": meta})
     return file
+
+
+def _training(job: Job, runner: QuietRunner) -> Training:
+    assert job.recipe is not None and runner.train_data is not None
+    return Training(
+        data=runner.train_data,
+        epochs=runner.max_epochs,
+        steps=runner.max_iters,
+        batch_size=job.recipe.batch_size,
+    )
 
 
 def _hooks(runner: Runner, kind: type[Hook]) -> list[Any]:

@@ -99,7 +99,7 @@ class ResumableLoop(EpochBasedTrainLoop):
         Asked before the next one, so that a training which was stopped in the evaluation, after
         the epoch's checkpoint, resumes with it.
         """
-        just_ended = self._iter == self._epoch * self.steps_per_epoch
+        just_ended: bool = self._iter == self._epoch * self.steps_per_epoch
         return self._epoch > 0 and self._epoch % self.evaluate_every == 0 and just_ended
 
     def run_iter(self, idx: int, data_batch: tuple[Any, ...]) -> None:

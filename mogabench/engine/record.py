@@ -44,6 +44,7 @@ def quality_record(task: Task, job: Job, outcome: Outcome) -> Record:
             recipe_digest=job.recipe and job.recipe.digest,
             weights=weights and _sha256(weights),
             initial_weights=_sha256(job.weights) if job.train and job.weights else None,
+            training=outcome.training,
             data=outcome.data,
             started=datetime.now(UTC) - timedelta(seconds=outcome.seconds),
             seconds=outcome.seconds,

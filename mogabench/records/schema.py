@@ -44,6 +44,19 @@ class Data(BaseModel):
     """SHA-256 over the names and labels of the samples."""
 
 
+class Training(BaseModel):
+    """What weights were trained on, and for how long."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: Data
+    epochs: int
+    steps: int
+    """Updates of the weights."""
+    batch_size: int
+    """Samples behind an update."""
+
+
 class Provenance(BaseModel):
     """Where a number came from."""
 
@@ -70,6 +83,8 @@ class Provenance(BaseModel):
     """SHA-256 of the file of the weights that were evaluated."""
     initial_weights: str | None = None
     """SHA-256 of the file that a training started from; None from scratch."""
+    training: Training | None = None
+    """Where the weights were trained in the same run."""
     data: Data | None = None
     started: datetime = Field(default_factory=lambda: datetime.now(UTC))
     seconds: float = 0.0

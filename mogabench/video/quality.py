@@ -79,7 +79,8 @@ def structural_similarity(first: Tensor, second: Tensor) -> Tensor:
 def _window_means(maps: Tensor) -> Tensor:
     """Means over the windows within ``(..., H, W)``."""
     means = functional.avg_pool2d(maps.flatten(0, -3), _WINDOW, stride=1)
-    return means.unflatten(0, maps.shape[:-2])
+    unflattened: Tensor = means.unflatten(0, maps.shape[:-2])
+    return unflattened
 
 
 class FrameQuality(BaseMetric):

@@ -31,7 +31,10 @@ def runs(counts, size=(HEIGHT, WIDTH)):
         ("abc", "should be polygons .*, not 'abc'"),
         ([[1, 2, 3, 4]], r"should be polygons .*, not \[\[1, 2, 3, 4\]\]"),
         ([OTHER["segmentation"][0], [1, 2, 3, 4, 5, 6, 7]], "has a polygon of 7 numbers; they sh"),
-        ([[-99, 1, 5, 1, 5, 5]], "reaches from x = -99 to 5, far outside its image of 30x20 pixels"),
+        (
+            [[-99, 1, 5, 1, 5, 5]],
+            "from x = -99 to 5, far outside its image of 30x20 pixels",
+        ),
         ([[1, 1, 5, 1, 5, 1e12]], r"reaches from y = 1 to 1e\+12, far outside"),
         (runs([600], (WIDTH, HEIGHT)), r"size \[30, 20\], but .* 20 high and 30 wide"),
         (runs([5, 6]), r"has runs of 11 pixels in all, but its image has 600 \(30x20\)"),

@@ -1,0 +1,128 @@
+"""The trainings done here, of any length and on any data: what each reached, and how."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+from mogabench.recipes import load, names, variant_for
+from mogabench.records import Kind
+from mogabench.tasks import get_task
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from mogabench.records import Data, Quantity, Record, Store
+
+FOLDER = "trainings"
+"""Below the results: a folder for each training, see `folder_of`."""
+
+_KEPT = ("curve.jsonl", "curve.png", "predictions.png")
+"""What of a training's work folder is worth keeping, where it is there."""
+
+_CHANGED = " (changed)"
+
+
+def keep(record: Record, work_dir: Path, results: Path) -> None:
+    """Copies a training's curve and pictures to the results.
+
+    Args:
+        record: What the training reached.
+        work_dir: Where it left them.
+        results: The folder of the results.
+    """
+    folder = results / folder_of(record)
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in (work_dir / name for name in _KEPT):
+        if file.exists():
+            shutil.copyfile(file, folder / file.name)
+
+
+def folder_of(record: Record) -> str:
+    """Where, below the results, a training's curve and pictures are: named after its weights."""
+    return f"{FOLDER}/{(record.provenance.weights or '')[:12]}"
+
+
+def trainings(store: Store) -> list[Record]:
+    """The newest record of each training: of one network by one recipe on the same data."""
+    newest = {}
+    for record in store.all(Kind.QUALITY):
+        where = record.provenance
+        if where.training is not None:
+            newest[record.subject.key, where.recipe_digest, where.training.data.digest] = record
+    return sorted(newest.values(), key=lambda record: record.subject.key)
+
+
+def quality_text(record: Record) -> str:
+    """The metrics, and what they were measured on: ``top-1 97.10 %, … on 360 …``."""
+    labels = {metric.name: metric.label for metric in get_task(record.subject.task).metrics}
+    metrics = ", ".join(
+        f"{labels[name].partition(' (')[0]} {_with_unit(quantity)}"
+        for name, quantity in record.values.items()
+    )
+    data = record.provenance.data
+    return f"{metrics} on {_data_text(data) if data else 'unnamed data'}"
+
+
+def render_trainings(records: list[Record], results: Path) -> str:
+    """A page of Markdown with a section for each training.
+
+    Args:
+        records: As of `trainings`.
+        results: The folder of the results, where the page goes.
+    """
+    head = [
+        "# Trainings",
+        "",
+        "Trainings by this repository's own code, on data at hand. Where data or length are not",
+        "the paper's, the figure is a row of its own: it shows that a recipe works, and stands in",
+        "no table.",
+    ]
+    return "\n".join([*head, *(line for record in records for line in _section(record, results))])
+
+
+def _section(record: Record, results: Path) -> Iterator[str]:
+    where, subject = record.provenance, record.subject
+    training = where.training
+    assert training is not None
+    size = "x".join(map(str, subject.input_size))
+    yield from ("", f"## {subject.task}: {subject.backbone} by {where.recipe}, {size}", "")
+    yield f"- {quality_text(record)}"
+    yield (
+        f"- trained for {training.epochs} epoch(s): {training.steps} steps of "
+        f"{training.batch_size}, on {_data_text(training.data)}"
+    )
+    yield from (f"- {note}" for note in [*record.notes, *_printed(record)])
+    yield (
+        f"- {where.started:%Y-%m-%d}, {where.seconds / 60:.1f} min on {where.device}"
+        + (f", {where.amp}" if where.amp else "")
+        + (f", commit {where.commit[:10]}" if where.commit else "")
+    )
+    yield f"- `{where.command}`"
+    for name in _KEPT:
+        file = f"{folder_of(record)}/{name}"
+        if name.endswith(".png") and (results / file).exists():
+            yield from ("", f"![{name.partition('.')[0]}]({file})")
+
+
+def _printed(record: Record) -> Iterator[str]:
+    """What the paper prints for the whole recipe, for comparison."""
+    name = (record.provenance.recipe or "").removesuffix(_CHANGED)
+    if name not in names(record.subject.task):
+        return
+    recipe = load(name, variant=variant_for(record.subject.backbone, name))
+    if recipe.expected is not None:
+        printed = recipe.expected.values.items()
+        values = ", ".join(f"{metric} {value:g}" for metric, value in printed)
+        yield f"for comparison, Table {recipe.expected.table} prints {values}: {recipe.title}"
+
+
+def _data_text(data: Data) -> str:
+    return f"{data.samples} {data.split} samples of {data.name}"
+
+
+def _with_unit(quantity: Quantity) -> str:
+    if quantity.unit == "%":
+        return f"{quantity.value:.2f} %"
+    return f"{quantity.value:.4g}" + f" {quantity.unit}" * (quantity.unit != "1")
