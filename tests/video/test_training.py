@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 
 import pytest
@@ -92,3 +93,25 @@ def test_a_step_does_not_wait_for_the_device(job, monkeypatch, optimizer):
     execute(job(f"optimizer.name={optimizer}", "optimizer.clip_grad=1.0", save_seconds=1e6))
     # Of eight steps the last one makes the curve's point, of one loss.
     assert fetches.count == 1
+
+
+@pytest.mark.slow
+def test_what_a_gpu_would_train_with_gives_the_same_losses(job, tmp_path, monkeypatch):
+    monkeypatch.setattr("mogabench.video.data.TEST_SEQUENCES", 4)
+    plain = job("sequences=32")
+    fast = job(
+        "sequences=32",
+        work_dir=tmp_path / "fast",
+        amp="bfloat16",
+        channels_last=True,
+        compile=True,
+    )
+    losses = []
+    for training in (plain, fast):
+        execute(training)
+        lines = (training.work_dir / curve.CURVE).read_text().splitlines()
+        losses.append([point["loss"] for point in map(json.loads, lines) if "loss" in point])
+    assert len(losses[0]) == 16
+    assert losses[0][-1] < 0.7 * losses[0][0]
+    # A number in bfloat16 is off by up to 0.4 %.
+    assert losses[1] == pytest.approx(losses[0], rel=0.01)
