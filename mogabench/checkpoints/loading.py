@@ -107,7 +107,7 @@ def load_weights(
         prefer_ema: Take the averaged weights where the file has both.
 
     Raises:
-        UserError: The file cannot be read, or its weights are not those of this model.
+        UserError: The file cannot be read, its weights are not those of this model, or not finite.
     """
     checkpoint = read_state_dict(path, prefer_ema=prefer_ema)
     target = _innermost(model)
@@ -124,6 +124,12 @@ def load_weights(
         raise UserError(
             f"{path} does not fit {_title(target)}: {misfit.account(given, needed)}"
             f"{_hint(given, needed, checkpoint.meta)}"
+        )
+    spoiled = [name for name, value in given.items() if not torch.isfinite(value).all()]
+    if spoiled:
+        raise UserError(
+            f"{path} holds numbers that are not finite, such as in {spoiled[0]}: the training that "
+            "it comes from has diverged"
         )
     target.load_state_dict(given, strict=False)
     ignored = tuple(key for key in weights if key not in names)

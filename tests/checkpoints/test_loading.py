@@ -198,3 +198,14 @@ def test_a_family_s_own_release_loads_under_its_names(wrapped, tmp_path):
     load_weights(fresh, tmp_path / "van.pth.tar")
     for name, tensor in trained.state_dict().items():
         assert torch.equal(fresh.state_dict()[name], tensor), name
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_of_a_training_that_diverged_are_refused(trained, fresh, tmp_path, value):
+    spoiled = trained | {
+        "head.bias": trained["head.bias"].clone().index_fill(0, torch.tensor(7), value)
+    }
+    path, before = _saved(spoiled, tmp_path / "nan.pth"), _state(fresh)
+    with pytest.raises(UserError, match=r"nan.pth .* not finite, such as in head.bias"):
+        load_weights(fresh, path)
+    assert _same(before, _state(fresh))
