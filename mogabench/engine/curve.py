@@ -23,7 +23,7 @@ CURVE, PICTURE = "curve.jsonl", "curve.png"
 
 _LOGARITHMIC = ("loss", "lr")
 _POINTS = 500
-"""Of the loss, over the whole training."""
+"""Of the loss, over the whole training; one more ends each epoch."""
 
 Point = dict[str, float]
 """Values by name after so many steps, ``step``: those of a training step, or metrics."""
@@ -53,15 +53,18 @@ class KeepCurve(Hook):
     ) -> None:
         """Takes the losses of a step, and after some steps their means."""
         self.losses.append(outputs)
-        step = runner.iter + 1
-        if step % self.every == 0 or step == runner.max_iters:
-            rates = [group["lr"] for group in runner.optim_wrapper.optimizer.param_groups]
-            self.points.append({"step": step, "lr": max(rates), **_means(self.losses)})
-            self.losses.clear()
+        self.rate = max(group["lr"] for group in runner.optim_wrapper.optimizer.param_groups)
+        if (runner.iter + 1) % self.every == 0:
+            self._make_point(runner.iter + 1)
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Takes the means of the steps since the last point, before an evaluation may follow."""
+        if self.losses:
+            self._make_point(runner.iter)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float]) -> None:
         """Takes the metrics; draws what there is."""
-        if runner.rank == 0 and self.points:
+        if runner.rank == 0:
             self.points.append({"step": runner.iter, **metrics})
             self._write()
             write_whole(self.folder / PICTURE, draw(self.points))
@@ -74,6 +77,10 @@ class KeepCurve(Hook):
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Goes on with the curve of the checkpoint."""
         self.points = checkpoint["curve"]
+
+    def _make_point(self, step: int) -> None:
+        self.points.append({"step": step, "lr": self.rate, **_means(self.losses)})
+        self.losses.clear()
 
     def _write(self) -> None:
         lines = [json.dumps(point) for point in self.points]
@@ -103,4 +110,8 @@ def draw(points: list[Point]) -> bytes:
 
 def _means(losses: list[dict[str, Tensor]]) -> Point:
     """The mean of each loss, fetched from the device."""
-    return {name: torch.stack([step[name] for step in losses]).mean().item() for name in losses[0]}
+    names = dict.fromkeys(name for step in losses for name in step)
+    return {
+        name: torch.stack([step[name] for step in losses if name in step]).mean().item()
+        for name in names
+    }

@@ -32,11 +32,14 @@ def test_the_curve_has_each_step_and_each_evaluation(job):
 def test_a_point_is_the_mean_over_its_steps(job, tmp_path, monkeypatch):
     every_step = job(*PLAIN)
     execute(every_step)
-    losses = [point["loss"] for point in kept(every_step) if "loss" in point]
+    steps = [point for point in kept(every_step) if "loss" in point]
     monkeypatch.setattr(curve, "_POINTS", 3)
     in_threes = job(*PLAIN, work_dir=tmp_path / "threes")
     execute(in_threes)
     points = [point for point in kept(in_threes) if "loss" in point]
-    assert [point["step"] for point in points] == [2, 4, 6]
-    pairs = zip(losses[::2], losses[1::2], strict=True)
-    assert [point["loss"] for point in points] == pytest.approx([sum(p) / 2 for p in pairs])
+    assert [point["step"] for point in points] == [2, 3, 4, 6]  # an epoch has three steps
+    assert [point["lr"] for point in points] == [steps[i]["lr"] for i in (1, 2, 3, 5)]
+    one, two, three, four, five, six = (point["loss"] for point in steps)
+    assert [point["loss"] for point in points] == pytest.approx(
+        [(one + two) / 2, three, four, (five + six) / 2]
+    )
