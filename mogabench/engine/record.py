@@ -10,7 +10,7 @@ import torch
 
 from mogabench.measure.device import device_name, driver_version
 from mogabench.recipes import load, names
-from mogabench.records import Kind, Quantity, Record, provenance
+from mogabench.records import CHANGED, Kind, Quantity, Record, provenance
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,7 +63,7 @@ def recipe_label(recipe: Recipe) -> str:
     if recipe.test_size is not None:
         same += load(recipe.name, variant=recipe.variant).size_settings(recipe.test_size)
     own = load(recipe.name, variant=recipe.variant, overrides=same)
-    return recipe.name if own.digest == recipe.digest else f"{recipe.name} (changed)"
+    return recipe.name if own.digest == recipe.digest else recipe.name + CHANGED
 
 
 def _sha256(file: Path) -> str:

@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from mogabench.subject import Subject
 
 SCHEMA_VERSION: Literal[1] = 1
+CHANGED = " (changed)"
+"""Follows the name of a recipe that ``--set`` changed."""
 
 
 class Kind(StrEnum):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING
 
+from mogabench.files import write_whole
 from mogabench.recipes import load, names, variant_for
-from mogabench.records import Kind
+from mogabench.records import CHANGED, Kind
 from mogabench.tasks import get_task
 
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ FOLDER = "trainings"
 _KEPT = ("curve.jsonl", "curve.png", "predictions.png")
 """What of a training's work folder is worth keeping, where it is there."""
 
-_CHANGED = " (changed)"
-
 
 def keep(record: Record, work_dir: Path, results: Path) -> None:
     """Copies a training's curve and pictures to the results.
@@ -31,12 +29,13 @@ def keep(record: Record, work_dir: Path, results: Path) -> None:
         record: What the training reached.
         work_dir: Where it left them.
         results: The folder of the results.
+
+    Raises:
+        UserError: They cannot be written.
     """
-    folder = results / folder_of(record)
-    folder.mkdir(parents=True, exist_ok=True)
     for file in (work_dir / name for name in _KEPT):
         if file.exists():
-            shutil.copyfile(file, folder / file.name)
+            write_whole(results / folder_of(record) / file.name, file.read_bytes())
 
 
 def folder_of(record: Record) -> str:
@@ -108,7 +107,7 @@ def _section(record: Record, results: Path) -> Iterator[str]:
 
 def _printed(record: Record) -> Iterator[str]:
     """What the paper prints for the whole recipe, for comparison."""
-    name = (record.provenance.recipe or "").removesuffix(_CHANGED)
+    name = (record.provenance.recipe or "").removesuffix(CHANGED)
     if name not in names(record.subject.task):
         return
     recipe = load(name, variant=variant_for(record.subject.backbone, name))
