@@ -1,3 +1,4 @@
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -7,6 +8,9 @@ from PIL import Image
 from mogabench.engine.job import Job
 from mogabench.recipes import load
 from mogabench.subject import Subject
+
+# A shell that starts pytest in the background has it ignore Ctrl-C, which some tests send.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 COLOURS = {"blue": (40, 60, 200), "green": (50, 180, 70), "red": (210, 50, 40)}
 
