@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from mmengine.evaluator import BaseMetric
 from mmengine.model import BaseModel
 from timm.data import Mixup
 from timm.loss import BinaryCrossEntropy, LabelSmoothingCrossEntropy, SoftTargetCrossEntropy
 from torch import Tensor, nn
 
 from mogabench.classification.images import SKIPPED
-from mogabench.engine.environment import gather
+from mogabench.engine.metric import JointMetric
 from mogabench.errors import UserError
 from mogabench.recipes import ClassificationRecipe
 
@@ -101,13 +100,11 @@ def training_loss(recipe: ClassificationRecipe) -> nn.Module:
     return loss
 
 
-class TopAccuracy(BaseMetric):
+class TopAccuracy(JointMetric):
     """Top-1 and top-5 accuracy in percent, over every image that could be read.
 
     Where there are fewer than five classes, top-5 takes as many as there are.
     """
-
-    default_prefix = ""
 
     def process(self, data_batch: dict[str, Tensor], data_samples: Sequence[Tensor]) -> None:
         """Notes for each image of a batch at which place its label was, from 0; 5 if later."""
@@ -118,23 +115,14 @@ class TopAccuracy(BaseMetric):
         places = torch.where(hits.any(1), hits.int().argmax(1), 5)
         self.results.extend(places.tolist())
 
-    def evaluate(self, size: int) -> dict[str, float]:
-        """The accuracies over the images of all processes.
-
-        Args:
-            size: Not needed: no process evaluates an image twice.
+    def compute_metrics(self, results: list[int]) -> dict[str, float]:
+        """The accuracies in percent, from the places of the labels.
 
         Raises:
             UserError: No image could be read.
         """
-        places = [place for results in gather(self.results) for place in results]
-        self.results.clear()
-        if not places:
+        if not results:
             raise UserError("none of the images to evaluate on can be read")
-        return self.compute_metrics(places)
-
-    def compute_metrics(self, results: list[int]) -> dict[str, float]:
-        """The accuracies in percent, from the places of the labels."""
         top1 = sum(place == 0 for place in results)
         top5 = sum(place < 5 for place in results)
         return {"top1": 100 * top1 / len(results), "top5": 100 * top5 / len(results)}

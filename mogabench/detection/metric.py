@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pycocotools.mask
-from mmengine.evaluator import BaseMetric
 from pycocotools.cocoeval import COCOeval
 
 from mogabench.detection.data import index
-from mogabench.engine.environment import gather
+from mogabench.engine.metric import JointMetric
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,15 +24,13 @@ _KINDS = {"box": "bbox", "mask": "segm"}
 """What metrics' names begin with, and what pycocotools calls it."""
 
 
-class CocoPrecision(BaseMetric):
+class CocoPrecision(JointMetric):
     """AP, AP50, AP75 and by size, in percent, of at most 100 detections an image.
 
     Args:
         annotations: The ground truth.
         masks: Whether to evaluate masks, too.
     """
-
-    default_prefix = ""
 
     def __init__(self, annotations: Annotations, *, masks: bool) -> None:
         super().__init__()
@@ -65,16 +62,6 @@ class CocoPrecision(BaseMetric):
                 for result, mask in zip(results, pycocotools.mask.encode(masks), strict=True):
                     result["segmentation"] = mask
             self.results.extend(results)
-
-    def evaluate(self, size: int) -> dict[str, float]:
-        """The metrics over the images of all processes.
-
-        Args:
-            size: Not needed: no process evaluates an image twice.
-        """
-        results = [result for share in gather(self.results) for result in share]
-        self.results.clear()
-        return self.compute_metrics(results)
 
     def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
         """The metrics of detections in COCO's result format; all 0 where nothing was detected."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from mmengine.evaluator import BaseMetric
 
-from mogabench.engine.environment import gather
+from mogabench.engine.metric import JointMetric
 from mogabench.errors import UserError
 from mogabench.mesh.alignment import aligned_errors
 from mogabench.mesh.surface import scan_error
@@ -26,14 +25,12 @@ _MM = 1000.0
 """Millimetres in a metre."""
 
 
-class MeshMetric(BaseMetric):
-    """Averages over images; no image is evaluated twice.
+class MeshMetric(JointMetric):
+    """Averages over images.
 
     Args:
         exam: The truth.
     """
-
-    default_prefix = ""
 
     def __init__(self, exam: Exam) -> None:
         super().__init__()
@@ -60,16 +57,6 @@ class MeshMetric(BaseMetric):
             landmarks: ``(7, 3)`` of a face.
         """
         raise NotImplementedError
-
-    def evaluate(self, size: int) -> dict[str, float]:
-        """The averages over the images of all processes.
-
-        Args:
-            size: Not needed: no process evaluates an image twice.
-        """
-        results = [result for results in gather(self.results) for result in results]
-        self.results.clear()
-        return self.compute_metrics(results)
 
     def compute_metrics(self, results: list[dict[str, float]]) -> dict[str, float]:
         """The averages of the images' errors."""

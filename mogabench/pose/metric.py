@@ -8,10 +8,9 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from mmengine.evaluator import BaseMetric
 from pycocotools.cocoeval import COCOeval
 
-from mogabench.engine.environment import gather
+from mogabench.engine.metric import JointMetric
 from mogabench.pose.skeleton import SIGMAS
 from mogabench.views import transform
 
@@ -37,7 +36,7 @@ Pose = dict[str, Any]
 """``image``, ``score``, ``keypoints`` ``(17, 3)`` in pixels of the image, ``area`` of the view."""
 
 
-class KeypointAP(BaseMetric):
+class KeypointAP(JointMetric):
     """COCO's AP, AP50, AP75 and AR of the poses, in percent.
 
     Attributes:
@@ -48,8 +47,6 @@ class KeypointAP(BaseMetric):
         pictures: What the network looked at.
     """
 
-    default_prefix = ""
-
     def __init__(self, people: People, pictures: PersonPictures) -> None:
         super().__init__()
         self.people, self.pictures = people, pictures
@@ -59,16 +56,6 @@ class KeypointAP(BaseMetric):
         """Notes each person's key points, ``(17, 3)`` in pixels of the picture."""
         for index, found in zip(data_batch["index"].tolist(), data_samples, strict=True):
             self.results.append((index, found.cpu().double().numpy()))
-
-    def evaluate(self, size: int) -> dict[str, float]:
-        """The metrics over the persons of all processes.
-
-        Args:
-            size: Not needed: no process evaluates a person twice.
-        """
-        results = [result for results in gather(self.results) for result in results]
-        self.results.clear()
-        return self.compute_metrics(results)
 
     def compute_metrics(self, results: list[tuple[int, Array]]) -> dict[str, float]:
         """The metrics in percent, from persons' numbers and key points."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmseg.evaluation import IoUMetric
 
-from mogabench.engine.environment import gather
+from mogabench.engine.metric import JointMetric
 from mogabench.errors import UserError
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _NAMES = {"mIoU": "miou", "mAcc": "macc", "aAcc": "aacc"}
 
 
-class Overlap(IoUMetric):
+class Overlap(JointMetric, IoUMetric):
     """Mean intersection over union, mean and overall accuracy of the pixels, in percent.
 
     Means are over the classes that occur; ignored pixels count nowhere.
@@ -24,26 +24,19 @@ class Overlap(IoUMetric):
         classes: Their names.
     """
 
-    default_prefix = ""
-
     def __init__(self, classes: Sequence[str]) -> None:
         super().__init__()
         self.dataset_meta = {"classes": classes}
 
-    def evaluate(self, size: int) -> dict[str, float]:
-        """The figures over the images of all processes.
-
-        Args:
-            size: Not needed: no process evaluates an image twice.
+    def compute_metrics(self, results: list[Any]) -> dict[str, float]:
+        """The figures, from the images' areas by class.
 
         Raises:
             UserError: The true masks are empty, so that there are no figures.
         """
-        areas: list[Any] = [area for results in gather(self.results) for area in results]
-        self.results.clear()
-        if not sum(truth.sum() for _, _, _, truth in areas):
+        if not sum(truth.sum() for _, _, _, truth in results):
             raise UserError(
                 "no pixel of the validation masks has a class: all are 0 or 255, which are ignored"
             )
-        figures = self.compute_metrics(areas)
+        figures = super().compute_metrics(results)
         return {name: float(figures[key]) for key, name in _NAMES.items()}

@@ -11,14 +11,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from mmengine.evaluator import BaseMetric
 from torch.nn import functional
 
-from mogabench.engine.environment import gather
+from mogabench.engine.metric import JointMetric
 from mogabench.engine.reporting import Noting
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from torch import Tensor
 
@@ -83,14 +82,12 @@ def _window_means(maps: Tensor) -> Tensor:
     return unflattened
 
 
-class FrameQuality(BaseMetric):
+class FrameQuality(JointMetric):
     """Means of the frames' metrics, and the same for copies of the last frame seen.
 
     Attributes:
         baseline: By metric, what copying gives; set by each evaluation.
     """
-
-    default_prefix = ""
 
     def __init__(self) -> None:
         super().__init__()
@@ -101,26 +98,25 @@ class FrameQuality(BaseMetric):
         predicted = torch.stack(list(data_samples))
         frames = data_batch["frames"].to(predicted.device).double() / 255
         seen, future = frames.chunk(2, dim=1)
-        for frame in (predicted, seen[:, -1:].expand_as(future)):
-            by_name = frame_quality(frame, future)
-            rows = torch.stack([by_name[name].mean(1) for name in METRICS], dim=1)
-            self.results.append(rows.tolist())
+        self.results.append([_rows(frame, future) for frame in (predicted, seen[:, -1:])])
 
-    def evaluate(self, size: int) -> dict[str, float]:
-        """The means over the sequences of all processes.
+    def compute_metrics(self, results: list[list[list[list[float]]]]) -> dict[str, float]:
+        """The means by name, from the batches' rows of the prediction and of the baseline."""
+        ours, copies = zip(*results, strict=True)
+        self.baseline = _means(copies)
+        return _means(ours)
 
-        Args:
-            size: Not needed: no process evaluates a sequence twice.
-        """
-        found = [batch for results in gather(self.results) for batch in results]
-        self.results.clear()
-        self.baseline = self.compute_metrics(found[1::2])
-        return self.compute_metrics(found[::2])
 
-    def compute_metrics(self, results: list[list[list[float]]]) -> dict[str, float]:
-        """The means by name, from batches of rows with a figure for each metric."""
-        rows = torch.tensor([row for batch in results for row in batch], dtype=torch.float64)
-        return dict(zip(METRICS, rows.mean(0).tolist(), strict=True))
+def _rows(predicted: Tensor, future: Tensor) -> list[list[float]]:
+    """A row for each sequence, with a figure for each metric."""
+    by_name = frame_quality(predicted.expand_as(future), future)
+    rows: list[list[float]] = torch.stack([by_name[m].mean(1) for m in METRICS], dim=1).tolist()
+    return rows
+
+
+def _means(batches: Iterable[list[list[float]]]) -> dict[str, float]:
+    rows = torch.tensor([row for batch in batches for row in batch], dtype=torch.float64)
+    return dict(zip(METRICS, rows.mean(0).tolist(), strict=True))
 
 
 class Baseline(Noting):
