@@ -150,7 +150,7 @@ def run(
     if as_json:
         _print_json(subject, store, throughput, quality)
     else:
-        _print(chosen, subject, store, throughput, quality)
+        _print(subject, store, throughput, quality)
 
 
 def _subject(
@@ -247,9 +247,7 @@ def _measure_quality(task: Task, job: Job) -> Record:
     return quality_record(task, job, execute(job))
 
 
-def _print(
-    task: Task, subject: Subject, store: Store, throughput: Record, quality: Record | None
-) -> None:
+def _print(subject: Subject, store: Store, throughput: Record, quality: Record | None) -> None:
     from rich.console import Console
     from rich.markup import escape
 

@@ -83,8 +83,8 @@ class KeepCurve(Hook):
         self.losses.clear()
 
     def _write(self) -> None:
-        lines = [json.dumps(point) for point in self.points]
-        write_whole(self.folder / CURVE, "\n".join(lines) + "\n")
+        lines = [json.dumps(point) + "\n" for point in self.points]
+        write_whole(self.folder / CURVE, "".join(lines))
 
 
 def draw(points: list[Point]) -> bytes:
