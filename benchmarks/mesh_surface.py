@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.spatial import ConvexHull
 
-from mogabench.mesh.surface import surface_distances
+from mogabench.tasks.mesh.surface import surface_distances
 
 if TYPE_CHECKING:
     from collections.abc import Callable

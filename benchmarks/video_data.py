@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mogabench.video.moving import CANVAS, FRAMES, draw_scenes, render
+from mogabench.tasks.video.moving import CANVAS, FRAMES, draw_scenes, render
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from mogabench.video.moving import Scenes
+    from mogabench.tasks.video.moving import Scenes
 
 BATCH, ROUNDS = 16, 30
 SIZE, STEP = 28, 0.1

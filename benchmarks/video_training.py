@@ -43,12 +43,13 @@ from mmengine.hooks import Hook
 from torch import nn
 
 from mogabench.engine.environment import enter
-from mogabench.engine.job import SAMPLE, make_job
+from mogabench.data.identity import SAMPLE
+from mogabench.engine.job import make_job
 from mogabench.measure.complexity import count
 from mogabench.models.simvp import SimVP
 from mogabench.subject import Subject
 from mogabench.tasks import get_task
-from mogabench.video.data import FreshScenes, Renderer
+from mogabench.tasks.video.data import FreshScenes, Renderer
 
 PEAKS = {"H200": (989e12, 4.8e12), "H100": (989e12, 3.35e12), "A100": (312e12, 2.0e12)}
 """FLOP/s in dense bfloat16, and bytes/s, by what the device's name holds."""

@@ -22,6 +22,7 @@ from mogabench.files import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
+    from types import ModuleType
 
     from torch import nn
 
@@ -32,11 +33,11 @@ def cache_folder() -> Path:
     return Path(os.environ.get("MOGABENCH_CACHE") or user_cache / "mogabench")
 
 
-_imported: list[str] = []
+_imported: dict[str, ModuleType] = {}
 
 
 def import_packages(packages: list[str] | None) -> None:
-    """Imports packages that register backbones with timm.
+    """Imports packages that register backbones with timm, or define a task.
 
     Raises:
         UserError: One of them cannot be imported.
@@ -45,14 +46,19 @@ def import_packages(packages: list[str] | None) -> None:
         if str(Path.cwd()) not in sys.path:
             sys.path.append(str(Path.cwd()))
         try:
-            import_module(package)
+            module = import_module(package)
         except Exception as error:  # a user's module may fail in any way
             raise UserError(
                 f"--import {package}: {type(error).__name__}: {error}; install the package, or "
                 "call from the folder that holds it"
             ) from error
-        _imported.append(package)
+        _imported[package] = module
         backbones.cache_clear()
+
+
+def imported_modules() -> list[ModuleType]:
+    """What `import_packages` has imported."""
+    return list(_imported.values())
 
 
 @cache

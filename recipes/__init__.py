@@ -1,193 +1,188 @@
-"""The paper's training set-ups: one YAML file each, in a folder per task."""
+"""The training set-ups: one YAML file each, in a folder per task.
+
+This package knows no task. Each function takes the task whose recipes are asked for, and needs of it
+its name, its schema and the recipes that it carries itself (`RecipeOwner`).
+"""
 
 from __future__ import annotations
 
-import json
-import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from mogabench.errors import UserError, unknown
-from mogabench.recipes.classification_schema import ClassificationRecipe
-from mogabench.recipes.schema import Recipe
-from mogabench.tasks import tasks
+from mogabench.recipes.files import RecipeFile, parse_override
+from mogabench.recipes.schema import Recipe, error_lines, merge
 from mogabench.variants import variant_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-__all__ = ["ClassificationRecipe", "Recipe", "load", "names", "path", "variant_for", "variants"]
+__all__ = ["Recipe", "RecipeOwner", "load", "names", "source", "task_name", "variant_for"]
 
 _HOME = Path(__file__).parent
 
-
-class _Yaml(yaml.SafeLoader):
-    """YAML in which ``1e-3`` is a number, as YAML 1.2 has it; PyYAML reads it as text."""
-
-
-_Yaml.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
-)
+R = TypeVar("R", bound=Recipe)
+R_co = TypeVar("R_co", bound=Recipe, covariant=True)
 
 
-def names(task: str | None = None) -> list[str]:
-    """The recipes there are, of one task or of all, in alphabetical order."""
-    return sorted(file.stem for file in _HOME.glob(f"{task or '*'}/*.yaml"))
+class RecipeOwner(Protocol[R_co]):
+    """What this package needs to know of a task."""
+
+    @property
+    def name(self) -> str:
+        """The task's name, which its recipes state and their folder has."""
+        ...
+
+    @property
+    def Recipe(self) -> type[R_co]:  # noqa: N802  (a class)
+        """The schema of its recipes."""
+        ...
+
+    @property
+    def recipes(self) -> Mapping[str, str]:
+        """The text of each recipe that the task carries itself, by name."""
+        ...
 
 
-def path(name_or_path: str | Path) -> Path:
-    """The file of a recipe.
+def names(owner: RecipeOwner[Recipe]) -> list[str]:
+    """The names of a task's recipes, in alphabetical order."""
+    return sorted([*(file.stem for file in _HOME.glob(f"{owner.name}/*.yaml")), *owner.recipes])
 
-    Args:
-        name_or_path: One of `names`, or a YAML file of the user's own (it ends in ``.yaml`` or
-            holds a slash).
+
+def task_name(name_or_path: str | Path) -> str | None:
+    """The task that a recipe's file belongs to; None where no file has that name.
 
     Raises:
-        UserError: There is none; the nearest names are suggested.
+        UserError: The file cannot be read.
     """
-    file = Path(name_or_path)
-    if file.suffix in {".yaml", ".yml"} or len(file.parts) > 1:
-        if not file.is_file():
-            raise UserError(f"there is no recipe file {file} (by name: {', '.join(names())})")
-        return file
-    if file.name not in names():
-        raise unknown("recipe", file.name, names())
-    return next(_HOME.glob(f"*/{file.name}.yaml"))
+    file = _file(name_or_path)
+    return None if file is None else str(RecipeFile.read(file).settings(None).get("task"))
 
 
-def variants(name_or_path: str | Path) -> list[str]:
-    """The model sizes that a recipe tells apart; empty where it is the same for every size.
+def source(name_or_path: str | Path, owner: RecipeOwner[Recipe]) -> str:
+    """The text of a recipe.
 
     Raises:
         UserError: There is no such recipe, or its file cannot be read.
     """
-    return list(_read(path(name_or_path))[1])
+    return _read(name_or_path, owner).text
 
 
-def variant_for(backbone: str, name_or_path: str | Path) -> str | None:
+def variant_for(
+    backbone: str, name_or_path: str | Path, owner: RecipeOwner[Recipe]
+) -> str | None:
     """Which of its variants a recipe has for a backbone: a MogaNet's size, or else its own name.
 
     Raises:
         UserError: There is no such recipe, or its file cannot be read.
     """
     size = variant_of(backbone)
-    return backbone if size is None and backbone in variants(name_or_path) else size
+    has_own = size is None and backbone in _read(name_or_path, owner).variants
+    return backbone if has_own else size
 
 
 def load(
-    name_or_path: str | Path, *, variant: str | None = None, overrides: Sequence[str] = ()
-) -> Recipe:
+    name_or_path: str | Path,
+    owner: RecipeOwner[R],
+    *,
+    variant: str | None = None,
+    overrides: Sequence[str] = (),
+) -> R:
     """Resolves a recipe: the file's values, then the variant's, then the overrides.
 
     Args:
-        name_or_path: As for `path`.
+        name_or_path: One of `names`, or a YAML file of the user's own (it ends in ``.yaml`` or
+            holds a slash).
+        owner: The task that the recipe is for.
         variant: A model size such as ``s``; None takes the values that no size changes, for
             backbones other than MogaNet.
         overrides: ``key=value`` texts such as ``optimizer.lr=5e-4``, the value written in YAML;
-            a later one wins. What they change is no longer what the paper prints, so the
-            recipe's ``expected`` goes.
+            a later one wins. A recipe that they change is no longer the paper's, so its
+            ``expected`` goes.
 
     Raises:
-        UserError: There is no such recipe or variant, or settings are wrong; one message tells
-            every wrong setting, each on a line.
+        UserError: There is no such recipe or variant, it is another task's, or settings are wrong;
+            one message lists every wrong setting, each on a line.
     """
-    file = path(name_or_path)
-    settings, by_variant = _read(file)
-    if variant is not None and by_variant:
-        if variant not in by_variant:
-            raise UserError(f"the recipe {file.stem} is for {', '.join(by_variant)}, not {variant}")
-        settings = _merged(settings, by_variant[variant])
-    if overrides:
-        settings["expected"] = None
-    problems = []
+    file = _read(name_or_path, owner)
+    settings = file.settings(variant)
+    if settings.get("task") != owner.name:
+        raise UserError(
+            f"the recipe {file.name} is for the task {settings.get('task')}, not {owner.name}"
+        )
+    if not overrides:
+        return _validate(settings, owner.Recipe, file.name).resolved_as(file.name, variant, {})
+    changed, problems = settings | {"expected": None}, []
     for text in overrides:
         try:
-            settings = _merged(settings, _parsed(text))
+            changed = merge(changed, parse_override(text))
         except UserError as error:
             problems.append(str(error))
-    task = str(settings.get("task"))
-    if task not in tasks():
-        raise UserError(f"the recipe {file.stem}: {unknown('task', task, tasks())}")
-    schema = tasks()[task].recipe_schema
+    recipe = _validate(changed, owner.Recipe, file.name, problems)
+    as_written = _validate(settings, owner.Recipe, file.name)
+    return recipe.resolved_as(file.name, variant, _differences(recipe, as_written))
+
+
+def _read(name_or_path: str | Path, owner: RecipeOwner[Recipe]) -> RecipeFile:
+    if str(name_or_path) in owner.recipes:
+        return RecipeFile.parse(str(name_or_path), owner.recipes[str(name_or_path)], _find_base)
+    file = _file(name_or_path)
+    if file is None:
+        raise unknown("recipe", str(name_or_path), names(owner))
+    return RecipeFile.read(file, _find_base)
+
+
+def _find_base(name_or_path: str | Path) -> Path:
+    """The file of a recipe that another one extends."""
+    file = _file(name_or_path)
+    if file is None:
+        raise unknown("recipe", str(name_or_path), sorted(f.stem for f in _HOME.glob("*/*.yaml")))
+    return file
+
+
+def _file(name_or_path: str | Path) -> Path | None:
+    file = Path(name_or_path)
+    if file.suffix in {".yaml", ".yml"} or len(file.parts) > 1:
+        if not file.is_file():
+            raise UserError(f"there is no recipe file {file}")
+        return file
+    return next(_HOME.glob(f"*/{file.name}.yaml"), None)
+
+
+def _validate(
+    settings: dict[str, Any], schema: type[R], name: str, problems: Sequence[str] = ()
+) -> R:
+    found = list(problems)
     try:
         recipe = schema.model_validate(settings)
     except ValidationError as error:
-        problems.extend(_told(error, schema))
-    if problems:
-        raise UserError("\n  ".join([f"the recipe {file.stem} is not valid:", *problems]))
-    recipe.resolved_as(file.stem, variant)
+        found.extend(error_lines(error, schema))
+    if found:
+        raise UserError("\n  ".join([f"the recipe {name} is not valid:", *found]))
     return recipe
 
 
-def _read(file: Path) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    """The settings for every size, and what differs by size."""
-    try:
-        settings = yaml.load(file.read_text(encoding="utf-8"), _Yaml)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"cannot read the recipe {file}: {' '.join(str(error).split())}") from None
-    if not isinstance(settings, dict):
-        raise UserError(f"the recipe {file} is not a mapping of settings")
-    by_variant = settings.pop("variants", {})
-    if not isinstance(by_variant, dict) or not all(
-        isinstance(change, dict) for change in by_variant.values()
-    ):
-        raise UserError(f"the recipe {file}: variants should name sizes, each with a section")
-    return settings, by_variant
+def _differences(recipe: Recipe, as_written: Recipe) -> dict[str, Any]:
+    """The settings of a recipe, but for seed and size, that are not those of its file."""
+    if recipe.size is not None:
+        try:
+            as_written = as_written.at_size(recipe.size)
+        except UserError:
+            pass  # the file's recipe has no such size: then the size, too, is a change
+    ignored = {"seed", "title", "expected"}
+    ours, theirs = (
+        _flatten(one.model_dump(mode="json", exclude=ignored)) for one in (recipe, as_written)
+    )
+    return {key: value for key, value in ours.items() if theirs.get(key, ...) != value}
 
 
-def _parsed(override: str) -> dict[str, Any]:
-    """``a.b=1`` as ``{"a": {"b": 1}}``."""
-    key, equals, text = override.partition("=")
-    if not (key and equals):
-        raise UserError(f"'{override}' is not a setting such as optimizer.lr=5e-4")
-    *sections, name = key.strip().split(".")
-    try:
-        settings = {name: yaml.load(text, _Yaml)}
-    except yaml.YAMLError:
-        raise UserError(f"'{override}': the value is not valid YAML") from None
-    for section in reversed(sections):
-        settings = {section: settings}
-    return settings
-
-
-def _merged(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    """The base with the change's leaves in place of its own; a null replaces a whole section."""
-    merged = dict(base)
-    for key, new in change.items():
-        old = merged.get(key)
-        merged[key] = _merged(old, new) if isinstance(old, dict) and isinstance(new, dict) else new
-    return merged
-
-
-def _told(error: ValidationError, schema: type[BaseModel]) -> Iterator[str]:
-    """Each problem as a line: where, what, and what would be right."""
-    for problem in error.errors():
-        where = ".".join(map(str, problem["loc"]))
-        if problem["type"] == "extra_forbidden":
-            yield str(unknown("key", where, _keys_beside(problem["loc"], schema)))
-        elif problem["type"] == "model_type":
-            keys = ", ".join(_keys_beside((*problem["loc"], ""), schema))
-            yield f"{where}: should be a section, with the keys {keys}"
-        elif problem["type"] == "missing":
-            yield f"{where} is missing"
-        elif problem["type"] == "value_error":
-            # What several sections have to agree on has no place of its own.
-            yield f"{where}: {problem['ctx']['error']}".removeprefix(": ")
+def _flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            flat |= _flatten(value, f"{prefix}{key}.")
         else:
-            said = problem["msg"].removeprefix("Input ")
-            yield f"{where}: {said} (got {json.dumps(problem['input'], default=str)})"
-
-
-def _keys_beside(location: tuple[int | str, ...], schema: type[BaseModel]) -> list[str]:
-    """The keys, written in full, that are valid in the section where the location lies."""
-    for name in location[:-1]:
-        annotation = schema.model_fields[str(name)].annotation
-        schema = next(
-            kind
-            for kind in (annotation, *get_args(annotation))
-            if isinstance(kind, type) and issubclass(kind, BaseModel)
-        )
-    return [".".join(map(str, (*location[:-1], key))) for key in schema.model_fields]
+            flat[prefix + key] = value
+    return flat

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
     BaseModel,
@@ -15,8 +16,14 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     PrivateAttr,
+    ValidationError,
     model_validator,
 )
+
+from mogabench.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 """A probability, a rate or a ratio."""
@@ -172,7 +179,6 @@ class Recipe(Section):
 
     Attributes:
         method: One of the task's methods; None where any will do.
-        dataset: The identity of the training set, such as ``imagenet-1k``.
         batch_size: Images per optimizer step, over all devices and accumulated steps.
         expected: The figure to compare with; None where the paper prints none.
     """
@@ -180,7 +186,6 @@ class Recipe(Section):
     task: str
     method: str | None
     title: str
-    dataset: str
     seed: NonNegativeInt
     batch_size: PositiveInt
     schedule: Schedule
@@ -191,6 +196,7 @@ class Recipe(Section):
 
     _name: str = PrivateAttr("")
     _variant: str | None = PrivateAttr(None)
+    _changes: dict[str, Any] = PrivateAttr(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -203,24 +209,95 @@ class Recipe(Section):
         return self._variant
 
     @property
+    def changes(self) -> dict[str, Any]:
+        """The settings that differ from the file's, such as ``{"optimizer.lr": 5e-4}``.
+
+        Neither the seed nor the input size counts: records have fields for them.
+        """
+        return self._changes
+
+    @property
     def digest(self) -> str:
         """SHA-256 of the settings; equal for equal training, whatever it is called."""
         settings = self.model_dump(mode="json", exclude={"title", "expected"})
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
     @property
-    def test_size(self) -> tuple[int, ...] | None:
+    def size(self) -> tuple[int, ...] | None:
         """The input size that it evaluates at; None where the subject's own decides."""
         return None
 
-    def size_settings(self, size: tuple[int, ...]) -> list[str]:
-        """The settings that ``--size`` stands for, as ``key=value`` texts.
+    def at_size(self, size: tuple[int, ...]) -> Self:
+        """The same training set-up for another input size.
+
+        Args:
+            size: Of the subject, in pixels, as ``size`` has it.
 
         Raises:
             UserError: The recipe has no such size.
         """
-        return []
+        return self
 
-    def resolved_as(self, name: str, variant: str | None) -> None:
-        """Notes where the settings came from (the loader calls it once)."""
-        self._name, self._variant = name, variant
+    def replace(self, changes: Mapping[str, Any]) -> Self:
+        """The recipe with some settings replaced, validated again.
+
+        Args:
+            changes: Settings by key, sections as mappings: ``{"input": {"test_size": 256}}``.
+
+        Raises:
+            UserError: The new settings are not valid.
+        """
+        settings = merge(self.model_dump(), changes)
+        try:
+            recipe = type(self).model_validate(settings)
+        except ValidationError as error:
+            raise UserError(
+                "\n  ".join([f"the recipe {self.name} is not valid:", *error_lines(error, type(self))])
+            ) from None
+        return recipe.resolved_as(self._name, self._variant, self._changes)
+
+    def resolved_as(self, name: str, variant: str | None, changes: dict[str, Any]) -> Self:
+        """Stores where the settings came from, and returns the recipe itself."""
+        self._name, self._variant, self._changes = name, variant, changes
+        return self
+
+
+def merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """The base with the change's leaves in place of its own; a null replaces a whole section."""
+    merged = dict(base)
+    for key, new in change.items():
+        old = merged.get(key)
+        both = isinstance(old, Mapping) and isinstance(new, Mapping)
+        merged[key] = merge(old, new) if both else new
+    return merged
+
+
+def error_lines(error: ValidationError, schema: type[BaseModel]) -> Iterator[str]:
+    """Each problem as a line: where, what, and what would be right."""
+    for problem in error.errors():
+        where = ".".join(map(str, problem["loc"]))
+        if problem["type"] == "extra_forbidden":
+            yield str(unknown("key", where, _keys_beside(problem["loc"], schema)))
+        elif problem["type"] == "model_type":
+            keys = ", ".join(_keys_beside((*problem["loc"], ""), schema))
+            yield f"{where}: should be a section, with the keys {keys}"
+        elif problem["type"] == "missing":
+            yield f"{where} is missing"
+        elif problem["type"] == "value_error":
+            # What several sections have to agree on has no place of its own.
+            yield f"{where}: {problem['ctx']['error']}".removeprefix(": ")
+        else:
+            reason = problem["msg"].removeprefix("Input ")
+            yield f"{where}: {reason} (got {json.dumps(problem['input'], default=str)})"
+
+
+def _keys_beside(location: tuple[int | str, ...], schema: type[BaseModel]) -> list[str]:
+    """The keys, written in full, that are valid in the section where the location lies."""
+    for name in location[:-1]:
+        annotation = schema.model_fields[str(name)].annotation
+        schema = next(
+            kind
+            for kind in (annotation, *get_args(annotation))
+            if isinstance(kind, type) and issubclass(kind, BaseModel)
+        )
+    return [".".join(map(str, (*location[:-1], key))) for key in schema.model_fields]

@@ -1,93 +1,106 @@
-"""The tasks: one file each, found by being in this folder.
+"""The tasks, and the registry that finds them.
 
-A module here takes part by defining ``TASK``. Importing it must not import torch, so that
-listing the tasks stays instant; the heavy imports belong inside the methods.
+A task is a module or a package in this folder with an instance of `mogabench.engine.task.Task`
+called ``TASK``. One of your own is found by ``--import PACKAGE``, whose module has such a ``TASK``,
+or by an entry point of the group ``mogabench.tasks`` that names it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
+from importlib.metadata import entry_points
 from pkgutil import iter_modules
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any
 
-from mogabench.errors import unknown
+from mogabench import recipes
+from mogabench.catalogue import imported_modules
+from mogabench.errors import UserError, unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Sequence
+    from pathlib import Path
 
-    from torch import Tensor, nn
-
-    from mogabench.engine.job import Job
-    from mogabench.engine.runner import QuietRunner
+    from mogabench.engine.task import Task
     from mogabench.recipes import Recipe
-    from mogabench.subject import Subject
+
+_GROUP = "mogabench.tasks"
 
 
-@dataclass(frozen=True)
-class Metric:
-    """A figure of quality: its key in records, how tables head it, and which way is better."""
+def tasks() -> dict[str, Task[Any, Any]]:
+    """Every task by name: the project's own, those of entry points, and imported ones.
 
-    name: str
-    label: str
-    unit: str
-    higher_is_better: bool = True
-
-
-class Task(Protocol):
-    """What a task must offer; see ``classification.py`` for one."""
-
-    name: str
-    title: str
-    methods: tuple[str, ...]
-    metrics: tuple[Metric, ...]
-    default_sizes: Mapping[str, tuple[int, ...]]
-    """The input size behind the paper's figures, by method."""
-    recipe_schema: type[Recipe]
-    """What its recipes may say."""
-    sample_recipe: str
-    """What ``--data sample --train`` follows where no recipe is named."""
-    datasets: Mapping[str, str]
-    """What records call the data set behind the paper's figures, by method."""
-    counting: str
-    """What one forward pass takes in when parameters and operations are counted."""
-
-    def backbones(self) -> Collection[str]:
-        """The names that a subject's backbone may have."""
-        ...
-
-    def default_recipe(self, subject: Subject) -> str:
-        """The same for other data."""
-        ...
-
-    def build(self, subject: Subject) -> nn.Module:
-        """Builds the network with random weights; valid under ``torch.device("meta")``."""
-        ...
-
-    def example_inputs(self, subject: Subject, batch_size: int = 1) -> tuple[Tensor, ...]:
-        """Inputs for one forward pass, made on the current default device."""
-        ...
-
-    def runner(self, job: Job) -> QuietRunner:
-        """The mmengine Runner that trains or evaluates what the job asks for."""
-        ...
+    Raises:
+        UserError: Two of them have the same name.
+    """
+    imported = [module.TASK for module in imported_modules() if hasattr(module, "TASK")]
+    found: dict[str, Task[Any, Any]] = {}
+    for task in (*_installed(), *imported):
+        if found.setdefault(task.name, task) is not task:
+            raise UserError(f"two tasks are called '{task.name}'")
+    return found
 
 
-@cache
-def tasks() -> dict[str, Task]:
-    """Every task by name."""
-    modules = (import_module(f"{__name__}.{info.name}") for info in iter_modules(__path__))
-    found: list[Task] = [module.TASK for module in modules if hasattr(module, "TASK")]
-    return {task.name: task for task in found}
-
-
-def get_task(name: str) -> Task:
+def get_task(name: str) -> Task[Any, Any]:
     """The task of that name.
 
     Raises:
         UserError: There is none; the nearest names are suggested.
     """
-    if name not in tasks():
-        raise unknown("task", name, tasks())
-    return tasks()[name]
+    found = tasks()
+    if name not in found:
+        raise unknown("task", name, found)
+    return found[name]
+
+
+def recipe_task(name_or_path: str | Path) -> Task[Any, Any]:
+    """The task that a recipe is for.
+
+    Args:
+        name_or_path: A recipe's name, or a YAML file.
+
+    Raises:
+        UserError: There is no such recipe, or it is for no known task.
+    """
+    found = tasks()
+    for task in found.values():
+        if str(name_or_path) in task.recipes:
+            return task
+    name = recipes.task_name(name_or_path)
+    if name is None:
+        raise unknown("recipe", str(name_or_path), recipe_names())
+    if name not in found:
+        raise UserError(f"the recipe {name_or_path}: {unknown('task', name, found)}")
+    return found[name]
+
+
+def recipe_names() -> list[str]:
+    """The names of all tasks' recipes."""
+    return sorted(name for task in tasks().values() for name in recipes.names(task))
+
+
+def load_recipe(
+    name_or_path: str | Path, *, variant: str | None = None, overrides: Sequence[str] = ()
+) -> Recipe:
+    """Resolves a recipe of any task; see `mogabench.recipes.load`."""
+    task = recipe_task(name_or_path)
+    recipe: Recipe = recipes.load(name_or_path, task, variant=variant, overrides=overrides)
+    return recipe
+
+
+@cache
+def _installed() -> tuple[Task[Any, Any], ...]:
+    modules = (import_module(f"{__name__}.{info.name}") for info in iter_modules(__path__))
+    own = [module.TASK for module in modules if hasattr(module, "TASK")]
+    return (*own, *(_load(entry) for entry in entry_points(group=_GROUP)))
+
+
+def _load(entry: Any) -> Task[Any, Any]:
+    try:
+        task: Task[Any, Any] = entry.load()
+    except Exception as error:  # another package may fail in any way
+        raise UserError(
+            f"the task '{entry.name}' of {entry.value} cannot be imported: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    return task

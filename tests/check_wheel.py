@@ -15,7 +15,7 @@ from mogabench.paper import load_table, table_ids
 from pathlib import Path
 assert Path(mogabench.__file__).is_relative_to({site!r}), mogabench.__file__
 assert sum(len(load_table(name).rows) for name in table_ids()) > 428
-assert "in1k_300e" in mogabench.recipes.names() and "classification" in mogabench.tasks.tasks()
+assert "in1k_300e" in mogabench.recipes.names() and "classification" in mogabench.tasks()
 """
 
 

@@ -6,6 +6,7 @@ from mogabench.checkpoints.naming import Naming
 from mogabench.checkpoints.reading import Checkpoint, read_state_dict
 from mogabench.checkpoints.releases import official_weights, resolve_weights
 from mogabench.checkpoints.saving import save_checkpoint
+from mogabench.checkpoints.whole import load_into
 
 __all__ = [
     "Checkpoint",
@@ -14,6 +15,7 @@ __all__ = [
     "Release",
     "Report",
     "fetch",
+    "load_into",
     "load_weights",
     "official_weights",
     "read_state_dict",

@@ -29,8 +29,10 @@ _INTERRUPTED = 130
 
 def main() -> None:
     """Runs the command line; a user's mistake ends in one line and status 2, never a traceback."""
+    from mogabench.console import show_messages
     from mogabench.errors import UserError
 
+    show_messages()
     try:
         app()
     except UserError as error:

@@ -98,8 +98,13 @@ def _of_task(task: str, pattern: str, results: Path) -> Iterator[tuple[str, ...]
 def list_recipes(as_json: JsonOption = False) -> None:
     """The training set-ups."""
     from mogabench import recipes
+    from mogabench.tasks import tasks
 
-    rows = [(name, recipes.load(name).task, recipes.load(name).title) for name in recipes.names()]
+    rows = [
+        (name, task.name, recipes.load(name, task).title)
+        for task in tasks().values()
+        for name in recipes.names(task)
+    ]
     _print(("recipe", "task", "what it is"), rows, as_json)
 
 

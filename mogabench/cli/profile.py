@@ -229,7 +229,7 @@ def _sweep(
 
 
 def _stored(store: Store, request: Request) -> Record | None:
-    from mogabench.measure.device import device_name
+    from mogabench.machine import device_name
     from mogabench.records import Kind
 
     how = request.settings

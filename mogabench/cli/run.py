@@ -97,12 +97,24 @@ def run(
     subject = _subject(chosen, variant, backbone, method, size, options)
     job = None
     if data is not None:
-        from mogabench.engine.job import SAMPLE, make_job
+        from mogabench.data.identity import SAMPLE
+        from mogabench.engine.job import make_job
 
         job = make_job(
             chosen,
             subject,
             data=data,
+            options=chosen.Options(
+                **{
+                    name: value
+                    for name, value in {
+                        "on_bad_image": on_bad_image,
+                        "class_map": class_map,
+                        "boxes": boxes,
+                    }.items()
+                    if name in chosen.Options.model_fields
+                }
+            ),
             size_is_given=size is not None,
             recipe=recipe,
             overrides=overrides or (),
@@ -117,9 +129,6 @@ def run(
             compile=compiled,
             batch_size=batch_size,
             workers=workers,
-            on_bad_image=on_bad_image,
-            class_map=class_map,
-            boxes=boxes,
             quiet=quiet or as_json,
         )
         if data != SAMPLE:
@@ -241,10 +250,10 @@ def _quick_throughput(subject: Subject, device: str, packages: list[str] | None)
 
 
 def _measure_quality(task: Task, job: Job) -> Record:
-    from mogabench.engine.launch import execute
     from mogabench.engine.record import quality_record
+    from mogabench.engine.run import run as run_job
 
-    return quality_record(task, job, execute(job))
+    return quality_record(task, job, run_job(job, task))
 
 
 def _print(subject: Subject, store: Store, throughput: Record, quality: Record | None) -> None:

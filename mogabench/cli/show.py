@@ -18,14 +18,15 @@ def show(
 ) -> None:
     """Print a recipe's file; with --variant or --set, the values it resolves to."""
     from mogabench import recipes
+    from mogabench.tasks import load_recipe, recipe_task
     from mogabench.variants import backbone_of, variant_of
 
     if variant is None and not overrides:
-        recipes.load(recipe)
-        print(recipes.path(recipe).read_text(), end="")
+        load_recipe(recipe)
+        print(recipes.source(recipe, recipe_task(recipe)), end="")
         return
     import yaml
 
     short = None if variant is None else variant_of(backbone_of(variant))
-    resolved = recipes.load(recipe, variant=short, overrides=overrides or ())
+    resolved = load_recipe(recipe, variant=short, overrides=overrides or ())
     print(yaml.safe_dump(resolved.model_dump(mode="json"), sort_keys=False), end="")

@@ -1,1 +1,4 @@
-"""The engine: mmengine's Runner, fed by timm, resumable to the bit."""
+"""The engine: trains and evaluates what a task prepares, on mmengine's Runner, resumable to the bit.
+
+Nothing here names a task. ``task.py`` is the contract that tasks fulfil, ``run.py`` does a job.
+"""

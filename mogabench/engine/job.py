@@ -1,60 +1,54 @@
-"""The job: everything that a training or an evaluation needs to know, resolved and checked."""
+"""The job: what a training or an evaluation has to do, resolved and checked."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic
 
+from mogabench.data.identity import SAMPLE
+from mogabench.engine.task import O, R
 from mogabench.errors import UserError, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mogabench.recipes import Recipe
+    from mogabench.engine.task import Task
     from mogabench.subject import Subject
-    from mogabench.tasks import Task
-
-SAMPLE = "sample"
-"""The ``data`` that stands for a task's own sample, of `mogabench.samples`."""
 
 _AMP = ("float16", "bfloat16")
-_ON_BAD_IMAGE = ("skip", "fail")
 
 
 @dataclass(frozen=True)
-class Job:
+class Job(Generic[R, O]):
     """A training or an evaluation.
 
     Attributes:
         subject: The network, evaluated at ``subject.input_size``.
-        recipe: The training set-up; an evaluation takes its crop and interpolation from it, or
-            from the network's own configuration where it is None.
-        data: The data set's folder, ``sample``, or, to classify, timm's ``hfds/…``, ``tfds/…`` or
-            ``wds/…``.
-        work_dir: Where checkpoints and logs go; None keeps nothing (evaluation only).
+        recipe: The training set-up; an evaluation takes its preprocessing from it, or from the
+            network's own configuration where it is None.
+        options: The options that the task itself declares.
+        data: The data set's folder, ``sample``, or another name that the task knows.
+        work_dir: Where checkpoints, curve and pictures go; None keeps nothing (evaluation only).
         weights: A checkpoint to start from.
-        new_head: Whether a classifier of another class count may be replaced.
+        new_head: Whether a head for other classes may be replaced by a new one.
         train: Whether to train before evaluating.
         resume: Whether to go on from the checkpoint in ``work_dir``.
         device: ``cpu``, ``cuda`` or ``cuda:1``.
         amp: The autocast type, ``float16`` or ``bfloat16``; None for float32 throughout.
         channels_last: Whether weights and images are laid out as NHWC.
         compile: Whether the network goes through ``torch.compile``.
-        batch_size: Images per forward pass and device. Training accumulates gradients up to the
-            recipe's batch size; None takes that at once, and 64 in evaluation.
+        batch_size: Samples per forward pass and device. Training accumulates gradients up to the
+            recipe's batch size; None takes that at once, and in evaluation the task's own number.
         workers: Processes that load data, per device.
         seed: Seeds initial weights, order, augmentation and dropout.
-        on_bad_image: ``skip`` an image that cannot be read, or ``fail``.
-        class_map: Class folders in label order, or the names of the masks' classes, one a line;
-            None sorts the folders, and takes ADE20K's classes.
-        boxes: Detected persons in COCO's results format, for poses; None takes the true boxes.
         quiet: Plain lines instead of a progress bar.
         save_seconds: Longest time between two checkpoints; one more ends each epoch.
     """
 
     subject: Subject
-    recipe: Recipe | None
+    recipe: R | None
+    options: O
     data: str
     work_dir: Path | None = None
     weights: Path | None = None
@@ -68,40 +62,53 @@ class Job:
     batch_size: int | None = None
     workers: int = 2
     seed: int = 42
-    on_bad_image: str = "skip"
-    class_map: Path | None = None
-    boxes: Path | None = None
     quiet: bool = False
     save_seconds: float = 600.0
 
     def __post_init__(self) -> None:
         if self.amp is not None and self.amp not in _AMP:
             raise unknown("autocast type", self.amp, _AMP)
-        if self.on_bad_image not in _ON_BAD_IMAGE:
-            raise unknown("way to treat a bad image", self.on_bad_image, _ON_BAD_IMAGE)
         if self.batch_size is not None and self.batch_size < 1:
             raise UserError(f"--batch-size {self.batch_size} is not a positive number")
         if self.workers < 0:
             raise UserError(f"--workers {self.workers} is negative; 0 takes the main process")
         if not (self.train or self.weights):
             raise UserError("--data needs --weights FILE to evaluate, or --train to train")
-        for option, value, tasks in (
-            ("--boxes", self.boxes, ("pose",)),
-            ("--class-map", self.class_map, ("classification", "segmentation")),
-        ):
-            if value is not None and self.subject.task not in tasks:
-                raise UserError(f"{option} is for {' and '.join(tasks)} alone")
         if (self.resume or self.new_head) and not self.train:
             raise UserError("--resume and --new-head are for training: add --train")
         if self.train and self.amp == "float16" and self.device == "cpu":
             raise UserError("training in float16 needs a GPU; --amp bfloat16 works on the CPU")
 
+    def network_subject(self, classes: int | None = None) -> Subject:
+        """What to build: the subject for the data's classes and, in training, with its drop path.
+
+        Args:
+            classes: How many the data has; None where it does not say, or has none.
+
+        Raises:
+            UserError: The subject's options ask for another number of classes, or for another
+                drop path than the recipe.
+        """
+        options: dict[str, Any] = dict(self.subject.options)
+        if classes is not None and options.setdefault("num_classes", classes) != classes:
+            raise UserError(
+                f"the network has {options['num_classes']} classes, but {self.data} has {classes}"
+            )
+        rate = self.recipe.model.drop_path if self.train and self.recipe else 0.0
+        if rate and options.setdefault("drop_path_rate", rate) != rate:
+            raise UserError(
+                f"--option drop_path_rate={options['drop_path_rate']} contradicts the recipe's "
+                f"drop path of {rate}; --set model.drop_path={options['drop_path_rate']} changes it"
+            )
+        return self.subject.model_copy(update={"options": tuple(options.items())})
+
 
 def make_job(
-    task: Task,
+    task: Task[R, O],
     subject: Subject,
     *,
     data: str,
+    options: O,
     size_is_given: bool,
     recipe: str | None,
     overrides: Sequence[str],
@@ -110,13 +117,14 @@ def make_job(
     work_dir: Path | None,
     device: str,
     **settings: Any,
-) -> Job:
+) -> Job[R, O]:
     """Resolves what the command line says: recipe, size, weights, device, folder.
 
     Args:
         task: The subject's task.
         subject: The network.
         data: As in `Job`.
+        options: As in `Job`.
         size_is_given: Whether the user chose ``subject.input_size``, which then also goes into the
             recipe; otherwise the recipe decides.
         recipe: A name or a file. None takes the sample's on the sample, the task's default to
@@ -146,50 +154,30 @@ def make_job(
         name = official_weights(subject).recipe
     if name is None and overrides:
         raise UserError("--set changes a recipe: add --recipe NAME or --train")
-    variant = variant_for(subject.backbone, name) if name else None
-    resolved = load(name, variant=variant, overrides=overrides) if name else None
-    if resolved:
-        _check_purpose(resolved, subject)
-    if name and resolved and size_is_given:
-        sizes = resolved.size_settings(subject.input_size)
-        resolved = load(name, variant=variant, overrides=[*overrides, *sizes])
-    subject = _at_test_size(subject, resolved)
+    resolved = None
+    if name is not None:
+        variant = variant_for(subject.backbone, name, task)
+        resolved = load(name, task, variant=variant, overrides=overrides)
+        if resolved.method not in (None, subject.method):
+            raise UserError(
+                f"the recipe {resolved.name} is for the method {resolved.method}, "
+                f"not {subject.method}; see 'mogabench list recipes'"
+            )
+        if size_is_given:
+            resolved = resolved.at_size(subject.input_size)
+        if resolved.size is not None:
+            subject = subject.model_copy(update={"input_size": resolved.size})
     if work_dir is None and (train or data == SAMPLE):
         work_dir = Path("work") / task.name / f"{subject.backbone}-{name or 'evaluation'}"
     return Job(
         subject=subject,
         recipe=resolved,
+        options=options,
         data=data,
         work_dir=work_dir,
-        weights=resolve_weights(weights, *_released(subject, recipe, train)) if weights else None,
+        weights=resolve_weights(weights, subject, recipe, train=train) if weights else None,
         train=train,
         device=choose_device(device),
         seed=resolved.seed if resolved else 0,
         **settings,
     )
-
-
-def _released(subject: Subject, recipe: str | None, train: bool) -> tuple[Subject, str | None]:
-    """What the official weights of a job are for, and the recipe they were trained by.
-
-    An evaluation takes those of its own task, a training begins with the classifier's.
-    """
-    if not train or subject.task == "classification":
-        return subject, None if train else recipe
-    classifier = {"task": "classification", "method": "classifier", "input_size": (224, 224)}
-    return subject.model_copy(update={**classifier, "options": ()}), None
-
-
-def _check_purpose(recipe: Recipe, subject: Subject) -> None:
-    if recipe.task != subject.task or recipe.method not in (None, subject.method):
-        raise UserError(
-            f"the recipe {recipe.name} is for {recipe.task} by {recipe.method or 'any method'}, "
-            f"not for {subject.task} by {subject.method}; see 'mogabench list recipes'"
-        )
-
-
-def _at_test_size(subject: Subject, recipe: Recipe | None) -> Subject:
-    """The subject at the size that the recipe evaluates at, where it decides that."""
-    if recipe is None or recipe.test_size is None:
-        return subject
-    return subject.model_copy(update={"input_size": recipe.test_size})

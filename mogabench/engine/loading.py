@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from mmengine.dist import get_dist_info
 from mmengine.hooks import Hook
@@ -19,18 +19,7 @@ if TYPE_CHECKING:
     from mmengine.runner import Runner
 
     from mogabench.engine.job import Job
-
-
-class Indexed(Protocol):
-    """Items by index; what is random in them may use Python's, NumPy's or PyTorch's generator."""
-
-    def __len__(self) -> int:
-        """How many items there are."""
-        ...
-
-    def __getitem__(self, index: int) -> Any:
-        """The item at that place, from 0."""
-        ...
+    from mogabench.engine.task import Indexed, Source
 
 
 class Seeded(Dataset[Any]):
@@ -59,7 +48,7 @@ class Seeded(Dataset[Any]):
 
 
 class RaiseErrors(Hook):
-    """Raises what came in the place of a batch."""
+    """Raises the error that came in the place of a batch."""
 
     priority = "VERY_HIGH"
 
@@ -76,61 +65,47 @@ class RaiseErrors(Hook):
             raise data_batch
 
 
-def training_loader(
-    job: Job,
-    data: Indexed | IterableDataset[Any],
-    batch_size: int,
-    *,
-    collate: Callable[[list[Any]], Any] | None = None,
-    repeats: int = 1,
-) -> DataLoader[Any]:
+def training_loader(job: Job[Any, Any], source: Source, batch_size: int) -> DataLoader[Any]:
     """Batches in random order; an incomplete last batch is dropped.
 
     Args:
         job: Gives the seed and the number of workers.
-        data: What to load; a stream has an order of its own, see `ResumableLoop`.
+        source: What to load.
         batch_size: Items per forward pass.
-        collate: Makes a batch of items; None stacks tensors.
-        repeats: How often an item follows itself (repeated augmentation).
     """
-    if isinstance(data, IterableDataset):
-        return _loader(job, data, None, batch_size, collate, drop=True)
+    if isinstance(source.items, IterableDataset):
+        return _loader(job, source, source.items, None, batch_size, drop=True)
     rank, world = get_dist_info()
-    order = TrainingOrder(len(data), job.seed, repeats=repeats, rank=rank, world=world)
-    return _loader(job, Seeded(data, job.seed), order, batch_size, collate, drop=True)
+    size = len(source.items)
+    order = TrainingOrder(size, job.seed, repeats=source.repeats, rank=rank, world=world)
+    return _loader(job, source, Seeded(source.items, job.seed), order, batch_size, drop=True)
 
 
-def evaluation_loader(
-    job: Job,
-    data: Indexed | IterableDataset[Any],
-    batch_size: int,
-    *,
-    collate: Callable[[list[Any]], Any] | None = None,
-) -> DataLoader[Any]:
+def evaluation_loader(job: Job[Any, Any], source: Source, batch_size: int) -> DataLoader[Any]:
     """Batches in order, each item once; the arguments are those of `training_loader`."""
-    if isinstance(data, IterableDataset):
-        return _loader(job, data, None, batch_size, collate)
+    if isinstance(source.items, IterableDataset):
+        return _loader(job, source, source.items, None, batch_size)
     rank, world = get_dist_info()
-    order = EvaluationOrder(len(data), rank=rank, world=world)
-    return _loader(job, Seeded(data, job.seed), order, batch_size, collate)
+    order = EvaluationOrder(len(source.items), rank=rank, world=world)
+    return _loader(job, source, Seeded(source.items, job.seed), order, batch_size)
 
 
 def _loader(
-    job: Job,
-    data: Dataset[Any],
+    job: Job[Any, Any],
+    source: Source,
+    items: Dataset[Any],
     order: Sampler[Draw] | None,
     batch_size: int,
-    collate: Callable[[list[Any]], Any] | None,
     *,
     drop: bool = False,
 ) -> DataLoader[Any]:
     return DataLoader(
-        data,
+        items,
         batch_size,
         sampler=order,
         # A stream is read by workers, which begin each epoch afresh.
         num_workers=job.workers if order else max(job.workers, 1),
-        collate_fn=partial(_join, collate or default_collate),
+        collate_fn=partial(_join, source.collate or default_collate),
         drop_last=drop,
         pin_memory=job.device != "cpu",
         worker_init_fn=_leave_interrupts_to_the_main_process,

@@ -1,4 +1,4 @@
-"""Metrics over what all processes found."""
+"""Metrics over the results of all processes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mmengine.evaluator import BaseMetric
 from mogabench.engine.environment import gather
 
 
-class JointMetric(BaseMetric):
+class GatheredMetric(BaseMetric):
     """A metric of the results of all processes, none of which evaluates an item twice.
 
     mmengine's own cuts off what its samplers pad; `EvaluationOrder` pads nothing.

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from mogabench.measure.device import device_name, driver_version
-from mogabench.recipes import load, names
-from mogabench.records import CHANGED, Kind, Quantity, Record, provenance
+from mogabench.machine import device_name, driver_version
+from mogabench.records import Kind, Quantity, Record, provenance
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from mogabench.engine.job import Job
-    from mogabench.engine.launch import Outcome
-    from mogabench.recipes import Recipe
-    from mogabench.tasks import Task
+    from mogabench.engine.run import Outcome
+    from mogabench.engine.task import Task
 
 
-def quality_record(task: Task, job: Job, outcome: Outcome) -> Record:
+def quality_record(task: Task[Any, Any], job: Job[Any, Any], outcome: Outcome) -> Record:
     """What the job measured, as a record for the store."""
     units = {metric.name: metric.unit for metric in task.metrics}
     values = {name: Quantity(value=v, unit=units[name]) for name, v in outcome.metrics.items()}
@@ -38,9 +36,11 @@ def quality_record(task: Task, job: Job, outcome: Outcome) -> Record:
             amp=job.amp,
             channels_last=job.channels_last,
             compiled=job.compile,
-            batch_size=job.batch_size,
+            batch_size=outcome.batch_size,
             seed=job.seed,
-            recipe=job.recipe and recipe_label(job.recipe),
+            evaluated_size=outcome.size,
+            recipe=job.recipe and job.recipe.name,
+            recipe_changes=(job.recipe and job.recipe.changes) or None,
             recipe_digest=job.recipe and job.recipe.digest,
             weights=weights and _sha256(weights),
             initial_weights=_sha256(job.weights) if job.train and job.weights else None,
@@ -50,20 +50,6 @@ def quality_record(task: Task, job: Job, outcome: Outcome) -> Record:
             seconds=outcome.seconds,
         ),
     )
-
-
-def recipe_label(recipe: Recipe) -> str:
-    """The recipe's name, marked where its settings are not the file's own.
-
-    Seed and image size may differ: the record tells the one, its subject the other.
-    """
-    if recipe.name not in names():
-        return recipe.name
-    same = [f"seed={recipe.seed}"]
-    if recipe.test_size is not None:
-        same += load(recipe.name, variant=recipe.variant).size_settings(recipe.test_size)
-    own = load(recipe.name, variant=recipe.variant, overrides=same)
-    return recipe.name if own.digest == recipe.digest else recipe.name + CHANGED
 
 
 def _sha256(file: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from datetime import timedelta
@@ -15,12 +16,13 @@ if TYPE_CHECKING:
     from mmengine.runner import Runner
     from torch import Tensor
 
+_LOG = logging.getLogger(__name__)
 _BAR_PERIOD_S = 0.5
 _LINE_PERIOD_S = 10.0
 
 
 class ShowProgress(Hook):
-    """Tells epoch, step, loss and ETA on standard error: a bar on a terminal, else plain lines.
+    """Shows epoch, step, loss and ETA: a bar on a terminal, else lines.
 
     Args:
         quiet: Plain lines even on a terminal.
@@ -46,15 +48,15 @@ class ShowProgress(Hook):
         self.bar.start()
 
     def before_train(self, runner: Runner) -> None:
-        """Tells the plan and starts the clock of the ETA."""
+        """Shows the plan and starts the clock of the ETA."""
         self.began, self.first = time.monotonic(), runner.iter
         going_on = f", going on after step {runner.iter}" if runner.iter else ""
-        self._tell(f"training {runner.max_iters} steps{going_on}: {self.plan}")
+        _LOG.info(f"training {runner.max_iters} steps{going_on}: {self.plan}")
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any, outputs: dict[str, Tensor]
     ) -> None:
-        """Tells how far the training is."""
+        """Shows how far the training is."""
         if not self._is_due():
             return
         done, total = runner.iter + 1, runner.max_iters
@@ -68,24 +70,20 @@ class ShowProgress(Hook):
         )
 
     def after_val_iter(self, runner: Runner, batch_idx: int, *_: Any, **__: Any) -> None:
-        """Tells how far the evaluation is."""
+        """Shows how far the evaluation is."""
         if self._is_due():
             done, total = batch_idx + 1, len(runner.val_dataloader)
             self._show(f"evaluating, batch {done}/{total}", done, total)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float]) -> None:
-        """Tells the metrics."""
-        told = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+        """Shows the metrics."""
+        values = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
         epoch = f"epoch {runner.epoch}/{runner.max_epochs}: " if runner.epoch else ""
-        self._tell(f"{epoch}{told}")
+        _LOG.info(f"{epoch}{values}")
 
     def close(self) -> None:
         """Removes the bar."""
         self.bar.stop()
-
-    @staticmethod
-    def _tell(text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
 
     def _is_due(self) -> bool:
         return time.monotonic() - self.shown >= self.period
@@ -93,13 +91,13 @@ class ShowProgress(Hook):
     def _show(self, text: str, done: int, total: int) -> None:
         self.shown = time.monotonic()
         if self.bar.disable:
-            self._tell(text)
+            _LOG.info(text)
         else:
             self.bar.update(self.task, description=text, completed=done, total=total)
 
 
 class Noting(Hook):
-    """A hook that has something to say about the metrics; see `Outcome.notes`."""
+    """A hook with notes on the metrics; see `Outcome.notes`."""
 
     def notes(self) -> list[str]:
         """What a reader of the metrics must know, the same in every process."""

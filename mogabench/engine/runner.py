@@ -12,8 +12,10 @@ from mmengine.evaluator import Evaluator
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner, ValLoop
 
+from mogabench.engine.batches import batches_per_step
 from mogabench.engine.curve import KeepCurve
-from mogabench.engine.loading import RaiseErrors
+from mogabench.engine.drawing import DrawPredictions
+from mogabench.engine.loading import RaiseErrors, evaluation_loader, training_loader
 from mogabench.engine.loop import ResumableLoop
 from mogabench.engine.optimization import AverageWeights, optim_wrapper
 from mogabench.engine.reporting import ShowProgress
@@ -22,16 +24,12 @@ from mogabench.engine.schedule import FollowSchedule
 from mogabench.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from mmengine.evaluator import BaseMetric
     from mmengine.hooks import Hook
     from mmengine.logging import MMLogger
-    from mmengine.model import BaseModel
     from torch import nn
-    from torch.utils.data import DataLoader
 
     from mogabench.engine.job import Job
+    from mogabench.engine.task import Setup, Source
     from mogabench.records import Data
 
 
@@ -43,15 +41,7 @@ _REPLACED_HOOKS = (
 
 
 class QuietRunner(Runner):
-    """A runner that is silent on the terminal, strict in loading, and dumps no configuration.
-
-    Attributes:
-        train_data: What it trains on; None to evaluate only.
-        test_data: What it evaluates on.
-    """
-
-    train_data: Data | None
-    test_data: Data
+    """A runner that is silent on the terminal, strict in loading, and dumps no configuration."""
 
     def build_logger(self, *arguments: Any, **options: Any) -> MMLogger:
         """mmengine's logger without its terminal output."""
@@ -75,94 +65,60 @@ class QuietRunner(Runner):
         """Does nothing: the job is the configuration."""
 
 
-def batches_per_step(job: Job) -> tuple[int, int]:
-    """How a step of the recipe's batch size is made up.
-
-    Returns:
-        Images per forward pass of each process, and how many passes a step accumulates.
-
-    Raises:
-        UserError: The recipe's batch size cannot be made up so.
-    """
-    assert job.recipe is not None
-    total, world = job.recipe.batch_size, get_dist_info()[1]
-    size = job.batch_size or max(total // world, 1)
-    if total % (size * world):
-        raise UserError(
-            f"batches of {size} images on {world} device(s) do not add up to the recipe's "
-            f"batch_size {total}; choose a divisor, or --set batch_size=N with the learning rate "
-            "that goes with it (it is never rescaled)"
-        )
-    return size, total // (size * world)
-
-
-def make_runner(
-    job: Job,
-    model: BaseModel,
-    *,
-    training: DataLoader[Any] | None,
-    evaluation: DataLoader[Any],
-    metric: BaseMetric,
-    train_data: Data | None,
-    test_data: Data,
-    hooks: Sequence[Hook] = (),
-    same_shapes: bool = False,
-) -> QuietRunner:
+def make_runner(job: Job[Any, Any], setup: Setup) -> QuietRunner:
     """The Runner of a job.
 
     Args:
         job: What to do.
-        model: Follows mmengine's conventions for models; the optimizer moves its ``network``,
-            whose weights are what is saved in the end.
-        training: Gives batches of one forward pass; None to evaluate only.
-        evaluation: Likewise, for evaluation.
-        metric: What to evaluate.
-        train_data: What it trains on; None to evaluate only.
-        test_data: What it evaluates on.
-        hooks: The task's own.
-        same_shapes: Whether images are of one size throughout: cuDNN then tries its kernels and
-            takes the fastest, which it would do again for every new size.
+        setup: What the task prepared for it.
 
     Raises:
         UserError: The checkpoint is of another training, or the training data is less than a step.
     """
     rank, world = get_dist_info()
-    own_hooks: list[Hook] = [RaiseErrors()]
+    setup.model.adapt(job)
+    hooks: list[Hook] = [RaiseErrors()]
     options: dict[str, Any] = {}
     if rank == 0:
-        plan = _plan(job, world) if training is not None else ""
-        own_hooks.append(ShowProgress(quiet=job.quiet, plan=plan))
-    if training is not None and train_data is not None:
-        identity = _identity(job, train_data)
-        options = _training_options(job, model.network, training, train_data)
-        own_hooks += _training_hooks(job, identity)
+        plan = _plan(job, world) if setup.train is not None else ""
+        hooks.append(ShowProgress(quiet=job.quiet, plan=plan))
+    if setup.train is not None:
+        identity = _identity(job, setup.train.identity)
+        options = _training_options(job, setup.model.network, setup.train)
+        hooks += _training_hooks(job, identity)
         if job.resume and is_resumable(job, identity):
             options |= {"resume": True, "load_from": f"{job.work_dir}/{CHECKPOINT}"}
-    if job.compile:
-        model.network.compile()
-    on_cpu = job.device == "cpu"
-    wrapper = {"type": "MMDistributedDataParallel", "broadcast_buffers": True}
-    runner = QuietRunner(
-        model,
+    hooks += setup.hooks
+    if setup.drawing is not None and job.work_dir is not None:
+        hooks.append(DrawPredictions(job.work_dir, setup.drawing))
+    wrapper: dict[str, Any] = {"type": "MMDistributedDataParallel", "broadcast_buffers": True}
+    if job.device == "cpu":
+        wrapper["device_ids"] = None
+    return QuietRunner(
+        setup.model,
         work_dir=str(job.work_dir),
-        val_dataloader=evaluation,
+        val_dataloader=evaluation_loader(job, setup.test, evaluation_batch(job, setup)),
         val_cfg={"type": ValLoop},
-        val_evaluator=Evaluator(metric),
+        val_evaluator=Evaluator(setup.metric),
         default_hooks=dict.fromkeys(_REPLACED_HOOKS),
-        custom_hooks=[*own_hooks, *hooks],
+        custom_hooks=hooks,
         launcher="pytorch" if world > 1 else "none",
         randomness={"seed": job.seed},
-        env_cfg={"cudnn_benchmark": same_shapes},
+        env_cfg={"cudnn_benchmark": setup.same_shapes},
         # mmengine keeps one logger and history per name, for the life of the process.
         experiment_name=uuid4().hex,
-        cfg={"model_wrapper_cfg": wrapper | ({"device_ids": None} if on_cpu else {})},
+        cfg={"model_wrapper_cfg": wrapper},
         **options,
     )
-    runner.train_data, runner.test_data = train_data, test_data
-    return runner
 
 
-def _plan(job: Job, world: int) -> str:
+def evaluation_batch(job: Job[Any, Any], setup: Setup) -> int:
+    """Samples per forward pass and device in evaluation."""
+    wanted = job.batch_size or setup.eval_batch
+    return min(wanted, setup.max_eval_batch or wanted)
+
+
+def _plan(job: Job[Any, Any], world: int) -> str:
     """A step in words, with the learning rate, which belongs to the recipe's batch size."""
     assert job.recipe is not None
     size, accumulation = batches_per_step(job)
@@ -172,7 +128,7 @@ def _plan(job: Job, world: int) -> str:
     )
 
 
-def _identity(job: Job, data: Data) -> dict[str, str]:
+def _identity(job: Job[Any, Any], data: Data) -> dict[str, str]:
     """What makes a training the same; a resumed one must have it equal."""
     assert job.recipe is not None
     return {
@@ -183,17 +139,18 @@ def _identity(job: Job, data: Data) -> dict[str, str]:
 
 
 def _training_options(
-    job: Job, network: nn.Module, training: DataLoader[Any], data: Data
+    job: Job[Any, Any], network: nn.Module, source: Source
 ) -> dict[str, Any]:
     assert job.recipe is not None
-    _, accumulation = batches_per_step(job)
-    if len(training) < accumulation:
+    size, accumulation = batches_per_step(job)
+    loader = training_loader(job, source, size)
+    if len(loader) < accumulation:
         raise UserError(
-            f"{data.samples} training samples are less than one step of "
+            f"{source.identity.samples} training samples are less than one step of "
             f"{job.recipe.batch_size}; --set batch_size=N takes fewer"
         )
     return {
-        "train_dataloader": training,
+        "train_dataloader": loader,
         "train_cfg": {
             "type": ResumableLoop,
             "schedule": job.recipe.schedule,
@@ -204,7 +161,7 @@ def _training_options(
     }
 
 
-def _training_hooks(job: Job, identity: dict[str, str]) -> list[Hook]:
+def _training_hooks(job: Job[Any, Any], identity: dict[str, str]) -> list[Hook]:
     assert job.recipe is not None and job.work_dir is not None
     hooks: list[Hook] = [
         KeepCurve(job.work_dir),

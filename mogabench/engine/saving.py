@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from mogabench.engine.job import Job
+
+_LOG = logging.getLogger(__name__)
 
 CHECKPOINT = "checkpoint.pth"
 """The file in the work folder that a training goes on from."""
@@ -81,7 +83,7 @@ class SaveCheckpoints(Hook):
         self.saved = time.monotonic()
 
 
-def is_resumable(job: Job, identity: dict[str, str]) -> bool:
+def is_resumable(job: Job[Any, Any], identity: dict[str, str]) -> bool:
     """Whether the job's folder has a checkpoint of this training.
 
     There is none if the training was killed before its first: it then begins anew, and says so.
@@ -92,7 +94,7 @@ def is_resumable(job: Job, identity: dict[str, str]) -> bool:
     assert job.work_dir is not None
     file = job.work_dir / CHECKPOINT
     if not file.exists():
-        print(f"no {file} yet: beginning at step 0", file=sys.stderr, flush=True)
+        _LOG.info("no %s yet: beginning at step 0", file)
         return False
     saved = read_state_dict(file).meta.get("meta", {})
     for what, value in identity.items():

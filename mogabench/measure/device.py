@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import torch
-
-from mogabench.records.provenance import cpu_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -152,17 +148,3 @@ class CudaMeter:
 def meter_for(device: str) -> Meter:
     """The meter of a device, ``"cpu"`` or ``"cuda"``."""
     return CpuMeter() if device == "cpu" else CudaMeter()
-
-
-def device_name(device: str) -> str:
-    """The name a reader would know the device by, such as ``NVIDIA H200``."""
-    return cpu_name() if device == "cpu" else torch.cuda.get_device_name()
-
-
-def driver_version(device: str) -> str | None:
-    """The version of the GPU's driver, as ``nvidia-smi`` tells it; None on the CPU."""
-    if device == "cpu" or not shutil.which("nvidia-smi"):
-        return None
-    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
-    told = subprocess.run(command, capture_output=True, text=True, check=False)
-    return next(iter(told.stdout.splitlines()), None)

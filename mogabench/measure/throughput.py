@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from mogabench.errors import UserError
-from mogabench.measure.device import Meter, device_name, driver_version, meter_for
+from mogabench.machine import device_name, driver_version
+from mogabench.measure.device import Meter, meter_for
 from mogabench.measure.settings import Settings, Throughput
 
 if TYPE_CHECKING:

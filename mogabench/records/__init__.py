@@ -1,11 +1,10 @@
 """The record schema, provenance, and the append-only store."""
 
 from mogabench.records.provenance import provenance
-from mogabench.records.schema import CHANGED, Data, Kind, Provenance, Quantity, Record, Training
+from mogabench.records.schema import Data, Kind, Provenance, Quantity, Record, Training
 from mogabench.records.store import Store
 
 __all__ = [
-    "CHANGED",
     "Data",
     "Kind",
     "Provenance",

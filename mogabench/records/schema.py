@@ -11,8 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from mogabench.subject import Subject
 
 SCHEMA_VERSION: Literal[1] = 1
-CHANGED = " (changed)"
-"""Follows the name of a recipe that ``--set`` changed."""
 
 
 class Kind(StrEnum):
@@ -33,14 +31,17 @@ class Quantity(BaseModel):
     """``1`` for counts, ``B`` bytes, ``ms``, ``img/s``, ``%``, ``mm``, …"""
 
 
+Split = Literal["train", "val", "test"]
+
+
 class Data(BaseModel):
     """Which data a quality was measured on."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
-    """``imagenet-1k`` only when recognised as such; otherwise a name of its own."""
-    split: str
+    """``imagenet-1k`` only where the content is recognised; else ``sample-…`` or ``folder:…``."""
+    split: Split
     samples: int
     digest: str
     """SHA-256 over the names and labels of the samples."""
@@ -77,9 +78,14 @@ class Provenance(BaseModel):
     amp: str | None = None
     """The autocast type, where there was one."""
     batch_size: int | None = None
+    """Samples per forward pass and device."""
+    evaluated_size: tuple[int, ...] | None = None
+    """What a quality was evaluated at, where the subject has the size that was counted."""
     seed: int | None = None
     recipe: str | None = None
-    """The recipe behind the weights; one that ``--set`` changed is called ``NAME (changed)``."""
+    """The recipe behind the weights."""
+    recipe_changes: dict[str, Any] | None = None
+    """The recipe's settings that ``--set`` changed, such as ``{"optimizer.lr": 5e-4}``."""
     recipe_digest: str | None = None
     weights: str | None = None
     """SHA-256 of the file of the weights that were evaluated."""

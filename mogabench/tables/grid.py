@@ -159,7 +159,7 @@ def _conventions(joined: JoinedTable) -> list[str]:
     names = dict.fromkeys(
         cell.subject.task for row in joined.rows for cell in row.cells if cell.subject
     )
-    counted = "; ".join(f"{tasks()[name].counting} ({name})" for name in names)
+    counted = "; ".join(f"{tasks()[name].counted_input} ({name})" for name in names)
     return [
         "Parameters are the trainable ones.",
         f"Operations are multiply-accumulates for {counted}, by convention: {'; '.join(named)}.",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mogabench.files import write_whole
 from mogabench.recipes import load, names, variant_for
-from mogabench.records import CHANGED, Kind
+from mogabench.records import Kind
 from mogabench.tasks import get_task
 
 if TYPE_CHECKING:
@@ -85,13 +85,16 @@ def _section(record: Record, results: Path) -> Iterator[str]:
     where, subject = record.provenance, record.subject
     training = where.training
     assert training is not None
-    size = "x".join(map(str, subject.input_size))
+    size = "x".join(map(str, where.evaluated_size or subject.input_size))
     yield from ("", f"## {subject.task}: {subject.backbone} by {where.recipe}, {size}", "")
     yield f"- {quality_text(record)}"
     yield (
         f"- trained for {training.epochs} epoch(s): {training.steps} steps of "
         f"{training.batch_size}, on {_data_text(training.data)}"
     )
+    if where.recipe_changes:
+        changes = ", ".join(f"{key}={value}" for key, value in where.recipe_changes.items())
+        yield f"- the recipe is changed: {changes}"
     yield from (f"- {note}" for note in [*record.notes, *_printed(record)])
     yield (
         f"- {where.started:%Y-%m-%d}, {where.seconds / 60:.1f} min on {where.device}"
@@ -107,10 +110,10 @@ def _section(record: Record, results: Path) -> Iterator[str]:
 
 def _printed(record: Record) -> Iterator[str]:
     """What the paper prints for the whole recipe, for comparison."""
-    name = (record.provenance.recipe or "").removesuffix(CHANGED)
-    if name not in names(record.subject.task):
+    name, task = record.provenance.recipe or "", get_task(record.subject.task)
+    if name not in names(task):
         return
-    recipe = load(name, variant=variant_for(record.subject.backbone, name))
+    recipe = load(name, task, variant=variant_for(record.subject.backbone, name, task))
     if recipe.expected is not None:
         printed = recipe.expected.values.items()
         values = ", ".join(f"{metric} {value:g}" for metric, value in printed)

@@ -2,8 +2,8 @@ import pytest
 import torch
 from timm.data import auto_augment
 
-from mogabench.classification.images import training_images
-from mogabench.classification.splits import open_splits
+from mogabench.tasks.classification.images import training_images
+from mogabench.tasks.classification.data import open_splits
 from mogabench.engine.loading import training_loader
 from mogabench.engine.randomness import EvaluationOrder, TrainingOrder
 

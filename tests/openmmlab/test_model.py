@@ -6,7 +6,7 @@ from mmdet.structures import DetDataSample
 from mmdet.structures.mask import BitmapMasks
 from mmengine.structures import InstanceData
 
-from mogabench.detection.network import build_detector
+from mogabench.tasks.detection.network import build_detector
 from mogabench.engine.job import Job
 from mogabench.openmmlab.model import OpenMMLabModel
 from mogabench.subject import Subject

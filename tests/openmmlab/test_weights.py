@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mogabench.detection.network import build_detector
+from mogabench.tasks.detection.network import build_detector
 from mogabench.errors import UserError
 from mogabench.openmmlab.weights import load_network
 from mogabench.subject import Subject

@@ -1,0 +1,118 @@
+"""The loader for all tasks: a file of a whole network, or of the backbone it begins with."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from mogabench.checkpoints.loading import Misfit, load_weights
+from mogabench.checkpoints.naming import Naming
+from mogabench.checkpoints.reading import read_state_dict
+from mogabench.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from pathlib import Path
+
+    from torch import Tensor, nn
+
+_BACKBONE = "backbone."
+"""What OpenMMLab's files put before the names of the backbone."""
+
+
+def load_into(
+    network: nn.Module,
+    path: Path,
+    *,
+    backbone: str = "",
+    train: bool = False,
+    new_head: bool = False,
+    classes: Sequence[str] = (),
+) -> None:
+    """Loads a file of the whole network or, to train, of its backbone alone.
+
+    Args:
+        network: Left as it was if anything does not fit.
+        path: Any file that `read_state_dict` reads.
+        backbone: The name within the network of the timm network; empty where it is one itself.
+        train: Whether the backbone's weights are enough.
+        new_head: Whether a head for other classes keeps its own, initial weights.
+        classes: Of the data; a file that states others is refused, unless for a new head.
+
+    Raises:
+        UserError: The file cannot be read, is of another network, or of other classes.
+    """
+    checkpoint = read_state_dict(path)
+    keys = checkpoint.state_dict
+    heads = _parts(network.state_dict()) - {backbone.partition(".")[0]}
+    if not backbone:
+        if not new_head:
+            _check_classes(path, checkpoint.meta, classes)
+        load_weights(network, path, new_head=new_head)
+        return
+    is_whole = any(_has_part(key, head) for key in keys for head in heads)
+    if not is_whole and not train:
+        raise UserError(
+            f"{path} holds no {' or '.join(sorted(heads))}, so it cannot be evaluated; --train "
+            "trains the whole network from it"
+        )
+    if not is_whole:
+        load_weights(network.get_submodule(backbone), path)
+        return
+    if not new_head:
+        _check_classes(path, checkpoint.meta, classes)
+    _load_whole(network, path, keys, backbone, new_head=new_head)
+
+
+def _load_whole(
+    network: nn.Module, path: Path, weights: dict[str, Tensor], backbone: str, *, new_head: bool
+) -> None:
+    needed = network.state_dict()
+    given = _translate(weights, network, backbone)
+    misfit = Misfit.between(given, needed)
+    if new_head and not misfit.missing and not misfit.unexpected:
+        given = {name: given[name] for name in given if name not in misfit.misshapen}
+    elif misfit.names:
+        advice = ""
+        if not misfit.missing and not misfit.unexpected:
+            advice = "; is it for other classes? --new-head trains new ones"
+        elif _parts(weights) != _parts(needed):
+            advice = (
+                f"; its parts are {', '.join(sorted(_parts(weights)))}, those of this network are "
+                f"{', '.join(sorted(_parts(needed)))}: it seems to be of another method"
+            )
+        raise UserError(f"{path} does not fit: {misfit.account(given, needed)}{advice}")
+    network.load_state_dict(given, strict=False)
+
+
+def _translate(
+    weights: dict[str, Tensor], network: nn.Module, backbone: str
+) -> dict[str, Tensor]:
+    """The weights under the network's names, whatever the file's backbone is wrapped in."""
+    if any(name.startswith(f"{backbone}.") for name in weights):
+        return weights
+    of_backbone = [name for name in weights if name.startswith(_BACKBONE)]
+    names = Naming(network.get_submodule(backbone)).translate(of_backbone, skip_head=True)
+    ours = {key: f"{backbone}.{name}" for key, name in names.items()}
+    return {ours.get(key, key): tensor for key, tensor in weights.items()}
+
+
+def _check_classes(path: Path, meta: dict[str, Any], classes: Sequence[str]) -> None:
+    stated = tuple((meta.get("meta") or {}).get("classes") or ())
+    if stated and classes and stated != tuple(classes):
+        raise UserError(
+            f"{path} was trained for the classes {_some(stated)}, but the data has "
+            f"{_some(classes)}; they must be the same, in the same order"
+        )
+
+
+def _some(names: Sequence[str], most: int = 5) -> str:
+    return ", ".join(names[:most]) + f", … ({len(names)} in all)" * (len(names) > most)
+
+
+def _parts(names: Collection[str]) -> set[str]:
+    return {name.partition(".")[0] for name in names}
+
+
+def _has_part(key: str, part: str) -> bool:
+    return re.search(rf"(^|\.){re.escape(part)}\.", key) is not None

@@ -1,1 +1,0 @@
-"""What image classification alone needs: images in class folders, the network in training."""

@@ -1,0 +1,133 @@
+"""Doing a job: training where it says so, and evaluation."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from mmengine.model import is_model_wrapper
+
+from mogabench.checkpoints import save_checkpoint
+from mogabench.engine.environment import check_writable, enter, watching_space
+from mogabench.engine.optimization import AverageWeights
+from mogabench.engine.randomness import seed_everything
+from mogabench.engine.reporting import Noting, ShowProgress
+from mogabench.engine.runner import evaluation_batch, make_runner
+from mogabench.engine.saving import CHECKPOINT
+from mogabench.errors import UserError
+from mogabench.records import Training
+
+if TYPE_CHECKING:
+    from mmengine.hooks import Hook
+    from mmengine.runner import Runner
+
+    from mogabench.engine.job import Job
+    from mogabench.engine.task import Setup, Task
+    from mogabench.records import Data
+
+WEIGHTS = "weights.pth"
+"""The file in the work folder with a finished training's weights, for ``--weights``."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a job.
+
+    Attributes:
+        metrics: By name, in the task's units.
+        data: What was evaluated on.
+        size: Height and width that it was evaluated at, or as the subject has its size.
+        batch_size: Samples per forward pass and device in evaluation.
+        checkpoint: The trained weights; None where nothing was trained.
+        training: How they were trained; None likewise.
+        seconds: How long it took, of this process.
+        notes: What a reader of the metrics must know.
+    """
+
+    metrics: dict[str, float]
+    data: Data
+    size: tuple[int, ...]
+    batch_size: int
+    checkpoint: Path | None
+    training: Training | None
+    seconds: float
+    notes: list[str] = field(default_factory=list)
+
+
+def run(job: Job[Any, Any], task: Task[Any, Any]) -> Outcome:
+    """Trains, where the job says so, and evaluates.
+
+    A training that is interrupted goes on from its last checkpoint with ``resume``.
+
+    Raises:
+        UserError: Something that the user gave does not fit; see the message.
+        KeyboardInterrupt: The user stopped it; the last complete checkpoint is untouched.
+    """
+    began = time.monotonic()
+    enter(job.device)
+    with ExitStack() as stack:
+        kept = job.work_dir
+        folder = kept or Path(stack.enter_context(TemporaryDirectory(prefix="mogabench-")))
+        job = replace(job, work_dir=folder)
+        _check_folder(job, folder)
+        stack.enter_context(watching_space(folder))
+        seed_everything(job.seed)
+        setup = task.prepare(job)
+        if kept is None:
+            setup = replace(setup, drawing=None)
+        runner = make_runner(job, setup)
+        for hook in _hooks(runner, ShowProgress):
+            stack.callback(hook.close)
+        checkpoint = _train(job, setup, runner) if job.train else None
+        metrics = runner.val_loop.run() if job.train else runner.val()
+    return Outcome(
+        metrics={name: float(value) for name, value in metrics.items()},
+        data=setup.test.identity,
+        size=setup.eval_size or job.subject.input_size,
+        batch_size=evaluation_batch(job, setup),
+        checkpoint=checkpoint,
+        training=_training(job, setup, runner) if job.train else None,
+        seconds=time.monotonic() - began,
+        notes=[note for hook in _hooks(runner, Noting) for note in hook.notes()],
+    )
+
+
+def _check_folder(job: Job[Any, Any], folder: Path) -> None:
+    check_writable(folder)
+    if job.train and not job.resume and (folder / CHECKPOINT).exists():
+        raise UserError(
+            f"{folder} already holds a training: add --resume to go on with it, or choose "
+            "another --work-dir"
+        )
+
+
+def _train(job: Job[Any, Any], setup: Setup, runner: Runner) -> Path:
+    """Trains and saves the weights, the averaged ones where the recipe has an average."""
+    assert job.work_dir is not None
+    runner.train()
+    trained = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    for hook in _hooks(runner, AverageWeights):
+        trained = hook.ema_model.module
+    file = job.work_dir / WEIGHTS
+    if runner.rank == 0:
+        meta = {"subject": job.subject.key, "epoch": runner.epoch}
+        save_checkpoint(file, {"state_dict": trained.network.state_dict(), "meta": meta})
+    return file
+
+
+def _training(job: Job[Any, Any], setup: Setup, runner: Runner) -> Training:
+    assert job.recipe is not None and setup.train is not None
+    return Training(
+        data=setup.train.identity,
+        epochs=runner.max_epochs,
+        steps=runner.max_iters,
+        batch_size=job.recipe.batch_size,
+    )
+
+
+def _hooks(runner: Runner, kind: type[Hook]) -> list[Any]:
+    return [hook for hook in runner.hooks if isinstance(hook, kind)]

@@ -1,0 +1,182 @@
+"""The contract between tasks and everything that uses them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from mogabench.catalogue import backbones
+from mogabench.recipes import Recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from mmengine.hooks import Hook
+    from torch import Tensor, nn
+    from torch.utils.data import IterableDataset
+
+    from mogabench.data.normalization import Normalization
+    from mogabench.engine.drawing import Drawing
+    from mogabench.engine.job import Job
+    from mogabench.engine.metric import GatheredMetric
+    from mogabench.engine.model import Trained
+    from mogabench.records import Data
+    from mogabench.subject import Subject
+
+
+class Options(BaseModel):
+    """The command-line options that one task adds to ``mogabench run``; none unless it derives.
+
+    A field ``class_map: Path | None = Field(None, description="…")`` is ``--class-map``. The key
+    ``metavar`` of ``json_schema_extra`` says what stands for the value in the help.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+R = TypeVar("R", bound=Recipe)
+O = TypeVar("O", bound=Options)  # noqa: E741
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure of quality: its key in records, how tables head it, and its unit there."""
+
+    name: str
+    label: str
+    unit: str
+
+
+class Indexed(Protocol):
+    """Items by index; what is random in them may use Python's, NumPy's or PyTorch's generator."""
+
+    def __len__(self) -> int:
+        """The number of items."""
+        ...
+
+    def __getitem__(self, index: int) -> Any:
+        """The item at that place, from 0."""
+        ...
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a loader draws from.
+
+    Attributes:
+        items: The samples; a stream has an order of its own, see `ResumableLoop`.
+        identity: What a record calls the data.
+        collate: Makes a batch of items; None stacks tensors.
+        repeats: How often an item follows itself in training (repeated augmentation).
+    """
+
+    items: Indexed | IterableDataset[Any]
+    identity: Data
+    collate: Callable[[list[Any]], Any] | None = None
+    repeats: int = 1
+
+
+@dataclass(frozen=True)
+class Setup:
+    """All that the engine needs to do a job.
+
+    Attributes:
+        model: The network, with its initial or loaded weights.
+        test: What it is evaluated on.
+        metric: What is evaluated.
+        train: What it is trained on; None to evaluate only.
+        hooks: mmengine's hooks that the task adds.
+        drawing: Draws predictions; None draws none.
+        eval_batch: Samples per forward pass and device in evaluation, unless the job says so.
+        max_eval_batch: The most that evaluation can take; None for any number.
+        same_shapes: Whether images are of one size throughout: cuDNN then tries its kernels and
+            takes the fastest, which it would do again for every new size.
+        eval_size: Height and width that images are evaluated at; None for the subject's size.
+        classes: Their names, in the order of the network's outputs; empty where there are none.
+        normalization: Of the images, for whoever uses the weights; None where it is the network's
+            own affair.
+    """
+
+    model: Trained
+    test: Source
+    metric: GatheredMetric
+    train: Source | None = None
+    hooks: Sequence[Hook] = ()
+    drawing: Drawing | None = None
+    eval_batch: int = 64
+    max_eval_batch: int | None = None
+    same_shapes: bool = False
+    eval_size: tuple[int, ...] | None = None
+    classes: tuple[str, ...] = ()
+    normalization: Normalization | None = None
+
+
+class Task(ABC, Generic[R, O]):
+    """A task: what can be measured of a network, and how.
+
+    A task is a module with an instance called ``TASK``. Importing it must not import torch, so
+    that listing the tasks stays instant; the heavy imports belong inside the methods.
+
+    Attributes:
+        name: As on the command line.
+        title: In words.
+        methods: The ways to do it; the first one is the default.
+        metrics: What an evaluation measures.
+        default_sizes: The input size behind the paper's figures, by method.
+        Recipe: What its recipes may say.
+        Options: The options that it adds to the command line.
+        sample_recipe: What ``--data sample`` follows where no recipe is named.
+        recipes: The text of recipes that it carries itself, by name; others are files in
+            ``recipes/<name>/``.
+        datasets: What records call the data set behind the paper's figures, by method.
+        counted_input: What one forward pass takes when parameters and operations are counted.
+        backbone_word: What its backbones are called, which is one more name of ``--backbone``.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    methods: ClassVar[tuple[str, ...]]
+    metrics: ClassVar[tuple[Metric, ...]]
+    default_sizes: ClassVar[Mapping[str, tuple[int, ...]]]
+    Recipe: type[R]
+    Options: type[O]
+    sample_recipe: ClassVar[str]
+    recipes: ClassVar[Mapping[str, str]] = {}
+    datasets: ClassVar[Mapping[str, str]] = {}
+    counted_input: ClassVar[str] = "one image"
+    backbone_word: ClassVar[str] = "backbone"
+
+    def backbones(self) -> Collection[str]:
+        """The names that a subject's backbone may have; every network that timm knows."""
+        return backbones()
+
+    def default_recipe(self, subject: Subject) -> str:
+        """The recipe that a training of this subject follows on data other than the sample."""
+        return self.sample_recipe
+
+    @abstractmethod
+    def build(self, subject: Subject) -> nn.Module:
+        """Builds the network with random weights; valid under ``torch.device("meta")``.
+
+        Raises:
+            UserError: The backbone is unknown, or an option does not fit.
+        """
+
+    def example_inputs(self, subject: Subject, batch_size: int = 1) -> tuple[Tensor, ...]:
+        """Random images ``(batch_size, 3, H, W)`` for one forward pass, on the default device."""
+        import torch
+
+        return (torch.randn(batch_size, 3, *subject.input_size),)
+
+    @abstractmethod
+    def prepare(self, job: Job[R, O]) -> Setup:
+        """Opens the data, builds the network and loads its weights.
+
+        The engine has seeded the generators, and makes the loaders and the Runner.
+
+        Raises:
+            UserError: Data, network, weights and recipe do not fit together.
+        """

@@ -1,1 +1,0 @@
-"""What video prediction alone needs: moving digits, the predictor, its quality and pictures."""

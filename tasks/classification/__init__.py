@@ -1,0 +1,108 @@
+"""Image classification: a timm network, and how often its first answers are right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from mogabench.catalogue import create_network, fixed_size
+from mogabench.data.normalization import Normalization
+from mogabench.engine.task import Metric, Options, Task
+from mogabench.errors import UserError
+from mogabench.tasks.classification.recipe import ClassificationRecipe
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from mogabench.engine.job import Job
+    from mogabench.engine.task import Setup
+    from mogabench.subject import Subject
+
+
+class ClassificationOptions(Options):
+    """What classification adds to the command line."""
+
+    class_map: Path | None = Field(
+        None,
+        description="Class folders in label order, one a line; default: sorted by name.",
+        json_schema_extra={"metavar": "FILE"},
+    )
+    on_bad_image: Literal["skip", "fail"] = Field(
+        "skip", description="What to do about an image that cannot be read."
+    )
+
+
+class Classification(Task[ClassificationRecipe, ClassificationOptions]):
+    """See `mogabench.engine.task.Task`."""
+
+    name = "classification"
+    title = "Image classification"
+    methods = ("classifier",)
+    metrics = (Metric("top1", "Top-1 (%)", "%"), Metric("top5", "Top-5 (%)", "%"))
+    default_sizes = {"classifier": (224, 224)}
+    Recipe = ClassificationRecipe
+    Options = ClassificationOptions
+    sample_recipe = "sample_digits"
+    datasets = {"classifier": "imagenet-1k"}
+
+    def default_recipe(self, subject: Subject) -> str:
+        """300 epochs of ImageNet-1K at 224 pixels."""
+        return "in1k_300e"
+
+    def build(self, subject: Subject) -> nn.Module:
+        """Builds the network with random weights, for 1000 classes unless its options say else."""
+        options = {"num_classes": 1000, **dict(subject.options)}
+        return create_network(subject.backbone, options, subject.input_size)
+
+    def prepare(self, job: Job[ClassificationRecipe, ClassificationOptions]) -> Setup:
+        """Opens the folders, builds the network for their classes and loads its weights."""
+        from timm.data import resolve_model_data_config
+
+        from mogabench.engine.batches import batches_per_step
+        from mogabench.engine.task import Setup, Source
+        from mogabench.engine.weights import load_job_weights
+        from mogabench.tasks.classification.data import open_splits
+        from mogabench.tasks.classification.images import evaluation_images, training_images
+        from mogabench.tasks.classification.metric import TopAccuracy
+        from mogabench.tasks.classification.model import Classifier, check_pairs
+        from mogabench.tasks.classification.unreadable import UnreadableImages
+
+        _check_sizes(job)
+        train_split, test_split = open_splits(job)
+        subject = job.network_subject(test_split.num_classes)
+        network = self.build(subject)
+        load_job_weights(job, network, classes=test_split.classes)
+        config = resolve_model_data_config(network)
+        train = None
+        if train_split is not None and job.recipe is not None:
+            check_pairs(job.recipe, batches_per_step(job)[0])
+            images = training_images(job, train_split, config)
+            repeats = max(job.recipe.augment.repeated, 1)
+            train = Source(images, train_split.identity, repeats=repeats)
+        num_classes = dict(subject.options).get("num_classes", 1000)
+        return Setup(
+            Classifier(network, job.recipe, int(num_classes)),
+            Source(evaluation_images(job, test_split, config), test_split.identity),
+            TopAccuracy(),
+            train,
+            hooks=[UnreadableImages(train_split, test_split, job.options.on_bad_image)],
+            same_shapes=True,
+            classes=test_split.classes,
+            normalization=Normalization(tuple(config["mean"]), tuple(config["std"])),
+        )
+
+
+def _check_sizes(job: Job[ClassificationRecipe, ClassificationOptions]) -> None:
+    if job.train and job.recipe is not None:
+        train_size, test_size = (job.recipe.input.train_size,) * 2, job.subject.input_size
+        if train_size != test_size and fixed_size(job.subject.backbone):
+            raise UserError(
+                f"{job.subject.backbone} takes images of one size, but the recipe trains at "
+                f"{train_size[0]} and tests at {test_size[0]}; --set input.train_size="
+                f"{test_size[0]}"
+            )
+
+
+TASK = Classification()

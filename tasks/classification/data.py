@@ -1,0 +1,196 @@
+"""Opening image folders and timm's named data sets, and identifying them."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from timm.data import ImageNetInfo, create_dataset
+from torch.utils.data import IterableDataset
+
+from mogabench.data.identity import SAMPLE, data_name
+from mogabench.errors import UserError
+from mogabench.records import Data
+from mogabench.data.digits import sample_digits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mogabench.engine.job import Job
+    from mogabench.tasks.classification import ClassificationOptions
+    from mogabench.tasks.classification.recipe import ClassificationRecipe
+
+    ClassificationJob = Job[ClassificationRecipe, ClassificationOptions]
+
+_STREAMED = ("tfds", "wds")
+_NAMED = ("hfds", *_STREAMED)
+_NAMED_SPLITS = {"train": "train", "val": "validation"}
+_FOLDERS = {"train": ("train", "training"), "val": ("val", "validation", "valid")}
+
+
+@dataclass(frozen=True)
+class Split:
+    """One part of a data set.
+
+    Attributes:
+        source: timm's data set, without a transform: indexable, or a stream.
+        identity: What a record calls it.
+        num_classes: How many classes it has; None where it does not say.
+        classes: Their names in label order; empty where it does not say.
+    """
+
+    source: Any
+    identity: Data
+    num_classes: int | None
+    classes: tuple[str, ...]
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether it can only be read from the start to the end."""
+        return isinstance(self.source, IterableDataset)
+
+    def name_of(self, index: int) -> str:
+        """The name of an image, for messages."""
+        return str(self.source.filename(index, absolute=True))
+
+
+def open_splits(job: ClassificationJob) -> tuple[Split | None, Split]:
+    """Opens the data for training, where the job trains, and for evaluation.
+
+    Raises:
+        UserError: There is no such data set, or it is empty, has one class, or has other classes
+            in training than in evaluation.
+    """
+    evaluation = _open(job, "val")
+    if not job.train:
+        return None, evaluation
+    training = _open(job, "train")
+    ours, theirs = training.source.reader.class_to_idx, evaluation.source.reader.class_to_idx
+    if ours != theirs:
+        raise UserError(
+            f"{job.data}: training and evaluation have different classes: "
+            f"{_some(set(ours) - set(theirs))} in training only, "
+            f"{_some(set(theirs) - set(ours))} in evaluation only"
+        )
+    return training, evaluation
+
+
+def _open(job: ClassificationJob, split: Literal["train", "val"]) -> Split:
+    is_named = job.data.partition("/")[0] in _NAMED
+    source = (_open_named if is_named else _open_folder)(job, split, _class_map(job))
+    labels = source.reader.class_to_idx or {}
+    num_classes = max(labels.values()) + 1 if labels else None
+    return Split(
+        source,
+        Data(
+            name=_name(job, source), split=split, samples=len(source), digest=_digest(job, source)
+        ),
+        num_classes,
+        tuple(map(str, sorted(labels, key=labels.__getitem__))) if len(labels) == num_classes else (),
+    )
+
+
+def _open_folder(job: ClassificationJob, split: str, class_map: dict[str, int] | None) -> Any:
+    folder = _subfolder(_root(job), split)
+    unlisted = {item.name for item in folder.iterdir() if item.is_dir()} - set(class_map or ())
+    if class_map and unlisted:
+        raise UserError(f"{job.options.class_map} does not list the class folders {_some(unlisted)}")
+    try:
+        source = create_dataset("", root=str(folder), search_split=False, class_map=class_map)
+    except RuntimeError as error:  # what timm raises when it finds no images
+        raise UserError(f"{folder} holds no images in class folders") from error
+    if len(source.reader.class_to_idx) < 2:
+        only = next(iter(source.reader.class_to_idx)) or "none: its images lie in it directly"
+        raise UserError(
+            f"{folder} must have a folder for each of two or more classes (found {only})"
+        )
+    return source
+
+
+def _root(job: ClassificationJob) -> Path:
+    return sample_digits() if job.data == SAMPLE else Path(job.data).expanduser()
+
+
+def _subfolder(root: Path, split: str) -> Path:
+    if not root.is_dir():
+        raise UserError(
+            f"there is no folder {root} (--data takes a folder with train/ and val/, "
+            f"{', '.join(f'{kind}/NAME' for kind in _NAMED)}, or {SAMPLE})"
+        )
+    for name in _FOLDERS[split]:
+        if (root / name).is_dir():
+            return root / name
+    raise UserError(
+        f"{root} has no folder {_FOLDERS[split][0]}/; expected "
+        f"{root.name}/{_FOLDERS[split][0]}/CLASS/IMAGE.jpg"
+    )
+
+
+def _class_map(job: ClassificationJob) -> dict[str, int] | None:
+    if job.options.class_map is None:
+        return None
+    try:
+        lines = job.options.class_map.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read the class map {job.options.class_map}: {error}") from error
+    names = [line.strip() for line in lines if line.strip()]
+    return {name: label for label, name in enumerate(names)}
+
+
+def _open_named(job: ClassificationJob, split: str, class_map: dict[str, int] | None) -> Any:
+    kind, _, name = job.data.partition("/")
+    try:
+        return create_dataset(
+            job.data,
+            # A web data set is a folder of its own; the others find theirs by name.
+            root=name if kind == "wds" else None,
+            split=_NAMED_SPLITS[split],
+            class_map=class_map,
+            is_training=split == "train",
+            batch_size=job.batch_size or 1,
+            seed=job.seed,
+        )
+    except ImportError as error:
+        raise UserError(
+            f"{job.data} needs a package that is not installed: {error.name}"
+        ) from error
+    except Exception as error:  # each of the three libraries raises its own kinds
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"cannot open {job.data}, split {split}: {reason}") from error
+
+
+def _name(job: ClassificationJob, source: Any) -> str:
+    """``imagenet-1k`` for its 50 000 validation images in its own 1000 classes, and only then."""
+    synsets = ImageNetInfo().label_names()
+    if len(source) == 50_000 and source.reader.class_to_idx == {
+        name: label for label, name in enumerate(synsets)
+    }:
+        return "imagenet-1k"
+    if job.data.partition("/")[0] in _NAMED:
+        return job.data
+    return data_name(_root(job))
+
+
+def _digest(job: ClassificationJob, source: Any) -> str:
+    """SHA-256 over names and labels; a stream's are known only once it is read, so its name's."""
+    reader = source.reader
+    lines: Iterable[str]
+    if job.data.startswith(_STREAMED):
+        lines = [f"{job.data} {len(source)}"]
+    elif job.data.startswith("hfds/"):
+        lines = (str(label) for label in reader.dataset[reader.label_key])
+    else:
+        lines = (
+            f"{source.filename(index)} {label}" for index, (_, label) in enumerate(reader.samples)
+        )
+    digest = hashlib.sha256()
+    for line in lines:
+        digest.update(f"{line}\n".encode())
+    return digest.hexdigest()
+
+
+def _some(names: set[str], most: int = 5) -> str:
+    listed = ", ".join(sorted(names)[:most]) or "none"
+    return f"{listed}, … ({len(names)} in all)" if len(names) > most else listed

@@ -1,0 +1,86 @@
+"""A classifier in training: Mixup and CutMix, and the loss."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from timm.data import Mixup
+from timm.loss import BinaryCrossEntropy, LabelSmoothingCrossEntropy, SoftTargetCrossEntropy
+
+from mogabench.engine.model import Trained
+from mogabench.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from mogabench.tasks.classification.recipe import ClassificationRecipe
+
+
+class Classifier(Trained):
+    """A network with what its training adds.
+
+    Args:
+        network: Maps images ``(N, 3, H, W)`` to logits ``(N, num_classes)``.
+        recipe: Says how images are mixed, and the loss; None to evaluate only.
+        num_classes: The network's.
+    """
+
+    def __init__(
+        self, network: nn.Module, recipe: ClassificationRecipe | None, num_classes: int
+    ) -> None:
+        super().__init__(network)
+        if recipe is not None:
+            self.mixup = mixup(recipe, num_classes)
+            self.criterion = training_loss(recipe)
+
+    def loss(self, inputs: Tensor, labels: Tensor, **_: Any) -> dict[str, Tensor]:
+        """The recipe's loss of images ``(N, 3, H, W)`` of classes ``(N,)``."""
+        if self.mixup:
+            inputs, labels = self.mixup(inputs, labels)
+        return {"loss": self.criterion(self.run(inputs).float(), labels)}
+
+    def predict(self, inputs: Tensor, **_: Any) -> Tensor:
+        """Logits ``(N, num_classes)`` in float32."""
+        logits: Tensor = self.run(inputs).float()
+        return logits
+
+
+def check_pairs(recipe: ClassificationRecipe, batch_size: int) -> None:
+    """Refuses batches that Mixup and CutMix cannot pair up.
+
+    Raises:
+        UserError: The batch size is odd.
+    """
+    if (recipe.augment.mixup or recipe.augment.cutmix) and batch_size % 2:
+        raise UserError(
+            f"Mixup and CutMix pair images: a batch of {batch_size} is odd; take an even one"
+        )
+
+
+def mixup(recipe: ClassificationRecipe, num_classes: int) -> Mixup | None:
+    """timm's Mixup and CutMix, one of them per batch; None where the recipe has neither."""
+    augment = recipe.augment
+    if not (augment.mixup or augment.cutmix):
+        return None
+    return Mixup(
+        mixup_alpha=augment.mixup,
+        cutmix_alpha=augment.cutmix,
+        prob=augment.mixup_prob,
+        switch_prob=augment.mixup_switch,
+        label_smoothing=recipe.loss.label_smoothing,
+        num_classes=num_classes,
+    )
+
+
+def training_loss(recipe: ClassificationRecipe) -> nn.Module:
+    """timm's loss of the recipe; with mixing, the smoothing is in the mixed labels already."""
+    loss: nn.Module
+    if recipe.loss.name == "bce":
+        loss = BinaryCrossEntropy(
+            recipe.loss.label_smoothing, target_threshold=recipe.loss.target_threshold
+        )
+    elif recipe.augment.mixup or recipe.augment.cutmix:
+        loss = SoftTargetCrossEntropy()
+    else:
+        loss = LabelSmoothingCrossEntropy(recipe.loss.label_smoothing)
+    return loss

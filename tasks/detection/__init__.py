@@ -1,0 +1,116 @@
+"""Object detection and instance segmentation: a detector on a timm network, by COCO's AP."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mogabench.engine.task import Metric, Options, Task
+from mogabench.tasks.detection.recipe import COUNTED_SIZE, DetectionRecipe
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from mogabench.engine.job import Job
+    from mogabench.engine.task import Setup
+    from mogabench.subject import Subject
+
+_OF_WHAT = {"box": "Box", "mask": "Mask"}
+_KINDS = {
+    "ap": "AP",
+    "ap50": "AP50",
+    "ap75": "AP75",
+    "ap_s": "AP S",
+    "ap_m": "AP M",
+    "ap_l": "AP L",
+}
+_METHODS = ("retinanet", "mask_rcnn", "cascade_mask_rcnn")
+
+
+class Detection(Task[DetectionRecipe, Options]):
+    """See `mogabench.engine.task.Task`."""
+
+    name = "detection"
+    title = "Object detection and instance segmentation"
+    methods = _METHODS
+    metrics = tuple(
+        Metric(f"{what}_{kind}", f"{title} {label} (%)", "%")
+        for what, title in _OF_WHAT.items()
+        for kind, label in _KINDS.items()
+    )
+    default_sizes = dict.fromkeys(_METHODS, COUNTED_SIZE)
+    Recipe = DetectionRecipe
+    Options = Options
+    sample_recipe = "sample_shapes_detection"
+    datasets = dict.fromkeys(_METHODS, "coco-2017")
+    counted_input = "one image, in detectors of two stages or more with 1000 proposals and 100 masks"
+
+    def default_recipe(self, subject: Subject) -> str:
+        """The one that the paper's tables of the method follow."""
+        schedule = "ms3x" if subject.method == "cascade_mask_rcnn" else "1x"
+        return f"{subject.method}_{schedule}"
+
+    def build(self, subject: Subject) -> nn.Module:
+        """Builds the detector with random weights; it runs on a fixed number of regions."""
+        from mogabench.tasks.detection.counting import FixedRegions
+        from mogabench.tasks.detection.network import build_detector
+
+        return FixedRegions(build_detector(subject))
+
+    def prepare(self, job: Job[DetectionRecipe, Options]) -> Setup:
+        """Reads the annotations, builds the detector for their classes and loads its weights."""
+        from mmengine.dataset import pseudo_collate
+
+        from mogabench.engine.task import Setup, Source
+        from mogabench.engine.weights import load_job_weights
+        from mogabench.openmmlab.model import OpenMMLabModel, normalization
+        from mogabench.tasks.detection.annotations import check_same_classes
+        from mogabench.tasks.detection.data import (
+            Images,
+            RepairedAnnotations,
+            evaluation_transforms,
+            open_split,
+            training_transforms,
+        )
+        from mogabench.tasks.detection.drawing import DrawDetections
+        from mogabench.tasks.detection.metric import CocoPrecision
+        from mogabench.tasks.detection.network import build_detector
+
+        recipe = job.recipe or self._recipe_at(job.subject)
+        masks = job.subject.method != "retinanet"
+        train_split = open_split(job.data, "train", masks=masks) if job.train else None
+        test_split = open_split(job.data, "val", masks=masks)
+        classes = test_split.annotations.classes
+        if train_split is not None:
+            check_same_classes(train_split.annotations, test_split.annotations)
+        network = build_detector(
+            job.network_subject(len(classes)), roi_samples=recipe.model.roi_samples
+        )
+        load_job_weights(job, network, backbone="backbone.network", classes=classes)
+        train = None
+        if train_split is not None:
+            images = Images(train_split, training_transforms(recipe, masks=masks), training=True)
+            identity = train_split.identity.model_copy(update={"samples": len(images)})
+            train = Source(images, identity, pseudo_collate)
+        tested = Images(test_split, evaluation_transforms(recipe.input.test_scale), training=False)
+        long, short = recipe.input.test_scale
+        return Setup(
+            OpenMMLabModel(network),
+            Source(tested, test_split.identity, pseudo_collate),
+            CocoPrecision(test_split.annotations, masks=masks),
+            train,
+            hooks=[RepairedAnnotations([train_split, test_split])],
+            drawing=DrawDetections(classes),
+            eval_batch=1,
+            eval_size=(short, long),
+            classes=classes,
+            normalization=normalization(network),
+        )
+
+    def _recipe_at(self, subject: Subject) -> DetectionRecipe:
+        """To evaluate without a recipe: the method's own at the subject's size."""
+        from mogabench.recipes import load
+
+        return load(self.default_recipe(subject), self).at_size(subject.input_size)
+
+
+TASK = Detection()

@@ -1,0 +1,154 @@
+"""Reading COCO's annotation files: sound, repaired, or refused in one line."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired
+
+from pydantic import ConfigDict, Field
+from typing_extensions import TypedDict
+
+from mogabench.data import coco
+from mogabench.tasks.detection.masks import check_masks
+from mogabench.errors import UserError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_DISTINCT = (
+    ("images", "id"),
+    ("annotations", "id"),
+    ("categories", "id"),
+    ("categories", "name"),  # the heads' classes are known by it
+)
+
+_EXPECTED = (
+    "--data takes COCO's folder, with annotations/instances_{train,val}2017.json, train2017/ and "
+    "val2017/, or sample"
+)
+
+
+class _Annotation(coco.Annotation):
+    area: NotRequired[Annotated[coco.Number, Field(ge=0)]]
+    iscrowd: NotRequired[Literal[0, 1]]
+
+
+class _File(TypedDict):
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]  # pydantic's way
+
+    images: Annotated[list[coco.Image], Field(min_length=1)]
+    annotations: list[_Annotation]
+    categories: Annotated[list[coco.Category], Field(min_length=1)]
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """A COCO data set in memory.
+
+    Attributes:
+        path: The file it was read from.
+        content: What the file says, repaired.
+        digest: SHA-256 of the file.
+        repairs: What was wrong with the file and has been put right.
+    """
+
+    path: Path
+    content: dict[str, Any]
+    digest: str
+    repairs: tuple[str, ...]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The categories' names, in the order of their ids."""
+        return tuple(item["name"] for item in self.content["categories"])
+
+
+def read_annotations(path: Path, images: Path, *, masks: bool = False) -> Annotations:
+    """Reads an annotation file and checks it against the folder of its images.
+
+    Two faults are repaired: annotations whose ids start at 0, the first of which pycocotools would
+    never match, are counted from 1; boxes without an area in their image are left out.
+
+    Args:
+        path: A file such as ``instances_val2017.json``.
+        images: The folder its ``file_name`` entries lie in.
+        masks: Whether every annotation that stays must have one.
+
+    Raises:
+        UserError: The file is missing or broken, is no COCO file, contradicts itself, or names
+            images that are not there.
+    """
+    file, digest = coco.read(path, _File, _EXPECTED)
+    content: dict[str, Any] = {**file}
+    _check_references(path, content)
+    coco.check_images(path, file["images"], images)
+    # pycocotools lists categories as the file does, and would number classes by that.
+    content["categories"] = sorted(file["categories"], key=lambda item: item["id"])
+    dropped = _without_empty_boxes(content)
+    if masks:
+        check_masks(path, content)
+    repairs = [*_renumbered(content), *dropped]
+    if all(item["iscrowd"] for item in content["annotations"]):
+        raise UserError(
+            f"{path} annotates nothing to find: it lists no box with an area in its image, other "
+            "than crowds (iscrowd 1)"
+        )
+    return Annotations(path, content, digest, tuple(repairs))
+
+
+def check_same_classes(train: Annotations, test: Annotations) -> None:
+    """Makes sure that what is learned is what is looked for.
+
+    Raises:
+        UserError: The two have other categories, or number them in another order.
+    """
+    if train.classes != test.classes:
+        raise UserError(
+            f"{train.path} has the categories {', '.join(train.classes)}, but {test.path.name} has "
+            f"{', '.join(test.classes)}"
+        )
+
+
+def _check_references(path: Path, content: dict[str, Any]) -> None:
+    """Every annotation belongs to an image and a category of the file, and these are distinct."""
+    for name, key in _DISTINCT:
+        repeated = [value for value, n in Counter(x[key] for x in content[name]).items() if n > 1]
+        if repeated:
+            raise UserError(f"{path}: several of its {name} have the {key} {coco.some(repeated)}")
+    for key, name in (("category_id", "categories"), ("image_id", "images")):
+        known = {item["id"] for item in content[name]}
+        strange = sorted({item[key] for item in content["annotations"]} - known)
+        if strange:
+            raise UserError(
+                f"{path}: annotations have the {key} {coco.some(strange)}, which is not among its "
+                f"{name} ({coco.some(sorted(known))})"
+            )
+
+
+def _renumbered(content: dict[str, Any]) -> list[str]:
+    annotations = content["annotations"]
+    if all(item["id"] != 0 for item in annotations):
+        return []
+    content["annotations"] = [{**item, "id": item["id"] + 1} for item in annotations]
+    return ["its annotations' ids start at 0 and were counted from 1 instead"]
+
+
+def _without_empty_boxes(content: dict[str, Any]) -> list[str]:
+    whole = content["annotations"]
+    sizes = {image["id"]: (image["width"], image["height"]) for image in content["images"]}
+    content["annotations"] = [
+        # A file without masks may leave the area out; it is the box's then.
+        {"iscrowd": 0, "area": item["bbox"][2] * item["bbox"][3], **item}
+        for item in whole
+        if _is_seen(item["bbox"], sizes[item["image_id"]])
+    ]
+    dropped = len(whole) - len(content["annotations"])
+    return [f"{dropped} boxes without an area in their image were left out"] if dropped else []
+
+
+def _is_seen(box: list[float], image_size: tuple[int, int]) -> bool:
+    """Whether a box has an area, some of it in its image of that width and height."""
+    x, y, width, height = box
+    inside = -width < x < image_size[0] and -height < y < image_size[1]
+    return inside and min(width, height) > 0

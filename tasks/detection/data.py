@@ -1,0 +1,207 @@
+"""COCO's layout as data sets of mmdet, with a recipe's sizes and augmentation."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from mmdet.datasets import CocoDataset
+from mmdet.datasets.api_wrappers import COCO
+from mmengine.registry import DefaultScope
+
+from mogabench.data.coco import indexed
+from mogabench.tasks.detection.annotations import Annotations, read_annotations
+from mogabench.data.identity import SAMPLE, data_name
+from mogabench.engine.reporting import Noting
+from mogabench.errors import UserError
+from mogabench.openmmlab.images import LoadImage
+from mogabench.records import Data
+from mogabench.data.shapes import sample_shapes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mmengine.runner import Runner
+
+    from mogabench.tasks.detection.recipe import DetectionRecipe, Scale
+
+_LOG = logging.getLogger(__name__)
+_SMALLEST = 32
+"""Training images with a shorter side, in pixels, are left out, as in mmdet's configurations."""
+
+_COCO_VAL_IMAGES = 5000
+
+
+@dataclass(frozen=True)
+class Split:
+    """One part of a data set.
+
+    Attributes:
+        annotations: What its images show.
+        images: The folder they lie in.
+        identity: What a record calls it.
+    """
+
+    annotations: Annotations
+    images: Path
+    identity: Data
+
+
+def open_split(data: str, part: Literal["train", "val"], *, masks: bool) -> Split:
+    """Opens ``train2017/`` or ``val2017/`` with its annotations.
+
+    Args:
+        data: COCO's folder, or ``sample``.
+        part: ``train`` or ``val``.
+        masks: Whether its objects must have masks.
+
+    Raises:
+        UserError: The folder does not have COCO's layout, or the annotations are not sound.
+    """
+    root = sample_shapes() / "coco" if data == SAMPLE else Path(data).expanduser()
+    images = root / f"{part}2017"
+    file = root / "annotations" / f"instances_{part}2017.json"
+    annotations = read_annotations(file, images, masks=masks)
+    identity = Data(
+        name=data_name(root, "coco-2017" if _is_coco(annotations) else None),
+        split=part,
+        samples=len(annotations.content["images"]),
+        digest=annotations.digest,
+    )
+    return Split(annotations, images, identity)
+
+
+def _is_coco(annotations: Annotations) -> bool:
+    """Whether these are the 5000 validation images of COCO in its own 80 classes."""
+    is_whole = len(annotations.content["images"]) == _COCO_VAL_IMAGES
+    return is_whole and annotations.classes == CocoDataset.METAINFO["classes"]
+
+
+class Images(CocoDataset):
+    """A split's images through mmdet's transforms.
+
+    Args:
+        split: What to load.
+        transforms: mmdet's, as its configurations write them.
+        training: Whether to leave out images without boxes, and very small ones.
+
+    Raises:
+        UserError: There is no image to train on.
+    """
+
+    def __init__(self, split: Split, transforms: list[dict[str, Any]], *, training: bool) -> None:
+        self._content = split.annotations.content
+        with DefaultScope.overwrite_default_scope("mmdet"):
+            super().__init__(
+                ann_file=str(split.annotations.path),
+                data_prefix={"img": str(split.images)},
+                metainfo={"classes": split.annotations.classes},
+                filter_cfg={"filter_empty_gt": True, "min_size": _SMALLEST},
+                test_mode=not training,
+                pipeline=transforms,
+            )
+
+    def filter_data(self) -> list[dict[str, Any]]:
+        """What is left to train on; to evaluate, everything."""
+        kept: list[dict[str, Any]] = super().filter_data()
+        if not kept:
+            raise UserError(
+                f"{self.ann_file} has no image to train on: none has boxes and a shorter side of "
+                f"{_SMALLEST} pixels or more"
+            )
+        return kept
+
+    def COCOAPI(self, _: str) -> COCO:  # noqa: N802  (mmdet's name)
+        """The annotations as read and repaired before, rather than the file's."""
+        return index(self._content)
+
+
+class LoadAnnotatedImage(LoadImage):
+    """Reads an image and makes sure that it is the one that was annotated."""
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Adds the image ``(height, width, 3)``, BGR, and its size.
+
+        Raises:
+            UserError: It cannot be read, or is not of the size that the annotations say.
+        """
+        noted = (results["height"], results["width"])
+        results = super().transform(results)
+        if results["ori_shape"] != noted:
+            height, width = results["ori_shape"]
+            raise UserError(
+                f"the image {results['img_path']} is of {width}x{height} pixels, but its "
+                f"annotations say {noted[1]}x{noted[0]}"
+            )
+        return results
+
+
+class RepairedAnnotations(Noting):
+    """Reports what was repaired in the annotations, before the run and with its outcome.
+
+    Args:
+        splits: The parts of the data set; None for one that is not used.
+    """
+
+    def __init__(self, splits: Sequence[Split | None]) -> None:
+        self.lines = [
+            f"{split.annotations.path.name}: {repair}"
+            for split in splits
+            if split is not None
+            for repair in split.annotations.repairs
+        ]
+
+    def before_run(self, runner: Runner) -> None:
+        """Shows the lines."""
+        if runner.rank == 0:
+            for line in self.lines:
+                _LOG.info(line)
+
+    def notes(self) -> list[str]:
+        """The same for the record."""
+        return self.lines
+
+
+def index(content: dict[str, Any]) -> COCO:
+    """The lookup tables of pycocotools over a data set in memory."""
+    coco = indexed(COCO(), content)
+    coco.img_ann_map, coco.cat_img_map = coco.imgToAnns, coco.catToImgs  # mmdet's names
+    return coco
+
+
+def training_transforms(recipe: DetectionRecipe, *, masks: bool) -> list[dict[str, Any]]:
+    """Load, resize or crop, flip and pack, as mmdet's configurations write it."""
+    resize = _resize(recipe.input.train_scales)
+    ways = [[resize]]
+    if recipe.augment.crop is not None:
+        crop = recipe.augment.crop
+        cut = {
+            "type": "RandomCrop",
+            "crop_type": "absolute_range",
+            "crop_size": crop.size,
+            "allow_negative_crop": True,
+        }
+        ways.append([_resize(crop.scales), cut, resize])
+    return [
+        {"type": LoadAnnotatedImage},
+        {"type": "LoadAnnotations", "with_bbox": True, "with_mask": masks},
+        {"type": "RandomFlip", "prob": recipe.augment.hflip},
+        {"type": "RandomChoice", "transforms": ways},
+        {"type": "PackDetInputs"},
+    ]
+
+
+def evaluation_transforms(scale: Scale) -> list[dict[str, Any]]:
+    """Load, resize and pack."""
+    meta = ("img_id", "img_path", "ori_shape", "img_shape", "scale_factor")
+    return [
+        {"type": LoadAnnotatedImage},
+        {"type": "Resize", "scale": scale, "keep_ratio": True},
+        {"type": "PackDetInputs", "meta_keys": meta},
+    ]
+
+
+def _resize(scales: tuple[Scale, ...]) -> dict[str, Any]:
+    return {"type": "RandomChoiceResize", "scales": list(scales), "keep_ratio": True}

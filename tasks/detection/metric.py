@@ -1,0 +1,86 @@
+"""COCO's average precision of boxes and masks, by pycocotools."""
+
+from __future__ import annotations
+
+from contextlib import redirect_stdout
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pycocotools.mask
+from pycocotools.cocoeval import COCOeval
+
+from mogabench.tasks.detection.data import index
+from mogabench.engine.metric import GatheredMetric
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mogabench.tasks.detection.annotations import Annotations
+
+_STATISTICS = ("ap", "ap50", "ap75", "ap_s", "ap_m", "ap_l")
+"""The first six that `COCOeval` gives, in its order."""
+
+_KINDS = {"box": "bbox", "mask": "segm"}
+"""What metrics' names begin with, and what pycocotools calls it."""
+
+
+class CocoPrecision(GatheredMetric):
+    """AP, AP50, AP75 and by size, in percent, of at most 100 detections an image.
+
+    Args:
+        annotations: The ground truth.
+        masks: Whether to evaluate masks, too.
+    """
+
+    def __init__(self, annotations: Annotations, *, masks: bool) -> None:
+        super().__init__()
+        self.content = annotations.content
+        self.truth = index(self.content)
+        self.categories = self.truth.get_cat_ids(cat_names=annotations.classes)
+        self.kinds = [kind for kind in _KINDS if kind == "box" or masks]
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
+        """Notes the detections of a batch in COCO's result format."""
+        for sample in data_samples:
+            found = sample["pred_instances"]
+            corners, scores = found["bboxes"].cpu().numpy(), found["scores"].cpu().numpy()
+            boxes = np.hstack([corners[:, :2], corners[:, 2:] - corners[:, :2]])
+            labels = found["labels"].cpu().numpy()
+            results = [
+                {
+                    "image_id": sample["img_id"],
+                    "category_id": self.categories[label],
+                    "bbox": box.tolist(),
+                    "score": float(score),
+                }
+                for box, score, label in zip(boxes, scores, labels, strict=True)
+            ]
+            if "mask" in self.kinds:
+                masks = np.asfortranarray(
+                    found["masks"].cpu().numpy().transpose(1, 2, 0).astype(np.uint8)
+                )
+                for result, mask in zip(results, pycocotools.mask.encode(masks), strict=True):
+                    result["segmentation"] = mask
+            self.results.extend(results)
+
+    def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
+        """The metrics of detections in COCO's result format; all 0 where nothing was detected."""
+        metrics: dict[str, float] = {}
+        for kind in self.kinds:
+            named = zip(_STATISTICS, self._precision(results, _KINDS[kind]), strict=True)
+            metrics |= {f"{kind}_{name}": 100 * value for name, value in named}
+        # pycocotools gives -1 for sizes of which the data has none: there is no such figure.
+        return {name: value for name, value in metrics.items() if value >= 0}
+
+    def _precision(self, results: list[dict[str, Any]], kind: str) -> list[float]:
+        # Without its box, a result's size is that of its mask.
+        dropped = "bbox" if kind == "segm" else "segmentation"
+        kept = [{key: v for key, v in item.items() if key != dropped} for item in results]
+        with redirect_stdout(None):
+            # pycocotools cannot load an empty list.
+            found = self.truth.loadRes(kept) if kept else index({**self.content, "annotations": []})
+            evaluation = COCOeval(self.truth, found, kind)
+            evaluation.evaluate()
+            evaluation.accumulate()
+            evaluation.summarize()
+        return [float(value) for value in evaluation.stats[: len(_STATISTICS)]]

@@ -1,0 +1,86 @@
+"""Arrays out of files of any kind, checked before anything is made of them."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mogabench.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from mogabench.tasks.mesh.alignment import Array
+
+
+def read_npz(file: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of an ``.npz`` file, by name; none of Python objects.
+
+    Raises:
+        UserError: It cannot be read.
+    """
+    if not zipfile.is_zipfile(file):
+        raise UserError(f"{file} is no .npz file, an archive of NumPy's arrays")
+    try:
+        with np.load(file, allow_pickle=False) as content:
+            return dict(content)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise UserError(f"cannot read {file}: {' '.join(str(error).split())}") from None
+
+
+def as_array(file: Path, name: str, value: Any, shape: Sequence[int]) -> Array:
+    """The value as an array of finite floats of that shape; -1 stands for any length but 0.
+
+    Args:
+        file: Where it comes from, for the error.
+        name: What it is called there.
+        value: An array, or lists of lists.
+        shape: What it should have.
+
+    Raises:
+        UserError: It is something else.
+    """
+    try:
+        array = np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        raise UserError(f"{file}: {name} should be numbers, rows of the same length") from None
+    if array.ndim != len(shape) or any(
+        length not in (-1, there) or not there
+        for length, there in zip(shape, array.shape, strict=True)
+    ):
+        raise UserError(
+            f"{file}: {name} is {_written(array.shape)} and should be {_written(shape)}"
+        )
+    if not np.isfinite(array).all():
+        raise UserError(f"{file}: {name} holds numbers that are not finite")
+    return array
+
+
+def check_numbers(file: Path, name: str, numbers: Array, kind: str, count: int) -> None:
+    """Makes sure that all the numbers of vertices or triangles are numbers of some.
+
+    Args:
+        file: Where they come from, for the error.
+        name: What they are called there.
+        numbers: Of any shape.
+        kind: What they number.
+        count: How many there are of that; the first is 0.
+
+    Raises:
+        UserError: One is not.
+    """
+    wrong = numbers[(numbers < 0) | (numbers >= count)]
+    if wrong.size:
+        raise UserError(
+            f"{file}: {name} names the {kind} {wrong[0]:.0f}; they should be 0 to {count - 1}"
+        )
+
+
+def _written(shape: Sequence[int]) -> str:
+    return "x".join("N" if length < 0 else str(length) for length in shape) or "no array"

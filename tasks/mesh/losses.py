@@ -1,0 +1,54 @@
+"""What a regressed hand or face is trained by (ExPose, Section 3.3, as MMHuman3D has it)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from mogabench.tasks.mesh.code import from_axis_angle
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mogabench.tasks.mesh.code import Parameters
+    from mogabench.tasks.mesh.recipe import MeshLoss
+
+_EDGE = 1e-7
+"""How near to 0 or half a turn an angle's cosine gets: there its slope has no end."""
+
+
+def losses(
+    found: Parameters, keypoints: Tensor, target: dict[str, Tensor], weigh: MeshLoss
+) -> dict[str, Tensor]:
+    """The losses by name, each a number; only those that weigh anything.
+
+    Args:
+        found: What the network regressed.
+        keypoints: ``(N, K, 3)``, the key points of the body with these parameters.
+        target: The items of `mogabench.tasks.mesh.pictures.TrainingPictures`.
+        weigh: What each weighs.
+    """
+    rotations = from_axis_angle(target["rotations"])
+    rotations = torch.cat([target["turn"][:, None] @ rotations[:, :1], rotations[:, 1:]], 1)
+    values = {
+        "keypoints": (found.project(keypoints) - target["keypoints"]).abs().sum((1, 2)).mean(),
+        "rotations": angles(found.rotations, rotations).sum(1).mean(),
+        "shape": (found.shape - target["shape"]).square().sum(1).mean(),
+        "expression": (found.expression - target["expression"]).square().sum(1).mean(),
+        "shape_prior": beyond(found.shape, weigh.margin),
+    }
+    weights = {name: getattr(weigh, name) for name in values}
+    return {f"loss_{name}": weights[name] * values[name] for name in values if weights[name]}
+
+
+def angles(rotations: Tensor, others: Tensor) -> Tensor:
+    """The angle in radians ``(...)`` between rotation matrices ``(..., 3, 3)``: the geodesic."""
+    cosines = ((rotations * others).sum((-2, -1)) - 1) / 2
+    return torch.acos(cosines.clamp(-1 + _EDGE, 1 - _EDGE))
+
+
+def beyond(coefficients: Tensor, margin: float) -> Tensor:
+    """The mean square of the coefficients whose size is over the margin; 0 if none's is."""
+    outside = coefficients.abs() > margin
+    return (coefficients * outside).square().sum() / outside.sum().clamp(min=1)

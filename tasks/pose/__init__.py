@@ -1,0 +1,96 @@
+"""2D human pose: COCO's key points by SimpleBaseline, a person at a time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from mogabench.engine.task import Metric, Options, Task
+from mogabench.tasks.pose.recipe import PoseRecipe, PoseTest
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from mogabench.engine.job import Job
+    from mogabench.engine.task import Setup
+    from mogabench.subject import Subject
+
+
+class PoseOptions(Options):
+    """What pose adds to the command line."""
+
+    boxes: Path | None = Field(
+        None,
+        description="Detected persons in COCO's results format; default: the true boxes.",
+        json_schema_extra={"metavar": "FILE"},
+    )
+
+
+class Pose(Task[PoseRecipe, PoseOptions]):
+    """See `mogabench.engine.task.Task`."""
+
+    name = "pose"
+    title = "2D human pose estimation"
+    methods = ("simple_baseline",)
+    metrics = (
+        Metric("pose_ap", "AP (%)", "%"),
+        Metric("pose_ap50", "AP50 (%)", "%"),
+        Metric("pose_ap75", "AP75 (%)", "%"),
+        Metric("pose_ar", "AR (%)", "%"),
+    )
+    default_sizes = {"simple_baseline": (256, 192)}
+    Recipe = PoseRecipe
+    Options = PoseOptions
+    sample_recipe = "sample_figures"
+    datasets = {"simple_baseline": "coco-keypoints"}
+    counted_input = "one image of a person"
+
+    def default_recipe(self, subject: Subject) -> str:
+        """The one for the subject's size, or the smaller one for a size that has none."""
+        large = subject.input_size == (384, 288)
+        return "simple_baseline_384x288" if large else "simple_baseline_256x192"
+
+    def build(self, subject: Subject) -> nn.Module:
+        """Builds the network with random weights."""
+        from mogabench.tasks.pose.network import build_network
+
+        return build_network(subject)
+
+    def prepare(self, job: Job[PoseRecipe, PoseOptions]) -> Setup:
+        """Reads the persons, builds the network and loads its weights."""
+        from mogabench.data.views import IMAGENET
+        from mogabench.engine.task import Setup, Source
+        from mogabench.engine.weights import load_job_weights
+        from mogabench.tasks.pose.data import read_people
+        from mogabench.tasks.pose.drawing import DrawPoses
+        from mogabench.tasks.pose.metric import KeypointAP
+        from mogabench.tasks.pose.model import PoseEstimator
+        from mogabench.tasks.pose.network import build_network
+        from mogabench.tasks.pose.pictures import PersonPictures, TrainingPictures
+
+        recipe = job.recipe
+        test_people = read_people(job.data, "val", job.options.boxes)
+        train = None
+        if job.train and recipe is not None:
+            people = read_people(job.data, "train")
+            train = Source(TrainingPictures(people.persons, recipe), people.identity)
+        network = build_network(job.network_subject())
+        load_job_weights(job, network, backbone="backbone")
+        height, width = job.subject.input_size
+        pictures = PersonPictures(test_people.persons, (height, width))
+        metric = KeypointAP(test_people, pictures)
+        return Setup(
+            PoseEstimator(network, recipe.test if recipe else PoseTest()),
+            Source(pictures, test_people.identity),
+            metric,
+            train,
+            drawing=DrawPoses(metric),
+            eval_batch=32,
+            same_shapes=True,
+            normalization=IMAGENET,
+        )
+
+
+TASK = Pose()

@@ -1,0 +1,234 @@
+"""Persons in COCO's files: annotated ones, and those that a detector found."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, NotRequired
+
+import numpy as np
+from pycocotools.coco import COCO
+from pydantic import ConfigDict, Field
+from typing_extensions import TypedDict
+
+from mogabench.data import coco
+from mogabench.data.identity import SAMPLE, data_name
+from mogabench.errors import UserError
+from mogabench.tasks.pose.sample import sample_figures
+from mogabench.tasks.pose.skeleton import KEYPOINTS
+from mogabench.records import Data
+
+if TYPE_CHECKING:
+    from mogabench.data.views import Array
+
+_YEAR = "2017"
+
+COCO_NAME = "coco-keypoints"
+"""What the paper's figures were measured on: COCO's validation images, with detected persons."""
+
+_COCO_VALIDATION = (5000, 6352)
+"""Images, and persons with key points."""
+
+_EXPECTED = (
+    f"--data takes COCO's folder, with annotations/person_keypoints_{{train,val}}{_YEAR}.json, "
+    f"train{_YEAR}/ and val{_YEAR}/, or sample"
+)
+
+
+class _File(TypedDict):
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]  # pydantic's way
+
+    images: list[coco.Image]
+    annotations: list[_AnyAnnotation]
+    categories: list[_Category]
+
+
+class _Category(coco.Category):
+    keypoints: NotRequired[list[str]]
+
+
+class _AnyAnnotation(TypedDict):
+    """Of any category; only those of persons must have key points."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+
+    category_id: coco.Id
+
+
+class _Annotation(coco.Annotation):
+    area: coco.Number
+    iscrowd: Literal[0, 1]
+    keypoints: Annotated[
+        list[coco.Number],
+        Field(min_length=3 * len(KEYPOINTS), max_length=3 * len(KEYPOINTS)),
+    ]
+    num_keypoints: Annotated[int, Field(ge=0)]
+
+
+class _Persons(TypedDict):
+    persons: list[_Annotation]
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody in an image.
+
+    Attributes:
+        image: The image's number in COCO.
+        file: Where it lies.
+        box: ``(x, y, width, height)`` in pixels.
+        score: How sure the detector is; 1 for an annotated box.
+        keypoints: ``(17, 3)``: x, y, and 0 for unlabelled, 1 for hidden, 2 for visible; None for a
+            detected person.
+    """
+
+    image: int
+    file: Path
+    box: Array
+    score: float = 1.0
+    keypoints: Array | None = None
+
+
+@dataclass(frozen=True)
+class People:
+    """One part of a data set.
+
+    Attributes:
+        persons: Whom to look at.
+        truth: The annotations, as pycocotools has them.
+        identity: What a record calls the data.
+    """
+
+    persons: tuple[Person, ...]
+    truth: COCO
+    identity: Data
+
+
+def read_people(
+    data: str | Path, split: Literal["train", "val"], boxes: Path | None = None
+) -> People:
+    """Reads ``annotations/person_keypoints_<split>2017.json``; the images are in ``<split>2017/``.
+
+    Args:
+        data: COCO's folder, or ``sample``.
+        split: ``train`` or ``val``.
+        boxes: Detected persons in COCO's results format, to look at instead of the annotated ones.
+
+    Raises:
+        UserError: A file is missing or malformed, images are missing, or nobody has key points.
+    """
+    root = sample_figures() if data == SAMPLE else Path(data).expanduser()
+    file = root / "annotations" / f"person_keypoints_{split}{_YEAR}.json"
+    content, _ = coco.read(file, _File, _EXPECTED)
+    category = _person_category(file, content["categories"])
+    persons_only = [a for a in content["annotations"] if a["category_id"] == category]
+    annotations = coco.checked(file, _Persons, {"persons": persons_only})["persons"]
+    images, folder = content["images"], root / f"{split}{_YEAR}"
+    coco.check_images(file, images, folder)
+    files = {image["id"]: folder / image["file_name"] for image in images}
+    persons = _annotated(file, annotations, images, files)
+    count = len(persons)
+    if boxes is not None:
+        persons = _detected(boxes, category, files)
+    is_coco = (len(files), count) == _COCO_VALIDATION
+    name = data_name(root, COCO_NAME if is_coco else None)
+    if split == "val" and boxes is None:
+        name += "-true-boxes"
+    return People(
+        tuple(persons),
+        _truth(content, annotations),
+        Data(
+            name=name,
+            split=split,
+            samples=len(persons),
+            digest=_digest(persons),
+        ),
+    )
+
+
+def _person_category(file: Path, categories: list[_Category]) -> int:
+    persons = [category for category in categories if category["name"] == "person"]
+    if len(persons) != 1:
+        raise UserError(f"{file} should have one category 'person', not {len(persons)}")
+    names = persons[0].get("keypoints", KEYPOINTS)
+    if tuple(names) != KEYPOINTS:
+        raise UserError(
+            f"{file} names {len(names)} key points ({', '.join(names[:3])}, …); these networks "
+            f"find COCO's {len(KEYPOINTS)} ({', '.join(KEYPOINTS[:3])}, …)"
+        )
+    return persons[0]["id"]
+
+
+def _annotated(
+    file: Path,
+    annotations: list[_Annotation],
+    images: list[coco.Image],
+    files: dict[int, Path],
+) -> list[Person]:
+    """The persons to train on and to look for: single, with a box and a labelled key point."""
+    sizes = {image["id"]: (image["width"], image["height"]) for image in images}
+    persons = []
+    for annotation in annotations:
+        if annotation["image_id"] not in files:
+            raise UserError(
+                f"{file}: annotation {annotation['id']} is of image "
+                f"{annotation['image_id']}, which is not listed"
+            )
+        image = annotation["image_id"]
+        box = _within(annotation["bbox"], sizes[image])
+        # COCO also annotates crowds, and persons too small for key points.
+        if annotation["iscrowd"] or not annotation["num_keypoints"] or min(box[2:]) <= 0:
+            continue
+        points = np.array(annotation["keypoints"], dtype=float).reshape(-1, 3)
+        if not (points[:, 2] > 0).any():
+            # pycocotools would take any pose within the box for the right one.
+            raise UserError(
+                f"{file}: annotation {annotation['id']} has num_keypoints "
+                f"{annotation['num_keypoints']}, and none of its keypoints is labelled; it should "
+                "be 0"
+            )
+        persons.append(Person(image, files[image], box, keypoints=points))
+    if not persons:
+        raise UserError(f"{file} has no person with key points")
+    return persons
+
+
+def _within(box: list[float], size: tuple[int, int]) -> Array:
+    """The part of a box inside of the image, to the centre of its last pixel, as mmpose has it."""
+    x, y = max(0.0, box[0]), max(0.0, box[1])
+    right = min(size[0] - 1, x + max(0.0, box[2] - 1))
+    bottom = min(size[1] - 1, y + max(0.0, box[3] - 1))
+    return np.array([x, y, right - x, bottom - y])
+
+
+def _detected(file: Path, category: int, files: dict[int, Path]) -> list[Person]:
+    detections, _ = coco.read(
+        file, list[coco.Detection], "--boxes takes detected persons in COCO's results format"
+    )
+    found = [d for d in detections if d["category_id"] == category and d["image_id"] in files]
+    if not found:
+        raise UserError(f"{file} has no person in any of these {len(files)} images")
+    for detection in found:
+        if min(detection["bbox"][2:]) <= 0:
+            raise UserError(f"{file}: the box {detection['bbox']} has no area")
+    return [
+        Person(d["image_id"], files[d["image_id"]], np.array(d["bbox"], dtype=float), d["score"])
+        for d in found
+    ]
+
+
+def _truth(content: _File, annotations: list[_Annotation]) -> COCO:
+    # pycocotools takes a match with annotation 0 for none.
+    numbered = [{**annotation, "id": n} for n, annotation in enumerate(annotations, 1)]
+    return coco.indexed(COCO(), {**content, "annotations": numbered})
+
+
+def _digest(persons: list[Person]) -> str:
+    digest = hashlib.sha256()
+    for person in persons:
+        points = [] if person.keypoints is None else person.keypoints.tolist()
+        line = [person.file.name, person.box.tolist(), person.score, points]
+        digest.update(f"{json.dumps(line)}\n".encode())
+    return digest.hexdigest()

@@ -1,0 +1,70 @@
+"""The poses that were found, drawn into the images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from mogabench.engine.drawing import MOST, TILE, Mosaic
+from mogabench.tasks.pose.metric import SURE
+from mogabench.tasks.pose.skeleton import KEYPOINTS, LIMBS
+from mogabench.data.views import read_image
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mogabench.tasks.pose.metric import KeypointAP, Pose
+
+_LEFT, _RIGHT, _MIDDLE = (255, 128, 0), (0, 200, 80), (51, 153, 255)
+_POINT = (255, 255, 255)
+
+
+class DrawPoses(Mosaic):
+    """The poses in the first images of each evaluation.
+
+    Args:
+        metric: Has the poses.
+    """
+
+    def __init__(self, metric: KeypointAP) -> None:
+        super().__init__()
+        self.metric = metric
+
+    def draw(self, batch: Any, outputs: Any) -> list[NDArray[np.uint8]]:
+        """Nothing yet: which poses of an image are kept is only known of all of them."""
+        return []
+
+    def files(self) -> dict[str, bytes]:
+        """The poses that were kept."""
+        files = {person.image: person.file for person in self.metric.people.persons}
+        self.tiles = [
+            draw_poses(
+                read_image(files[image]),
+                [pose for pose in self.metric.poses if pose["image"] == image],
+            )
+            for image in list(files)[:MOST]
+        ]
+        return super().files()
+
+
+def draw_poses(image: NDArray[np.uint8], poses: list[Pose]) -> NDArray[np.uint8]:
+    """The image with skeletons, its longer side of fixed length."""
+    scale = TILE / max(image.shape[:2])
+    canvas = np.asarray(cv2.resize(image, None, fx=scale, fy=scale), np.uint8)
+    for pose in poses:
+        points = np.rint(pose["keypoints"][:, :2] * scale).astype(int).clip(-TILE, 2 * TILE)
+        sure = pose["keypoints"][:, 2] > SURE
+        for start, end in LIMBS:
+            if sure[start] and sure[end]:
+                line = points[start].tolist(), points[end].tolist()
+                cv2.line(canvas, *line, _color(start, end), 2, cv2.LINE_AA)
+        for point in points[sure].tolist():
+            cv2.circle(canvas, point, 3, _POINT, -1, cv2.LINE_AA)
+    return canvas
+
+
+def _color(start: int, end: int) -> tuple[int, int, int]:
+    sides = {KEYPOINTS[number].partition("_")[0] for number in (start, end)}
+    return {"left": _LEFT, "right": _RIGHT}.get(sides.pop() if len(sides) == 1 else "", _MIDDLE)

@@ -1,0 +1,81 @@
+"""Persons as the network sees them: pictures, and in training the heat maps to learn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.utils.data import Dataset
+
+from mogabench.tasks.pose.augment import random_view
+from mogabench.tasks.pose.heatmaps import encode
+from mogabench.tasks.pose.skeleton import MIRRORED, STRIDE
+from mogabench.data.views import View, normalize, read_image, transform
+
+if TYPE_CHECKING:
+    from mogabench.tasks.pose.data import Person
+    from mogabench.tasks.pose.recipe import PoseRecipe
+
+Item = dict[str, Any]
+
+_PADDING = 1.25
+"""A person's view is this much larger than the box."""
+
+
+class PersonPictures(Dataset[Item]):
+    """Each person upright in the middle of a picture.
+
+    An item has ``inputs`` ``(3, H, W)`` and the person's ``index``.
+
+    Args:
+        persons: Whom to show.
+        size: ``(height, width)`` of the pictures, in pixels.
+    """
+
+    def __init__(self, persons: tuple[Person, ...], size: tuple[int, int]) -> None:
+        self.persons, self.size = persons, size
+
+    def __len__(self) -> int:
+        return len(self.persons)
+
+    def __getitem__(self, index: int) -> Item:
+        return self._shown(index, self.view(index))
+
+    def view(self, index: int) -> View:
+        """The view of a person that is evaluated."""
+        return View.around(self.persons[index].box, self.size, _PADDING)
+
+    def _shown(self, index: int, view: View) -> Item:
+        picture = view.show(read_image(self.persons[index].file), self.size)
+        return {"inputs": normalize(picture), "index": index}
+
+
+class TrainingPictures(PersonPictures):
+    """The same, augmented, with ``targets`` ``(17, H/4, W/4)`` and their ``weights`` ``(17,)``.
+
+    Args:
+        persons: Whom to show; all of them with key points.
+        recipe: Its size, augmentation and targets.
+    """
+
+    def __init__(self, persons: tuple[Person, ...], recipe: PoseRecipe) -> None:
+        super().__init__(persons, recipe.input.size)
+        self.recipe = recipe
+
+    def __getitem__(self, index: int) -> Item:
+        keypoints = self.persons[index].keypoints
+        assert keypoints is not None
+        view = random_view(self.view(index), keypoints, self.size, self.recipe.augment)
+        if view.mirrored:
+            keypoints = keypoints[list(MIRRORED)]
+        targets, weights = encode(
+            transform(keypoints[:, :2], view.to_output(self.size)) / STRIDE,
+            keypoints[:, 2] > 0,
+            (self.size[0] // STRIDE, self.size[1] // STRIDE),
+            sigma=self.recipe.targets.sigma,
+            encoding=self.recipe.targets.encoding,
+        )
+        return self._shown(index, view) | {
+            "targets": torch.from_numpy(targets).float(),
+            "weights": torch.from_numpy(weights).float(),
+        }

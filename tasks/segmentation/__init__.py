@@ -1,0 +1,110 @@
+"""Semantic segmentation: a segmentor on a timm network, by the overlap of its classes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from mogabench.engine.task import Metric, Options, Task
+from mogabench.errors import UserError
+from mogabench.tasks.segmentation.recipe import SegmentationRecipe
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from mogabench.engine.job import Job
+    from mogabench.engine.task import Setup
+    from mogabench.subject import Subject
+
+
+class SegmentationOptions(Options):
+    """What segmentation adds to the command line."""
+
+    class_map: Path | None = Field(
+        None,
+        description="Names of the masks' classes from id 1, one a line; default: ADE20K's.",
+        json_schema_extra={"metavar": "FILE"},
+    )
+
+
+class Segmentation(Task[SegmentationRecipe, SegmentationOptions]):
+    """See `mogabench.engine.task.Task`."""
+
+    name = "segmentation"
+    title = "Semantic segmentation"
+    methods = ("semantic_fpn", "upernet")
+    metrics = (
+        Metric("miou", "mIoU (%)", "%"),
+        Metric("macc", "mAcc (%)", "%"),
+        Metric("aacc", "aAcc (%)", "%"),
+    )
+    default_sizes = {"semantic_fpn": (512, 2048), "upernet": (512, 2048)}
+    Recipe = SegmentationRecipe
+    Options = SegmentationOptions
+    sample_recipe = "sample_shapes_segmentation"
+    datasets = {"semantic_fpn": "ade20k", "upernet": "ade20k"}
+    counted_input = "one image of the given size, without the auxiliary head"
+
+    def default_recipe(self, subject: Subject) -> str:
+        """The method's; UperNet's at 640 pixels is that of the networks from ImageNet-21K."""
+        if subject.method == "semantic_fpn":
+            return "semantic_fpn_80k"
+        return "upernet_160k_640" if subject.input_size == (640, 2560) else "upernet_160k"
+
+    def build(self, subject: Subject) -> nn.Module:
+        """Builds the segmentor with random weights, for 150 classes unless its options say else."""
+        from mogabench.tasks.segmentation.network import build_segmentor
+
+        return build_segmentor(subject)
+
+    def prepare(self, job: Job[SegmentationRecipe, SegmentationOptions]) -> Setup:
+        """Opens the folders, builds the segmentor for their classes and loads its weights."""
+        from mmengine.dataset import pseudo_collate
+
+        from mogabench.engine.batches import batches_per_step
+        from mogabench.engine.task import Setup, Source
+        from mogabench.engine.weights import load_job_weights
+        from mogabench.openmmlab.model import OpenMMLabModel, normalization
+        from mogabench.tasks.segmentation.data import (
+            class_names,
+            evaluation_split,
+            training_split,
+        )
+        from mogabench.tasks.segmentation.drawing import DrawMasks
+        from mogabench.tasks.segmentation.metric import Overlap
+        from mogabench.tasks.segmentation.network import build_segmentor
+
+        recipe, classes = job.recipe, class_names(job)
+        test, train, crop = evaluation_split(job), None, None
+        if job.train and recipe is not None:
+            split, crop = training_split(job, recipe), (recipe.input.crop,) * 2
+            train = Source(split.scenes, split.identity, pseudo_collate)
+            _check_batch(job.subject, batches_per_step(job)[0])
+        network = build_segmentor(job.network_subject(len(classes)), crop=crop)
+        load_job_weights(job, network, backbone="backbone.network", classes=classes)
+        return Setup(
+            OpenMMLabModel(network),
+            Source(test.scenes, test.identity, pseudo_collate),
+            Overlap(classes),
+            train,
+            drawing=DrawMasks(test.scenes.metainfo["palette"]),
+            eval_batch=1,
+            max_eval_batch=1,  # images of different sizes make no batch
+            classes=classes,
+            normalization=normalization(network),
+        )
+
+
+def _check_batch(subject: Subject, size: int) -> None:
+    from mogabench.openmmlab.configs import batch_norm
+
+    if size == 1 and subject.method == "upernet" and batch_norm() == "BN":
+        raise UserError(
+            "UperNet normalises single pixels of a whole image over the batch, so it needs two "
+            "images or more in a forward pass: --batch-size 2"
+        )
+
+
+TASK = Segmentation()

@@ -1,0 +1,106 @@
+"""Video prediction on Moving MNIST: SimVP, whose translators turn past frames into future ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mogabench.engine.task import Metric, Options, Task
+from mogabench.errors import UserError
+from mogabench.tasks.video.recipe import VideoRecipe
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from torch import Tensor, nn
+
+    from mogabench.engine.job import Job
+    from mogabench.engine.task import Setup
+    from mogabench.subject import Subject
+
+
+class Video(Task[VideoRecipe, Options]):
+    """See `mogabench.engine.task.Task`."""
+
+    name = "video"
+    title = "Video prediction"
+    methods = ("simvp",)
+    metrics = (
+        Metric("mse", "MSE", "1"),
+        Metric("mae", "MAE", "1"),
+        Metric("ssim", "SSIM", "1"),
+        Metric("psnr", "PSNR (dB)", "dB"),
+    )
+    default_sizes = {"simvp": (10, 1, 64, 64)}
+    Recipe = VideoRecipe
+    Options = Options
+    sample_recipe = "sample_video"
+    datasets = {"simvp": "moving-mnist"}
+    counted_input = "one sequence"
+    backbone_word = "translator"
+
+    def backbones(self) -> Collection[str]:
+        """The translators; listed here so that naming them takes no PyTorch."""
+        return (
+            *("vit", "swin", "uniformer", "mlpmixer", "convmixer", "poolformer"),
+            *("incepu", "convnext", "van", "hornet", "moganet", "gsta"),
+        )
+
+    def default_recipe(self, subject: Subject) -> str:
+        """The shorter one of the table's two."""
+        return "mmnist_200e"
+
+    def build(self, subject: Subject) -> nn.Module:
+        """Builds SimVP with random weights."""
+        return _network(subject, dict(subject.options))
+
+    def example_inputs(self, subject: Subject, batch_size: int = 1) -> tuple[Tensor, ...]:
+        """Random past frames ``(batch_size, T, C, H, W)``."""
+        import torch
+
+        return (torch.rand(batch_size, *subject.input_size),)
+
+    def prepare(self, job: Job[VideoRecipe, Options]) -> Setup:
+        """Opens or draws the sequences, builds SimVP and loads its weights."""
+        from mogabench.data.normalization import Normalization
+        from mogabench.engine.task import Setup
+        from mogabench.engine.weights import load_job_weights
+        from mogabench.tasks.video.data import open_sources
+        from mogabench.tasks.video.drawing import DrawSequences
+        from mogabench.tasks.video.metric import Baseline, FrameQuality
+        from mogabench.tasks.video.model import Predictor
+
+        recipe = job.recipe
+        train, test = open_sources(job, recipe.sequences if recipe else 0)
+        # What the recipe has other than the paper's SimVP.
+        changed = recipe.model.model_dump(exclude_defaults=True) if recipe else {}
+        network = _network(job.subject, {**dict(job.subject.options), **changed})
+        load_job_weights(job, network)
+        metric = FrameQuality()
+        listed = ", ".join(f"{name}={value}" for name, value in changed.items())
+        notes = [f"the recipe builds the network with {listed}"] if listed else []
+        return Setup(
+            Predictor(network),
+            test,
+            metric,
+            train,
+            hooks=[Baseline(metric, notes)],
+            drawing=DrawSequences(),
+            eval_batch=16,
+            same_shapes=True,
+            normalization=Normalization((0.0,), (1.0,)),
+        )
+
+
+def _network(subject: Subject, options: dict[str, Any]) -> nn.Module:
+    from mogabench.models.simvp import SimVP
+
+    if len(subject.input_size) != 4:
+        raise UserError("a sequence has frames, channels, height and width: --size 10x1x64x64")
+    try:
+        return SimVP(subject.backbone, input_size=subject.input_size, **options)
+    except TypeError as error:
+        reason = str(error).partition("() ")[2] or str(error)
+        raise UserError(f"SimVP cannot be built with {options}: {reason}") from error
+
+
+TASK = Video()

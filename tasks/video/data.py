@@ -1,0 +1,255 @@
+"""Sequences to train and to evaluate on: drawn from images of digits, or recorded in a file."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import struct
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+from PIL import Image
+
+from mogabench.data.identity import SAMPLE, data_name
+from mogabench.engine.task import Source
+from mogabench.errors import UserError
+from mogabench.records import Data
+from mogabench.data.digits import sample_digits
+from mogabench.tasks.video.moving import Scenes, draw_scenes, join, render
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from mogabench.engine.job import Job
+    from mogabench.engine.task import Options
+    from mogabench.tasks.video.recipe import VideoRecipe
+
+    VideoJob = Job[VideoRecipe, Options]
+
+TEST_SEQUENCES = 10_000
+SAMPLE_TEST_SEQUENCES = 100
+TEST_SEED = 0
+"""Of the sequences drawn to test on, where no file has them."""
+
+_RECORDED = "*test_seq.npy"
+_IMAGES = {"train": "train-images*", "test": "t10k-images*"}
+_IDX_UINT8_CUBE = 0x00000803
+_KNOWN_IMAGES = {
+    "2e487a6c89124f78f2d7521542223cafe96f7123c3ca13d447772ac6ecbb3012": "moving-fashion-mnist",
+    "c867c93ff95360594e8ec3287995350b824dd110b11595c0e13d5423f621867a": "moving-fashion-mnist",
+}
+"""By SHA-256 of the pixels: the 60 000 and the 10 000 images of Fashion-MNIST."""
+
+_OFFICIAL_TEST_MD5 = "be083ec986bfe91a449d63653c411eb2"
+"""Of ``mnist_test_seq.npy``, as torchvision checks it."""
+
+
+class Renderer:
+    """Makes a batch of frames from scenes, all at once, in the loader's process.
+
+    Args:
+        images: Digits ``(N, S, S)``.
+        frames: Of a sequence.
+        canvas: Side of a frame in pixels.
+
+    Raises:
+        UserError: The digits are not square, or larger than a frame.
+    """
+
+    def __init__(self, images: NDArray[np.uint8], frames: int, canvas: int) -> None:
+        height, width = images.shape[1:]
+        if height != width or height > canvas:
+            raise UserError(
+                f"digits of {height}x{width} do not move on frames of {canvas}x{canvas}; they "
+                "should be square and no larger"
+            )
+        self.images, self.frames, self.canvas = images, frames, canvas
+
+    def __call__(self, scenes: list[Scenes]) -> dict[str, Tensor]:
+        """Frames ``(B, T, 1, H, W)`` of ``B`` scenes."""
+        video = render(self.images, join(scenes), frames=self.frames, canvas=self.canvas)
+        return {"frames": torch.from_numpy(video).unsqueeze(2)}
+
+
+class FreshScenes:
+    """Scenes that are drawn when they are asked for, from NumPy's generator.
+
+    Args:
+        images: Images to choose digits from.
+        count: Scenes of an epoch.
+    """
+
+    def __init__(self, images: int, count: int) -> None:
+        self.images, self.count = images, count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> Scenes:
+        random = np.random.default_rng(np.random.randint(2**32, size=4, dtype=np.uint32))
+        return draw_scenes(random, 1, self.images)
+
+
+class FixedScenes:
+    """The scenes that a seed gives, always the same.
+
+    Args:
+        images: Images to choose digits from.
+        count: Scenes.
+        seed: The seed.
+    """
+
+    def __init__(self, images: int, count: int, seed: int) -> None:
+        self.scenes, self.count = draw_scenes(np.random.default_rng(seed), count, images), count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> Scenes:
+        return self.scenes[index]
+
+
+class RecordedFrames:
+    """The sequences of a file such as ``mnist_test_seq.npy``, which stays on the disk.
+
+    Args:
+        video: Frames ``(T, N, H, W)``.
+    """
+
+    def __init__(self, video: NDArray[np.uint8]) -> None:
+        self.video = video
+
+    def __len__(self) -> int:
+        return len(self.video[0])
+
+    def __getitem__(self, index: int) -> Tensor:
+        return torch.from_numpy(self.video[:, index].copy()).unsqueeze(1)
+
+
+def open_sources(job: VideoJob, sequences: int) -> tuple[Source | None, Source]:
+    """Opens the data for training, where the job trains, and for evaluation.
+
+    Args:
+        job: Names the data: ``sample``, or a folder with images of digits and, to evaluate on,
+            ``mnist_test_seq.npy`` or other images.
+        sequences: To draw for each epoch of training.
+
+    Raises:
+        UserError: The folder has not what is needed, or the network is for other frames.
+    """
+    frames, canvas = _frames_and_canvas(job)
+    training = None
+    if job.train:
+        images = _images(job, "train")
+        scenes = FreshScenes(len(images), sequences)
+        identity = _identify(job, images, "train", len(images))
+        training = Source(scenes, identity, Renderer(images, frames, canvas))
+    recorded = [] if job.data == SAMPLE else sorted(_folder(job).glob(_RECORDED))
+    if recorded:
+        return training, _open_recorded(recorded[0], frames, canvas)
+    images = _images(job, "test")
+    count = SAMPLE_TEST_SEQUENCES if job.data == SAMPLE else TEST_SEQUENCES
+    test = FixedScenes(len(images), count, TEST_SEED)
+    identity = _identify(job, images, "test", count)
+    return training, Source(test, identity, Renderer(images, frames, canvas))
+
+
+def read_images(path: Path) -> NDArray[np.uint8]:
+    """Reads images ``(N, H, W)`` of bytes from an IDX file, gzipped or not, or a ``.npy`` file.
+
+    Raises:
+        UserError: It cannot be read, or holds something else.
+    """
+    try:
+        if path.suffix == ".npy":
+            images: NDArray[np.uint8] = np.load(path, allow_pickle=False)
+        else:
+            opened = gzip.open if path.suffix == ".gz" else open
+            with opened(path, "rb") as file:
+                images = _parse_idx(file.read())
+    except (OSError, EOFError, ValueError, struct.error) as error:
+        raise UserError(f"cannot read the images {path}: {error}") from error
+    if images.dtype != np.uint8 or images.ndim != 3 or not len(images):
+        raise UserError(
+            f"{path} holds {images.dtype} {images.shape}; it should hold uint8 (N, 28, 28)"
+        )
+    return images
+
+
+def _parse_idx(content: bytes) -> NDArray[np.uint8]:
+    magic, *shape = struct.unpack(">4I", content[:16])
+    if magic != _IDX_UINT8_CUBE:
+        raise ValueError("it is no IDX file of images")
+    return np.frombuffer(content, np.uint8, offset=16).reshape(shape)
+
+
+def _frames_and_canvas(job: VideoJob) -> tuple[int, int]:
+    seen, channels, height, width = job.subject.input_size
+    if channels != 1 or height != width:
+        raise UserError(
+            f"moving digits are grey and square, such as 10x1x64x64, not "
+            f"{'x'.join(map(str, job.subject.input_size))}"
+        )
+    return 2 * seen, height
+
+
+def _folder(job: VideoJob) -> Path:
+    folder = Path(job.data).expanduser()
+    if not folder.is_dir():
+        raise UserError(f"there is no folder {folder} (or --data sample)")
+    return folder
+
+
+def _images(job: VideoJob, split: str) -> NDArray[np.uint8]:
+    if job.data == SAMPLE:
+        part = sample_digits() / {"train": "train", "test": "val"}[split]
+        return np.stack([np.asarray(Image.open(file)) for file in sorted(part.glob("*/*.png"))])
+    folder = _folder(job)
+    files = sorted(folder.glob(_IMAGES[split]))
+    if not files:
+        other = f" and no {_RECORDED}" if split == "test" else ""
+        raise UserError(
+            f"{folder} has no {_IMAGES[split]}{other}: MNIST and Fashion-MNIST come as "
+            "train-images-idx3-ubyte.gz and t10k-images-idx3-ubyte.gz"
+        )
+    return read_images(files[0])
+
+
+def _identify(
+    job: VideoJob, images: NDArray[np.uint8], split: Literal["train", "test"], samples: int
+) -> Data:
+    """The identity of sequences drawn from images: of fresh ones that of the images alone."""
+    pixels = hashlib.sha256(images.tobytes())
+    if job.data == SAMPLE:
+        name = "sample-moving-digits"
+    else:
+        name = data_name(_folder(job), _KNOWN_IMAGES.get(pixels.hexdigest()))
+    if split == "test":
+        pixels.update(f"{samples} scenes of seed {TEST_SEED}".encode())
+    return Data(name=name, split=split, samples=samples, digest=pixels.hexdigest())
+
+
+def _open_recorded(path: Path, frames: int, canvas: int) -> Source:
+    try:
+        video = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, EOFError, ValueError) as error:
+        raise UserError(f"cannot read the sequences {path}: {error}") from error
+    if video.dtype != np.uint8 or (video.shape[:1], video.shape[2:]) != ((frames,), (canvas,) * 2):
+        raise UserError(
+            f"{path} holds {video.dtype} {video.shape}; it should hold uint8 "
+            f"({frames}, N, {canvas}, {canvas})"
+        )
+    with path.open("rb") as file:
+        official = hashlib.file_digest(file, "md5").hexdigest() == _OFFICIAL_TEST_MD5
+        file.seek(0)
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    name = "moving-mnist" if official else f"file:{path.name}"
+    identity = Data(name=name, split="test", samples=video.shape[1], digest=digest)
+    return Source(RecordedFrames(video), identity, _stack)
+
+
+def _stack(frames: list[Tensor]) -> dict[str, Tensor]:
+    return {"frames": torch.stack(frames)}

@@ -1,0 +1,136 @@
+"""How good predicted frames are: MSE, MAE, SSIM and PSNR, and a baseline beside them.
+
+All are as the released code for Table A14 (``video_prediction/`` in MogaNet's repository, later
+OpenSTL) computes them, so that they may stand beside the printed figures: MSE and MAE of
+predictions as they are; SSIM and PSNR of predictions clipped to [0, 1], SSIM by what
+scikit-image 0.19 did by default.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn import functional
+
+from mogabench.engine.metric import GatheredMetric
+from mogabench.engine.reporting import Noting
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from torch import Tensor
+
+METRICS = ("mse", "mae", "ssim", "psnr")
+
+_WINDOW = 7
+_DATA_RANGE = 2.0
+"""scikit-image took [-1, 1] for the range of any floating-point image."""
+_C1, _C2 = (0.01 * _DATA_RANGE) ** 2, (0.03 * _DATA_RANGE) ** 2
+
+
+def frame_quality(predicted: Tensor, true: Tensor) -> dict[str, Tensor]:
+    """The metrics of single frames.
+
+    Args:
+        predicted: Frames ``(..., C, H, W)``, of any values.
+        true: The same shape, within [0, 1].
+
+    Returns:
+        By name, each ``(...)`` in float64: ``mse`` and ``mae`` summed over the pixels of a frame
+        (Table A14 has them so), ``ssim`` as of `structural_similarity`, and ``psnr`` in dB.
+    """
+    predicted, true = predicted.double(), true.double()
+    error = predicted - true
+    clipped = predicted.clamp(0, 1)
+    return {
+        "mse": error.square().flatten(-3).sum(-1),
+        "mae": error.abs().flatten(-3).sum(-1),
+        "ssim": structural_similarity(clipped, true).mean(-1),
+        "psnr": -10 * (clipped - true).square().flatten(-3).mean(-1).log10(),
+    }
+
+
+def structural_similarity(first: Tensor, second: Tensor) -> Tensor:
+    """SSIM of channels (Wang et al., 2004), with plain windows of 7x7 that stay within the frame.
+
+    The data range is 2, variances are those of samples: scikit-image's defaults for floating-point
+    images up to 0.19, which Table A14 was evaluated with. A data range of 1 gives lower figures.
+
+    Args:
+        first: Channels ``(..., H, W)`` in float64.
+        second: The same shape.
+
+    Returns:
+        One figure for each channel, ``(...)``.
+    """
+    moments = torch.stack([first, second, first**2, second**2, first * second])
+    mean1, mean2, square1, square2, product = _window_means(moments)
+    unbiased = _WINDOW**2 / (_WINDOW**2 - 1)
+    variances = unbiased * (square1 - mean1**2 + square2 - mean2**2)
+    covariance = unbiased * (product - mean1 * mean2)
+    likeness = (2 * mean1 * mean2 + _C1) * (2 * covariance + _C2)
+    scale = (mean1**2 + mean2**2 + _C1) * (variances + _C2)
+    similarity: Tensor = (likeness / scale).mean((-2, -1))
+    return similarity
+
+
+def _window_means(maps: Tensor) -> Tensor:
+    """Means over the windows within ``(..., H, W)``."""
+    means = functional.avg_pool2d(maps.flatten(0, -3), _WINDOW, stride=1)
+    unflattened: Tensor = means.unflatten(0, maps.shape[:-2])
+    return unflattened
+
+
+class FrameQuality(GatheredMetric):
+    """Means of the frames' metrics, and the same for copies of the last frame seen.
+
+    Attributes:
+        baseline: By metric, what copying gives; set by each evaluation.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.baseline: dict[str, float] = {}
+
+    def process(self, data_batch: dict[str, Tensor], data_samples: Sequence[Tensor]) -> None:
+        """Notes for each sequence of a batch its metrics, then those of the baseline."""
+        predicted = torch.stack(list(data_samples))
+        frames = data_batch["frames"].to(predicted.device).double() / 255
+        seen, future = frames.chunk(2, dim=1)
+        self.results.append([_rows(frame, future) for frame in (predicted, seen[:, -1:])])
+
+    def compute_metrics(self, results: list[list[list[list[float]]]]) -> dict[str, float]:
+        """The means by name, from the batches' rows of the prediction and of the baseline."""
+        ours, copies = zip(*results, strict=True)
+        self.baseline = _means(copies)
+        return _means(ours)
+
+
+def _rows(predicted: Tensor, future: Tensor) -> list[list[float]]:
+    """A row for each sequence, with a figure for each metric."""
+    by_name = frame_quality(predicted.expand_as(future), future)
+    rows: list[list[float]] = torch.stack([by_name[m].mean(1) for m in METRICS], dim=1).tolist()
+    return rows
+
+
+def _means(batches: Iterable[list[list[float]]]) -> dict[str, float]:
+    rows = torch.tensor([row for batch in batches for row in batch], dtype=torch.float64)
+    return dict(zip(METRICS, rows.mean(0).tolist(), strict=True))
+
+
+class Baseline(Noting):
+    """Notes what copying the last frame seen would give.
+
+    Args:
+        metric: Measures it.
+        own_notes: What else a reader must know.
+    """
+
+    def __init__(self, metric: FrameQuality, own_notes: Sequence[str] = ()) -> None:
+        self.metric, self.own_notes = metric, own_notes
+
+    def notes(self) -> list[str]:
+        """The baseline's metrics."""
+        values = ", ".join(f"{name} {value:.4g}" for name, value in self.metric.baseline.items())
+        return [*self.own_notes, f"copying the last frame seen gives {values}"]

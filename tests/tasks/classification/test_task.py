@@ -1,0 +1,118 @@
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn import functional
+
+from mogabench.tasks.classification.model import Classifier, TopAccuracy
+from mogabench.engine.environment import watching_space
+from mogabench.engine.launch import execute
+from mogabench.engine.randomness import seed_everything
+from mogabench.errors import UserError
+from mogabench.subject import Subject
+from mogabench.tasks import get_task
+
+
+def subject(backbone, size=224, **options):
+    return Subject(
+        task="classification",
+        method="classifier",
+        backbone=backbone,
+        input_size=(size, size),
+        options=options,
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "classes"),
+    [
+        (subject("moganet_xtiny"), 1000),
+        (subject("resnet18.a1_in1k", 160, num_classes=10), 10),
+        (subject("swin_tiny_patch4_window7_224", 256), 1000),
+        (subject("test_vit", 96), 1000),
+        (subject("coatnet_0_224", 384), 1000),
+    ],
+)
+def test_networks_are_built_for_their_input_size(asked, classes):
+    task = get_task("classification")
+    with torch.device("meta"):
+        network = task.build(asked).eval()
+        images = task.example_inputs(asked, batch_size=2)
+        assert images[0].shape == (2, 3, *asked.input_size)
+        assert network(*images).shape == (2, classes)
+
+
+def test_what_cannot_be_built():
+    task = get_task("classification")
+    with pytest.raises(UserError, match=r"unknown backbone 'resnet19'; did you mean .*resnet18"):
+        task.build(subject("resnet19"))
+    with pytest.raises(UserError, match=r"resnet18 cannot be built with .*'wings': 2.*unexpected"):
+        task.build(subject("resnet18", wings=2))
+
+
+def test_a_network_of_one_size_cannot_train_at_another(job):
+    with pytest.raises(UserError, match=r"test_vit takes images of one size, but .* 64 and tests"):
+        execute(job("input.train_size=64", backbone="test_vit"))
+    assert execute(job("input.train_size=64", backbone="test_resnet")).metrics["top1"] > 50
+
+
+def test_accuracies_by_hand():
+    metric = TopAccuracy()
+    logits = torch.tensor([[9.0, 8, 7, 6, 5, 4], [4, 5, 6, 7, 8, 9], [0, 1, 0, 0, 0, 0]])
+    # Right at once, right at the sixth place, unreadable.
+    metric.process({"labels": torch.tensor([0, 0, -1])}, list(logits))
+    metric.process({"labels": torch.tensor([1, 0])}, list(logits[:2]))
+    assert metric.evaluate(5) == {"top1": 25.0, "top5": 50.0}
+    with pytest.raises(UserError, match="none of the images"):
+        metric.evaluate(5)
+
+
+def test_undecided_networks_are_not_right():
+    metric = TopAccuracy()
+    metric.process({"labels": torch.arange(10)}, list(torch.full((10, 10), float("nan"))))
+    assert metric.evaluate(10) == {"top1": 10.0, "top5": 50.0}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        (["loss.label_smoothing=0.3"], "smoothed"),
+        (["loss={name: bce, label_smoothing: 0.0}"], "binary"),
+        (["augment.mixup=0.8", "loss.label_smoothing=0.3"], "mixed"),
+        (["augment.cutmix=1.0", "loss.label_smoothing=0.3"], "mixed"),
+    ],
+)
+def test_the_loss_of_a_recipe(job, overrides, expected):
+    class Identity(torch.nn.Module):
+        def forward(self, images):
+            self.seen = images
+            return images.mean((2, 3))
+
+    seed_everything(0)
+    network = Identity()
+    model = Classifier(network, job(*overrides), num_classes=3)
+    images, labels = torch.randn(4, 3, 8, 8), torch.tensor([0, 1, 2, 1])
+    one_hot = functional.one_hot(labels, 3).float()
+    loss = model(images.clone(), labels, mode="loss")["loss"]
+    logits = images.mean((2, 3))
+    if expected == "smoothed":
+        reference = functional.cross_entropy(logits, labels, label_smoothing=0.3)
+    elif expected == "binary":
+        reference = functional.binary_cross_entropy_with_logits(logits, one_hot)
+    else:
+        # What was mixed is the batch with itself turned round; recover how much from the pixels.
+        part = ((network.seen - images.flip(0)) / (images - images.flip(0)))[0].mean()
+        soft = 0.7 * (part * one_hot + (1 - part) * one_hot.flip(0)) + 0.1
+        reference = functional.cross_entropy(network.seen.mean((2, 3)), soft)
+    assert loss.item() == pytest.approx(reference.item(), rel=1e-4)
+
+
+def test_a_full_disk_is_told_in_one_line(tmp_path):
+    told = pytest.raises(UserError, match=r"no space left in .*; free some")
+    with told, watching_space(tmp_path), Path("/dev/full").open("w") as full:
+        full.write("x")
+
+
+def test_training_in_bfloat16_and_channels_last(job):
+    wanted = job("schedule.epochs=4", amp="bfloat16", channels_last=True)
+    assert execute(wanted).metrics["top1"] > 90

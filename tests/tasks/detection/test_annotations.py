@@ -1,0 +1,134 @@
+import copy
+import json
+
+import pytest
+from PIL import Image
+
+from mogabench.tasks.detection.annotations import read_annotations
+from mogabench.tasks.detection.metric import CocoPrecision
+from mogabench.errors import UserError
+
+SOUND = {
+    "images": [{"id": 1, "file_name": "a.png", "height": 20, "width": 30}],
+    "annotations": [
+        {"id": 7, "image_id": 1, "category_id": 3, "bbox": [2, 2, 10, 10], "area": 100},
+        {"id": 8, "image_id": 1, "category_id": 9, "bbox": [15, 5, 10, 12], "area": 120},
+    ],
+    "categories": [{"id": 9, "name": "dog"}, {"id": 3, "name": "cat"}],
+}
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Writes a changed copy of a sound file, and reads it."""
+
+    def change_and_read(change=lambda content: None, text=None):
+        images = tmp_path / "images"
+        images.mkdir(exist_ok=True)
+        Image.new("RGB", (30, 20)).save(images / "a.png")
+        content = copy.deepcopy(SOUND)
+        change(content)
+        file = tmp_path / "instances.json"
+        file.write_text(json.dumps(content) if text is None else text)
+        return read_annotations(file, images)
+
+    return change_and_read
+
+
+def test_a_sound_file_is_taken_as_it_is(read):
+    annotations = read()
+    assert annotations.classes == ("cat", "dog")  # by id, as COCO's 80 are
+    assert CocoPrecision(annotations, masks=False).categories == [3, 9]
+    assert annotations.repairs == ()
+    assert [item["id"] for item in annotations.content["annotations"]] == [7, 8]
+
+
+def test_ids_that_start_at_0_are_repaired_so_that_the_truth_scores_100(read):
+    def from_zero(content):
+        for number, item in enumerate(content["annotations"]):
+            item["id"] = number
+
+    annotations = read(from_zero)
+    assert annotations.repairs == (
+        "its annotations' ids start at 0 and were counted from 1 instead",
+    )
+    metric = CocoPrecision(annotations, masks=False)
+    truth = [
+        {"image_id": 1, "category_id": x["category_id"], "bbox": x["bbox"], "score": 1.0}
+        for x in SOUND["annotations"]
+    ]
+    assert metric.compute_metrics(truth)["box_ap"] == pytest.approx(100)
+
+
+@pytest.mark.parametrize("box", [[3, 3, 0, 4], [3, 3, 4, -1], [31, 3, 4, 4], [3, -9, 4, 9]])
+def test_boxes_without_an_area_in_their_image_are_left_out(read, box):
+    annotations = read(lambda content: content["annotations"][0].update(bbox=box))
+    assert annotations.repairs == ("1 boxes without an area in their image were left out",)
+    assert [item["id"] for item in annotations.content["annotations"]] == [8]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c.pop("categories"), "is not in COCO's format: it has no categories"),
+        (lambda c: c.update(images=[]), "images should have at least 1 item, not 0"),
+        (lambda c: c["annotations"][1].pop("bbox"), r"annotations\[1\] has no bbox"),
+        (
+            lambda c: c["annotations"][1].update(bbox=[1, 2, 3]),
+            r"annotations\[1\].bbox should have at least 4 items, not 3",
+        ),
+        (
+            lambda c: c["annotations"][0].update(bbox=[1, "2", 3, 4]),
+            r"annotations\[0\].bbox\[1\] should be a valid number, not '2'",
+        ),
+        (
+            lambda c: c["annotations"][0].update(bbox=[1, 2, float("nan"), 4]),
+            r"annotations\[0\].bbox\[2\] should be a finite number, not nan",
+        ),
+        (lambda c: c["annotations"][1].update(id=7), "several of its annotations have the id 7"),
+        (
+            lambda c: c["annotations"][1].update(category_id=4),
+            r"have the category_id 4, which is not among its categories \(3, 9\)",
+        ),
+        (lambda c: c["annotations"][0].update(image_id=2), "have the image_id 2"),
+        (lambda c: c["categories"][0].update(name="cat"), "several of its categories have the na"),
+        (
+            lambda c: [item.update(iscrowd=1) for item in c["annotations"]],
+            r"annotates nothing to find: .* other than crowds \(iscrowd 1\)",
+        ),
+        (
+            lambda c: c["images"][0].update(file_name="b.png"),
+            "1 of the 1 images of instances.json are not in .*images: b.png",
+        ),
+        (lambda c: c.update(annotations=[]), "annotates nothing"),
+        (
+            lambda c: [item.update(bbox=[1, 1, 0, 0]) for item in c["annotations"]],
+            "annotates nothing",
+        ),
+    ],
+)
+def test_what_is_wrong_is_told_in_one_line(read, change, message):
+    with pytest.raises(UserError, match=message) as told:
+        read(change)
+    assert "\n" not in str(told.value)
+
+
+def test_masks_must_be_there_where_they_are_learned(tmp_path):
+    Image.new("RGB", (30, 20)).save(tmp_path / "a.png")
+    file = tmp_path / "instances.json"
+    file.write_text(json.dumps(SOUND))
+    read_annotations(file, tmp_path)
+    with pytest.raises(UserError, match="the mask of annotation 7 is missing"):
+        read_annotations(file, tmp_path, masks=True)
+
+
+def test_what_is_no_json_or_not_there(read, tmp_path):
+    with pytest.raises(UserError, match="is not valid JSON"):
+        read(text='{"images": [')
+    with pytest.raises(UserError, match=r"is not in COCO's format: it should be an object"):
+        read(text="[1, 2]")
+    with pytest.raises(UserError, match=r"cannot read .*No such file.*; --data takes COCO's"):
+        read_annotations(tmp_path / "none.json", tmp_path)
+    (tmp_path / "instances.json").write_text(json.dumps(SOUND))
+    with pytest.raises(UserError, match=r"there is no folder .*nowhere with the images"):
+        read_annotations(tmp_path / "instances.json", tmp_path / "nowhere")

@@ -1,0 +1,68 @@
+"""Average precision against cases whose answer can be worked out."""
+
+import numpy as np
+import pytest
+import torch
+
+from mogabench.tasks.detection.annotations import read_annotations
+from mogabench.tasks.detection.metric import CocoPrecision
+from mogabench.data.shapes import sample_shapes
+
+
+@pytest.fixture(scope="module")
+def shapes():
+    root = sample_shapes() / "coco"
+    return read_annotations(root / "annotations" / "instances_val2017.json", root / "val2017")
+
+
+def outputs(metric, change=lambda corners: corners):
+    """The ground truth as a network that finds everything would give it."""
+    for number in metric.truth.get_img_ids():
+        items = metric.truth.load_anns(metric.truth.get_ann_ids(img_ids=[number]))
+        corners = np.array([[*x["bbox"][:2], *np.add(x["bbox"][:2], x["bbox"][2:])] for x in items])
+        yield {
+            "img_id": number,
+            "pred_instances": {
+                "bboxes": torch.tensor(change(corners), dtype=torch.float32),
+                "scores": torch.linspace(1, 0.5, len(items)),
+                "labels": torch.tensor([metric.categories.index(x["category_id"]) for x in items]),
+                "masks": torch.tensor(np.stack([metric.truth.annToMask(x) for x in items]) > 0),
+            },
+        }
+
+
+def test_the_truth_as_prediction_scores_100_in_boxes_and_masks(shapes):
+    metric = CocoPrecision(shapes, masks=True)
+    metric.process(None, list(outputs(metric)))
+    values = metric.evaluate(0)
+    assert set(values) >= {"box_ap", "box_ap50", "box_ap75", "mask_ap", "mask_ap50", "mask_ap75"}
+    assert all(value == pytest.approx(100) for value in values.values())
+
+
+def test_boxes_of_known_overlap_pass_the_thresholds_below_it(shapes):
+    def lowered(corners):  # to 0.62 of the height: an overlap of 0.62
+        height = corners[:, 3] - corners[:, 1]
+        return np.column_stack([corners[:, :3], corners[:, 1] + 0.62 * height])
+
+    metric = CocoPrecision(shapes, masks=False)
+    metric.process(None, list(outputs(metric, lowered)))
+    values = metric.evaluate(0)
+    # Of the thresholds 0.5, 0.55, …, 0.95 the first three are passed. Shapes that overlap one
+    # another may match the wrong one, but the images of this sample hold none so close.
+    assert values["box_ap50"] == pytest.approx(100)
+    assert values["box_ap"] == pytest.approx(30)
+    assert values["box_ap75"] == 0
+
+
+def test_evaluating_leaves_the_predictions_as_they_were(shapes):
+    metric = CocoPrecision(shapes, masks=False)
+    (first, *_) = outputs(metric)
+    before = first["pred_instances"]["bboxes"].clone()
+    metric.process(None, [first])
+    assert torch.equal(first["pred_instances"]["bboxes"], before)
+
+
+def test_nothing_found_scores_0(shapes):
+    metric = CocoPrecision(shapes, masks=True)
+    values = metric.evaluate(0)
+    assert values["box_ap"] == values["mask_ap"] == 0

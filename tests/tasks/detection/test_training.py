@@ -1,0 +1,136 @@
+"""The whole way on drawn shapes: train, be killed, resume, evaluate, draw."""
+
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from mogabench.engine.job import make_job
+from mogabench.engine.launch import execute
+from mogabench.engine.saving import CHECKPOINT
+from mogabench.errors import UserError
+from mogabench.data.shapes import sample_shapes
+from mogabench.subject import Subject
+from mogabench.tasks import get_task
+
+FLOOR = 8.0
+"""Box AP in %; four epochs gave 17, and a network that learns nothing has 0."""
+
+
+def job(folder: Path, *overrides: str, **changes: object):
+    subject = Subject(
+        task="detection", method="retinanet", backbone="resnet10t", input_size=(96, 96)
+    )
+    settings = {
+        "data": "sample",
+        "size_is_given": False,
+        "recipe": "sample_shapes_detection",
+        "overrides": ["schedule.epochs=4", "schedule.milestones=[3]", *overrides],
+        "weights": None,
+        "train": True,
+        "work_dir": folder,
+        "device": "cpu",
+        "workers": 0,
+        "quiet": True,
+    }
+    return make_job(get_task("detection"), subject, **(settings | changes))
+
+
+@pytest.mark.slow
+def test_a_killed_and_resumed_training_finds_shapes(tmp_path):
+    work = tmp_path / "work"
+    process = multiprocessing.get_context("spawn").Process(target=execute, args=(job(work),))
+    process.start()
+    while not (work / CHECKPOINT).exists() and process.is_alive():
+        time.sleep(0.1)
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+
+    outcome = execute(job(work, resume=True))
+    assert outcome.metrics["box_ap"] > FLOOR
+    assert outcome.metrics["box_ap50"] > outcome.metrics["box_ap75"]
+    assert Image.open(work / "predictions.png").size == (1280, 640)
+    alone = replace(job(work), train=False, weights=outcome.checkpoint, work_dir=None)
+    assert execute(alone).metrics == outcome.metrics
+
+
+@pytest.fixture
+def shapes(tmp_path):
+    """A copy of the shapes in COCO's layout, to spoil."""
+    return Path(shutil.copytree(sample_shapes() / "coco", tmp_path / "shapes"))
+
+
+@pytest.mark.parametrize("content", [b"\x89PNG nothing more", b""])
+def test_an_image_that_cannot_be_read_is_named(tmp_path, shapes, content):
+    for image in (shapes / "train2017").iterdir():
+        image.write_bytes(content)
+    with pytest.raises(UserError, match=r"^cannot read the image .*train2017/.*\.png$"):
+        execute(job(tmp_path / "work", data=str(shapes), workers=1))
+
+
+def test_an_image_of_another_size_than_annotated_is_named(tmp_path, shapes):
+    for image in (shapes / "train2017").iterdir():
+        Image.new("RGB", (60, 96)).save(image)
+    with pytest.raises(UserError, match=r"\.png is of 60x96 pixels, but its annotations say 96x96"):
+        execute(job(tmp_path / "work", data=str(shapes)))
+
+
+def test_images_that_are_all_too_small_to_train_on(tmp_path, shapes):
+    file = shapes / "annotations" / "instances_train2017.json"
+    content = json.loads(file.read_text())
+    for image in content["images"]:
+        image["height"] = 31
+    for item in content["annotations"]:
+        item["bbox"] = [1, 1, 5, 5]
+    file.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"no image to train on: .* side of 32 pixels or more"):
+        execute(job(tmp_path / "work", data=str(shapes)))
+
+
+def test_repairs_are_noted_in_the_outcome(tmp_path, shapes, capfd):
+    file = shapes / "annotations" / "instances_val2017.json"
+    content = json.loads(file.read_text())
+    content["images"] = content["images"][:2]
+    kept = {item["id"] for item in content["images"]}
+    content["annotations"] = [x for x in content["annotations"] if x["image_id"] in kept]
+    for number, item in enumerate(content["annotations"]):
+        item["id"] = number
+    file.write_text(json.dumps(content))
+    few = shapes / "annotations" / "instances_train2017.json"
+    few.write_text(file.read_text())
+    for name in ("train2017", "val2017"):
+        for image in content["images"]:
+            shutil.copy(sample_shapes() / "coco" / "val2017" / image["file_name"], shapes / name)
+    outcome = execute(job(tmp_path / "work", "schedule.epochs=1", "batch_size=2", data=str(shapes)))
+    told = "instances_val2017.json: its annotations' ids start at 0 and were counted from 1 instead"
+    assert told in outcome.notes
+    assert told in capfd.readouterr().err
+    assert outcome.data.name == "folder:shapes"
+
+
+def test_both_parts_must_have_the_same_categories(tmp_path, shapes):
+    file = shapes / "annotations" / "instances_train2017.json"
+    content = json.loads(file.read_text())
+    content["categories"].append({"id": 9, "name": "star"})
+    file.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"triangle, star, but .* has disc, square, triangle$"):
+        execute(job(tmp_path / "work", data=str(shapes)))
+
+
+def test_another_number_of_classes_than_the_datas_is_refused(tmp_path):
+    this = job(tmp_path / "work")
+    subject = this.subject.model_copy(update={"options": (("num_classes", 7),)})
+    with pytest.raises(UserError, match="7 classes apart, but sample has 3: leave out --option"):
+        execute(replace(this, subject=subject))
+
+
+def test_data_that_is_not_there(tmp_path):
+    with pytest.raises(UserError, match=r"cannot read .*nowhere/.*; --data takes COCO's folder"):
+        execute(job(tmp_path / "work", data=str(tmp_path / "nowhere")))

@@ -1,0 +1,162 @@
+import json
+
+import pytest
+
+from mogabench.errors import UserError
+from mogabench.tasks.pose.data import read_people
+from mogabench.tasks.pose.metric import average_precision
+
+DETECTIONS = [
+    {"image_id": 7, "category_id": 1, "bbox": [10, 20, 30, 40], "score": 0.9},
+    {"image_id": 9, "category_id": 2, "bbox": [10, 20, 30, 40], "score": 0.8},
+    {"image_id": 1234, "category_id": 1, "bbox": [10, 20, 30, 40], "score": 0.7},
+]
+
+
+def test_who_is_looked_at(folder, content, points):
+    crowd, tiny, outside, animal = (dict(a) for a in content["annotations"])
+    crowd["iscrowd"], tiny["num_keypoints"], animal["category_id"] = 1, 0, 2
+    outside["bbox"] = [-10.0, 100.0, 50.0, 50.0]
+    content["annotations"] += [crowd, tiny, outside, animal]
+    content["annotations"][0]["keypoints"][2] = 0
+    persons = read_people(folder(content), "val").persons
+    assert [person.image for person in persons] == [7, 7, 9, 9, 9]
+    assert persons[0].file.name == "a.png"
+    assert persons[0].keypoints[0].tolist() == [*points[0, 0], 0]
+    # Cut off at the image's edges, and to the middle of its last pixel, as mmpose 0.x does.
+    assert persons[4].box.tolist() == [0, 100, 49, 19]
+
+
+def test_the_truth_scores_100_though_an_annotation_is_called_0(folder, content):
+    people = read_people(folder(content), "val")
+    poses = [
+        {"image": p.image, "score": 1.0, "keypoints": p.keypoints, "area": 1.0}
+        for p in people.persons
+    ]
+    assert list(average_precision(people, poses).values()) == pytest.approx([100] * 4)
+
+
+def test_detected_boxes(folder, content, tmp_path):
+    file = tmp_path / "boxes.json"
+    file.write_text(json.dumps(DETECTIONS))
+    people = read_people(folder(content), "val", file)
+    (person,) = people.persons
+    assert (person.image, person.score, person.keypoints) == (7, 0.9, None)
+    assert person.box.tolist() == [10, 20, 30, 40]
+    true_boxes = read_people(folder(content), "val")
+    assert people.identity.name == f"folder:{tmp_path.name}"
+    assert true_boxes.identity.name == f"folder:{tmp_path.name}-true-boxes"
+    assert people.identity.digest != true_boxes.identity.digest
+
+
+def test_coco_is_recognised_by_its_size(folder, content, monkeypatch):
+    monkeypatch.setattr("mogabench.tasks.pose.data._COCO_VALIDATION", (2, 4))
+    assert read_people(folder(content), "val").identity.name == "coco-keypoints-true-boxes"
+    monkeypatch.setattr("mogabench.tasks.pose.data._COCO_VALIDATION", (2, 5))
+    assert read_people(folder(content), "val").identity.name.startswith("folder:")
+
+
+def change(content, *place, to):
+    *path, last = place
+    for key in path:
+        content = content[key]
+    content[last] = to
+
+
+BAD = {
+    "no_keys": (("images",), None, "is not in COCO's format: it has no images"),
+    "no_person": (("categories", 0, "name"), "cat", "should have one category 'person', not 0"),
+    "other_skeleton": (
+        ("categories", 0, "keypoints"),
+        ["eye", "paw"],
+        "names 2 key points (eye, paw, …); these networks find COCO's 17 (nose, left_eye",
+    ),
+    "no_names": (
+        ("categories", 0, "keypoints"),
+        5,
+        r"categories\[0\].keypoints should be a valid array, not 5",
+    ),
+    "nothing_labelled": (
+        ("annotations", 2, "keypoints"),
+        [0] * 51,
+        "annotation 2 has num_keypoints 17, and none of its keypoints is labelled; it should be 0",
+    ),
+    "fewer_points": (
+        ("annotations", 2, "keypoints"),
+        [1, 2, 2] * 14,
+        r"persons\[2\].keypoints should have at least 51 items, not 42",
+    ),
+    "other_image": (
+        ("annotations", 1, "image_id"),
+        5,
+        "annotation 1 is of image 5, which is not listed",
+    ),
+    "image_missing": (
+        ("images", 1, "file_name"),
+        "c.png",
+        "1 of the 2 images of .* are not in .*val2017: c.png",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_annotations_are_told_in_one_line(folder, content, case):
+    place, value, message = BAD[case]
+    root = folder(content)
+    change(content, *place, to=value)
+    if value is None:
+        del content[place[0]]
+    (root / "annotations" / "person_keypoints_val2017.json").write_text(json.dumps(content))
+    message = message if ".*" in message else message.replace("(", r"\(").replace(")", r"\)")
+    with pytest.raises(UserError, match=f"^[^\n]*{message}[^\n]*$"):
+        read_people(root, "val")
+
+
+def test_an_annotation_without_an_area(folder, content):
+    del content["annotations"][3]["area"]
+    with pytest.raises(UserError, match=r"^[^\n]*persons\[3\] has no area$"):
+        read_people(folder(content), "val")
+
+
+def test_nobody_with_key_points(folder, content):
+    for annotation in content["annotations"]:
+        annotation["num_keypoints"] = 0
+    with pytest.raises(UserError, match=r"^[^\n]* has no person with key points$"):
+        read_people(folder(content), "val")
+
+
+def test_files_that_are_not_there_or_broken(folder, content, tmp_path):
+    with pytest.raises(UserError, match=r"^cannot read [^\n]*; --data takes COCO's folder[^\n]*$"):
+        read_people(tmp_path, "val")
+    root = folder(content)
+    (root / "annotations" / "person_keypoints_val2017.json").write_text('{"images": [')
+    with pytest.raises(UserError, match=r"^[^\n]*_val2017.json is not valid JSON: [^\n]*$"):
+        read_people(root, "val")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "cannot read .*; --boxes takes detected persons"),
+        ("{}", "is not in COCO's format: it should be a valid array"),
+        ('[{"image_id": 7, "category_id": 1, "bbox": [1, 2, 3, 4]}]', r"\[0\] has no score"),
+        (json.dumps([DETECTIONS[0] | {"bbox": [1, 2]}]), r"\[0\].bbox should have at least 4"),
+        (json.dumps([DETECTIONS[0] | {"bbox": [1, 2, 0, 4]}]), "the box .* has no area"),
+        (json.dumps([DETECTIONS[0] | {"score": "x"}]), r"\[0\].score should be a valid number"),
+        (json.dumps(DETECTIONS[1:]), "has no person in any of these 2 images"),
+    ],
+)
+def test_bad_boxes(folder, content, tmp_path, text, message):
+    file = tmp_path / "boxes.json"
+    if text:
+        file.write_text(text)
+    with pytest.raises(UserError, match=f"^[^\n]*{message}[^\n]*$"):
+        read_people(folder(content), "val", file)
+
+
+def test_the_digest_follows_the_persons(folder, content):
+    before = read_people(folder(content), "val").identity
+    content["annotations"][0]["bbox"][0] += 1
+    after = read_people(folder(content), "val").identity
+    assert before.samples == after.samples == 4
+    assert before.digest != after.digest

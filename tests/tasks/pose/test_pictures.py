@@ -1,0 +1,126 @@
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from mogabench.engine.randomness import seed_everything
+from mogabench.errors import UserError
+from mogabench.tasks.pose.augment import random_view
+from mogabench.tasks.pose.data import Person
+from mogabench.tasks.pose.heatmaps import decode
+from mogabench.tasks.pose.pictures import PersonPictures, TrainingPictures
+from mogabench.tasks.pose.skeleton import KEYPOINTS, MIRRORED, STRIDE
+from mogabench.recipes import load
+from mogabench.tasks.pose.recipe import PoseAugment
+from mogabench.data.views import View, transform
+
+SIZE = (256, 192)
+OFF = PoseAugment(flip=0, half_body=0, shift=0, shift_prob=0, scale=0, rotation=0, rotation_prob=0)
+VIEW = View((100.0, 100.0), 120.0, 0.0)
+
+
+@pytest.fixture
+def recipe():
+    return load("simple_baseline_256x192", variant="s")
+
+
+@pytest.fixture
+def marked(tmp_path):
+    """A person in a black image with a white dot at the left wrist."""
+    keypoints = np.random.default_rng(0).uniform(60, 140, (17, 3))
+    keypoints[:, 2] = 2
+    keypoints[KEYPOINTS.index("left_wrist"), :2] = 120, 90
+    image = np.zeros((200, 200, 3), np.uint8)
+    cv2.circle(image, (120, 90), 4, (255, 255, 255), -1)
+    cv2.imwrite(str(tmp_path / "a.png"), image)
+    return Person(1, tmp_path / "a.png", np.array([55.0, 55.0, 90.0, 90.0]), keypoints=keypoints)
+
+
+def test_targets_stay_on_what_they_mark(marked, recipe):
+    """Through every augmentation the dot at the left wrist is where a wrist's Gaussian is."""
+    pictures = TrainingPictures((marked,), recipe)
+    wrist, other = (KEYPOINTS.index(f"{side}_wrist") for side in ("left", "right"))
+    seen = set()
+    for number in range(40):
+        seed_everything(number)
+        item = pictures[0]
+        found = decode(item["targets"][None], "taylor")[0, :, :2].numpy() * STRIDE
+        picture = item["inputs"][0].numpy()
+        picture = np.where(picture > 0, picture - picture.min(), 0)
+        rows, columns = np.mgrid[: SIZE[0], : SIZE[1]]
+        dot = np.array([(columns * picture).sum(), (rows * picture).sum()]) / picture.sum()
+        if not (30 < dot[0] < SIZE[1] - 30 and 30 < dot[1] < SIZE[0] - 30):
+            continue
+        distances = np.linalg.norm(found[[wrist, other]] - dot, axis=1)
+        assert distances.min() < 0.5
+        seen.add(int(distances.argmin()))
+    assert seen == {0, 1}, "as it is, and mirrored"
+
+
+def test_without_augmentation_the_view_is_that_of_evaluation(marked, recipe):
+    still = recipe.model_copy(update={"augment": OFF})
+    trained, tested = (
+        kind((marked,), of)[0]
+        for kind, of in ((TrainingPictures, still), (PersonPictures, recipe.input.size))
+    )
+    assert torch.equal(trained["inputs"], tested["inputs"])
+    matrix = View.around(marked.box, SIZE, padding=1.25).to_output(SIZE)
+    expected = transform(marked.keypoints[:, :2], matrix)
+    found = decode(trained["targets"][None], "taylor")[0, :, :2].numpy() * STRIDE
+    assert np.abs(found - expected).max() < 0.1
+    assert trained["weights"].tolist() == [1] * 17
+
+
+def test_an_unreadable_image_is_named(marked):
+    marked.file.write_bytes(b"")
+    with pytest.raises(UserError, match=f"^cannot read the image {marked.file}$"):
+        PersonPictures((marked,), SIZE)[0]
+
+
+def views(augment, keypoints, count=2000):
+    seed_everything(0)
+    return [random_view(VIEW, keypoints, SIZE, augment) for _ in range(count)]
+
+
+def keypoints(labelled):
+    """Key points at random places, the first so many labelled."""
+    points = np.random.default_rng(0).uniform(60, 140, (17, 3))
+    points[:, 2] = np.arange(17) < labelled
+    return points
+
+
+def test_how_far_augmentation_goes():
+    augment = PoseAugment(
+        flip=0.5, half_body=0, shift=0.16, shift_prob=0.3, scale=0.5, rotation=40, rotation_prob=0.6
+    )
+    drawn = views(augment, keypoints(17))
+    scales = np.array([view.width for view in drawn]) / VIEW.width
+    assert (scales.min(), scales.max()) == (0.5, 1.5)
+    assert np.mean((scales > 0.5) & (scales < 1.5)) == pytest.approx(0.683, abs=0.03)
+    angles = np.array([view.rotation for view in drawn])
+    assert (angles.min(), angles.max()) == (-80, 80)
+    assert np.mean(angles == 0) == pytest.approx(0.4, abs=0.03)
+    moves = np.array([view.center for view in drawn]) - VIEW.center
+    assert np.mean(moves.any(1)) == pytest.approx(0.3, abs=0.03)
+    assert np.abs(moves).max(0) == pytest.approx([0.16 * 120, 0.16 * 160], rel=0.01)
+    assert np.mean([view.mirrored for view in drawn]) == pytest.approx(0.5, abs=0.03)
+
+
+def test_half_bodies():
+    augment = OFF.model_copy(update={"half_body": 1.0})
+    points = keypoints(17)
+    upper, lower = points[:11, :2], points[11:, :2]
+    halves = {
+        View.around(np.concatenate([half.min(0), np.ptp(half, axis=0)]), SIZE, 1.5)
+        for half in (upper, lower)
+    }
+    assert set(views(augment, points, 50)) == halves
+    # Too few key points to take half of them, and too few of the lower body.
+    assert set(views(augment, keypoints(8), 50)) == {VIEW}
+    (only,) = set(views(augment, keypoints(13), 50))
+    assert only in halves
+
+
+def test_the_other_side_of_the_other_side():
+    assert [MIRRORED[other] for other in MIRRORED] == list(range(17))
+    assert KEYPOINTS[MIRRORED[KEYPOINTS.index("left_knee")]] == "right_knee"

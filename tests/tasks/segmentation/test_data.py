@@ -1,0 +1,206 @@
+"""What comes out of ADE20K's folders, and what is said of folders that are wrong."""
+
+import os
+import random
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+
+import mmseg
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from mmseg.registry import DATASETS
+from PIL import Image
+
+from mogabench.engine.job import Job
+from mogabench.engine.launch import execute
+from mogabench.errors import UserError
+from mogabench.recipes import load
+from mogabench.tasks.segmentation.data import IGNORED, evaluation_split, training_split
+from mogabench.subject import Subject
+
+SIZES = {"training": [(640, 480), (300, 500)], "validation": [(700, 512), (400, 411)]}
+"""Widths and heights."""
+
+
+@pytest.fixture
+def ade(tmp_path):
+    """Noise in ADE20K's layout, two images a split."""
+    random = np.random.default_rng(0)
+    for split, sizes in SIZES.items():
+        for kind in ("images", "annotations"):
+            (tmp_path / "ade" / kind / split).mkdir(parents=True)
+        for number, (width, height) in enumerate(sizes):
+            pixels = random.integers(0, 256, (height, width, 3), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "ade/images" / split / f"{number}.jpg")
+            coarse = random.integers(0, 151, (height // 20 + 1, width // 20 + 1), np.uint8)
+            ids = np.kron(coarse, np.ones((20, 20), np.uint8))[:height, :width]
+            Image.fromarray(ids).save(tmp_path / "ade/annotations" / split / f"{number}.png")
+    return tmp_path / "ade"
+
+
+def job(folder, *overrides, train=True, **changes):
+    return Job(
+        Subject(
+            task="segmentation",
+            method="semantic_fpn",
+            backbone="resnet18",
+            input_size=(512, 2048),
+        ),
+        load("semantic_fpn_80k", overrides=overrides),
+        str(folder),
+        work_dir=folder.parent / "work",
+        train=train,
+        weights=None if train else Path("any"),
+        workers=0,
+        quiet=True,
+        **changes,
+    )
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_the_pictures_are_those_of_mmsegs_own_configuration(ade, split):
+    config = Config.fromfile(
+        str(files(mmseg) / ".mim/configs/_base_/datasets/ade20k.py"), import_custom_modules=False
+    )
+    theirs_config = config[f"{split}_dataloader"].dataset
+    theirs_config.data_root = str(ade)
+    with DefaultScope.overwrite_default_scope("mmseg"):
+        theirs = DATASETS.build(theirs_config)
+    job_ = job(ade, "input.test_divisor=null")
+    ours = (training_split if split == "train" else evaluation_split)(job_, job_.recipe).scenes
+    assert len(ours) == len(theirs) == 2
+    for index in range(2):
+        for seed in range(4):
+            items = []
+            for scenes in (ours, theirs):
+                random.seed(seed)
+                np.random.seed(seed)
+                items.append(scenes[index])
+            mine, other = items
+            assert torch.equal(mine["inputs"], other["inputs"])
+            samples = [item["data_samples"].gt_sem_seg.data for item in items]
+            assert torch.equal(*samples)
+            assert len(samples[0].unique()) > 5
+
+
+def test_at_test_the_sides_are_stretched_to_a_multiple_and_the_mask_is_not(ade):
+    job_ = job(ade)
+    scenes = evaluation_split(job_, job_.recipe).scenes
+    for item, (width, height), (new_width, new_height) in zip(
+        (scenes[0], scenes[1]), SIZES["validation"], [(704, 512), (512, 544)], strict=True
+    ):
+        assert item["inputs"].shape == (3, new_height, new_width)
+        assert item["data_samples"].gt_sem_seg.data.shape == (1, height, width)
+
+
+def test_ids_count_from_one_and_none_is_ignored(ade):
+    file = ade / "annotations/validation/0.png"
+    ids = np.asarray(Image.open(file)).copy()
+    ids[0, :4] = [0, 1, 150, 255]
+    Image.fromarray(ids).save(file)
+    job_ = job(ade)
+    mask = evaluation_split(job_, job_.recipe).scenes[0]["data_samples"].gt_sem_seg.data
+    assert mask[0, 0, :4].tolist() == [255, 0, 149, 255]
+
+
+def spoil_colours(folder):
+    Image.new("RGB", SIZES["validation"][0], "red").save(folder / "annotations/validation/0.png")
+
+
+def spoil_size(folder):
+    Image.new("L", (512, 700)).save(folder / "annotations/validation/0.png")
+
+
+def spoil_ids(folder):
+    Image.new("L", SIZES["validation"][0], 151).save(folder / "annotations/validation/0.png")
+
+
+def spoil_mask(folder):
+    (folder / "annotations/validation/0.png").write_bytes(b"\x89PNG no more")
+
+
+def spoil_image(folder):
+    (folder / "images/validation/0.jpg").write_bytes(b"not a picture")
+
+
+def empty_image(folder):
+    (folder / "images/validation/0.jpg").write_bytes(b"")
+
+
+def lose_mask(folder):
+    (folder / "annotations/training/1.png").unlink()
+
+
+def lose_images(folder):
+    for file in (folder / "images/training").iterdir():
+        file.unlink()
+
+
+def lose_folder(folder):
+    (folder / "annotations").rename(folder / "masks")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (spoil_colours, r"mask .*/0\.png is a picture in .* mode RGB; .* ids \(mode L or P\)$"),
+        (spoil_size, r"mask .*/0\.png is of 512x700 pixels, but its image 0\.jpg of 700x512$"),
+        (spoil_ids, r"holds the class id 151; the 150 classes have 1 to 150, and 0 or 255 is ig"),
+        (spoil_mask, r"^cannot read the mask .*validation/0\.png$"),
+        (spoil_image, r"^cannot read the image .*validation/0\.jpg$"),
+        (empty_image, r"^cannot read the image .*validation/0\.jpg$"),
+        (lose_mask, r"annotations/training lacks the masks of 1 of 2 images, such as 1\.png$"),
+        (lose_images, r"images/training should hold images of one kind .*, but holds none$"),
+        (lose_folder, r"no folder .*annotations.*\{images,annotations\}/\{training,validation\}/"),
+    ],
+)
+def test_what_is_wrong_with_the_data_is_told_in_a_line(ade, spoil, message):
+    spoil(ade)
+    with pytest.raises(UserError, match=message) as error:
+        for split in (training_split, evaluation_split):
+            scenes = split(job(ade), job(ade).recipe).scenes
+            scenes[0], scenes[1]
+    assert "\n" not in str(error.value)
+
+
+def test_the_line_comes_through_a_worker_and_the_runner(ade):
+    spoil_size(ade)
+    overrides = ("schedule.steps=1", "batch_size=2", "input.crop=32", "input.short_side=32")
+    with pytest.raises(UserError, match=r"^the mask .* of 700x512$") as error:
+        execute(replace(job(ade, *overrides), workers=1))
+    assert "\n" not in str(error.value)
+
+
+def test_other_classes_are_named_by_a_class_map(ade, tmp_path):
+    names = tmp_path / "names.txt"
+    names.write_text("road\nsky\n")
+    with pytest.raises(UserError, match="holds the class id 150; the 2 classes have 1 to 2"):
+        evaluation_split(job(ade, class_map=names), None).scenes[0]
+    names.write_text("road\n")
+    with pytest.raises(UserError, match="should name 2 to 254 classes, one a line, but names 1"):
+        evaluation_split(job(ade, class_map=names), None)
+
+
+def test_the_masks_of_real_photographs(tmp_path):
+    """PASCAL VOC photographs with palette masks from labelme's source distribution."""
+    if "LABELME_EXAMPLES" not in os.environ:
+        pytest.skip("LABELME_EXAMPLES=/path/to/labelme-6.3.1/examples, of its source distribution")
+    given = Path(os.environ["LABELME_EXAMPLES"]) / "semantic_segmentation" / "data_dataset_voc"
+    for kind, source in (("images", "JPEGImages"), ("annotations", "SegmentationClass")):
+        (tmp_path / "voc" / kind).mkdir(parents=True)
+        (tmp_path / "voc" / kind / "validation").symlink_to(given / source)
+    names = tmp_path / "names.txt"
+    names.write_text("".join((given / "class_names.txt").read_text().splitlines(True)[1:]))
+    job_ = job(tmp_path / "voc", class_map=names)
+    scenes = evaluation_split(job_, None).scenes
+    assert len(scenes) == 3
+    for item in (scenes[index] for index in range(3)):
+        sample = item["data_samples"]
+        ids = np.load(given / "SegmentationClassNpy" / f"{Path(sample.img_path).stem}.npy")
+        classes = sample.gt_sem_seg.data[0].numpy().astype(int)
+        assert np.array_equal(np.where(classes == IGNORED, 0, classes + 1), np.maximum(ids, 0))
+        assert min(item["inputs"].shape[1:]) == 512

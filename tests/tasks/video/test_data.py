@@ -1,0 +1,114 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mogabench.engine.loading import evaluation_loader, training_loader
+from mogabench.errors import UserError
+from mogabench.tasks.video.data import open_splits, read_images
+
+DEBIAN = Path("/usr/share/datasets/fashion-mnist")
+
+
+def batches(job, epoch=0):
+    training, _ = open_splits(job, 12)
+    loader = training_loader(job, training.items, 4, collate=training.collate)
+    loader.sampler.start(epoch, 0)
+    return torch.cat([batch["frames"] for batch in loader])
+
+
+def test_training_follows_from_seed_and_epoch_alone(job):
+    alone = batches(job())
+    assert alone.shape == (12, 20, 1, 64, 64)
+    assert alone.dtype == torch.uint8
+    assert torch.equal(alone, batches(job(workers=2)))
+    assert not torch.equal(alone, batches(job(), epoch=1))
+    assert not torch.equal(alone, batches(job(seed=1)))
+    assert len({frames.numpy().tobytes() for frames in alone}) == 12
+
+
+def test_a_resumed_epoch_goes_on_with_the_same_sequences(job):
+    training, _ = open_splits(job(), 12)
+    loader = training_loader(job(), training.items, 4, collate=training.collate)
+    loader.sampler.start(0, 8)
+    (last,) = [batch["frames"] for batch in loader]
+    assert torch.equal(last, batches(job())[8:])
+
+
+def test_without_recorded_sequences_the_test_is_drawn_and_always_the_same(job):
+    _, test = open_splits(job(), 1)
+    assert (test.identity.split, test.identity.samples) == ("drawn test", 10_000)
+    assert test.identity.name == "folder:shapes"
+    _, again = open_splits(job(seed=7), 1)
+    first, same = (split.collate([split.items[5]])["frames"] for split in (test, again))
+    assert torch.equal(first, same)
+    assert test.identity == again.identity
+
+
+def test_recorded_sequences_come_first(job, folder):
+    video = np.random.default_rng(0).integers(256, size=(20, 3, 64, 64), dtype=np.uint8)
+    np.save(folder / "mnist_test_seq.npy", video)
+    _, test = open_splits(job(), 1)
+    assert (test.identity.name, test.identity.samples) == ("file:mnist_test_seq.npy", 3)
+    (batch,) = evaluation_loader(job(), test.items, 16, collate=test.collate)
+    assert np.array_equal(batch["frames"].numpy()[:, :, 0], video.swapaxes(0, 1))
+
+
+@pytest.mark.parametrize("shape", [(20, 3, 32, 32), (10, 3, 64, 64), (20, 64, 64)])
+def test_refuses_recorded_sequences_of_another_shape(job, folder, shape):
+    np.save(folder / "mnist_test_seq.npy", np.zeros(shape, np.uint8))
+    with pytest.raises(UserError, match=r"should hold uint8 \(20, N, 64, 64\)"):
+        open_splits(job(), 1)
+
+
+def test_reads_images_from_idx_and_npy(folder, tmp_path):
+    images = read_images(folder / "train-images-idx3-ubyte.gz")
+    assert images.shape == (50, 28, 28)
+    assert set(np.unique(images)) == {0, 255}
+    np.save(tmp_path / "images.npy", images)
+    assert np.array_equal(read_images(tmp_path / "images.npy"), images)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a", b"\x00\x00\x08\x01" + bytes(20)),
+        ("a", b"short"),
+        ("a.gz", b"not gzip"),
+        ("a", b"\x00\x00\x08\x03\x00\x00\x00\x05\x00\x00\x00\x1c\x00\x00\x00\x1c" + bytes(9)),
+        ("a.npy", b"\x93NUMPY"),
+    ],
+)
+def test_refuses_what_is_no_file_of_images(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match="cannot read the images"):
+        read_images(tmp_path / name)
+
+
+def test_refuses_arrays_of_another_type(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((3, 28, 28)))
+    with pytest.raises(UserError, match=r"holds float64 \(3, 28, 28\)"):
+        read_images(tmp_path / "a.npy")
+
+
+def test_tells_what_a_folder_lacks(job, folder, tmp_path):
+    (folder / "t10k-images-idx3-ubyte").unlink()
+    with pytest.raises(UserError, match=r"no t10k-images\* and no \*test_seq.npy"):
+        open_splits(job(), 1)
+    with pytest.raises(UserError, match="there is no folder"):
+        open_splits(job(data=str(tmp_path / "nowhere")), 1)
+    coloured = job().subject.model_copy(update={"input_size": (10, 3, 64, 64)})
+    with pytest.raises(UserError, match="not 10x3x64x64"):
+        open_splits(replace(job(), subject=coloured), 1)
+    small = job().subject.model_copy(update={"input_size": (10, 1, 24, 24)})
+    with pytest.raises(UserError, match="28x28 do not move on frames of 24x24"):
+        open_splits(replace(job(), subject=small), 1)
+
+
+@pytest.mark.skipif(not DEBIAN.is_dir(), reason="needs Debian's dataset-fashion-mnist")
+def test_knows_fashion_mnist(job):
+    training, test = open_splits(job(data=str(DEBIAN)), 1)
+    assert (training.identity.name, training.identity.samples) == ("moving-fashion-mnist", 60_000)
+    assert test.identity.name == "moving-fashion-mnist"

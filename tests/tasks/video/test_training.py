@@ -1,0 +1,117 @@
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from mogabench.engine import curve, reporting
+from mogabench.engine.launch import execute
+from mogabench.engine.loop import ResumableLoop
+from mogabench.recipes import load, names, variants
+from mogabench.tasks.video.drawing import GIF, PNG
+
+LEARNING_RATES = {"convmixer": 1e-2, "convnext": 1e-2, "uniformer": 5e-4, "vit": 5e-4}
+
+
+@pytest.mark.parametrize("epochs", [200, 2000])
+def test_recipes_have_each_translators_learning_rate(epochs):
+    name = f"mmnist_{epochs}e"
+    assert name in names("video")
+    for variant in variants(name):
+        recipe = load(name, variant=variant)
+        assert recipe.optimizer.lr == LEARNING_RATES.get(variant, 1e-3)
+        assert (recipe.schedule.epochs, recipe.batch_size, recipe.sequences) == (epochs, 16, 10_000)
+        assert recipe.model.model_dump(exclude_defaults=True) == {}
+    assert load("mmnist_200e", variant="moganet").expected.values["mse"] == 25.57
+
+
+def test_an_interrupted_training_ends_as_an_uninterrupted_one(job, tmp_path, monkeypatch):
+    monkeypatch.setattr("mogabench.tasks.video.data.TEST_SEQUENCES", 4)
+    tiny = job().subject.model_copy(update={"input_size": (4, 1, 32, 32)})
+    whole = job("schedule.epochs=2", subject=tiny, work_dir=tmp_path / "whole")
+    parts = replace(whole, work_dir=tmp_path / "parts", save_seconds=0)
+    with monkeypatch.context() as patch:
+        patch.setattr("mogabench.engine.loop.ResumableLoop.run_iter", _stopping_after(5))
+        with pytest.raises(KeyboardInterrupt):
+            execute(parts)
+    outcomes = execute(whole), execute(replace(parts, resume=True))
+    first, second = (torch.load(each.checkpoint, weights_only=True) for each in outcomes)
+    for name, tensor in first["state_dict"].items():
+        assert torch.equal(tensor, second["state_dict"][name]), name
+    assert outcomes[0].metrics == outcomes[1].metrics
+
+
+def _stopping_after(steps):
+    original = ResumableLoop.run_iter
+
+    def run_iter(self, idx, data_batch):
+        if self._iter == steps:
+            raise KeyboardInterrupt
+        original(self, idx, data_batch)
+
+    return run_iter
+
+
+@pytest.mark.slow
+def test_training_beats_copying_the_last_frame(job, monkeypatch):
+    monkeypatch.setattr("mogabench.tasks.video.data.TEST_SEQUENCES", 20)
+    trained = job("schedule.epochs=3", "sequences=96", "batch_size=4", "optimizer.lr=5e-3")
+    outcome = execute(trained)
+    (network, baseline) = outcome.notes
+    assert network == "the recipe builds the network with encoder_dim=16, hidden_dim=32, depth=2"
+    copied = float(baseline.partition("mse ")[2].partition(",")[0])
+    assert outcome.metrics["mse"] < 0.75 * copied
+    assert set(outcome.metrics) == {"mse", "mae", "ssim", "psnr"}
+    for name in (PNG, GIF, "weights.pth"):
+        assert (trained.work_dir / name).is_file()
+    assert set(torch.load(trained.work_dir / "weights.pth", weights_only=True)) >= {"state_dict"}
+
+
+class Fetches(TorchDispatchMode):
+    """Counts values that Python takes out of tensors: on a GPU each waits for all work before."""
+
+    count = 0
+
+    def __torch_dispatch__(self, function, types, arguments=(), options=None):
+        self.count += function is torch.ops.aten._local_scalar_dense.default
+        return function(*arguments, **(options or {}))
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_a_step_does_not_wait_for_the_device(job, monkeypatch, optimizer):
+    monkeypatch.setattr("mogabench.tasks.video.data.TEST_SEQUENCES", 4)
+    monkeypatch.setattr(reporting, "_LINE_PERIOD_S", float("inf"))  # a line tells the loss
+    monkeypatch.setattr(curve, "_POINTS", 1)
+    fetches, run_iter = Fetches(), ResumableLoop.run_iter
+
+    def watched(self, *arguments):
+        with fetches:
+            run_iter(self, *arguments)
+
+    monkeypatch.setattr(ResumableLoop, "run_iter", watched)
+    execute(job(f"optimizer.name={optimizer}", "optimizer.clip_grad=1.0", save_seconds=1e6))
+    # Of eight steps the last one makes the curve's point, of one loss.
+    assert fetches.count == 1
+
+
+@pytest.mark.slow
+def test_what_a_gpu_would_train_with_gives_the_same_losses(job, tmp_path, monkeypatch):
+    monkeypatch.setattr("mogabench.tasks.video.data.TEST_SEQUENCES", 4)
+    plain = job("sequences=32")
+    fast = job(
+        "sequences=32",
+        work_dir=tmp_path / "fast",
+        amp="bfloat16",
+        channels_last=True,
+        compile=True,
+    )
+    losses = []
+    for training in (plain, fast):
+        execute(training)
+        lines = (training.work_dir / curve.CURVE).read_text().splitlines()
+        losses.append([point["loss"] for point in map(json.loads, lines) if "loss" in point])
+    assert len(losses[0]) == 16
+    assert losses[0][-1] < 0.7 * losses[0][0]
+    # A number in bfloat16 is off by up to 0.4 %.
+    assert losses[1] == pytest.approx(losses[0], rel=0.01)
