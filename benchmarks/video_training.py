@@ -42,8 +42,8 @@ import torch
 from mmengine.hooks import Hook
 from torch import nn
 
-from mogabench.engine.environment import enter
 from mogabench.data.identity import SAMPLE
+from mogabench.engine.environment import enter
 from mogabench.engine.job import make_job
 from mogabench.measure.complexity import count
 from mogabench.models.simvp import SimVP

@@ -1,11 +1,12 @@
 """The training set-ups: one YAML file each, in a folder per task.
 
-This package knows no task. Each function takes the task whose recipes are asked for, and needs of it
-its name, its schema and the recipes that it carries itself (`RecipeOwner`).
+This package knows no task. Each function takes the task whose recipes are asked for, of which it
+needs the name, the schema and the recipes that the task carries itself (`RecipeOwner`).
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -13,7 +14,7 @@ from pydantic import ValidationError
 
 from mogabench.errors import UserError, unknown
 from mogabench.recipes.files import RecipeFile, parse_override
-from mogabench.recipes.schema import Recipe, error_lines, merge
+from mogabench.recipes.schema import Recipe, error_lines, invalid, merge
 from mogabench.variants import variant_of
 
 if TYPE_CHECKING:
@@ -70,9 +71,7 @@ def source(name_or_path: str | Path, owner: RecipeOwner[Recipe]) -> str:
     return _read(name_or_path, owner).text
 
 
-def variant_for(
-    backbone: str, name_or_path: str | Path, owner: RecipeOwner[Recipe]
-) -> str | None:
+def variant_for(backbone: str, name_or_path: str | Path, owner: RecipeOwner[Recipe]) -> str | None:
     """Which of its variants a recipe has for a backbone: a MogaNet's size, or else its own name.
 
     Raises:
@@ -160,17 +159,15 @@ def _validate(
     except ValidationError as error:
         found.extend(error_lines(error, schema))
     if found:
-        raise UserError("\n  ".join([f"the recipe {name} is not valid:", *found]))
+        raise invalid(name, found)
     return recipe
 
 
 def _differences(recipe: Recipe, as_written: Recipe) -> dict[str, Any]:
     """The settings of a recipe, but for seed and size, that are not those of its file."""
     if recipe.size is not None:
-        try:
+        with suppress(UserError):  # where the file's recipe has no such size, that is a change
             as_written = as_written.at_size(recipe.size)
-        except UserError:
-            pass  # the file's recipe has no such size: then the size, too, is a change
     ignored = {"seed", "title", "expected"}
     ours, theirs = (
         _flatten(one.model_dump(mode="json", exclude=ignored)) for one in (recipe, as_written)

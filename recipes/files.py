@@ -45,7 +45,10 @@ class RecipeFile:
 
     @classmethod
     def read(
-        cls, file: Path, find_base: Callable[[str | Path], Path] = Path, below: tuple[Path, ...] = ()
+        cls,
+        file: Path,
+        find_base: Callable[[str | Path], Path] = Path,
+        below: tuple[Path, ...] = (),
     ) -> RecipeFile:
         """Reads a YAML file.
 
@@ -62,7 +65,9 @@ class RecipeFile:
         try:
             text = file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"cannot read the recipe {file}: {' '.join(str(error).split())}") from None
+            raise UserError(
+                f"cannot read the recipe {file}: {' '.join(str(error).split())}"
+            ) from None
         return cls.parse(file.stem, text, find_base, (*below, file.resolve()))
 
     @classmethod
@@ -77,7 +82,9 @@ class RecipeFile:
         try:
             settings = yaml.load(text, _Yaml)
         except yaml.YAMLError as error:
-            raise UserError(f"cannot read the recipe {name}: {' '.join(str(error).split())}") from None
+            raise UserError(
+                f"cannot read the recipe {name}: {' '.join(str(error).split())}"
+            ) from None
         if not isinstance(settings, dict):
             raise UserError(f"the recipe {name} is not a mapping of settings")
         by_variant = settings.pop("variants", {})
@@ -131,3 +138,7 @@ def parse_override(override: str) -> dict[str, Any]:
     for section in reversed(sections):
         settings = {section: settings}
     return settings
+
+
+def _unreadable(recipe: str | Path, error: Exception) -> UserError:
+    return UserError(f"cannot read the recipe {recipe}: {' '.join(str(error).split())}")

@@ -23,7 +23,7 @@ from pydantic import (
 from mogabench.errors import UserError, unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 """A probability, a rate or a ratio."""
@@ -251,9 +251,7 @@ class Recipe(Section):
         try:
             recipe = type(self).model_validate(settings)
         except ValidationError as error:
-            raise UserError(
-                "\n  ".join([f"the recipe {self.name} is not valid:", *error_lines(error, type(self))])
-            ) from None
+            raise invalid(self.name, error_lines(error, type(self))) from None
         return recipe.resolved_as(self._name, self._variant, self._changes)
 
     def resolved_as(self, name: str, variant: str | None, changes: dict[str, Any]) -> Self:
@@ -262,13 +260,20 @@ class Recipe(Section):
         return self
 
 
+def invalid(name: str, problems: Iterable[str]) -> UserError:
+    """The error for a recipe with problems, each on a line."""
+    return UserError("\n  ".join([f"the recipe {name} is not valid:", *problems]))
+
+
 def merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
     """The base with the change's leaves in place of its own; a null replaces a whole section."""
     merged = dict(base)
     for key, new in change.items():
         old = merged.get(key)
-        both = isinstance(old, Mapping) and isinstance(new, Mapping)
-        merged[key] = merge(old, new) if both else new
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            merged[key] = merge(old, new)
+        else:
+            merged[key] = new
     return merged
 
 

@@ -85,9 +85,7 @@ def _load_whole(
     network.load_state_dict(given, strict=False)
 
 
-def _translate(
-    weights: dict[str, Tensor], network: nn.Module, backbone: str
-) -> dict[str, Tensor]:
+def _translate(weights: dict[str, Tensor], network: nn.Module, backbone: str) -> dict[str, Tensor]:
     """The weights under the network's names, whatever the file's backbone is wrapped in."""
     if any(name.startswith(f"{backbone}.") for name in weights):
         return weights

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,9 +20,9 @@ from mogabench.cli.options import (
 
 if TYPE_CHECKING:
     from mogabench.engine.job import Job
+    from mogabench.engine.task import Task
     from mogabench.records import Record, Store
     from mogabench.subject import OptionValue, Subject
-    from mogabench.tasks import Task
 
 
 def run(
@@ -163,7 +163,7 @@ def run(
 
 
 def _subject(
-    task: Task,
+    task: Task[Any, Any],
     variant: str | None,
     backbone: str | None,
     method: str | None,
@@ -197,7 +197,7 @@ def _subject(
     )
 
 
-def _example(task: Task) -> str:
+def _example(task: Task[Any, Any]) -> str:
     return "x".join(map(str, task.default_sizes[task.methods[0]]))
 
 
@@ -249,7 +249,7 @@ def _quick_throughput(subject: Subject, device: str, packages: list[str] | None)
     return measure_apart(request)
 
 
-def _measure_quality(task: Task, job: Job) -> Record:
+def _measure_quality(task: Task[Any, Any], job: Job[Any, Any]) -> Record:
     from mogabench.engine.record import quality_record
     from mogabench.engine.run import run as run_job
 

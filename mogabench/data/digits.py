@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from mogabench.errors import UserError
 from mogabench.data.cache import written_once
+from mogabench.errors import UserError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mogabench.catalogue import cache_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SAMPLE = "sample"
 """What ``--data`` calls a task's own sample."""

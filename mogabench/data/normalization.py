@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Normalization:
-    """What is subtracted from pixel values 0 to 1, and what they are then divided by, by channel."""
+    """By channel, what is subtracted from pixel values 0 to 1, and what divides them then."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]

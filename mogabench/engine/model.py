@@ -52,11 +52,11 @@ class Trained(BaseModel):
         """
         return self.loss(**batch) if mode == "loss" else self.predict(**batch)
 
-    def loss(self, **batch: Any) -> dict[str, Tensor]:
+    def loss(self, *_: Any, **batch: Any) -> dict[str, Tensor]:
         """What to minimise: values whose names contain ``loss`` are added up."""
         raise NotImplementedError
 
-    def predict(self, **batch: Any) -> Any:
+    def predict(self, *_: Any, **batch: Any) -> Any:
         """What the task's metric and drawing take; a list or tensor over the batch's samples."""
         raise NotImplementedError
 

@@ -138,9 +138,7 @@ def _identity(job: Job[Any, Any], data: Data) -> dict[str, str]:
     }
 
 
-def _training_options(
-    job: Job[Any, Any], network: nn.Module, source: Source
-) -> dict[str, Any]:
+def _training_options(job: Job[Any, Any], network: nn.Module, source: Source) -> dict[str, Any]:
     assert job.recipe is not None
     size, accumulation = batches_per_step(job)
     loader = training_loader(job, source, size)

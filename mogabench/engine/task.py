@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mogabench.subject import Subject
 
 
-class Options(BaseModel):
+class TaskOptions(BaseModel):
     """The command-line options that one task adds to ``mogabench run``; none unless it derives.
 
     A field ``class_map: Path | None = Field(None, description="…")`` is ``--class-map``. The key
@@ -38,7 +38,7 @@ class Options(BaseModel):
 
 
 R = TypeVar("R", bound=Recipe)
-O = TypeVar("O", bound=Options)  # noqa: E741
+O = TypeVar("O", bound=TaskOptions)  # noqa: E741
 
 
 @dataclass(frozen=True)

@@ -8,29 +8,12 @@ from importlib.machinery import ModuleSpec
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mogabench.errors import UserError
-from mogabench.ops import boxes, deformable, focal, regions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import ModuleType
 
 _EXTENSION = "mmcv._ext"
-
-_OPERATORS: dict[str, Callable[..., Any]] = {
-    "bbox_overlaps": boxes.bbox_overlaps,
-    "nms": boxes.nms,
-    "nms_match": boxes.nms_match,
-    "softnms": boxes.softnms,
-    "roi_align_forward": regions.roi_align_forward,
-    "roi_align_backward": regions.roi_align_backward,
-    "sigmoid_focal_loss_forward": focal.sigmoid_focal_loss_forward,
-    "sigmoid_focal_loss_backward": focal.sigmoid_focal_loss_backward,
-    "deform_conv_forward": deformable.deform_conv_forward,
-    "deform_conv_backward_input": deformable.deform_conv_backward_input,
-    "deform_conv_backward_parameters": deformable.deform_conv_backward_parameters,
-    "modulated_deform_conv_forward": deformable.modulated_deform_conv_forward,
-    "modulated_deform_conv_backward": deformable.modulated_deform_conv_backward,
-}
 
 
 def provide_mmcv_ops() -> None:
@@ -53,7 +36,9 @@ class _Finder(MetaPathFinder):
 
 class _Loader(Loader):
     def exec_module(self, module: ModuleType) -> None:
-        module.__dict__.update(_OPERATORS, __getattr__=_missing)
+        from mogabench.ops.operators import OPERATORS  # only here, for it imports torch
+
+        module.__dict__.update(OPERATORS, __getattr__=_missing)
 
 
 def _missing(name: str) -> Callable[..., NoReturn]:
@@ -62,8 +47,7 @@ def _missing(name: str) -> Callable[..., NoReturn]:
 
     def raise_error(*_args: Any, **_kwargs: Any) -> NoReturn:
         raise UserError(
-            f"mmcv's operator {name} needs the compiled mmcv, and this is mmcv-lite on "
-            f"torchvision, which has {', '.join(sorted(_OPERATORS))}"
+            f"mmcv's operator {name} needs the compiled mmcv; the stand-in on torchvision lacks it"
         )
 
     return raise_error

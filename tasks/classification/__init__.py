@@ -9,7 +9,7 @@ from pydantic import Field
 
 from mogabench.catalogue import create_network, fixed_size
 from mogabench.data.normalization import Normalization
-from mogabench.engine.task import Metric, Options, Task
+from mogabench.engine.task import Metric, Task, TaskOptions
 from mogabench.errors import UserError
 from mogabench.tasks.classification.recipe import ClassificationRecipe
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mogabench.subject import Subject
 
 
-class ClassificationOptions(Options):
+class ClassificationOptions(TaskOptions):
     """What classification adds to the command line."""
 
     class_map: Path | None = Field(
@@ -81,9 +81,8 @@ class Classification(Task[ClassificationRecipe, ClassificationOptions]):
             images = training_images(job, train_split, config)
             repeats = max(job.recipe.augment.repeated, 1)
             train = Source(images, train_split.identity, repeats=repeats)
-        num_classes = dict(subject.options).get("num_classes", 1000)
         return Setup(
-            Classifier(network, job.recipe, int(num_classes)),
+            Classifier(network, job.recipe),
             Source(evaluation_images(job, test_split, config), test_split.identity),
             TopAccuracy(),
             train,

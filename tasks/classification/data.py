@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from timm.data import ImageNetInfo, create_dataset
 from torch.utils.data import IterableDataset
 
+from mogabench.data.digits import sample_digits
 from mogabench.data.identity import SAMPLE, data_name
 from mogabench.errors import UserError
 from mogabench.records import Data
-from mogabench.data.digits import sample_digits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -82,13 +82,14 @@ def _open(job: ClassificationJob, split: Literal["train", "val"]) -> Split:
     source = (_open_named if is_named else _open_folder)(job, split, _class_map(job))
     labels = source.reader.class_to_idx or {}
     num_classes = max(labels.values()) + 1 if labels else None
+    names = tuple(map(str, sorted(labels, key=labels.__getitem__)))
     return Split(
         source,
         Data(
             name=_name(job, source), split=split, samples=len(source), digest=_digest(job, source)
         ),
         num_classes,
-        tuple(map(str, sorted(labels, key=labels.__getitem__))) if len(labels) == num_classes else (),
+        names if len(names) == num_classes else (),
     )
 
 
@@ -96,7 +97,9 @@ def _open_folder(job: ClassificationJob, split: str, class_map: dict[str, int] |
     folder = _subfolder(_root(job), split)
     unlisted = {item.name for item in folder.iterdir() if item.is_dir()} - set(class_map or ())
     if class_map and unlisted:
-        raise UserError(f"{job.options.class_map} does not list the class folders {_some(unlisted)}")
+        raise UserError(
+            f"{job.options.class_map} does not list the class folders {_some(unlisted)}"
+        )
     try:
         source = create_dataset("", root=str(folder), search_split=False, class_map=class_map)
     except RuntimeError as error:  # what timm raises when it finds no images

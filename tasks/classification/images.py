@@ -103,7 +103,9 @@ class Stream(IterableDataset[Sample]):
             yield {"inputs": self.transform(image), "labels": int(label), "unreadable": NONE}
 
 
-def training_images(job: ClassificationJob, split: Split, data_config: dict[str, Any]) -> Images | Stream:
+def training_images(
+    job: ClassificationJob, split: Split, data_config: dict[str, Any]
+) -> Images | Stream:
     """A split's images with the recipe's augmentation.
 
     Args:
@@ -118,7 +120,9 @@ def training_images(job: ClassificationJob, split: Split, data_config: dict[str,
     return Images(split, transform, training=True)
 
 
-def evaluation_images(job: ClassificationJob, split: Split, data_config: dict[str, Any]) -> Images | Stream:
+def evaluation_images(
+    job: ClassificationJob, split: Split, data_config: dict[str, Any]
+) -> Images | Stream:
     """A split's images as centre crops.
 
     Args:
@@ -142,7 +146,6 @@ def _posterize(image: Image.Image, bits: int, **options: Any) -> Image.Image:
     result: Image.Image
     result = auto_augment.posterize(image, bits, **options) if bits else image.point(lambda _: 0)
     return result
-
 
 
 def _training_transform(recipe: ClassificationRecipe, data_config: dict[str, Any]) -> Transform:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from timm.data import Mixup
 from timm.loss import BinaryCrossEntropy, LabelSmoothingCrossEntropy, SoftTargetCrossEntropy
@@ -22,15 +22,12 @@ class Classifier(Trained):
     Args:
         network: Maps images ``(N, 3, H, W)`` to logits ``(N, num_classes)``.
         recipe: Says how images are mixed, and the loss; None to evaluate only.
-        num_classes: The network's.
     """
 
-    def __init__(
-        self, network: nn.Module, recipe: ClassificationRecipe | None, num_classes: int
-    ) -> None:
+    def __init__(self, network: nn.Module, recipe: ClassificationRecipe | None) -> None:
         super().__init__(network)
         if recipe is not None:
-            self.mixup = mixup(recipe, num_classes)
+            self.mixup = mixup(recipe, cast("int", network.num_classes))
             self.criterion = training_loss(recipe)
 
     def loss(self, inputs: Tensor, labels: Tensor, **_: Any) -> dict[str, Tensor]:

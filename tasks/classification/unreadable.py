@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from mogabench.tasks.classification.images import NONE, SKIPPED
 from mogabench.engine.environment import gather
 from mogabench.engine.reporting import Noting
 from mogabench.errors import UserError
+from mogabench.tasks.classification.images import NONE, SKIPPED
 
 if TYPE_CHECKING:
     from mmengine.runner import Runner

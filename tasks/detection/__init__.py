@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mogabench.engine.task import Metric, Options, Task
+from mogabench.engine.task import Metric, Task, TaskOptions
+from mogabench.ops import provide_mmcv_ops
 from mogabench.tasks.detection.recipe import COUNTED_SIZE, DetectionRecipe
 
 if TYPE_CHECKING:
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from mogabench.engine.job import Job
     from mogabench.engine.task import Setup
     from mogabench.subject import Subject
+
+provide_mmcv_ops()  # before any module here imports mmdet
 
 _OF_WHAT = {"box": "Box", "mask": "Mask"}
 _KINDS = {
@@ -26,7 +29,7 @@ _KINDS = {
 _METHODS = ("retinanet", "mask_rcnn", "cascade_mask_rcnn")
 
 
-class Detection(Task[DetectionRecipe, Options]):
+class Detection(Task[DetectionRecipe, TaskOptions]):
     """See `mogabench.engine.task.Task`."""
 
     name = "detection"
@@ -39,10 +42,10 @@ class Detection(Task[DetectionRecipe, Options]):
     )
     default_sizes = dict.fromkeys(_METHODS, COUNTED_SIZE)
     Recipe = DetectionRecipe
-    Options = Options
+    Options = TaskOptions
     sample_recipe = "sample_shapes_detection"
     datasets = dict.fromkeys(_METHODS, "coco-2017")
-    counted_input = "one image, in detectors of two stages or more with 1000 proposals and 100 masks"
+    counted_input = "one image; detectors of two stages take 1000 proposals and 100 masks"
 
     def default_recipe(self, subject: Subject) -> str:
         """The one that the paper's tables of the method follow."""
@@ -56,7 +59,7 @@ class Detection(Task[DetectionRecipe, Options]):
 
         return FixedRegions(build_detector(subject))
 
-    def prepare(self, job: Job[DetectionRecipe, Options]) -> Setup:
+    def prepare(self, job: Job[DetectionRecipe, TaskOptions]) -> Setup:
         """Reads the annotations, builds the detector for their classes and loads its weights."""
         from mmengine.dataset import pseudo_collate
 

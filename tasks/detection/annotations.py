@@ -10,8 +10,8 @@ from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
 
 from mogabench.data import coco
-from mogabench.tasks.detection.masks import check_masks
 from mogabench.errors import UserError
+from mogabench.tasks.detection.masks import check_masks
 
 if TYPE_CHECKING:
     from pathlib import Path

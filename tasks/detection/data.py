@@ -12,13 +12,13 @@ from mmdet.datasets.api_wrappers import COCO
 from mmengine.registry import DefaultScope
 
 from mogabench.data.coco import indexed
-from mogabench.tasks.detection.annotations import Annotations, read_annotations
 from mogabench.data.identity import SAMPLE, data_name
+from mogabench.data.shapes import sample_shapes
 from mogabench.engine.reporting import Noting
 from mogabench.errors import UserError
 from mogabench.openmmlab.images import LoadImage
 from mogabench.records import Data
-from mogabench.data.shapes import sample_shapes
+from mogabench.tasks.detection.annotations import Annotations, read_annotations
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

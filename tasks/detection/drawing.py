@@ -14,6 +14,7 @@ from mogabench.engine.drawing import Mosaic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
     from mmdet.structures import DetDataSample
     from numpy.typing import NDArray
 
@@ -49,7 +50,9 @@ class DrawDetections(Mosaic):
             yield draw_instances(image, sample.pred_instances.cpu(), self.classes)
 
 
-def draw_instances(image: NDArray[np.uint8], found: Any, classes: tuple[str, ...]) -> NDArray[np.uint8]:
+def draw_instances(
+    image: NDArray[np.uint8], found: Any, classes: tuple[str, ...]
+) -> NDArray[np.uint8]:
     """An image ``(height, width, 3)`` with detections, enlarged if it is small.
 
     Args:

@@ -9,8 +9,8 @@ import numpy as np
 import pycocotools.mask
 from pycocotools.cocoeval import COCOeval
 
-from mogabench.tasks.detection.data import index
 from mogabench.engine.metric import GatheredMetric
+from mogabench.tasks.detection.data import index
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

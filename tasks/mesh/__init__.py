@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mogabench.engine.task import Metric, Options, Task
+from mogabench.engine.task import Metric, Task, TaskOptions
 from mogabench.tasks.mesh.recipe import MeshRecipe
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mogabench.subject import Subject
 
 
-class Mesh(Task[MeshRecipe, Options]):
+class Mesh(Task[MeshRecipe, TaskOptions]):
     """See `mogabench.engine.task.Task`."""
 
     name = "mesh"
@@ -28,7 +28,7 @@ class Mesh(Task[MeshRecipe, Options]):
     )
     default_sizes = {"expose_hand": (224, 224), "expose_face": (256, 256)}
     Recipe = MeshRecipe
-    Options = Options
+    Options = TaskOptions
     sample_recipe = "sample_hands"
     datasets = {"expose_hand": "freihand", "expose_face": "stirling-esrc"}
 
@@ -42,7 +42,7 @@ class Mesh(Task[MeshRecipe, Options]):
 
         return build_network(subject)
 
-    def prepare(self, job: Job[MeshRecipe, Options]) -> Setup:
+    def prepare(self, job: Job[MeshRecipe, TaskOptions]) -> Setup:
         """Reads data and body model, builds the network and loads its weights."""
         from mogabench.data.views import IMAGENET
         from mogabench.engine.task import Setup, Source

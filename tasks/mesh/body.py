@@ -51,7 +51,7 @@ class Body:
     Attributes:
         vertices: ``(N, V, 3)`` in metres.
         keypoints: ``(N, K, 3)``, as the training data has them.
-        landmarks: ``(N, 7, 3)``, a face's, in the order of `mogabench.tasks.mesh.surface.LANDMARKS`;
+        landmarks: ``(N, 7, 3)``, a face's, in the order of `tasks.mesh.surface.LANDMARKS`;
             of a hand none, ``(N, 0, 3)``.
     """
 

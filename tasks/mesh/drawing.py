@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from mogabench.data.views import read_image
 from mogabench.engine.drawing import Mosaic
 from mogabench.tasks.mesh.alignment import best_similarity
 from mogabench.tasks.mesh.pictures import whole
-from mogabench.data.views import read_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
     from numpy.typing import NDArray
 
     from mogabench.tasks.mesh.alignment import Array

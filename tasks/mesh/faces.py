@@ -10,7 +10,7 @@ import numpy as np
 from mogabench.data.identity import data_name
 from mogabench.errors import UserError
 from mogabench.tasks.mesh.arrays import as_array, read_npz
-from mogabench.tasks.mesh.samples import TestSamples, Target, TrainSamples, identity
+from mogabench.tasks.mesh.samples import Target, TestSamples, TrainSamples, identity
 from mogabench.tasks.mesh.surface import LANDMARKS, in_face
 
 if TYPE_CHECKING:

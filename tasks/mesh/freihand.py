@@ -10,7 +10,7 @@ import numpy as np
 from mogabench.data.identity import data_name
 from mogabench.errors import UserError
 from mogabench.tasks.mesh.arrays import as_array
-from mogabench.tasks.mesh.samples import TestSamples, Target, TrainSamples, identity
+from mogabench.tasks.mesh.samples import Target, TestSamples, TrainSamples, identity
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -79,7 +79,7 @@ class HandErrors(MeshMetric):
         expected = len(samples.truth[0][1])
         if expected != vertices:
             raise UserError(
-                f"the hands in {samples.identity.name} have {expected} vertices, and the body model "
+                f"the hands in {samples.identity.name} have {expected} vertices, the body model "
                 f"{vertices}; both should be MANO's"
             )
 

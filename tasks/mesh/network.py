@@ -12,8 +12,8 @@ from mogabench.errors import UserError
 from mogabench.tasks.mesh.code import CODES
 
 if TYPE_CHECKING:
-    from mogabench.tasks.mesh.code import Code
     from mogabench.subject import Subject
+    from mogabench.tasks.mesh.code import Code
 
 _HIDDEN = 1024
 _DROPOUT = 0.5

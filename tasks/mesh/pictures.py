@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mogabench.tasks.mesh.alignment import Array
-    from mogabench.tasks.mesh.samples import TrainSamples
     from mogabench.tasks.mesh.recipe import MeshAugment, MeshRecipe
+    from mogabench.tasks.mesh.samples import TrainSamples
 
 Item = dict[str, Any]
 

@@ -14,11 +14,11 @@ import cv2
 import numpy as np
 import torch
 
+from mogabench.data.cache import written_once
 from mogabench.tasks.mesh.body import Hand
 from mogabench.tasks.mesh.code import Parameters, from_axis_angle
 from mogabench.tasks.mesh.drawing import draw_mesh
 from mogabench.tasks.mesh.files import FOLDER, MANO
-from mogabench.data.cache import written_once
 
 if TYPE_CHECKING:
     from mogabench.tasks.mesh.alignment import Array

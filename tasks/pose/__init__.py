@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from mogabench.engine.task import Metric, Options, Task
+from mogabench.engine.task import Metric, Task, TaskOptions
 from mogabench.tasks.pose.recipe import PoseRecipe, PoseTest
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mogabench.subject import Subject
 
 
-class PoseOptions(Options):
+class PoseOptions(TaskOptions):
     """What pose adds to the command line."""
 
     boxes: Path | None = Field(

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mogabench.tasks.pose.skeleton import UPPER_BODY
 from mogabench.data.views import View
+from mogabench.tasks.pose.skeleton import UPPER_BODY
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from mogabench.tasks.pose.recipe import PoseAugment
     from mogabench.data.views import Array
+    from mogabench.tasks.pose.recipe import PoseAugment
 
 _HALF_BODY_FROM = 8
 """Persons with more labelled key points than that may be shown in half."""

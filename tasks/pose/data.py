@@ -16,9 +16,9 @@ from typing_extensions import TypedDict
 from mogabench.data import coco
 from mogabench.data.identity import SAMPLE, data_name
 from mogabench.errors import UserError
+from mogabench.records import Data
 from mogabench.tasks.pose.sample import sample_figures
 from mogabench.tasks.pose.skeleton import KEYPOINTS
-from mogabench.records import Data
 
 if TYPE_CHECKING:
     from mogabench.data.views import Array

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pycocotools.cocoeval import COCOeval
 
+from mogabench.data.views import transform
 from mogabench.engine.metric import GatheredMetric
 from mogabench.tasks.pose.skeleton import SIGMAS
-from mogabench.data.views import transform
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from torch import Tensor
 
+    from mogabench.data.views import Array
     from mogabench.tasks.pose.data import People
     from mogabench.tasks.pose.pictures import PersonPictures
-    from mogabench.data.views import Array
 
 _SAME_POSE = 0.9
 """Of two poses so similar, only the better one is kept."""

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.utils.data import Dataset
 
+from mogabench.data.views import View, normalize, read_image, transform
 from mogabench.tasks.pose.augment import random_view
 from mogabench.tasks.pose.heatmaps import encode
 from mogabench.tasks.pose.skeleton import MIRRORED, STRIDE
-from mogabench.data.views import View, normalize, read_image, transform
 
 if TYPE_CHECKING:
     from mogabench.tasks.pose.data import Person

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from mogabench.tasks.pose.skeleton import KEYPOINTS, LIMBS
 from mogabench.data.cache import written_once
+from mogabench.tasks.pose.skeleton import KEYPOINTS, LIMBS
 
 if TYPE_CHECKING:
     from pathlib import Path

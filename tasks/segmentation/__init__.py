@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from mogabench.engine.task import Metric, Options, Task
+from mogabench.engine.task import Metric, Task, TaskOptions
 from mogabench.errors import UserError
+from mogabench.ops import provide_mmcv_ops
 from mogabench.tasks.segmentation.recipe import SegmentationRecipe
 
 if TYPE_CHECKING:
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
     from mogabench.engine.task import Setup
     from mogabench.subject import Subject
 
+provide_mmcv_ops()  # before any module here imports mmseg
 
-class SegmentationOptions(Options):
+
+class SegmentationOptions(TaskOptions):
     """What segmentation adds to the command line."""
 
     class_map: Path | None = Field(

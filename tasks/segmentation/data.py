@@ -19,11 +19,11 @@ from mmseg.datasets.transforms import (
 from PIL import Image
 
 from mogabench.data.identity import SAMPLE, data_name
+from mogabench.data.shapes import SCENE_CLASSES, sample_shapes
 from mogabench.errors import UserError
 from mogabench.openmmlab.images import LoadImage
-from mogabench.tasks.segmentation.recipe import LONG_SIDE
 from mogabench.records import Data
-from mogabench.data.shapes import SCENE_CLASSES, sample_shapes
+from mogabench.tasks.segmentation.recipe import LONG_SIDE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,9 +86,7 @@ def evaluation_split(job: SegmentationJob) -> Split:
     transforms = [LoadImage(), Resize(scale=(LONG_SIDE * short, short), keep_ratio=True)]
     if job.recipe and job.recipe.input.test_divisor:
         transforms.append(ResizeToMultiple(job.recipe.input.test_divisor))
-    return _split(
-        job, "val", classes, [*transforms, LoadMask(len(classes)), PackSegInputs()]
-    )
+    return _split(job, "val", classes, [*transforms, LoadMask(len(classes)), PackSegInputs()])
 
 
 def class_names(job: SegmentationJob) -> tuple[str, ...]:
@@ -108,7 +106,7 @@ def class_names(job: SegmentationJob) -> tuple[str, ...]:
     names = tuple(line.strip() for line in lines if line.strip())
     if not 2 <= len(names) < IGNORED:
         raise UserError(
-            f"{job.options.class_map} should name 2 to {IGNORED - 1} classes, one a line, but names "
+            f"{job.options.class_map} should name 2 to {IGNORED - 1} classes, one a line, not "
             f"{len(names)}"
         )
     return names
@@ -221,9 +219,7 @@ def _pairs(images: Path, masks: Path) -> list[tuple[Path, Path]]:
     return [(file, masks / f"{file.stem}.png") for file in found]
 
 
-def _is_ade20k(
-    split: str, pairs: Sequence[tuple[Path, Path]], classes: tuple[str, ...]
-) -> bool:
+def _is_ade20k(split: str, pairs: Sequence[tuple[Path, Path]], classes: tuple[str, ...]) -> bool:
     """Whether these are all images of ADE20K's release of 2016 in its own classes."""
     count, prefix = {"train": (20_210, "ADE_train_"), "val": (2000, "ADE_val_")}[split]
     named = all(image.stem.startswith(prefix) for image, _ in pairs)

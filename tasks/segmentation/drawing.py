@@ -11,6 +11,7 @@ from mogabench.engine.drawing import Mosaic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
     from numpy.typing import NDArray
 
     Picture = NDArray[np.uint8]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mogabench.engine.task import Metric, Options, Task
+from mogabench.engine.task import Metric, Task, TaskOptions
 from mogabench.errors import UserError
 from mogabench.tasks.video.recipe import VideoRecipe
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mogabench.subject import Subject
 
 
-class Video(Task[VideoRecipe, Options]):
+class Video(Task[VideoRecipe, TaskOptions]):
     """See `mogabench.engine.task.Task`."""
 
     name = "video"
@@ -32,7 +32,7 @@ class Video(Task[VideoRecipe, Options]):
     )
     default_sizes = {"simvp": (10, 1, 64, 64)}
     Recipe = VideoRecipe
-    Options = Options
+    Options = TaskOptions
     sample_recipe = "sample_video"
     datasets = {"simvp": "moving-mnist"}
     counted_input = "one sequence"
@@ -59,7 +59,7 @@ class Video(Task[VideoRecipe, Options]):
 
         return (torch.rand(batch_size, *subject.input_size),)
 
-    def prepare(self, job: Job[VideoRecipe, Options]) -> Setup:
+    def prepare(self, job: Job[VideoRecipe, TaskOptions]) -> Setup:
         """Opens or draws the sequences, builds SimVP and loads its weights."""
         from mogabench.data.normalization import Normalization
         from mogabench.engine.task import Setup

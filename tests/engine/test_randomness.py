@@ -2,10 +2,10 @@ import pytest
 import torch
 from timm.data import auto_augment
 
-from mogabench.tasks.classification.images import training_images
-from mogabench.tasks.classification.data import open_splits
 from mogabench.engine.loading import training_loader
 from mogabench.engine.randomness import EvaluationOrder, TrainingOrder
+from mogabench.tasks.classification.data import open_splits
+from mogabench.tasks.classification.images import training_images
 
 CONFIG = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
 

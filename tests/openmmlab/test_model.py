@@ -6,10 +6,10 @@ from mmdet.structures import DetDataSample
 from mmdet.structures.mask import BitmapMasks
 from mmengine.structures import InstanceData
 
-from mogabench.tasks.detection.network import build_detector
 from mogabench.engine.job import Job
 from mogabench.openmmlab.model import OpenMMLabModel
 from mogabench.subject import Subject
+from mogabench.tasks.detection.network import build_detector
 
 SIZE = (64, 96)
 

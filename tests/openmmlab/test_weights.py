@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from mogabench.tasks.detection.network import build_detector
 from mogabench.errors import UserError
 from mogabench.openmmlab.weights import load_network
 from mogabench.subject import Subject
+from mogabench.tasks.detection.network import build_detector
 
 
 def detector(method="retinanet", backbone="moganet_xtiny", **options):

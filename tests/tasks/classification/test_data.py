@@ -4,9 +4,9 @@ from types import SimpleNamespace
 import pytest
 from timm.data import ImageNetInfo
 
-from mogabench.tasks.classification import splits
 from mogabench.engine.launch import execute
 from mogabench.errors import UserError
+from mogabench.tasks.classification import splits
 
 SYNSETS = ImageNetInfo().label_names()
 

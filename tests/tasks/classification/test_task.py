@@ -4,13 +4,13 @@ import pytest
 import torch
 from torch.nn import functional
 
-from mogabench.tasks.classification.model import Classifier, TopAccuracy
 from mogabench.engine.environment import watching_space
 from mogabench.engine.launch import execute
 from mogabench.engine.randomness import seed_everything
 from mogabench.errors import UserError
 from mogabench.subject import Subject
 from mogabench.tasks import get_task
+from mogabench.tasks.classification.model import Classifier, TopAccuracy
 
 
 def subject(backbone, size=224, **options):

@@ -4,9 +4,9 @@ import json
 import pytest
 from PIL import Image
 
+from mogabench.errors import UserError
 from mogabench.tasks.detection.annotations import read_annotations
 from mogabench.tasks.detection.metric import CocoPrecision
-from mogabench.errors import UserError
 
 SOUND = {
     "images": [{"id": 1, "file_name": "a.png", "height": 20, "width": 30}],

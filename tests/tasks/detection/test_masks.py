@@ -4,8 +4,8 @@ import numpy as np
 import pycocotools.mask
 import pytest
 
-from mogabench.tasks.detection.masks import check_masks
 from mogabench.errors import UserError
+from mogabench.tasks.detection.masks import check_masks
 
 HEIGHT, WIDTH = 20, 30
 PIXELS = HEIGHT * WIDTH

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from mogabench.data.shapes import sample_shapes
 from mogabench.tasks.detection.annotations import read_annotations
 from mogabench.tasks.detection.metric import CocoPrecision
-from mogabench.data.shapes import sample_shapes
 
 
 @pytest.fixture(scope="module")

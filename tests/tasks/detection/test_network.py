@@ -3,11 +3,11 @@ import math
 import pytest
 import torch
 
-from mogabench.tasks.detection.counting import FixedRegions
-from mogabench.tasks.detection.network import build_detector
 from mogabench.errors import UserError
 from mogabench.measure.complexity import count_subject
 from mogabench.subject import Subject
+from mogabench.tasks.detection.counting import FixedRegions
+from mogabench.tasks.detection.network import build_detector
 
 
 def _subject(

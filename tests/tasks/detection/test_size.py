@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from mogabench.tasks.detection.network import build_detector
+from mogabench.data.shapes import sample_shapes
 from mogabench.engine.job import Job, make_job
 from mogabench.recipes import load
-from mogabench.data.shapes import sample_shapes
 from mogabench.subject import Subject
 from mogabench.tasks import get_task
+from mogabench.tasks.detection.network import build_detector
 
 
 def recipe_at(name, size):

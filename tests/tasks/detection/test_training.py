@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from mogabench.data.shapes import sample_shapes
 from mogabench.engine.job import make_job
 from mogabench.engine.launch import execute
 from mogabench.engine.saving import CHECKPOINT
 from mogabench.errors import UserError
-from mogabench.data.shapes import sample_shapes
 from mogabench.subject import Subject
 from mogabench.tasks import get_task
 

@@ -2,9 +2,9 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
+from mogabench.recipes import load
 from mogabench.tasks.mesh.code import CODES, from_axis_angle, to_matrices, to_sixes
 from mogabench.tasks.mesh.losses import angles, beyond, losses
-from mogabench.recipes import load
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ import torch
 
 from mogabench.errors import UserError
 from mogabench.measure.complexity import count_subject
-from mogabench.tasks.mesh.code import CODES
-from mogabench.tasks.mesh.network import IterativeRegressor, build_network
 from mogabench.subject import Subject
 from mogabench.tasks import get_task
+from mogabench.tasks.mesh.code import CODES
+from mogabench.tasks.mesh.network import IterativeRegressor, build_network
 
 SIZES = {"expose_hand": (224, 224), "expose_face": (256, 256)}
 

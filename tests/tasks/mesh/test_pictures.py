@@ -3,12 +3,12 @@ import numpy as np
 import pytest
 import torch
 
-from mogabench.tasks.mesh.code import Parameters, from_axis_angle
-from mogabench.tasks.mesh.samples import Target, TrainSamples
-from mogabench.tasks.mesh.pictures import MIRRORED_FACE, TrainingPictures, WholePictures, degraded
+from mogabench.data.views import normalize
 from mogabench.recipes import load
 from mogabench.records import Data
-from mogabench.data.views import normalize
+from mogabench.tasks.mesh.code import Parameters, from_axis_angle
+from mogabench.tasks.mesh.pictures import MIRRORED_FACE, TrainingPictures, WholePictures, degraded
+from mogabench.tasks.mesh.samples import Target, TrainSamples
 
 NOTHING = (
     *("flip=0.0", "shift=0.0", "scale=0.0", "rotation_prob=0.0", "channel_noise=0.0"),

@@ -2,11 +2,11 @@ import cv2
 import numpy as np
 import pytest
 
+from mogabench.data import hands
 from mogabench.tasks.mesh.alignment import aligned_errors
 from mogabench.tasks.mesh.code import Parameters, from_axis_angle
 from mogabench.tasks.mesh.data import Hands
 from mogabench.tasks.mesh.drawing import draw_mesh, from_the_side
-from mogabench.data import hands
 
 
 @pytest.fixture

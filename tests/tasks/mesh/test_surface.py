@@ -3,8 +3,8 @@ import pytest
 from scipy.spatial import ConvexHull
 from scipy.spatial.transform import Rotation
 
-from mogabench.tasks.mesh.surface import in_face, scan_error, surface_distances
 from mogabench.tasks.mesh.sample import hand_arrays
+from mogabench.tasks.mesh.surface import in_face, scan_error, surface_distances
 
 TRIANGLE = np.array([[0.0, 0, 0], [4, 0, 0], [0, 3, 0]])
 FACE = np.array([[0, 1, 2]])

@@ -12,13 +12,13 @@ from mogabench.checkpoints import save_checkpoint
 from mogabench.engine.job import Job
 from mogabench.engine.launch import execute
 from mogabench.errors import UserError
+from mogabench.recipes import load
+from mogabench.subject import Subject
+from mogabench.tasks import get_task
 from mogabench.tasks.mesh.faces import read_test_samples as read_faces
 from mogabench.tasks.mesh.freihand import read_test_samples as read_hands
 from mogabench.tasks.mesh.metric import FaceErrors, HandErrors
 from mogabench.tasks.mesh.network import build_network
-from mogabench.recipes import load
-from mogabench.subject import Subject
-from mogabench.tasks import get_task
 
 
 def subject(method="expose_hand", backbone="test_resnet"):

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from mogabench.tasks.pose.model import joints_mse, unflipped
 from mogabench.tasks.pose.heatmaps import decode, encode
+from mogabench.tasks.pose.model import joints_mse, unflipped
 from mogabench.tasks.pose.skeleton import KEYPOINTS, STRIDE
 
 

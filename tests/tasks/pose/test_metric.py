@@ -8,11 +8,11 @@ import torch
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from mogabench.data.views import transform
 from mogabench.tasks.pose.data import read_people
 from mogabench.tasks.pose.metric import KeypointAP, similarity, suppressed
 from mogabench.tasks.pose.pictures import PersonPictures
 from mogabench.tasks.pose.skeleton import SIGMAS
-from mogabench.data.views import transform
 
 SIZE = (256, 192)
 PERFECT = {"pose_ap": 100, "pose_ap50": 100, "pose_ap75": 100, "pose_ar": 100}

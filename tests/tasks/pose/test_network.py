@@ -5,9 +5,9 @@ import torch
 
 from mogabench.errors import UserError
 from mogabench.measure.complexity import count_subject
-from mogabench.tasks.pose.network import build_network
 from mogabench.subject import Subject
 from mogabench.tasks import get_task
+from mogabench.tasks.pose.network import build_network
 
 
 def subject(backbone, size=(256, 192), **options):

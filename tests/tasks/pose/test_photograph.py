@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import torch
 
+from mogabench.data.views import transform
 from mogabench.engine.job import Job
 from mogabench.engine.launch import execute
+from mogabench.recipes import load
+from mogabench.subject import Subject
 from mogabench.tasks.pose.data import read_people
 from mogabench.tasks.pose.heatmaps import decode, encode
 from mogabench.tasks.pose.pictures import PersonPictures
 from mogabench.tasks.pose.skeleton import KEYPOINTS, STRIDE
-from mogabench.recipes import load
-from mogabench.subject import Subject
-from mogabench.data.views import transform
 
 SPEC = find_spec("imgaug")
 pytestmark = pytest.mark.skipif(SPEC is None, reason="imgaug is not installed")

@@ -3,16 +3,16 @@ import numpy as np
 import pytest
 import torch
 
+from mogabench.data.views import View, transform
 from mogabench.engine.randomness import seed_everything
 from mogabench.errors import UserError
+from mogabench.recipes import load
 from mogabench.tasks.pose.augment import random_view
 from mogabench.tasks.pose.data import Person
 from mogabench.tasks.pose.heatmaps import decode
 from mogabench.tasks.pose.pictures import PersonPictures, TrainingPictures
-from mogabench.tasks.pose.skeleton import KEYPOINTS, MIRRORED, STRIDE
-from mogabench.recipes import load
 from mogabench.tasks.pose.recipe import PoseAugment
-from mogabench.data.views import View, transform
+from mogabench.tasks.pose.skeleton import KEYPOINTS, MIRRORED, STRIDE
 
 SIZE = (256, 192)
 OFF = PoseAugment(flip=0, half_body=0, shift=0, shift_prob=0, scale=0, rotation=0, rotation_prob=0)

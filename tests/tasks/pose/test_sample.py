@@ -1,7 +1,7 @@
-from mogabench.tasks.pose.data import read_people
-from mogabench.tasks.pose.skeleton import KEYPOINTS
-from mogabench.tasks.pose.sample import HEIGHT, WIDTH, sample_figures
 from mogabench.data.views import read_image
+from mogabench.tasks.pose.data import read_people
+from mogabench.tasks.pose.sample import HEIGHT, WIDTH, sample_figures
+from mogabench.tasks.pose.skeleton import KEYPOINTS
 
 
 def test_the_annotations_are_on_the_figures(tmp_path, monkeypatch):

@@ -12,10 +12,10 @@ from mogabench.checkpoints import load_weights, save_checkpoint
 from mogabench.engine.job import Job
 from mogabench.engine.launch import execute
 from mogabench.errors import UserError
-from mogabench.tasks.pose.network import build_network
 from mogabench.recipes import load
 from mogabench.subject import Subject
 from mogabench.tasks import get_task
+from mogabench.tasks.pose.network import build_network
 
 BACKBONE_KEYS = Path(__file__).parents[2] / "models" / "moganet_tiny_keys.json"
 

@@ -19,8 +19,8 @@ from mogabench.engine.job import Job
 from mogabench.engine.launch import execute
 from mogabench.errors import UserError
 from mogabench.recipes import load
-from mogabench.tasks.segmentation.data import IGNORED, evaluation_split, training_split
 from mogabench.subject import Subject
+from mogabench.tasks.segmentation.data import IGNORED, evaluation_split, training_split
 
 SIZES = {"training": [(640, 480), (300, 500)], "validation": [(700, 512), (400, 411)]}
 """Widths and heights."""

@@ -11,17 +11,17 @@ import timm
 import torch
 from PIL import Image
 
+from mogabench.data.shapes import SCENE_CLASSES
 from mogabench.engine.job import make_job
 from mogabench.engine.launch import execute
 from mogabench.engine.saving import CHECKPOINT
 from mogabench.errors import UserError
 from mogabench.openmmlab.weights import load_for
-from mogabench.data.shapes import SCENE_CLASSES
-from mogabench.tasks.segmentation.metric import Overlap
-from mogabench.tasks.segmentation.network import build_segmentor
-from mogabench.tasks.segmentation.data import evaluation_split
 from mogabench.subject import Subject
 from mogabench.tasks import get_task
+from mogabench.tasks.segmentation.data import evaluation_split
+from mogabench.tasks.segmentation.metric import Overlap
+from mogabench.tasks.segmentation.network import build_segmentor
 
 
 def make(tmp_path, backbone="moganet_xtiny", method="semantic_fpn", **changes):
@@ -98,7 +98,9 @@ def test_upernet_refuses_batches_of_one(tmp_path):
 def test_moganet_learns_shapes_even_if_killed(tmp_path):
     job = make(tmp_path)
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["mogabench.engine.launch", "mogabench.tasks.segmentation.network"])
+    context.set_forkserver_preload(
+        ["mogabench.engine.launch", "mogabench.tasks.segmentation.network"]
+    )
     process = context.Process(target=execute, args=(job,))
     process.start()
     while process.is_alive() and not (job.work_dir / CHECKPOINT).exists():

@@ -1,0 +1,10 @@
+"""Finds the packages: setuptools' own search cannot follow the mapping of tasks/ and recipes/."""
+
+from setuptools import find_packages, setup
+
+setup(
+    packages=[
+        *find_packages(include=["mogabench", "mogabench.*"]),
+        *(f"mogabench.{name}" for name in find_packages(include=["tasks*", "recipes*"])),
+    ]
+)
