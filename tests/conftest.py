@@ -6,8 +6,9 @@ import pytest
 from PIL import Image
 
 from mogabench.engine.job import Job
-from mogabench.recipes import load
 from mogabench.subject import Subject
+from mogabench.tasks import load_recipe
+from mogabench.tasks.classification import TASK
 
 # A shell that starts pytest in the background has it ignore Ctrl-C, which some tests send.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -34,7 +35,7 @@ def job(folder, tmp_path):
     """Makes a short training on the folder; keyword arguments change the job."""
 
     def make(*overrides: str, backbone: str = "test_convnext", **changes: object) -> Job:
-        recipe = load(
+        recipe = load_recipe(
             "sample_digits",
             overrides=[
                 "schedule.epochs=2",
@@ -49,6 +50,7 @@ def job(folder, tmp_path):
             ),
             recipe,
             str(folder),
+            TASK.Options(),
             work_dir=tmp_path / "work",
             train=True,
             workers=0,

@@ -27,8 +27,8 @@ class Job(Generic[R, O]):
         subject: The network, evaluated at ``subject.input_size``.
         recipe: The training set-up; an evaluation takes its preprocessing from it, or from the
             network's own configuration where it is None.
-        options: The options that the task itself declares.
         data: The data set's folder, ``sample``, or another name that the task knows.
+        options: The options that the task itself declares.
         work_dir: Where checkpoints, curve and pictures go; None keeps nothing (evaluation only).
         weights: A checkpoint to start from.
         new_head: Whether a head for other classes may be replaced by a new one.
@@ -48,8 +48,8 @@ class Job(Generic[R, O]):
 
     subject: Subject
     recipe: R | None
-    options: O
     data: str
+    options: O
     work_dir: Path | None = None
     weights: Path | None = None
     new_head: bool = False
@@ -108,7 +108,7 @@ def make_job(
     subject: Subject,
     *,
     data: str,
-    options: O,
+    options: O | None = None,
     size_is_given: bool,
     recipe: str | None,
     overrides: Sequence[str],
@@ -124,7 +124,7 @@ def make_job(
         task: The subject's task.
         subject: The network.
         data: As in `Job`.
-        options: As in `Job`.
+        options: As in `Job`; None takes the defaults.
         size_is_given: Whether the user chose ``subject.input_size``, which then also goes into the
             recipe; otherwise the recipe decides.
         recipe: A name or a file. None takes the sample's on the sample, the task's default to
@@ -172,8 +172,8 @@ def make_job(
     return Job(
         subject=subject,
         recipe=resolved,
-        options=options,
         data=data,
+        options=options or task.Options(),
         work_dir=work_dir,
         weights=resolve_weights(weights, subject, recipe, train=train) if weights else None,
         train=train,

@@ -11,8 +11,8 @@ import yaml
 
 from mogabench import recipes
 from mogabench.errors import UserError
-from mogabench.recipes import ClassificationRecipe
-from mogabench.tasks import get_task
+from mogabench.tasks import get_task, load_recipe, recipe_names
+from mogabench.tasks.classification.recipe import ClassificationRecipe
 from mogabench.variants import VARIANTS
 
 if TYPE_CHECKING:
@@ -49,23 +49,23 @@ def own(tmp_path: Path) -> Path:
 
 
 def load(source: str | Path, variant: str | None = None, *overrides: str) -> ClassificationRecipe:
-    recipe = recipes.load(source, variant=variant, overrides=overrides)
+    recipe = load_recipe(source, variant=variant, overrides=overrides)
     assert isinstance(recipe, ClassificationRecipe)
     return recipe
 
 
 def complaint(source: str | Path, variant: str | None = None, *overrides: str) -> str:
     with pytest.raises(UserError) as caught:
-        recipes.load(source, variant=variant, overrides=overrides)
+        load_recipe(source, variant=variant, overrides=overrides)
     return str(caught.value)
 
 
-@pytest.mark.parametrize("name", recipes.names())
+@pytest.mark.parametrize("name", recipe_names())
 def test_every_recipe_resolves_for_every_variant_it_declares(name: str) -> None:
-    task = get_task(recipes.load(name).task)
+    task = get_task(load_recipe(name).task)
     assert set(recipes.variants(name)) <= {*VARIANTS, *task.backbones()}
     for variant in [None, *recipes.variants(name)]:
-        recipe = recipes.load(name, variant=variant)
+        recipe = load_recipe(name, variant=variant)
         assert (recipe.name, recipe.variant) == (name, variant)
 
 
@@ -109,11 +109,11 @@ def test_the_digest_follows_the_settings_and_nothing_else(own: Path) -> None:
 
 
 def test_a_resolved_recipe_written_as_yaml_reads_back_the_same(tmp_path: Path) -> None:
-    for name in recipes.names():
-        recipe = recipes.load(name)
+    for name in recipe_names():
+        recipe = load_recipe(name)
         file = tmp_path / f"{name}.yaml"
         file.write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
-        assert recipes.load(file) == recipe
+        assert load_recipe(file) == recipe
 
 
 def test_all_that_is_wrong_is_told_at_once(own: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from mogabench import recipes
 from mogabench.paper import load_table
-from mogabench.recipes import ClassificationRecipe
+from mogabench.tasks import load_recipe
+from mogabench.tasks.classification.recipe import ClassificationRecipe
 from mogabench.variants import variant_of
 
 if TYPE_CHECKING:
@@ -41,11 +42,11 @@ def resolved(row: Row) -> ClassificationRecipe:
     """The recipe that a row names, at the row's size."""
     name, variant = row.meta["recipe"], variant_of(row.meta["backbone"])
     size = row.meta["input_size"].split("x")[0]
-    recipe = recipes.load(name, variant=variant)
+    recipe = load_recipe(name, variant=variant)
     assert isinstance(recipe, ClassificationRecipe)
     if recipe.input.test_size != int(size):
         sizes = [f"input.train_size={size}", f"input.test_size={size}"]
-        recipe = recipes.load(name, variant=variant, overrides=sizes)
+        recipe = load_recipe(name, variant=variant, overrides=sizes)
         assert isinstance(recipe, ClassificationRecipe)
     return recipe
 
@@ -118,7 +119,7 @@ def printed_accuracies() -> set[tuple[str, str | None, str, float]]:
             name = "rsb_a3_100e" if head.startswith("100") else row.meta["recipe"]
             if variant is None or not name:
                 continue
-            recipe = recipes.load(name, variant=variant)
+            recipe = load_recipe(name, variant=variant)
             assert isinstance(recipe, ClassificationRecipe)
             if row.meta["input_size"].startswith(f"{recipe.input.test_size}x"):
                 found.add((name, variant, table, float(row.cells[head])))
@@ -127,7 +128,7 @@ def printed_accuracies() -> set[tuple[str, str | None, str, float]]:
 
 def test_what_a_recipe_expects_is_what_the_paper_prints() -> None:
     every = [
-        recipes.load(name, variant=variant)
+        load_recipe(name, variant=variant)
         for name in recipes.names("classification")
         for variant in recipes.variants(name)
     ]
@@ -144,12 +145,12 @@ def test_what_a_recipe_expects_is_what_the_paper_prints() -> None:
 
 
 def test_what_the_text_says_but_no_table() -> None:
-    ema = recipes.load("in1k_300e", variant="b").ema
+    ema = load_recipe("in1k_300e", variant="b").ema
     assert ema is not None
     assert (ema.decay_start, ema.decay) == (0.9, 0.9999)  # Appendix C.4
-    fast = recipes.load("rsb_a3_100e", variant="s")
+    fast = load_recipe("rsb_a3_100e", variant="s")
     assert isinstance(fast, ClassificationRecipe)
     assert (fast.input.train_size, fast.input.test_size) == (160, 224)  # Appendix D.1
     assert fast.optimizer.name == "lamb"
     assert fast.optimizer.lr in (6e-3, 8e-3)
-    assert recipes.load("in21k_90e", variant="xl").dataset == "imagenet-21k"  # Section 5.1
+    assert load_recipe("in21k_90e", variant="xl").dataset == "imagenet-21k"  # Section 5.1

@@ -1,11 +1,12 @@
 import pytest
 
-from mogabench.engine.launch import execute
 from mogabench.engine.record import quality_record
+from mogabench.engine.run import run
 from mogabench.records import Data, Kind, Quantity, Record, Store, Training, provenance
 from mogabench.subject import Subject
 from mogabench.tables.trainings import folder_of, keep, render_trainings, trainings
 from mogabench.tasks import get_task
+from mogabench.tasks.classification import TASK
 
 DIGITS = Data(name="moving-fashion-mnist", split="drawn train", samples=60_000, digest="0")
 
@@ -31,7 +32,7 @@ def record(recipe, mse, epochs=20, **changes):
 
 def test_a_training_is_told_with_its_length_its_curve_and_its_data(job, tmp_path):
     wanted = job()
-    done = quality_record(get_task("classification"), wanted, execute(wanted))
+    done = quality_record(get_task("classification"), wanted, run(wanted, TASK))
     keep(done, wanted.work_dir, tmp_path)
     page = render_trainings([done], tmp_path)
     assert "## classification: test_convnext by sample_digits (changed), 32x32" in page

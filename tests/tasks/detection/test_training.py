@@ -14,11 +14,12 @@ from PIL import Image
 
 from mogabench.data.shapes import sample_shapes
 from mogabench.engine.job import make_job
-from mogabench.engine.launch import execute
+from mogabench.engine.run import run
 from mogabench.engine.saving import CHECKPOINT
 from mogabench.errors import UserError
 from mogabench.subject import Subject
 from mogabench.tasks import get_task
+from mogabench.tasks.detection import TASK
 
 FLOOR = 8.0
 """Box AP in %; four epochs gave 17, and a network that learns nothing has 0."""
@@ -46,19 +47,19 @@ def job(folder: Path, *overrides: str, **changes: object):
 @pytest.mark.slow
 def test_a_killed_and_resumed_training_finds_shapes(tmp_path):
     work = tmp_path / "work"
-    process = multiprocessing.get_context("spawn").Process(target=execute, args=(job(work),))
+    process = multiprocessing.get_context("spawn").Process(target=run, args=(job(work),))
     process.start()
     while not (work / CHECKPOINT).exists() and process.is_alive():
         time.sleep(0.1)
     os.kill(process.pid, signal.SIGKILL)
     process.join()
 
-    outcome = execute(job(work, resume=True))
+    outcome = run(job(work, resume=True), TASK)
     assert outcome.metrics["box_ap"] > FLOOR
     assert outcome.metrics["box_ap50"] > outcome.metrics["box_ap75"]
     assert Image.open(work / "predictions.png").size == (1280, 640)
     alone = replace(job(work), train=False, weights=outcome.checkpoint, work_dir=None)
-    assert execute(alone).metrics == outcome.metrics
+    assert run(alone, TASK).metrics == outcome.metrics
 
 
 @pytest.fixture
@@ -72,14 +73,14 @@ def test_an_image_that_cannot_be_read_is_named(tmp_path, shapes, content):
     for image in (shapes / "train2017").iterdir():
         image.write_bytes(content)
     with pytest.raises(UserError, match=r"^cannot read the image .*train2017/.*\.png$"):
-        execute(job(tmp_path / "work", data=str(shapes), workers=1))
+        run(job(tmp_path / "work", data=str(shapes), workers=1), TASK)
 
 
 def test_an_image_of_another_size_than_annotated_is_named(tmp_path, shapes):
     for image in (shapes / "train2017").iterdir():
         Image.new("RGB", (60, 96)).save(image)
     with pytest.raises(UserError, match=r"\.png is of 60x96 pixels, but its annotations say 96x96"):
-        execute(job(tmp_path / "work", data=str(shapes)))
+        run(job(tmp_path / "work", data=str(shapes)), TASK)
 
 
 def test_images_that_are_all_too_small_to_train_on(tmp_path, shapes):
@@ -91,7 +92,7 @@ def test_images_that_are_all_too_small_to_train_on(tmp_path, shapes):
         item["bbox"] = [1, 1, 5, 5]
     file.write_text(json.dumps(content))
     with pytest.raises(UserError, match=r"no image to train on: .* side of 32 pixels or more"):
-        execute(job(tmp_path / "work", data=str(shapes)))
+        run(job(tmp_path / "work", data=str(shapes)), TASK)
 
 
 def test_repairs_are_noted_in_the_outcome(tmp_path, shapes, capfd):
@@ -108,7 +109,9 @@ def test_repairs_are_noted_in_the_outcome(tmp_path, shapes, capfd):
     for name in ("train2017", "val2017"):
         for image in content["images"]:
             shutil.copy(sample_shapes() / "coco" / "val2017" / image["file_name"], shapes / name)
-    outcome = execute(job(tmp_path / "work", "schedule.epochs=1", "batch_size=2", data=str(shapes)))
+    outcome = run(
+        job(tmp_path / "work", "schedule.epochs=1", "batch_size=2", data=str(shapes)), TASK
+    )
     told = "instances_val2017.json: its annotations' ids start at 0 and were counted from 1 instead"
     assert told in outcome.notes
     assert told in capfd.readouterr().err
@@ -121,16 +124,16 @@ def test_both_parts_must_have_the_same_categories(tmp_path, shapes):
     content["categories"].append({"id": 9, "name": "star"})
     file.write_text(json.dumps(content))
     with pytest.raises(UserError, match=r"triangle, star, but .* has disc, square, triangle$"):
-        execute(job(tmp_path / "work", data=str(shapes)))
+        run(job(tmp_path / "work", data=str(shapes)), TASK)
 
 
 def test_another_number_of_classes_than_the_datas_is_refused(tmp_path):
     this = job(tmp_path / "work")
     subject = this.subject.model_copy(update={"options": (("num_classes", 7),)})
     with pytest.raises(UserError, match="7 classes apart, but sample has 3: leave out --option"):
-        execute(replace(this, subject=subject))
+        run(replace(this, subject=subject), TASK)
 
 
 def test_data_that_is_not_there(tmp_path):
     with pytest.raises(UserError, match=r"cannot read .*nowhere/.*; --data takes COCO's folder"):
-        execute(job(tmp_path / "work", data=str(tmp_path / "nowhere")))
+        run(job(tmp_path / "work", data=str(tmp_path / "nowhere")), TASK)

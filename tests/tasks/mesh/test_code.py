@@ -2,7 +2,7 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from mogabench.recipes import load
+from mogabench.tasks import load_recipe
 from mogabench.tasks.mesh.code import CODES, from_axis_angle, to_matrices, to_sixes
 from mogabench.tasks.mesh.losses import angles, beyond, losses
 
@@ -78,7 +78,7 @@ def test_losses_worked_out_by_hand():
         "shape": torch.zeros(2, 100),
         "expression": torch.full((2, 50), 0.2),
     }
-    weigh = load("expose_face_100e", overrides=["loss.shape=2.0"]).loss
+    weigh = load_recipe("expose_face_100e", overrides=["loss.shape=2.0"]).loss
     values = losses(found, torch.zeros(2, 3, 3), target, weigh)
     assert {name: value.item() for name, value in values.items()} == pytest.approx(
         {
@@ -110,7 +110,7 @@ def test_a_turned_picture_turns_the_body():
         code.read(vector[None]),
         torch.zeros(1, 21, 3),
         target,
-        load("expose_hand_100e", overrides=["loss.keypoints=0.0"]).loss,
+        load_recipe("expose_hand_100e", overrides=["loss.keypoints=0.0"]).loss,
     )
     assert set(values) == {"loss_rotations", "loss_shape_prior"}
     assert values["loss_rotations"] < 0.01

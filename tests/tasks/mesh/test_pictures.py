@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from mogabench.data.views import normalize
-from mogabench.recipes import load
 from mogabench.records import Data
+from mogabench.tasks import load_recipe
 from mogabench.tasks.mesh.code import Parameters, from_axis_angle
 from mogabench.tasks.mesh.pictures import MIRRORED_FACE, TrainingPictures, WholePictures, degraded
 from mogabench.tasks.mesh.samples import Target, TrainSamples
@@ -18,7 +18,7 @@ NOTHING = (
 
 def recipe(*changes, name="expose_face_100e"):
     settings = [f"augment.{change}" for change in (*NOTHING, *changes)]
-    return load(name, overrides=[*settings, "input.size=[64, 64]"])
+    return load_recipe(name, overrides=[*settings, "input.size=[64, 64]"])
 
 
 @pytest.fixture

@@ -10,11 +10,12 @@ from scipy.spatial import ConvexHull
 
 from mogabench.checkpoints import save_checkpoint
 from mogabench.engine.job import Job
-from mogabench.engine.launch import execute
+from mogabench.engine.run import run
+from mogabench.engine.runner import make_runner
 from mogabench.errors import UserError
-from mogabench.recipes import load
 from mogabench.subject import Subject
-from mogabench.tasks import get_task
+from mogabench.tasks import get_task, load_recipe
+from mogabench.tasks.mesh import TASK
 from mogabench.tasks.mesh.faces import read_test_samples as read_faces
 from mogabench.tasks.mesh.freihand import read_test_samples as read_hands
 from mogabench.tasks.mesh.metric import FaceErrors, HandErrors
@@ -34,12 +35,13 @@ def job(request, tmp_path):
             *("batch_size=4", "schedule.epochs=1", "schedule.milestones=[1]"),
             *("input.size=[64, 64]", "schedule.evaluate_every=1"),
         ]
-        recipe = load(f"{method}_100e", overrides=short)
+        recipe = load_recipe(f"{method}_100e", overrides=short)
         data = request.getfixturevalue({"expose_hand": "freihand", "expose_face": "faces"}[method])
         base = Job(
             subject(method),
             recipe,
             str(data),
+            TASK.Options(),
             work_dir=tmp_path / method,
             train=True,
             workers=0,
@@ -55,14 +57,14 @@ def job(request, tmp_path):
     [("expose_hand", {"pa_mpjpe", "pa_mpvpe"}), ("expose_face", {"rmse_3d"})],
 )
 def test_a_training_saves_what_an_evaluation_reads(job, capfd, method, metrics):
-    trained = execute(job(method))
+    trained = run(job(method), TASK)
     assert set(trained.metrics) == metrics
     assert metrics <= {metric.name for metric in get_task("mesh").metrics}
     picture = trained.checkpoint.with_name("predictions.png")
     assert cv2.imread(str(picture)) is not None
     assert capfd.readouterr().err.count(f"predictions drawn: {picture}") == 1
-    alone = execute(
-        job(method, train=False, weights=trained.checkpoint, work_dir=None, batch_size=1)
+    alone = run(
+        job(method, train=False, weights=trained.checkpoint, work_dir=None, batch_size=1), TASK
     )
     assert alone.metrics == pytest.approx(trained.metrics, rel=1e-5)
 
@@ -92,7 +94,7 @@ def test_training_starts_from_a_backbone_and_the_mean_pose(job, hand, tmp_path):
             weight.fill_(0.5)
     file = tmp_path / "backbone.pth"
     save_checkpoint(file, {"state_dict": network.backbone.state_dict()})
-    model = get_task("mesh").runner(job(weights=file)).model
+    model = make_runner(job(weights=file), TASK.prepare(job(weights=file))).model
     assert all((weight == 0.5).all() for weight in model.network.backbone.parameters())
     assert not (model.network.regressor.perceptron[0].weight == 0.5).any()
     start = model.code.read(model.network.regressor.start[None])
@@ -100,17 +102,17 @@ def test_training_starts_from_a_backbone_and_the_mean_pose(job, hand, tmp_path):
     lengths = np.linalg.norm(hand["hands_mean"].reshape(15, 3), axis=1)
     assert cosine.arccos().numpy() == pytest.approx(lengths, abs=1e-4)
     with pytest.raises(UserError, match=r"^[^\n]*holds no regressor[^\n]*--train trains one$"):
-        execute(job(train=False, weights=file))
+        run(job(train=False, weights=file), TASK)
 
 
 def test_what_does_not_fit(job, tmp_path):
     with pytest.raises(UserError, match=r"^the sample has hands only: --method expose_hand$"):
-        execute(job("expose_face", data="sample"))
+        run(job("expose_face", data="sample"), TASK)
     image = tmp_path / "faces" / "stirling" / "Subset_2D_FG2018" / "HQ" / "F1001_b.jpg"
     this = job("expose_face")
     image.write_bytes(b"")
     with pytest.raises(UserError, match=f"^cannot read the image {image}$"):
-        execute(this)
+        run(this, TASK)
 
 
 @pytest.mark.parametrize("method", ["expose_hand", "expose_face"])
@@ -120,22 +122,24 @@ def test_weights_that_diverged(job, tmp_path, method):
     file = tmp_path / "diverged.pth"
     save_checkpoint(file, {"state_dict": network.state_dict()})
     with pytest.raises(UserError, match=r"^the network gives numbers that are not finite, [^\n]+$"):
-        execute(job(method, train=False, weights=file))
+        run(job(method, train=False, weights=file), TASK)
 
 
 @pytest.mark.slow
 def test_a_short_training_finds_the_hands(tmp_path):
     """The mean pose alone, without looking, is 15.7 mm off (13.7 over all vertices)."""
-    outcome = execute(
+    outcome = run(
         Job(
             subject(),
-            load("sample_hands"),
+            load_recipe("sample_hands"),
             "sample",
+            TASK.Options(),
             work_dir=tmp_path,
             train=True,
             workers=0,
             quiet=True,
-        )
+        ),
+        TASK,
     )
     assert outcome.metrics["pa_mpjpe"] < 12.5
     assert outcome.metrics["pa_mpvpe"] < 11.2

@@ -11,9 +11,10 @@ import torch
 
 from mogabench.data.views import transform
 from mogabench.engine.job import Job
-from mogabench.engine.launch import execute
-from mogabench.recipes import load
+from mogabench.engine.run import run
 from mogabench.subject import Subject
+from mogabench.tasks import load_recipe
+from mogabench.tasks.pose import TASK
 from mogabench.tasks.pose.data import read_people
 from mogabench.tasks.pose.heatmaps import decode, encode
 from mogabench.tasks.pose.pictures import PersonPictures
@@ -81,7 +82,7 @@ def test_its_key_points_survive_the_way_through_the_heat_maps(root):
 
 @pytest.mark.slow
 def test_a_network_learns_it(root, tmp_path):
-    recipe = load(
+    recipe = load_recipe(
         "sample_figures",
         overrides=[
             "batch_size=16",
@@ -93,6 +94,14 @@ def test_a_network_learns_it(root, tmp_path):
     subject = Subject(
         task="pose", method="simple_baseline", backbone="test_resnet", input_size=SIZE
     )
-    job = Job(subject, recipe, str(root), work_dir=tmp_path / "work", train=True, workers=0)
-    outcome = execute(job)
+    job = Job(
+        subject,
+        recipe,
+        str(root),
+        TASK.Options(),
+        work_dir=tmp_path / "work",
+        train=True,
+        workers=0,
+    )
+    outcome = run(job, TASK)
     assert outcome.metrics["pose_ap"] > 90

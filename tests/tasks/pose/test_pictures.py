@@ -6,7 +6,7 @@ import torch
 from mogabench.data.views import View, transform
 from mogabench.engine.randomness import seed_everything
 from mogabench.errors import UserError
-from mogabench.recipes import load
+from mogabench.tasks import load_recipe
 from mogabench.tasks.pose.augment import random_view
 from mogabench.tasks.pose.data import Person
 from mogabench.tasks.pose.heatmaps import decode
@@ -21,7 +21,7 @@ VIEW = View((100.0, 100.0), 120.0, 0.0)
 
 @pytest.fixture
 def recipe():
-    return load("simple_baseline_256x192", variant="s")
+    return load_recipe("simple_baseline_256x192", variant="s")
 
 
 @pytest.fixture

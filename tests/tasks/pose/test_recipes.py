@@ -4,6 +4,7 @@ import pytest
 
 from mogabench import recipes
 from mogabench.paper import load_table
+from mogabench.tasks import load_recipe
 from mogabench.variants import variant_of
 
 METRICS = {
@@ -17,24 +18,24 @@ ROWS = [row for row in load_table("A13").rows if variant_of(row.meta["backbone"]
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.label}-{row.meta['input_size']}")
 def test_a_recipe_expects_what_is_printed(row):
-    recipe = recipes.load(row.meta["recipe"], variant=variant_of(row.meta["backbone"]))
+    recipe = load_recipe(row.meta["recipe"], variant=variant_of(row.meta["backbone"]))
     assert recipe.expected.table == "A13"
     printed = {name: float(row.cells[head]) for name, head in METRICS.items()}
     assert recipe.expected.values == printed
-    assert "x".join(map(str, recipe.test_size)) == row.meta["input_size"]
+    assert "x".join(map(str, recipe.size)) == row.meta["input_size"]
     assert recipe.optimizer.lr == 1e-3
 
 
 @pytest.mark.parametrize("name", ["simple_baseline_256x192", "simple_baseline_384x288"])
 def test_all_backbones_train_as_appendix_a5_says(name):
     for variant in [None, *recipes.variants(name)]:
-        recipe = recipes.load(name, variant=variant)
+        recipe = load_recipe(name, variant=variant)
         assert (recipe.schedule.epochs, recipe.schedule.milestones) == (210, (170, 200))
         assert recipe.optimizer.lr in (1e-3, 5e-4)
         assert recipe.optimizer.name.startswith("adam")
 
 
 def test_the_size_can_be_chosen():
-    recipe = recipes.load("simple_baseline_256x192", overrides=["input.size=[384, 288]"])
-    assert recipe.test_size == (384, 288)
+    recipe = load_recipe("simple_baseline_256x192", overrides=["input.size=[384, 288]"])
+    assert recipe.size == (384, 288)
     assert recipe.size_settings((128, 96)) == ["input.size=[128, 96]"]

@@ -10,11 +10,12 @@ import torch
 
 from mogabench.checkpoints import load_weights, save_checkpoint
 from mogabench.engine.job import Job
-from mogabench.engine.launch import execute
+from mogabench.engine.run import run
+from mogabench.engine.runner import make_runner
 from mogabench.errors import UserError
-from mogabench.recipes import load
 from mogabench.subject import Subject
-from mogabench.tasks import get_task
+from mogabench.tasks import get_task, load_recipe
+from mogabench.tasks.pose import TASK
 from mogabench.tasks.pose.network import build_network
 
 BACKBONE_KEYS = Path(__file__).parents[2] / "models" / "moganet_tiny_keys.json"
@@ -41,10 +42,17 @@ def job(folder, content, tmp_path):
 
     def make(**changes):
         short = ["batch_size=4", "schedule.epochs=1", "schedule.milestones=[1]"]
-        recipe = load("sample_figures", overrides=short)
+        recipe = load_recipe("sample_figures", overrides=short)
         data = str(folder(content))
         base = Job(
-            subject(), recipe, data, work_dir=tmp_path / "work", train=True, workers=0, quiet=True
+            subject(),
+            recipe,
+            data,
+            TASK.Options(),
+            work_dir=tmp_path / "work",
+            train=True,
+            workers=0,
+            quiet=True,
         )
         return replace(base, **changes)
 
@@ -74,14 +82,14 @@ def test_released_checkpoints_fit_to_the_last_name(released):
 
 
 def test_a_training_saves_what_an_evaluation_reads(job, capfd):
-    trained = execute(job())
+    trained = run(job(), TASK)
     assert trained.data.name.endswith("-true-boxes")
     assert trained.data.samples == 4
     assert set(trained.metrics) == {metric.name for metric in get_task("pose").metrics}
     picture = job().work_dir / "predictions.png"
     assert cv2.imread(str(picture)).shape == (320, 1280, 3)
     assert capfd.readouterr().err.count(f"predictions drawn: {picture}") == 1
-    alone = execute(job(train=False, weights=trained.checkpoint, work_dir=None, batch_size=3))
+    alone = run(job(train=False, weights=trained.checkpoint, work_dir=None, batch_size=3), TASK)
     assert alone.metrics == pytest.approx(trained.metrics)
 
 
@@ -89,7 +97,7 @@ def test_detected_boxes_are_evaluated(job, tmp_path):
     file = tmp_path / "boxes.json"
     detection = {"image_id": 7, "category_id": 1, "bbox": [10, 20, 30, 40], "score": 0.9}
     file.write_text(json.dumps([detection] * 3))
-    outcome = execute(job(boxes=file))
+    outcome = run(job(boxes=file), TASK)
     assert outcome.data.samples == 3
     assert not outcome.data.name.endswith("-true-boxes")
 
@@ -99,18 +107,18 @@ def test_an_image_that_cannot_be_read_ends_the_run(job):
     bad = Path(this.data) / "val2017" / "b.png"
     bad.write_bytes(bad.read_bytes()[:50])
     with pytest.raises(UserError, match=f"^cannot read the image {bad}$"):
-        execute(this)
+        run(this, TASK)
 
 
 def test_weights_that_do_not_fit(job, released, tmp_path):
     pose, _ = released
     with pytest.raises(UserError, match=r"^[^\n]*does not fit[^\n]*$"):
-        execute(job(train=False, weights=pose, subject=subject("moganet_xtiny")))
+        run(job(train=False, weights=pose, subject=subject("moganet_xtiny")), TASK)
     backbone = tmp_path / "classifier.pth"
     network = build_network(subject())
     save_checkpoint(backbone, {"state_dict": network.backbone.state_dict()})
     with pytest.raises(UserError, match=r"^[^\n]*holds no key point head[^\n]*--train trains one$"):
-        execute(job(train=False, weights=backbone))
+        run(job(train=False, weights=backbone), TASK)
 
 
 def test_training_starts_from_a_backbone(job, tmp_path):
@@ -120,7 +128,7 @@ def test_training_starts_from_a_backbone(job, tmp_path):
             weight.fill_(0.5)
     file = tmp_path / "backbone.pth"
     save_checkpoint(file, {"state_dict": network.backbone.state_dict()})
-    runner = get_task("pose").runner(job(weights=file))
+    runner = make_runner(job(weights=file), TASK.prepare(job(weights=file)))
     loaded = runner.model.network
     assert all((weight == 0.5).all() for weight in loaded.backbone.parameters())
     assert not (loaded.keypoint_head.final_layer.weight == 0.5).any()
@@ -129,9 +137,19 @@ def test_training_starts_from_a_backbone(job, tmp_path):
 @pytest.mark.slow
 def test_a_short_training_finds_the_figures(tmp_path):
     """The mean pose of the training figures scores an AP of 5 and an AP50 of 30."""
-    recipe = load("sample_figures")
-    outcome = execute(
-        Job(subject(), recipe, "sample", work_dir=tmp_path, train=True, workers=0, quiet=True)
+    recipe = load_recipe("sample_figures")
+    outcome = run(
+        Job(
+            subject(),
+            recipe,
+            "sample",
+            TASK.Options(),
+            work_dir=tmp_path,
+            train=True,
+            workers=0,
+            quiet=True,
+        ),
+        TASK,
     )
     assert outcome.metrics["pose_ap"] > 45
     assert outcome.metrics["pose_ap50"] > 95

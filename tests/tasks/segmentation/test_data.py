@@ -16,10 +16,11 @@ from mmseg.registry import DATASETS
 from PIL import Image
 
 from mogabench.engine.job import Job
-from mogabench.engine.launch import execute
+from mogabench.engine.run import run
 from mogabench.errors import UserError
-from mogabench.recipes import load
 from mogabench.subject import Subject
+from mogabench.tasks import load_recipe
+from mogabench.tasks.segmentation import TASK
 from mogabench.tasks.segmentation.data import IGNORED, evaluation_split, training_split
 
 SIZES = {"training": [(640, 480), (300, 500)], "validation": [(700, 512), (400, 411)]}
@@ -50,8 +51,9 @@ def job(folder, *overrides, train=True, **changes):
             backbone="resnet18",
             input_size=(512, 2048),
         ),
-        load("semantic_fpn_80k", overrides=overrides),
+        load_recipe("semantic_fpn_80k", overrides=overrides),
         str(folder),
+        TASK.Options(),
         work_dir=folder.parent / "work",
         train=train,
         weights=None if train else Path("any"),
@@ -171,7 +173,7 @@ def test_the_line_comes_through_a_worker_and_the_runner(ade):
     spoil_size(ade)
     overrides = ("schedule.steps=1", "batch_size=2", "input.crop=32", "input.short_side=32")
     with pytest.raises(UserError, match=r"^the mask .* of 700x512$") as error:
-        execute(replace(job(ade, *overrides), workers=1))
+        run(replace(job(ade, *overrides), workers=1), TASK)
     assert "\n" not in str(error.value)
 
 

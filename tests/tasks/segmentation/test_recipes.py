@@ -4,7 +4,7 @@ import pytest
 
 from mogabench.errors import UserError
 from mogabench.paper import load_table
-from mogabench.recipes import load
+from mogabench.tasks import load_recipe
 from mogabench.variants import variant_of
 
 ROWS = [
@@ -19,21 +19,21 @@ ROWS = [
     ("table", "row"), [pytest.param(*found, id=f"{found[0]}-{found[1].label}") for found in ROWS]
 )
 def test_a_recipe_expects_and_does_what_its_row_prints(table, row):
-    recipe = load(row.meta["recipe"], variant=variant_of(row.meta["backbone"]))
+    recipe = load_recipe(row.meta["recipe"], variant=variant_of(row.meta["backbone"]))
     assert recipe.expected.values == {"miou": float(row.cells["mIoU^ss (%)"])}
     assert recipe.method == row.meta["method"]
     crop = int(row.cells["Crop size"].removesuffix("²"))
     assert recipe.input.crop == recipe.input.short_side == crop
-    assert "x".join(map(str, recipe.test_size)) == row.meta["input_size"]
+    assert "x".join(map(str, recipe.size)) == row.meta["input_size"]
     method = row.cells.get("Method", "UperNet (160K)")
     assert f"({recipe.schedule.steps // 1000}K)" in method
 
 
 def test_size_sets_both_sides():
-    recipe = load("upernet_160k")
+    recipe = load_recipe("upernet_160k")
     assert recipe.size_settings((640, 2560)) == ["input.short_side=640", "input.crop=640"]
 
 
 def test_scales_go_from_small_to_large():
     with pytest.raises(UserError, match="should have the smaller factor first"):
-        load("upernet_160k", overrides=["augment.scale=[2.0, 0.5]"])
+        load_recipe("upernet_160k", overrides=["augment.scale=[2.0, 0.5]"])

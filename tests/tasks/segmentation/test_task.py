@@ -11,9 +11,11 @@ import timm
 import torch
 from PIL import Image
 
+from mogabench.tasks.segmentation import TASK
+from mogabench.engine.runner import make_runner
 from mogabench.data.shapes import SCENE_CLASSES
 from mogabench.engine.job import make_job
-from mogabench.engine.launch import execute
+from mogabench.engine.run import run
 from mogabench.engine.saving import CHECKPOINT
 from mogabench.errors import UserError
 from mogabench.openmmlab.weights import load_for
@@ -82,7 +84,7 @@ def test_a_checkpoint_of_mmseg_computes_the_same(tmp_path):
 def test_a_classifier_initialises_the_backbone(tmp_path):
     classifier = timm.create_model("resnet18")
     torch.save(classifier.state_dict(), tmp_path / "classifier.pth")
-    job = make(tmp_path, "resnet18", weights=str(tmp_path / "classifier.pth"))
+    job = make(tmp_path, "resnet18", weightsmake_runner(, TASK.prepare()))
     runner = get_task("segmentation").runner(job)
     weights = runner.model.network.backbone.network.state_dict()
     assert torch.equal(weights["layer3.0.conv1.weight"], classifier.layer3[0].conv1.weight)
@@ -91,7 +93,7 @@ def test_a_classifier_initialises_the_backbone(tmp_path):
 def test_upernet_refuses_batches_of_one(tmp_path):
     job = make(tmp_path, "resnet18", "upernet", batch_size=1)
     with pytest.raises(UserError, match="two images or more in a forward pass: --batch-size 2"):
-        get_task("segmentation").runner(job)
+        make_runner(job, TASK.prepare(job))
 
 
 @pytest.mark.slow
@@ -99,20 +101,20 @@ def test_moganet_learns_shapes_even_if_killed(tmp_path):
     job = make(tmp_path)
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
-        ["mogabench.engine.launch", "mogabench.tasks.segmentation.network"]
+        ["mogabench.engine.run", "mogabench.tasks.segmentation.network"]
     )
-    process = context.Process(target=execute, args=(job,))
+    process = context.Process(target=run, args=(job,))
     process.start()
     while process.is_alive() and not (job.work_dir / CHECKPOINT).exists():
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGKILL)
     process.join()
 
-    outcome = execute(replace(job, resume=True))
+    outcome = run(replace(job, resume=True), TASK)
     assert outcome.metrics["miou"] > 70
     assert outcome.metrics["aacc"] > 90
     assert (outcome.data.name, outcome.data.samples) == ("sample-shapes", 60)
     with Image.open(job.work_dir / "predictions.png") as picture:
         assert picture.size == (4 * 320, 2 * 320)
-    alone = execute(replace(job, train=False, weights=outcome.checkpoint, work_dir=None))
+    alone = run(replace(job, train=False, weights=outcome.checkpoint, work_dir=None), TASK)
     assert alone.metrics == outcome.metrics

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from mogabench.engine.job import Job
-from mogabench.recipes import load
 from mogabench.subject import Subject
+from mogabench.tasks import load_recipe
+from mogabench.tasks.video import TASK
 
 
 def write_idx(path, images):
@@ -37,11 +38,12 @@ def job(folder, tmp_path):
     def make(*overrides: str, **changes: object) -> Job:
         small = ("encoder_dim=16", "hidden_dim=32", "depth=2")
         settings = [f"model.{setting}" for setting in small]
-        recipe = load("sample_video", overrides=[*settings, "sequences=16", *overrides])
+        recipe = load_recipe("sample_video", overrides=[*settings, "sequences=16", *overrides])
         base = Job(
             Subject(task="video", method="simvp", backbone="moganet", input_size=(10, 1, 64, 64)),
             recipe,
             str(folder),
+            TASK.Options(),
             work_dir=tmp_path / "work",
             train=True,
             workers=0,

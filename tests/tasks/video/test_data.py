@@ -13,7 +13,7 @@ DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 
 
 def batches(job, epoch=0):
-    training, _ = open_splits(job, 12)
+    training, _ = open_sources(job, 12)
     loader = training_loader(job, training.items, 4, collate=training.collate)
     loader.sampler.start(epoch, 0)
     return torch.cat([batch["frames"] for batch in loader])

@@ -6,9 +6,10 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mogabench.engine import curve, reporting
-from mogabench.engine.launch import execute
 from mogabench.engine.loop import ResumableLoop
+from mogabench.engine.run import run
 from mogabench.recipes import load, names, variants
+from mogabench.tasks.video import TASK
 from mogabench.tasks.video.drawing import GIF, PNG
 
 LEARNING_RATES = {"convmixer": 1e-2, "convnext": 1e-2, "uniformer": 5e-4, "vit": 5e-4}
@@ -34,8 +35,8 @@ def test_an_interrupted_training_ends_as_an_uninterrupted_one(job, tmp_path, mon
     with monkeypatch.context() as patch:
         patch.setattr("mogabench.engine.loop.ResumableLoop.run_iter", _stopping_after(5))
         with pytest.raises(KeyboardInterrupt):
-            execute(parts)
-    outcomes = execute(whole), execute(replace(parts, resume=True))
+            run(parts, TASK)
+    outcomes = run(whole, TASK), run(replace(parts, resume=True), TASK)
     first, second = (torch.load(each.checkpoint, weights_only=True) for each in outcomes)
     for name, tensor in first["state_dict"].items():
         assert torch.equal(tensor, second["state_dict"][name]), name
@@ -57,7 +58,7 @@ def _stopping_after(steps):
 def test_training_beats_copying_the_last_frame(job, monkeypatch):
     monkeypatch.setattr("mogabench.tasks.video.data.TEST_SEQUENCES", 20)
     trained = job("schedule.epochs=3", "sequences=96", "batch_size=4", "optimizer.lr=5e-3")
-    outcome = execute(trained)
+    outcome = run(trained, TASK)
     (network, baseline) = outcome.notes
     assert network == "the recipe builds the network with encoder_dim=16, hidden_dim=32, depth=2"
     copied = float(baseline.partition("mse ")[2].partition(",")[0])
@@ -90,7 +91,7 @@ def test_a_step_does_not_wait_for_the_device(job, monkeypatch, optimizer):
             run_iter(self, *arguments)
 
     monkeypatch.setattr(ResumableLoop, "run_iter", watched)
-    execute(job(f"optimizer.name={optimizer}", "optimizer.clip_grad=1.0", save_seconds=1e6))
+    run(job(f"optimizer.name={optimizer}", "optimizer.clip_grad=1.0", save_seconds=1e6), TASK)
     # Of eight steps the last one makes the curve's point, of one loss.
     assert fetches.count == 1
 
@@ -108,7 +109,7 @@ def test_what_a_gpu_would_train_with_gives_the_same_losses(job, tmp_path, monkey
     )
     losses = []
     for training in (plain, fast):
-        execute(training)
+        run(training, TASK)
         lines = (training.work_dir / curve.CURVE).read_text().splitlines()
         losses.append([point["loss"] for point in map(json.loads, lines) if "loss" in point])
     assert len(losses[0]) == 16
