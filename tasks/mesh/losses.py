@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from mogabench.tasks.mesh.code import Parameters
     from mogabench.tasks.mesh.recipe import MeshLoss
 
-_EDGE = 1e-7
-"""How near to 0 or half a turn an angle's cosine gets: there its slope has no end."""
+_PLANES = ((1, 2), (2, 0), (0, 1))
+"""Of a rotation around x, y and z."""
 
 
 def losses(
@@ -43,9 +43,15 @@ def losses(
 
 
 def angles(rotations: Tensor, others: Tensor) -> Tensor:
-    """The angle in radians ``(...)`` between rotation matrices ``(..., 3, 3)``: the geodesic."""
-    cosines = ((rotations * others).sum((-2, -1)) - 1) / 2
-    return torch.acos(cosines.clamp(-1 + _EDGE, 1 - _EDGE))
+    """The angle in radians ``(...)`` between rotation matrices ``(..., 3, 3)``: the geodesic.
+
+    From its sine and cosine together: the cosine alone says little near 0 and half a turn, where
+    it is flat. At these two angles the gradient is 0.
+    """
+    between = rotations.mT @ others
+    cosines = (between.diagonal(dim1=-2, dim2=-1).sum(-1) - 1) / 2
+    axes = torch.stack([between[..., j, i] - between[..., i, j] for i, j in _PLANES], dim=-1) / 2
+    return torch.atan2(torch.linalg.vector_norm(axes, dim=-1), cosines)
 
 
 def beyond(coefficients: Tensor, margin: float) -> Tensor:
