@@ -1,20 +1,31 @@
-"""What records call data: a known data set's name, ``sample-…``, or ``folder:…``."""
+"""Which folder ``--data`` names, and what records call the data in it."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mogabench.catalogue import cache_folder
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
 SAMPLE = "sample"
 """What ``--data`` calls a task's own sample."""
 
 
+def data_root(data: str | Path, sample: Callable[[], Path]) -> Path:
+    """The folder that ``--data`` names.
+
+    Args:
+        data: A folder, which need not exist, or ``sample``.
+        sample: Writes the task's sample on the first call and returns its folder.
+    """
+    return sample() if data == SAMPLE else Path(data).expanduser()
+
+
 def data_name(root: Path, known: str | None = None) -> str:
-    """The name of the data in a folder.
+    """The name of the data in a folder: a known data set's, ``sample-…``, or ``folder:…``.
 
     Args:
         root: The folder; that of a sample lies in the cache, such as ``sample-shapes-2/coco``.

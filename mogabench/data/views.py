@@ -1,4 +1,4 @@
-"""Images as pose and mesh networks see them: read, a part cut out, turned, normalised."""
+"""Images as pose and mesh networks see them: a part cut out, turned, normalised."""
 
 from __future__ import annotations
 
@@ -10,11 +10,8 @@ import numpy as np
 import torch
 
 from mogabench.data.normalization import Normalization
-from mogabench.errors import UserError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
     from torch import Tensor
 
@@ -114,21 +111,6 @@ def transform(points: Array, matrix: Array) -> Array:
     """Maps points ``(..., 2)`` by a matrix ``(2, 3)``."""
     moved: Array = points @ matrix[:, :2].T + matrix[:, 2]
     return moved
-
-
-def read_image(file: Path) -> NDArray[np.uint8]:
-    """The image ``(height, width, 3)`` in RGB.
-
-    Raises:
-        UserError: It cannot be read.
-    """
-    try:
-        image = cv2.imdecode(np.frombuffer(file.read_bytes(), np.uint8), cv2.IMREAD_COLOR_RGB)
-    except (OSError, cv2.error):
-        image = None
-    if image is None:
-        raise UserError(f"cannot read the image {file}")
-    return np.asarray(image, np.uint8)
 
 
 def normalize(picture: NDArray[np.uint8]) -> Tensor:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-import cv2
-from mmcv.transforms import LoadImageFromFile
+import numpy as np
+from mmcv.transforms import BaseTransform
 
-from mogabench.errors import UserError
+from mogabench.data.images import read_image
 
 
-class LoadImage(LoadImageFromFile):
-    """mmcv's transform; an image that cannot be read is told in one line."""
+class LoadImage(BaseTransform):
+    """Reads the image of a sample, as mmcv's transform does."""
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Adds the image ``(height, width, 3)``, BGR, and its size.
@@ -19,8 +20,6 @@ class LoadImage(LoadImageFromFile):
         Raises:
             UserError: It cannot be read.
         """
-        try:
-            loaded: dict[str, Any] = super().transform(results)
-        except (OSError, AssertionError, cv2.error) as error:
-            raise UserError(f"cannot read the image {results['img_path']}") from error
-        return loaded
+        image = np.ascontiguousarray(read_image(Path(results["img_path"]))[..., ::-1])
+        size = image.shape[:2]
+        return results | {"img": image, "img_shape": size, "ori_shape": size}

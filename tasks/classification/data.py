@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from timm.data import ImageNetInfo, create_dataset
 from torch.utils.data import IterableDataset
 
+from mogabench.data.classes import read_class_names
 from mogabench.data.digits import sample_digits
-from mogabench.data.identity import SAMPLE, data_name
+from mogabench.data.identity import SAMPLE, data_name, data_root
 from mogabench.errors import UserError
 from mogabench.records import Data
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from mogabench.engine.job import Job
     from mogabench.tasks.classification import ClassificationOptions
@@ -113,7 +114,7 @@ def _open_folder(job: ClassificationJob, split: str, class_map: dict[str, int] |
 
 
 def _root(job: ClassificationJob) -> Path:
-    return sample_digits() if job.data == SAMPLE else Path(job.data).expanduser()
+    return data_root(job.data, sample_digits)
 
 
 def _subfolder(root: Path, split: str) -> Path:
@@ -134,12 +135,7 @@ def _subfolder(root: Path, split: str) -> Path:
 def _class_map(job: ClassificationJob) -> dict[str, int] | None:
     if job.options.class_map is None:
         return None
-    try:
-        lines = job.options.class_map.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read the class map {job.options.class_map}: {error}") from error
-    names = [line.strip() for line in lines if line.strip()]
-    return {name: label for label, name in enumerate(names)}
+    return {name: label for label, name in enumerate(read_class_names(job.options.class_map))}
 
 
 def _open_named(job: ClassificationJob, split: str, class_map: dict[str, int] | None) -> Any:

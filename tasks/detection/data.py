@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mmdet.datasets import CocoDataset
@@ -12,7 +11,7 @@ from mmdet.datasets.api_wrappers import COCO
 from mmengine.registry import DefaultScope
 
 from mogabench.data.coco import indexed
-from mogabench.data.identity import SAMPLE, data_name
+from mogabench.data.identity import data_name, data_root
 from mogabench.data.shapes import sample_shapes
 from mogabench.engine.reporting import Noting
 from mogabench.errors import UserError
@@ -22,6 +21,7 @@ from mogabench.tasks.detection.annotations import Annotations, read_annotations
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from mmengine.runner import Runner
 
@@ -60,7 +60,7 @@ def open_split(data: str, part: Literal["train", "val"], *, masks: bool) -> Spli
     Raises:
         UserError: The folder does not have COCO's layout, or the annotations are not sound.
     """
-    root = sample_shapes() / "coco" if data == SAMPLE else Path(data).expanduser()
+    root = data_root(data, lambda: sample_shapes() / "coco")
     images = root / f"{part}2017"
     file = root / "annotations" / f"instances_{part}2017.json"
     annotations = read_annotations(file, images, masks=masks)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
-from PIL import Image
-from PIL.ImageOps import exif_transpose
 from torchvision.utils import draw_bounding_boxes, draw_segmentation_masks
 
+from mogabench.data.images import read_image
 from mogabench.engine.drawing import Mosaic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import numpy as np
     from mmdet.structures import DetDataSample
     from numpy.typing import NDArray
 
@@ -44,9 +44,7 @@ class DrawDetections(Mosaic):
     def draw(self, batch: Any, outputs: Sequence[DetDataSample]) -> Iterator[NDArray[np.uint8]]:
         """The images of a batch with the detections that are fairly sure."""
         for sample in outputs:
-            with Image.open(sample.img_path) as file:
-                # Upright, as OpenCV showed it to the network.
-                image = np.asarray(exif_transpose(file).convert("RGB"))
+            image = read_image(Path(sample.img_path))
             yield draw_instances(image, sample.pred_instances.cpu(), self.classes)
 
 

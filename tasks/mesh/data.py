@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mogabench.data.identity import SAMPLE
+from mogabench.data.identity import SAMPLE, data_root
 from mogabench.errors import UserError
 from mogabench.tasks.mesh import faces, freihand
 from mogabench.tasks.mesh.body import Hand, Head
@@ -13,6 +12,8 @@ from mogabench.tasks.mesh.metric import FaceErrors, HandErrors
 from mogabench.tasks.mesh.sample import sample_hands
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mogabench.tasks.mesh.samples import TestSamples, TrainSamples
 
 
@@ -29,7 +30,7 @@ def open_data(data: str, method: str) -> Hands | Faces:
     is_hand = method == "expose_hand"
     if data == SAMPLE and not is_hand:
         raise UserError("the sample has hands only: --method expose_hand")
-    root = sample_hands() if data == SAMPLE else Path(data).expanduser()
+    root = data_root(data, sample_hands)
     return Hands(root) if is_hand else Faces(root)
 
 

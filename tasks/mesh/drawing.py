@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from mogabench.data.views import read_image
+from mogabench.data.images import read_image
 from mogabench.engine.drawing import Mosaic
 from mogabench.tasks.mesh.alignment import best_similarity
 from mogabench.tasks.mesh.pictures import whole

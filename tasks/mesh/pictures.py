@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from mogabench.data.views import View, normalize, read_image, transform
+from mogabench.data.images import read_image
+from mogabench.data.views import View, normalize, transform
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NotRequired
 
 import numpy as np
@@ -14,13 +13,15 @@ from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
 
 from mogabench.data import coco
-from mogabench.data.identity import SAMPLE, data_name
+from mogabench.data.identity import data_name, data_root
 from mogabench.errors import UserError
 from mogabench.records import Data
 from mogabench.tasks.pose.sample import sample_figures
 from mogabench.tasks.pose.skeleton import KEYPOINTS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mogabench.data.views import Array
 
 _YEAR = "2017"
@@ -119,7 +120,7 @@ def read_people(
     Raises:
         UserError: A file is missing or malformed, images are missing, or nobody has key points.
     """
-    root = sample_figures() if data == SAMPLE else Path(data).expanduser()
+    root = data_root(data, sample_figures)
     file = root / "annotations" / f"person_keypoints_{split}{_YEAR}.json"
     content, _ = coco.read(file, _File, _EXPECTED)
     category = _person_category(file, content["categories"])

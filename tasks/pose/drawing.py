@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from mogabench.data.views import read_image
+from mogabench.data.images import read_image
 from mogabench.engine.drawing import MOST, TILE, Mosaic
 from mogabench.tasks.pose.metric import SURE
 from mogabench.tasks.pose.skeleton import KEYPOINTS, LIMBS

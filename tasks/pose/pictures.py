@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.utils.data import Dataset
 
-from mogabench.data.views import View, normalize, read_image, transform
+from mogabench.data.images import read_image
+from mogabench.data.views import View, normalize, transform
 from mogabench.tasks.pose.augment import random_view
 from mogabench.tasks.pose.heatmaps import encode
 from mogabench.tasks.pose.skeleton import MIRRORED, STRIDE

@@ -18,7 +18,8 @@ from mmseg.datasets.transforms import (
 )
 from PIL import Image
 
-from mogabench.data.identity import SAMPLE, data_name
+from mogabench.data.classes import read_class_names
+from mogabench.data.identity import SAMPLE, data_name, data_root
 from mogabench.data.shapes import SCENE_CLASSES, sample_shapes
 from mogabench.errors import UserError
 from mogabench.openmmlab.images import LoadImage
@@ -99,11 +100,7 @@ def class_names(job: SegmentationJob) -> tuple[str, ...]:
         return SCENE_CLASSES
     if job.options.class_map is None:
         return _ADE20K
-    try:
-        lines = job.options.class_map.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read the class map {job.options.class_map}: {error}") from error
-    names = tuple(line.strip() for line in lines if line.strip())
+    names = read_class_names(job.options.class_map)
     if not 2 <= len(names) < IGNORED:
         raise UserError(
             f"{job.options.class_map} should name 2 to {IGNORED - 1} classes, one a line, not "
@@ -171,7 +168,7 @@ def _split(
     classes: tuple[str, ...],
     transforms: Sequence[BaseTransform],
 ) -> Split:
-    root = sample_shapes() / "ade" if job.data == SAMPLE else Path(job.data).expanduser()
+    root = data_root(job.data, lambda: sample_shapes() / "ade")
     images, masks = root / "images" / _FOLDERS[split], root / "annotations" / _FOLDERS[split]
     pairs = _pairs(images, masks)
     scenes = BaseSegDataset(

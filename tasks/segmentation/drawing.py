@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
 
+from mogabench.data.images import read_image
 from mogabench.engine.drawing import Mosaic
 
 if TYPE_CHECKING:
@@ -34,8 +35,7 @@ class DrawMasks(Mosaic):
     def draw(self, batch: Any, outputs: Sequence[Any]) -> Iterator[Picture]:
         """The images of a batch, in the colours of the truth and of the prediction."""
         for sample in outputs:
-            with Image.open(sample.img_path) as file:
-                image = np.asarray(file.convert("RGB"))
+            image = read_image(Path(sample.img_path))
             for mask in (sample.gt_sem_seg, sample.pred_sem_seg):
                 yield colour(image, mask.data.squeeze(0).cpu().numpy(), self.palette)
 

@@ -1,4 +1,4 @@
-from mogabench.data.views import read_image
+from mogabench.data.images import read_image
 from mogabench.tasks.pose.data import read_people
 from mogabench.tasks.pose.sample import HEIGHT, WIDTH, sample_figures
 from mogabench.tasks.pose.skeleton import KEYPOINTS
