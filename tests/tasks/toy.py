@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from mogabench.subject import Subject
 
 SAMPLE_RECIPE = """
-# Forty steps on grey noise, in seconds: mogabench run toy --backbone test_resnet --data sample --train
+# Forty steps on grey noise, in seconds:
+#   mogabench run toy --backbone test_resnet --data sample --train
 task: toy
 method: null
 title: How bright is grey noise?
@@ -104,8 +105,10 @@ class Noise:
         return {"inputs": noise.astype(np.float32), "brightness": np.float32(brightness)}
 
 
-def _identity(split: Any, count: int) -> Data:
-    return Data(name="sample-noise", split=split, samples=count, digest=f"{count} of seed {count}")
+def _source(job: Job[ToyRecipe, ToyOptions], split: Literal["train", "test"], count: int) -> Source:
+    items = Noise(count, job.subject.input_size, job.options.contrast)
+    digest = f"{count} of contrast {job.options.contrast}"
+    return Source(items, Data(name="sample-noise", split=split, samples=count, digest=digest))
 
 
 def _classes() -> tuple[Any, Any, Any]:

@@ -1,0 +1,88 @@
+"""The direction of imports: a package may import those below it, and nothing above."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FOLDERS = {"mogabench": "mogabench", "tasks": "mogabench.tasks", "recipes": "mogabench.recipes"}
+
+LAYERS = (
+    *("errors", "files", "variants", "subject", "console", "progress"),
+    *("layers", "models", "catalogue", "ops"),
+    *("records", "machine", "paper", "recipes", "data", "checkpoints"),
+    *("engine", "openmmlab"),
+    *("a task", "tasks"),
+    *("measure", "tables"),
+    *("cli", "__main__"),
+)
+"""From the bottom to the top; "a task" is one of the packages in tasks/, "tasks" their registry."""
+
+
+def modules() -> dict[str, Path]:
+    found = {}
+    for folder, package in FOLDERS.items():
+        for file in (ROOT / folder).rglob("*.py"):
+            parts = file.relative_to(ROOT / folder).with_suffix("").parts
+            found[".".join([package, *(part for part in parts if part != "__init__")])] = file
+    return found
+
+
+MODULES = modules()
+
+
+def package_of(module: str) -> tuple[str, str]:
+    """The layer of a module, and the task where it belongs to one."""
+    _, first, *rest = *module.split("."), ""
+    return ("a task", rest[0]) if first == "tasks" and rest[0] else (first, "")
+
+
+def imports(file: Path) -> Iterator[str]:
+    """Every module of the project that a file imports: inside of functions, for types, anywhere."""
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        for name in names:
+            module = name if name in MODULES else name.rpartition(".")[0]
+            if module in MODULES and module != "mogabench":
+                yield module
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_imports_go_down(name: str) -> None:
+    if name == "mogabench":
+        return
+    here, own_task = package_of(name)
+    for module in imports(MODULES[name]):
+        there, other_task = package_of(module)
+        if (here, own_task) != (there, other_task):
+            assert LAYERS.index(there) < LAYERS.index(here), f"{name} imports {module}"
+
+
+def test_the_engine_and_the_recipes_name_no_task() -> None:
+    names = {folder.name for folder in (ROOT / "tasks").iterdir() if folder.is_dir()}
+    texts = [
+        (file, node.value)
+        for folder in ("mogabench/engine", "recipes")
+        for file in (ROOT / folder).glob("*.py")
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    assert len(texts) > 100
+    assert [(file, text) for file, text in texts if text in names] == []
+
+
+def test_listing_tasks_recipes_and_tables_imports_no_torch() -> None:
+    script = (
+        "import sys, mogabench.cli, mogabench.tables.join; from mogabench import tasks, paper;"
+        "tasks.recipe_names(); [paper.load_table(name) for name in paper.table_ids()];"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
