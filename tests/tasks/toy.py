@@ -73,17 +73,11 @@ class Toy(Task[ToyRecipe, ToyOptions]):
         Brightness, MeanError, Bars = _classes()
         network = self.build(job.network_subject())
         load_job_weights(job, network)
-        train, test = (
-            Source(
-                Noise(count, job.subject.input_size, job.options.contrast), _identity(split, count)
-            )
-            for split, count in (("train", 64), ("test", 16))
-        )
         return Setup(
             Brightness(network),
-            test,
+            _source(job, "test", 16),
             MeanError(),
-            train if job.train else None,
+            _source(job, "train", 64) if job.train else None,
             drawing=Bars(),
             same_shapes=True,
         )
