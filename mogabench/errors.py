@@ -1,4 +1,4 @@
-"""Errors a user can cause, each told in one clear line."""
+"""Errors that a user can cause, each with a message of one clear line."""
 
 from __future__ import annotations
 

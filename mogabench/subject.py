@@ -33,7 +33,7 @@ class Subject(BaseModel):
     @classmethod
     def _sorted_options(cls, options: Any) -> Any:
         pairs = options.items() if isinstance(options, dict) else options
-        return tuple(sorted((str(name), _frozen(value)) for name, value in pairs))
+        return tuple(sorted((str(name), _freeze(value)) for name, value in pairs))
 
     @property
     def key(self) -> str:
@@ -43,7 +43,7 @@ class Subject(BaseModel):
         return f"{self.task}/{self.method}/{self.backbone}@{size}" + (f"?{options}" * bool(options))
 
 
-def _frozen(value: Any) -> Any:
+def _freeze(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 

@@ -1,4 +1,4 @@
-"""What a recipe may say: the sections of the paper's hyper-parameter tables, typed."""
+"""The schema that all recipes share: the sections of the paper's hyper-parameter tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The data behind ``--data sample``: real or drawn, written once to the cache folder."""
+"""Sample data in the cache folder, written on the first use."""
 
 from __future__ import annotations
 

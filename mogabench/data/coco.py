@@ -1,4 +1,4 @@
-"""COCO's files, as detection and pose read them: checked before anything is made of them."""
+"""Reading and validating COCO's files, for detection and pose."""
 
 from __future__ import annotations
 
@@ -85,10 +85,10 @@ def read(path: Path, schema: type[_Content], expected: str) -> tuple[_Content, s
         raw = path.read_bytes()
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}; {expected}") from None
-    return checked(path, schema, raw), hashlib.sha256(raw).hexdigest()
+    return validate(path, schema, raw), hashlib.sha256(raw).hexdigest()
 
 
-def checked(path: Path, schema: type[_Content], content: Any) -> _Content:
+def validate(path: Path, schema: type[_Content], content: Any) -> _Content:
     """The content of a file, if it is what it should be.
 
     Args:
@@ -100,14 +100,14 @@ def checked(path: Path, schema: type[_Content], content: Any) -> _Content:
         UserError: It does not hold that.
     """
     adapter: TypeAdapter[_Content] = TypeAdapter(schema)
-    validate = adapter.validate_json if isinstance(content, bytes) else adapter.validate_python
+    parse = adapter.validate_json if isinstance(content, bytes) else adapter.validate_python
     try:
-        return validate(content)
+        return parse(content)
     except ValidationError as error:
-        raise UserError(_told(path, error)) from None
+        raise UserError(_error_line(path, error)) from None
 
 
-def _told(path: Path, error: ValidationError) -> str:
+def _error_line(path: Path, error: ValidationError) -> str:
     """The first fault in one line."""
     fault = error.errors(include_url=False)[0]
     message = fault["msg"].partition(" ")[2].replace(" after validation", "")
@@ -146,17 +146,17 @@ def check_images(path: Path, images: list[Image], folder: Path) -> None:
     if missing:
         raise UserError(
             f"{len(missing)} of the {len(images)} images of {path.name} are not in {folder}: "
-            f"{some(missing)}"
+            f"{list_some(missing)}"
         )
 
 
-def some(items: list[Any]) -> str:
+def list_some(items: list[Any]) -> str:
     """The first few, for an error."""
     listed = ", ".join(map(str, items[:_LISTED]))
     return f"{listed}, …" if len(items) > _LISTED else listed
 
 
-def indexed(coco: _Coco, content: dict[str, Any]) -> _Coco:
+def fill_index(coco: _Coco, content: dict[str, Any]) -> _Coco:
     """Fills an empty object of pycocotools with a data set in memory."""
     coco.dataset = {"info": {}, **content}
     with redirect_stdout(None):  # pycocotools has no way to be quiet

@@ -55,15 +55,15 @@ class View:
         wide = max(width, height * size[1] / size[0])
         return cls((x + width / 2, y + height / 2), wide * padding)
 
-    def scaled(self, factor: float) -> View:
+    def scale_by(self, factor: float) -> View:
         """The same, showing ``factor`` times as much."""
         return replace(self, width=self.width * factor)
 
-    def moved(self, x: float, y: float) -> View:
+    def move_by(self, x: float, y: float) -> View:
         """The same, elsewhere; ``x`` and ``y`` in pixels of the image."""
         return replace(self, center=(self.center[0] + x, self.center[1] + y))
 
-    def jittered(self, scale: float, rotation: float, rotation_prob: float) -> View:
+    def jitter(self, scale: float, rotation: float, rotation_prob: float) -> View:
         """Another size and direction, drawn from NumPy's generator as mmpose 0.x draws them.
 
         Args:
@@ -72,7 +72,7 @@ class View:
             rotation_prob: How often it is turned.
         """
         draw = np.random
-        view = self.scaled(1 + scale * np.clip(draw.standard_normal(), -1, 1))
+        view = self.scale_by(1 + scale * np.clip(draw.standard_normal(), -1, 1))
         if draw.random() < rotation_prob:
             view = replace(view, rotation=rotation * np.clip(draw.standard_normal(), -2, 2))
         return view

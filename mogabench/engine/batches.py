@@ -1,4 +1,4 @@
-"""How a step of the recipe's batch size is made up."""
+"""The batches that make up an optimizer step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The course of a training: loss, learning rate and metrics, as data and as a picture."""
+"""The curve of a training: loss, learning rate and metrics, as data and as a picture."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class KeepCurve(Hook):
             self._make_point(runner.iter)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float]) -> None:
-        """Takes the metrics; draws what there is."""
+        """Adds the metrics and draws the curve so far."""
         if runner.rank == 0:
             self.points.append({"step": runner.iter, **metrics})
             self._write()

@@ -1,4 +1,4 @@
-"""Pictures of what was predicted, for the eye."""
+"""Pictures of predictions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The process: its device, its companions, and the folder it writes to."""
+"""The process: its device, the other processes of the job, and the folder it writes to."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ def check_writable(folder: Path) -> None:
 
 
 @contextmanager
-def watching_space(folder: Path) -> Iterator[None]:
-    """Tells a disk that fills up, while anything at all is written, in one line.
+def watch_space(folder: Path) -> Iterator[None]:
+    """Turns the error of a full disk, whatever is being written, into one line.
 
     Raises:
         UserError: There was no space left.

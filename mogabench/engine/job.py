@@ -1,4 +1,4 @@
-"""The job: what a training or an evaluation has to do, resolved and checked."""
+"""The settings of a training or an evaluation, resolved and checked."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def make_job(
     device: str,
     **settings: Any,
 ) -> Job[R, O]:
-    """Resolves what the command line says: recipe, size, weights, device, folder.
+    """Resolves the command line's recipe, size, weights, device and folder.
 
     Args:
         task: The subject's task.
@@ -139,7 +139,7 @@ def make_job(
         **settings: The other fields of `Job`, as they are.
 
     Raises:
-        UserError: The options contradict each other, or name what there is not.
+        UserError: The options contradict each other, or name something unknown.
     """
     from mogabench.checkpoints import official_weights, resolve_weights
     from mogabench.engine.environment import choose_device

@@ -1,4 +1,4 @@
-"""From a data set to batches: every item's randomness follows from the seed and its draw."""
+"""Data loaders; what is random in an item follows from the seed and the number of its draw."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 class Seeded(Dataset[Any]):
     """A data set whose items are the same ones whenever the same draw is asked for.
 
-    A `UserError` takes the place of an item that cannot be had, so that it leaves a worker as the
-    one line it is; `RaiseErrors` raises it.
+    An item that cannot be read is replaced by its `UserError`, so that the message reaches the main
+    process unchanged; `RaiseErrors` raises it there.
 
     Args:
         source: The data set.

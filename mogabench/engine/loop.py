@@ -1,4 +1,4 @@
-"""The training loop: mmengine's, made to go on from any step."""
+"""mmengine's training loop, able to resume from any step."""
 
 from __future__ import annotations
 

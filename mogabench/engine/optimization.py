@@ -1,4 +1,4 @@
-"""What moves the weights: timm's optimizers, gradient scaling, the average."""
+"""timm's optimizers, gradient scaling and weight averaging."""
 
 from __future__ import annotations
 

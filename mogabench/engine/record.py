@@ -1,4 +1,4 @@
-"""The record of a job's quality, with the provenance that only the job knows."""
+"""The record of a job's metrics, with the job's provenance."""
 
 from __future__ import annotations
 

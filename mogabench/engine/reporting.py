@@ -1,4 +1,4 @@
-"""What a person sees of a run: progress with an ETA, and notes on its outcome."""
+"""Progress with an ETA, and notes on the outcome."""
 
 from __future__ import annotations
 

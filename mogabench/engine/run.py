@@ -1,4 +1,4 @@
-"""Doing a job: training where it says so, and evaluation."""
+"""Runs a job: trains, where the job says so, and evaluates."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from mmengine.model import is_model_wrapper
 
 from mogabench.checkpoints import save_checkpoint
-from mogabench.engine.environment import check_writable, enter, watching_space
+from mogabench.engine.environment import check_writable, enter, watch_space
 from mogabench.engine.optimization import AverageWeights
 from mogabench.engine.randomness import seed_everything
 from mogabench.engine.reporting import Noting, ShowProgress
@@ -74,7 +74,7 @@ def run(job: Job[Any, Any], task: Task[Any, Any]) -> Outcome:
         folder = kept or Path(stack.enter_context(TemporaryDirectory(prefix="mogabench-")))
         job = replace(job, work_dir=folder)
         _check_folder(job, folder)
-        stack.enter_context(watching_space(folder))
+        stack.enter_context(watch_space(folder))
         seed_everything(job.seed)
         setup = task.prepare(job)
         if kept is None:

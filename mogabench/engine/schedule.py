@@ -84,7 +84,7 @@ def _in_timm(
         }
     if isinstance(schedule, StepSchedule):
         return MultiStepLRScheduler, {
-            # timm lowers the rate one step before the one it is told.
+            # timm lowers the rate one step before the given one.
             "decay_t": [epoch * steps_per_epoch + 1 for epoch in schedule.milestones],
             "decay_rate": schedule.gamma,
             "warmup_t": schedule.warmup_steps,

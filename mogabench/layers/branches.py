@@ -40,13 +40,13 @@ class FusedBranches(nn.Module):
         for target, bringing in enumerate(self.fuse_layers):
             size = maps[target].shape[2:]
             first, *others = (
-                _resized(bring(x), size) for bring, x in zip(bringing.children(), maps, strict=True)
+                _resize(bring(x), size) for bring, x in zip(bringing.children(), maps, strict=True)
             )
             fused.append(self.act(sum(others, first)))
         return fused
 
 
-def _resized(x: Tensor, size: Sequence[int]) -> Tensor:
+def _resize(x: Tensor, size: Sequence[int]) -> Tensor:
     if x.shape[2:] == size:
         return x
     return nn.functional.interpolate(x, size=size, mode="bilinear", align_corners=False)

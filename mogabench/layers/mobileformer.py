@@ -71,8 +71,8 @@ class BridgeBack(nn.Module):
     def forward(self, x: Tensor, tokens: Tensor) -> Tensor:
         """Maps ``(N, C, H, W)`` to the same shape."""
         places = x.flatten(2).transpose(1, 2)
-        told = attend(places, self.k(tokens), self.proj(tokens), BRIDGE_HEADS)
-        mixed: Tensor = x + self.drop_path(told.transpose(1, 2).reshape(x.shape))
+        attended = attend(places, self.k(tokens), self.proj(tokens), BRIDGE_HEADS)
+        mixed: Tensor = x + self.drop_path(attended.transpose(1, 2).reshape(x.shape))
         return mixed
 
 

@@ -118,25 +118,25 @@ class ParcBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Maps ``(N, C, H, W)`` to the same shape."""
         first, second = x.chunk(2, dim=1)
-        first = self.pre_Norm_1(self._placed(first, "1_H"))
-        second = self.pre_Norm_2(self._placed(second, "1_W"))
-        first = self._placed(self._circular(first, "1_H"), "2_W")
-        second = self._placed(self._circular(second, "1_W"), "2_H")
+        first = self.pre_Norm_1(self._add_place(first, "1_H"))
+        second = self.pre_Norm_2(self._add_place(second, "1_W"))
+        first = self._add_place(self._circular(first, "1_H"), "2_W")
+        second = self._add_place(self._circular(second, "1_W"), "2_H")
         y = torch.cat([self._circular(first, "2_W"), self._circular(second, "2_H")], dim=1)
         x = x + self.drop_path(y)
         mixed: Tensor = x + self.drop_path(self.ca(self.ffn(x)))
         return mixed
 
-    def _placed(self, x: Tensor, place: str) -> Tensor:
-        return x + self._resized(f"meta_pe_{place}", x) if self.positions else x
+    def _add_place(self, x: Tensor, place: str) -> Tensor:
+        return x + self._resize(f"meta_pe_{place}", x) if self.positions else x
 
     def _circular(self, x: Tensor, place: str) -> Tensor:
-        kernel = self._resized(f"meta_kernel_{place}", x)
+        kernel = self._resize(f"meta_kernel_{place}", x)
         once_more = x[:, :, :-1] if place.endswith("H") else x[..., :-1]
         twice = torch.cat([x, once_more], dim=2 if place.endswith("H") else 3)
         return nn.functional.conv2d(twice, kernel, groups=x.shape[1])
 
-    def _resized(self, name: str, x: Tensor) -> Tensor:
+    def _resize(self, name: str, x: Tensor) -> Tensor:
         """A parameter that is as long as the map is, along one axis."""
         learned: Tensor = getattr(self, name)
         height, width = x.shape[2:]

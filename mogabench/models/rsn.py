@@ -113,12 +113,12 @@ class UpUnit(nn.Module):
         """Maps ``(N, C, H, W)`` to ``(N, 256, H, W)`` and heat maps ``(N, K, H, W)``."""
         joined = self.u_skip(x)
         if coarser is not None:
-            joined = joined + self.up_conv(_enlarged(coarser, x.shape[2:]))
+            joined = joined + self.up_conv(_enlarge(coarser, x.shape[2:]))
         joined = self.relu(joined)
         return joined, self.res_conv2(self.res_conv1(joined))
 
 
-def _enlarged(x: Tensor, size: torch.Size) -> Tensor:
+def _enlarge(x: Tensor, size: torch.Size) -> Tensor:
     return nn.functional.interpolate(x, size=size, mode="bilinear", align_corners=True)
 
 
@@ -137,7 +137,7 @@ class Up(nn.Module):
         joined = None
         for unit, x in zip(self.children(), reversed(maps), strict=True):
             joined, found = unit(x, joined)
-            heatmaps.append(_enlarged(found, maps[0].shape[2:]))
+            heatmaps.append(_enlarge(found, maps[0].shape[2:]))
         return heatmaps
 
 

@@ -90,26 +90,26 @@ class TokensToToken(PatchEmbed):
 
     def forward(self, images: Tensor) -> Tensor:
         """Maps images ``(N, C, H, W)`` to tokens ``(N, L, D)``, or a map if sizes may vary."""
-        size = [_quartered(side) for side in images.shape[2:]]
+        size = [_quarter(side) for side in images.shape[2:]]
         x = self.soft_split0(images)
         for attention in (self.attention1, self.attention2):
             as_map = attention(x.transpose(1, 2)).transpose(1, 2).unflatten(2, size)
             x = self.soft_split1(as_map)
-            size = [_halved(side) for side in size]
+            size = [_halve(side) for side in size]
         tokens: Tensor = self.proj(x.transpose(1, 2))
         return tokens if self.flatten else tokens.reshape(len(tokens), *size, -1)
 
     def dynamic_feat_size(self, img_size: tuple[int, int]) -> tuple[int, int]:
         """The size of the map of tokens for images of a size; each is rounded up."""
-        height, width = (_halved(_halved(_quartered(side))) for side in img_size)
+        height, width = (_halve(_halve(_quarter(side))) for side in img_size)
         return height, width
 
 
-def _quartered(side: int) -> int:
+def _quarter(side: int) -> int:
     return (side - 3) // 4 + 1
 
 
-def _halved(side: int) -> int:
+def _halve(side: int) -> int:
     return (side - 1) // 2 + 1
 
 

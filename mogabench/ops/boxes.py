@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torchvision.ops import nms as torchvision_nms
 
-from mogabench.ops.precision import widened
+from mogabench.ops.precision import widen
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,7 +26,7 @@ def nms(boxes: Tensor, scores: Tensor, *, iou_threshold: float, offset: int) -> 
     Returns:
         Indices of the boxes that stay, the best score first.
     """
-    boxes, scores = widened(_closed(boxes, offset), scores)
+    boxes, scores = widen(_close(boxes, offset), scores)
     kept: Tensor = torchvision_nms(boxes, scores, iou_threshold)
     return kept
 
@@ -105,7 +105,7 @@ def bbox_overlaps(
         aligned: Compare the boxes in pairs, of which there are M = N.
         offset: See the module.
     """
-    first, second = _closed(bboxes1, offset), _closed(bboxes2, offset)
+    first, second = _close(bboxes1, offset), _close(bboxes2, offset)
     if not aligned:
         first = first[:, None]
     shared, first_area, second_area = _areas(first, second)
@@ -113,7 +113,7 @@ def bbox_overlaps(
     ious.copy_(shared / whole)
 
 
-def _closed(boxes: Tensor, offset: int) -> Tensor:
+def _close(boxes: Tensor, offset: int) -> Tensor:
     """The boxes with their last pixel, which is ``offset`` wide, added."""
     return boxes + boxes.new_tensor([0, 0, offset, offset])
 

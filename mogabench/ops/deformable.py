@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torchvision.ops import deform_conv2d
 
-from mogabench.ops.precision import widened
+from mogabench.ops.precision import widen
 
 
 class _Geometry(NamedTuple):
@@ -85,7 +85,7 @@ def modulated_deform_conv_forward(
     **how: Any,
 ) -> None:
     """Writes the convolution, each sample weighted by ``mask``, into ``output``."""
-    _convolve(output, image, offset, weight, mask, bias if with_bias else None, _modulated(how))
+    _convolve(output, image, offset, weight, mask, bias if with_bias else None, _modulate(how))
 
 
 def modulated_deform_conv_backward(
@@ -107,7 +107,7 @@ def modulated_deform_conv_backward(
     **how: Any,
 ) -> None:
     """Writes the gradients of everything."""
-    found = _gradients(grad_output, image, offset, weight, mask, _modulated(how))
+    found = _gradients(grad_output, image, offset, weight, mask, _modulate(how))
     grad_image.copy_(found.image)
     grad_weight.copy_(found.weight)
     grad_offset.copy_(found.offset)
@@ -126,7 +126,7 @@ def _plain(how: dict[str, Any]) -> _Geometry:
     )
 
 
-def _modulated(how: dict[str, Any]) -> _Geometry:
+def _modulate(how: dict[str, Any]) -> _Geometry:
     return _Geometry(
         (how["stride_h"], how["stride_w"]),
         (how["pad_h"], how["pad_w"]),
@@ -146,7 +146,7 @@ def _convolve(
     how: _Geometry,
 ) -> None:
     given = [tensor for tensor in (mask, bias) if tensor is not None]
-    image, offset, weight, *rest = widened(image, offset, weight, *given)
+    image, offset, weight, *rest = widen(image, offset, weight, *given)
     output.copy_(
         deform_conv2d(
             image,
@@ -171,7 +171,7 @@ def _gradients(
 ) -> _Gradients:
     """The gradients, with torchvision's ones for a mask or bias that is not there."""
     shown = image.new_zeros(len(image), 0) if mask is None else mask
-    grad, image, weight, offset, shown = widened(grad_output, image, weight, offset, shown)
+    grad, image, weight, offset, shown = widen(grad_output, image, weight, offset, shown)
     bias = weight.new_zeros(len(weight))
     found = torch.ops.torchvision._deform_conv2d_backward(
         *(grad, image, weight, offset, shown, bias),

@@ -8,7 +8,7 @@ from torch.nn.functional import one_hot
 from torchvision.ops import sigmoid_focal_loss
 
 from mogabench.errors import UserError
-from mogabench.ops.precision import widened
+from mogabench.ops.precision import widen
 
 
 def sigmoid_focal_loss_forward(
@@ -27,7 +27,7 @@ def sigmoid_focal_loss_forward(
     Raises:
         UserError: There are weights.
     """
-    (source,) = widened(logits)
+    (source,) = widen(logits)
     output.copy_(_loss(source, target, weight, gamma, alpha))
 
 
@@ -40,7 +40,7 @@ def sigmoid_focal_loss_backward(
         UserError: There are weights.
     """
     with torch.enable_grad():
-        (source,) = widened(logits.detach())
+        (source,) = widen(logits.detach())
         source.requires_grad_()
         loss = _loss(source, target, weight, gamma, alpha).sum()
     grad.copy_(torch.autograd.grad(loss, source)[0])

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 
-def widened(*tensors: Tensor) -> list[Tensor]:
+def widen(*tensors: Tensor) -> list[Tensor]:
     """The tensors in one type that torchvision has kernels for: float32, or float64 if any is."""
     dtype = torch.float32
     for tensor in tensors:

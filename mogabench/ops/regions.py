@@ -7,7 +7,7 @@ import torchvision  # noqa: F401  (registers its operators with torch)
 from torch import Tensor
 
 from mogabench.errors import UserError
-from mogabench.ops.precision import widened
+from mogabench.ops.precision import widen
 
 _MAX = 0
 """mmcv's ``pool_mode`` that takes the greatest sample of a bin, not the average."""
@@ -48,7 +48,7 @@ def roi_align_forward(
     _require_average(pool_mode)
     output.copy_(
         torch.ops.torchvision.roi_align(
-            *widened(source, rois),
+            *widen(source, rois),
             spatial_scale,
             aligned_height,
             aligned_width,
@@ -80,7 +80,7 @@ def roi_align_backward(
     _require_average(pool_mode)
     grad_input.copy_(
         torch.ops.torchvision._roi_align_backward(
-            *widened(grad_output, rois),
+            *widen(grad_output, rois),
             spatial_scale,
             aligned_height,
             aligned_width,

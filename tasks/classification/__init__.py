@@ -1,4 +1,4 @@
-"""Image classification: a timm network, and how often its first answers are right."""
+"""Image classification: a timm network, evaluated by top-1 and top-5 accuracy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a split to tensors: timm's transforms, and what becomes of images that cannot be read."""
+"""The images of a split as tensors: timm's transforms, and replacements for unreadable images."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Images(Dataset[Sample]):
     """The images of a split as tensors.
 
     For an unreadable image training gets another, chosen at random, and evaluation a blank one
-    labelled `SKIPPED`; either way ``unreadable`` tells.
+    labelled `SKIPPED`; either way ``unreadable`` is its index.
 
     Args:
         split: An indexable split.

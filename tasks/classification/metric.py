@@ -1,4 +1,4 @@
-"""How often the first answers of a classifier are right."""
+"""Top-1 and top-5 accuracy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a recipe for image classification may say, beside what all recipes say."""
+"""The schema of recipes for image classification."""
 
 from __future__ import annotations
 

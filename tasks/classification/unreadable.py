@@ -1,4 +1,4 @@
-"""Images that cannot be read: named, counted, and fatal if so asked."""
+"""Reports images that cannot be read, and stops the run at the first one if so asked."""
 
 from __future__ import annotations
 

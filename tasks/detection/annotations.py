@@ -88,7 +88,7 @@ def read_annotations(path: Path, images: Path, *, masks: bool = False) -> Annota
     dropped = _without_empty_boxes(content)
     if masks:
         check_masks(path, content)
-    repairs = [*_renumbered(content), *dropped]
+    repairs = [*_renumber(content), *dropped]
     if all(item["iscrowd"] for item in content["annotations"]):
         raise UserError(
             f"{path} annotates nothing to find: it lists no box with an area in its image, other "
@@ -115,18 +115,19 @@ def _check_references(path: Path, content: dict[str, Any]) -> None:
     for name, key in _DISTINCT:
         repeated = [value for value, n in Counter(x[key] for x in content[name]).items() if n > 1]
         if repeated:
-            raise UserError(f"{path}: several of its {name} have the {key} {coco.some(repeated)}")
+            listed = coco.list_some(repeated)
+            raise UserError(f"{path}: several of its {name} have the {key} {listed}")
     for key, name in (("category_id", "categories"), ("image_id", "images")):
         known = {item["id"] for item in content[name]}
         strange = sorted({item[key] for item in content["annotations"]} - known)
         if strange:
             raise UserError(
-                f"{path}: annotations have the {key} {coco.some(strange)}, which is not among its "
-                f"{name} ({coco.some(sorted(known))})"
+                f"{path}: annotations have the {key} {coco.list_some(strange)}, not one of its "
+                f"{name} ({coco.list_some(sorted(known))})"
             )
 
 
-def _renumbered(content: dict[str, Any]) -> list[str]:
+def _renumber(content: dict[str, Any]) -> list[str]:
     annotations = content["annotations"]
     if all(item["id"] != 0 for item in annotations):
         return []

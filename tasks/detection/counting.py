@@ -47,13 +47,13 @@ class FixedRegions(nn.Module):
         outputs = _flat(self.detector.rpn_head(maps))
         heads = self.detector.roi_head
         for extractor, head in _stages(heads.bbox_roi_extractor, heads.bbox_head):
-            outputs += head(_pooled(extractor, maps, PROPOSALS))
+            outputs += head(_pool(extractor, maps, PROPOSALS))
         for extractor, head in _stages(heads.mask_roi_extractor, heads.mask_head):
-            outputs.append(head(_pooled(extractor, maps, MASKS)))
+            outputs.append(head(_pool(extractor, maps, MASKS)))
         return outputs
 
 
-def _pooled(extractor: Any, maps: Sequence[Tensor], regions: int) -> Tensor:
+def _pool(extractor: Any, maps: Sequence[Tensor], regions: int) -> Tensor:
     """Features ``(N * regions, C, h, w)`` of regions in the corner of each image and level."""
     share = regions // len(extractor.roi_layers)
     pooled = []

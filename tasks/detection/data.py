@@ -10,7 +10,7 @@ from mmdet.datasets import CocoDataset
 from mmdet.datasets.api_wrappers import COCO
 from mmengine.registry import DefaultScope
 
-from mogabench.data.coco import indexed
+from mogabench.data.coco import fill_index
 from mogabench.data.identity import data_name, data_root
 from mogabench.data.shapes import sample_shapes
 from mogabench.engine.reporting import Noting
@@ -166,7 +166,7 @@ class RepairedAnnotations(Noting):
 
 def index(content: dict[str, Any]) -> COCO:
     """The lookup tables of pycocotools over a data set in memory."""
-    coco = indexed(COCO(), content)
+    coco = fill_index(COCO(), content)
     coco.img_ann_map, coco.cat_img_map = coco.imgToAnns, coco.catToImgs  # mmdet's names
     return coco
 

@@ -61,12 +61,12 @@ def draw_instances(
     found = found[found.scores >= _SURE]
     scale = _SCALE if max(image.shape) < _SMALL else 1
     canvas = torch.from_numpy(image.copy()).permute(2, 0, 1)
-    canvas = _enlarged(canvas, scale)
+    canvas = _enlarge(canvas, scale)
     if not len(found):
         return _array(canvas)
     colours = [_COLOURS[label % len(_COLOURS)] for label in found.labels.tolist()]
     if "masks" in found:
-        masks = _enlarged(found.masks, scale)
+        masks = _enlarge(found.masks, scale)
         canvas = draw_segmentation_masks(canvas, masks, alpha=0.4, colors=colours)
     names = [
         f"{classes[label]} {score:.2f}"
@@ -76,7 +76,7 @@ def draw_instances(
     return _array(draw_bounding_boxes(canvas, boxes, names, colours, width=2, fill_labels=True))
 
 
-def _enlarged(maps: torch.Tensor, scale: int) -> torch.Tensor:
+def _enlarge(maps: torch.Tensor, scale: int) -> torch.Tensor:
     return maps.repeat_interleave(scale, 1).repeat_interleave(scale, 2)
 
 

@@ -94,7 +94,7 @@ def _fault_of_runs(mask: dict[str, Any], height: int, width: int) -> str | None:
             f"should be [{height}, {width}]"
         )
     counts = mask["counts"]
-    runs = counts if isinstance(counts, list) else _decoded(counts)
+    runs = counts if isinstance(counts, list) else _decode(counts)
     if runs is None or min(runs, default=0) < 0:
         return f"has counts that are no run lengths as pycocotools writes them: {counts[:20]!r}"
     if sum(runs) != height * width:
@@ -105,7 +105,7 @@ def _fault_of_runs(mask: dict[str, Any], height: int, width: int) -> str | None:
     return None
 
 
-def _decoded(counts: str) -> list[int] | None:
+def _decode(counts: str) -> list[int] | None:
     """The run lengths in COCO's compressed text; None if it is none.
 
     A character is a digit of five bits, the lowest first, and says whether another follows. From

@@ -1,4 +1,4 @@
-"""What a detection recipe may say."""
+"""The schema of recipes for object detection."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def as_array(file: Path, name: str, value: Any, shape: Sequence[int]) -> Array:
         for length, there in zip(shape, array.shape, strict=True)
     ):
         raise UserError(
-            f"{file}: {name} is {_written(array.shape)} and should be {_written(shape)}"
+            f"{file}: {name} is {_format_shape(array.shape)} and should be {_format_shape(shape)}"
         )
     if not np.isfinite(array).all():
         raise UserError(f"{file}: {name} holds numbers that are not finite")
@@ -82,5 +82,5 @@ def check_numbers(file: Path, name: str, numbers: Array, kind: str, count: int) 
         )
 
 
-def _written(shape: Sequence[int]) -> str:
+def _format_shape(shape: Sequence[int]) -> str:
     return "x".join("N" if length < 0 else str(length) for length in shape) or "no array"

@@ -1,4 +1,4 @@
-"""What belongs together: a body model, its data sets and its metric."""
+"""The body model, the data sets and the metric of each method."""
 
 from __future__ import annotations
 

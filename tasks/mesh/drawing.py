@@ -1,4 +1,4 @@
-"""Meshes as pictures: shaded triangles, and predictions beside what they were made of."""
+"""Drawings of meshes: shaded triangles, and each prediction beside its image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where body models are looked for, and what they must hold."""
+"""Finding the files of body models and checking their content."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ MOVING_LANDMARKS = Published(
 
 Arrays = dict[str, "NDArray[Any]"]
 Shape = tuple["int | str", ...]
-"""A word stands for a length of any size, the same one wherever it stands."""
+"""A word stands for a length, equal wherever the word occurs."""
 
 
 def read_arrays(file: Path, shapes: Mapping[str, Shape], optional: Sequence[str] = ()) -> Arrays:

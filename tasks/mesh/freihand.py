@@ -46,12 +46,12 @@ def read_train_samples(root: Path, mean_pose: Array) -> TrainSamples:
     if behind.any():
         raise UserError(f"{file}: hand {behind.argmax()} is not in front of its camera")
     file = root / "training_mano.json"
-    mano = as_array(file, "the list", _unwrapped(_read(file)), (count, 61))
+    mano = as_array(file, "the list", _unwrap(_read(file)), (count, 61))
     rotations = mano[:, : 3 * _JOINTS].reshape(count, _JOINTS, 3)
     rotations[:, 1:] += mean_pose
     files = _images(root, "training", count)
     targets = zip(
-        projected(places, cameras),
+        project(places, cameras),
         rotations,
         mano[:, 3 * _JOINTS : 3 * _JOINTS + _SHAPES],
         np.zeros((count, 0)),
@@ -86,7 +86,7 @@ def read_test_samples(root: Path) -> TestSamples:
     return TestSamples(files, truth, identity(name, "test", files, places, vertices))
 
 
-def projected(points: Array, cameras: Array) -> Array:
+def project(points: Array, cameras: Array) -> Array:
     """Points ``(N, K, 3)`` in pixels ``(N, K, 2)``, seen by cameras ``(N, 3, 3)``."""
     seen = points @ cameras.swapaxes(1, 2)
     pixels: Array = seen[..., :2] / seen[..., 2:]
@@ -107,7 +107,7 @@ def _read(file: Path) -> Any:
         raise UserError(f"{file} is not valid JSON: {error}") from None
 
 
-def _unwrapped(entries: Any) -> Any:
+def _unwrap(entries: Any) -> Any:
     """FreiHAND has each hand's parameters in a list of one."""
     lists = isinstance(entries, list)
     if lists and all(isinstance(entry, list) and len(entry) == 1 for entry in entries):

@@ -1,4 +1,4 @@
-"""What a regressed hand or face is trained by (ExPose, Section 3.3, as MMHuman3D has it)."""
+"""The training losses of hands and faces (ExPose, Section 3.3, as MMHuman3D has it)."""
 
 from __future__ import annotations
 

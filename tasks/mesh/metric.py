@@ -1,4 +1,4 @@
-"""How wrong meshes are: PA-MPJPE and PA-MPVPE of hands, distances from scans of faces."""
+"""The errors of meshes: PA-MPJPE and PA-MPVPE of hands, distances from scans of faces."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class MeshNetwork(nn.Module):
 
 
 class IterativeRegressor(nn.Module):
-    """Betters an estimate three times by one and the same perceptron.
+    """Refines an estimate in three passes through one perceptron.
 
     Args:
         channels: Of the features.

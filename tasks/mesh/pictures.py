@@ -1,4 +1,4 @@
-"""Hands and faces as the network sees them, and in training what to learn of them."""
+"""The network's inputs, hands or faces, and in training its targets."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class TrainingPictures(Dataset[Item]):
         target = self.samples.targets[index % len(self.samples.targets)]
         image = read_image(self.samples.files[index])
         view = random_view(whole(image, self.size), self.augment)
-        picture = degraded(view.show(image, self.size), self.augment)
+        picture = degrade(view.show(image, self.size), self.augment)
         places = transform(target.keypoints, view.to_output(self.size))
         rotations = target.rotations
         if view.mirrored:
@@ -105,11 +105,11 @@ def random_view(view: View, augment: MeshAugment) -> View:
     """Another view of the same image, drawn from NumPy's generator, as MMHuman3D draws it."""
     draw = np.random
     x, y = draw.uniform(-augment.shift, augment.shift, 2) * view.width
-    view = replace(view.moved(x, y), mirrored=bool(draw.random() < augment.flip))
-    return view.jittered(augment.scale, augment.rotation, augment.rotation_prob)
+    view = replace(view.move_by(x, y), mirrored=bool(draw.random() < augment.flip))
+    return view.jitter(augment.scale, augment.rotation, augment.rotation_prob)
 
 
-def degraded(picture: NDArray[np.uint8], augment: MeshAugment) -> NDArray[np.uint8]:
+def degrade(picture: NDArray[np.uint8], augment: MeshAugment) -> NDArray[np.uint8]:
     """The picture at a lower resolution and in other colours, drawn from NumPy's generator."""
     draw = np.random
     factor = draw.choice(augment.low_resolutions) if augment.low_resolutions else 1.0

@@ -1,4 +1,4 @@
-"""What a recipe for 3D hands and faces may say, beside what all recipes say."""
+"""The schema of recipes for 3D hands and faces."""
 
 from __future__ import annotations
 

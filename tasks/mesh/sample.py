@@ -1,7 +1,7 @@
 """The sample of 3D hands: a rendered hand in FreiHAND's files, with its body model in MANO's.
 
 The geometry, ``hand.npz``, is MakeHuman's and in the public domain (CC0 1.0);
-``tests/tasks/mesh/make_hand.py`` tells how it was made.
+``tests/tasks/mesh/make_hand.py`` made it.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def _write(folder: Path) -> None:
     for seed, (split, count) in enumerate(HANDS.items()):
         random = np.random.default_rng(seed)
         mano = _parameters(random, count, arrays)
-        vertices, keypoints = _posed(hand, mano)
+        vertices, keypoints = _pose(hand, mano)
         shift = np.array([0, 0, _DISTANCE]) - keypoints.mean(1, keepdims=True)
         shift[..., :2] += random.uniform(-0.01, 0.01, (count, 1, 2))
         _write_json(folder / f"{split}_K.json", np.broadcast_to(camera, (count, 3, 3)))
@@ -133,7 +133,7 @@ def _parameters(random: np.random.Generator, count: int, arrays: Arrays) -> Arra
     return np.concatenate([turn, pose.reshape(count, 45), shape, place], axis=1)
 
 
-def _posed(hand: Hand, mano: Array) -> tuple[Array, Array]:
+def _pose(hand: Hand, mano: Array) -> tuple[Array, Array]:
     """The vertices and key points of hands with those parameters, in metres from the wrist."""
     poses = torch.from_numpy(mano[:, :48]).float().reshape(-1, _JOINTS, 3)
     poses[:, 1:] += hand.mean_pose

@@ -1,4 +1,4 @@
-"""What all data sets of hands and faces give: images, what to learn of them, what to find."""
+"""Training and test samples, as all data sets of hands and faces give them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Target:
-    """What a training image teaches.
+    """The annotation of a training image.
 
     Attributes:
         keypoints: ``(K, 2)`` in pixels of the image.
@@ -41,7 +41,7 @@ class TrainSamples:
 
     Attributes:
         files: The images.
-        targets: What they teach; image ``i`` has target ``i % len(targets)``.
+        targets: Their annotations; image ``i`` has target ``i % len(targets)``.
         identity: What a record calls it.
     """
 

@@ -37,14 +37,14 @@ def random_view(view: View, keypoints: Array, size: tuple[int, int], augment: Po
     draw = np.random
     if draw.random() < augment.shift_prob:
         x, y = draw.uniform(-augment.shift, augment.shift, 2)
-        view = view.moved(x * view.width, y * view.height(size))
+        view = view.move_by(x * view.width, y * view.height(size))
     view = replace(view, mirrored=bool(draw.random() < augment.flip))
     labelled = keypoints[:, 2] > 0
     if labelled.sum() > _HALF_BODY_FROM and draw.random() < augment.half_body:
         part = _half(labelled)
         box = _box_around(keypoints[part, :2])
         view = replace(View.around(box, size, _HALF_BODY_PADDING), mirrored=view.mirrored)
-    return view.jittered(augment.scale, augment.rotation, augment.rotation_prob)
+    return view.jitter(augment.scale, augment.rotation, augment.rotation_prob)
 
 
 def _half(labelled: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -125,14 +125,14 @@ def read_people(
     content, _ = coco.read(file, _File, _EXPECTED)
     category = _person_category(file, content["categories"])
     persons_only = [a for a in content["annotations"] if a["category_id"] == category]
-    annotations = coco.checked(file, _Persons, {"persons": persons_only})["persons"]
+    annotations = coco.validate(file, _Persons, {"persons": persons_only})["persons"]
     images, folder = content["images"], root / f"{split}{_YEAR}"
     coco.check_images(file, images, folder)
     files = {image["id"]: folder / image["file_name"] for image in images}
-    persons = _annotated(file, annotations, images, files)
+    persons = _read_annotated(file, annotations, images, files)
     count = len(persons)
     if boxes is not None:
-        persons = _detected(boxes, category, files)
+        persons = _read_detected(boxes, category, files)
     is_coco = (len(files), count) == _COCO_VALIDATION
     name = data_name(root, COCO_NAME if is_coco else None)
     if split == "val" and boxes is None:
@@ -162,7 +162,7 @@ def _person_category(file: Path, categories: list[_Category]) -> int:
     return persons[0]["id"]
 
 
-def _annotated(
+def _read_annotated(
     file: Path,
     annotations: list[_Annotation],
     images: list[coco.Image],
@@ -204,7 +204,7 @@ def _within(box: list[float], size: tuple[int, int]) -> Array:
     return np.array([x, y, right - x, bottom - y])
 
 
-def _detected(file: Path, category: int, files: dict[int, Path]) -> list[Person]:
+def _read_detected(file: Path, category: int, files: dict[int, Path]) -> list[Person]:
     detections, _ = coco.read(
         file, list[coco.Detection], "--boxes takes detected persons in COCO's results format"
     )
@@ -223,7 +223,7 @@ def _detected(file: Path, category: int, files: dict[int, Path]) -> list[Person]
 def _truth(content: _File, annotations: list[_Annotation]) -> COCO:
     # pycocotools takes a match with annotation 0 for none.
     numbered = [{**annotation, "id": n} for n, annotation in enumerate(annotations, 1)]
-    return coco.indexed(COCO(), {**content, "annotations": numbered})
+    return coco.fill_index(COCO(), {**content, "annotations": numbered})
 
 
 def _digest(persons: list[Person]) -> str:

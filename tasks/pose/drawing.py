@@ -1,4 +1,4 @@
-"""The poses that were found, drawn into the images."""
+"""Drawings of predicted poses in the images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How right key points are: object key point similarity, and COCO's average precision on it."""
+"""Object keypoint similarity, and COCO's average precision of poses."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class KeypointAP(GatheredMetric):
         for index, found in sorted(results, key=lambda result: result[0]):
             pose = self._pose(index, found)
             by_image[pose["image"]].append(pose)
-        self.poses = [pose for poses in by_image.values() for pose in suppressed(poses)]
+        self.poses = [pose for poses in by_image.values() for pose in suppress(poses)]
         return average_precision(self.people, self.poses)
 
     def _pose(self, index: int, found: Array) -> Pose:
@@ -97,7 +97,7 @@ def similarity(keypoints: Array, others: Array, areas: Array) -> Array:
     return alike
 
 
-def suppressed(poses: list[Pose]) -> list[Pose]:
+def suppress(poses: list[Pose]) -> list[Pose]:
     """The poses of one image without those that a better one resembles, best first."""
     left = sorted(poses, key=lambda pose: -pose["score"])
     kept = []

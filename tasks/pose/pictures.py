@@ -1,4 +1,4 @@
-"""Persons as the network sees them: pictures, and in training the heat maps to learn."""
+"""The network's inputs, one person in each picture, and in training its target heat maps."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ class PersonPictures(Dataset[Item]):
         return len(self.persons)
 
     def __getitem__(self, index: int) -> Item:
-        return self._shown(index, self.view(index))
+        return self._show(index, self.view(index))
 
     def view(self, index: int) -> View:
         """The view of a person that is evaluated."""
         return View.around(self.persons[index].box, self.size, _PADDING)
 
-    def _shown(self, index: int, view: View) -> Item:
+    def _show(self, index: int, view: View) -> Item:
         picture = view.show(read_image(self.persons[index].file), self.size)
         return {"inputs": normalize(picture), "index": index}
 
@@ -76,7 +76,7 @@ class TrainingPictures(PersonPictures):
             sigma=self.recipe.targets.sigma,
             encoding=self.recipe.targets.encoding,
         )
-        return self._shown(index, view) | {
+        return self._show(index, view) | {
             "targets": torch.from_numpy(targets).float(),
             "weights": torch.from_numpy(weights).float(),
         }

@@ -1,4 +1,4 @@
-"""What a recipe for 2D human pose may say, beside what all recipes say."""
+"""The schema of recipes for 2D human pose."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Semantic segmentation: a segmentor on a timm network, by the overlap of its classes."""
+"""Semantic segmentation: a segmentor on a timm network, evaluated by mIoU."""
 
 from __future__ import annotations
 

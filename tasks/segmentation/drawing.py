@@ -1,4 +1,4 @@
-"""The classes that were predicted, drawn over the images."""
+"""Drawings of true and predicted classes over the images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How well the predicted classes cover the true ones, by mmseg's metric."""
+"""mIoU, mAcc and aAcc, by mmseg's metric."""
 
 from __future__ import annotations
 

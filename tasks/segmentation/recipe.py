@@ -1,4 +1,4 @@
-"""What a recipe for semantic segmentation may say, beside what all recipes say."""
+"""The schema of recipes for semantic segmentation."""
 
 from __future__ import annotations
 

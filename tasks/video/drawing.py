@@ -1,4 +1,4 @@
-"""Pictures of predictions: strips of frames as PNG, moving ones as GIF."""
+"""Drawings of predicted frames: strips as PNG, animations as GIF."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def strip(sequences: list[NDArray[np.uint8]]) -> Image.Image:
     Args:
         sequences: Each ``(T, H, W)``.
     """
-    return Image.fromarray(_stacked([_beside(list(frames)) for frames in sequences]))
+    return Image.fromarray(_stack([_join(list(frames)) for frames in sequences]))
 
 
 def animation(groups: list[list[NDArray[np.uint8]]]) -> list[Image.Image]:
@@ -42,19 +42,19 @@ def animation(groups: list[list[NDArray[np.uint8]]]) -> list[Image.Image]:
     """
     length = len(groups[0][0])
     return [
-        Image.fromarray(_stacked([_beside([frames[t] for frames in group]) for group in groups]))
+        Image.fromarray(_stack([_join([frames[t] for frames in group]) for group in groups]))
         for t in range(length)
     ]
 
 
-def _beside(pictures: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+def _join(pictures: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     gap = np.full((pictures[0].shape[0], _GAP), _GREY, np.uint8)
     parts = [part for picture in pictures for part in (gap, picture)]
     return np.concatenate([*parts, gap], axis=1)
 
 
-def _stacked(pictures: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    return np.ascontiguousarray(_beside([picture.T for picture in pictures]).T)
+def _stack(pictures: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(_join([picture.T for picture in pictures]).T)
 
 
 class DrawSequences:

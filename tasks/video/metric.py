@@ -1,4 +1,4 @@
-"""How good predicted frames are: MSE, MAE, SSIM and PSNR, and a baseline beside them.
+"""MSE, MAE, SSIM and PSNR of predicted frames, and of a baseline.
 
 All are as the released code for Table A14 (``video_prediction/`` in MogaNet's repository, later
 OpenSTL) computes them, so that they may stand beside the printed figures: MSE and MAE of

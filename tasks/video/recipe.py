@@ -1,4 +1,4 @@
-"""What a recipe for video prediction may say, beside what all recipes say."""
+"""The schema of recipes for video prediction."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from mogabench.engine.environment import watching_space
+from mogabench.engine.environment import watch_space
 from mogabench.engine.launch import execute
 from mogabench.engine.randomness import seed_everything
 from mogabench.errors import UserError
@@ -109,7 +109,7 @@ def test_the_loss_of_a_recipe(job, overrides, expected):
 
 def test_a_full_disk_is_told_in_one_line(tmp_path):
     told = pytest.raises(UserError, match=r"no space left in .*; free some")
-    with told, watching_space(tmp_path), Path("/dev/full").open("w") as full:
+    with told, watch_space(tmp_path), Path("/dev/full").open("w") as full:
         full.write("x")
 
 

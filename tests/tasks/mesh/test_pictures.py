@@ -7,7 +7,7 @@ from mogabench.data.views import normalize
 from mogabench.records import Data
 from mogabench.tasks import load_recipe
 from mogabench.tasks.mesh.code import Parameters, from_axis_angle
-from mogabench.tasks.mesh.pictures import MIRRORED_FACE, TrainingPictures, WholePictures, degraded
+from mogabench.tasks.mesh.pictures import MIRRORED_FACE, TrainingPictures, WholePictures, degrade
 from mogabench.tasks.mesh.samples import Target, TrainSamples
 
 NOTHING = (
@@ -91,13 +91,13 @@ def test_whole_pictures(dots):
 
 def test_lower_resolutions_and_other_colours():
     picture = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
-    assert (degraded(picture, recipe().augment) == picture).all()
-    coarse = degraded(picture, recipe("low_resolutions=[4.0]").augment)
+    assert (degrade(picture, recipe().augment) == picture).all()
+    coarse = degrade(picture, recipe("low_resolutions=[4.0]").augment)
     assert coarse.shape == picture.shape
     assert coarse[::4, ::4].std() > 40 > np.abs(np.diff(coarse.astype(float), axis=1)).mean()
     np.random.seed(0)
     grey = np.full((2, 2, 3), 100, np.uint8)
-    dim = degraded(grey, recipe("channel_noise=0.4").augment)
+    dim = degrade(grey, recipe("channel_noise=0.4").augment)
     assert len(set(dim[0, 0].tolist())) == 3
     assert (dim == dim[0, 0]).all()
     assert dim.min() >= 60

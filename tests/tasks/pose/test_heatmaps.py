@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from mogabench.tasks.pose.heatmaps import decode, encode
-from mogabench.tasks.pose.model import joints_mse, unflipped
+from mogabench.tasks.pose.model import joints_mse, unflip
 from mogabench.tasks.pose.skeleton import KEYPOINTS, STRIDE
 
 
@@ -66,7 +66,7 @@ def test_maps_of_mirrored_pictures_turn_back():
     maps = torch.zeros(1, 17, 2, 5)
     maps[0, KEYPOINTS.index("left_eye"), 1, 1] = 1
     maps[0, KEYPOINTS.index("nose"), 0, 4] = 1
-    back = unflipped(maps)
+    back = unflip(maps)
     # The second of five columns is the fourth from the other side, and one to the right the last.
     assert back[0, KEYPOINTS.index("right_eye"), 1].tolist() == [0, 0, 0, 0, 1]
     assert back[0, KEYPOINTS.index("nose"), 0].tolist() == [1, 1, 0, 0, 0]

@@ -10,7 +10,7 @@ from pycocotools.cocoeval import COCOeval
 
 from mogabench.data.views import transform
 from mogabench.tasks.pose.data import read_people
-from mogabench.tasks.pose.metric import KeypointAP, similarity, suppressed
+from mogabench.tasks.pose.metric import KeypointAP, similarity, suppress
 from mogabench.tasks.pose.pictures import PersonPictures
 from mogabench.tasks.pose.skeleton import SIGMAS
 
@@ -65,8 +65,8 @@ def test_of_similar_poses_the_best_is_kept(points):
     best = pose(points[0], 0.9)
     same = pose(points[0] + np.column_stack([slightly, np.zeros(17)]), 0.8)
     other = pose(points[0] + np.column_stack([clearly, np.zeros(17)]), 0.7)
-    assert suppressed([other, same, best]) == [best, other]
-    assert suppressed([]) == []
+    assert suppress([other, same, best]) == [best, other]
+    assert suppress([]) == []
 
 
 @pytest.fixture
