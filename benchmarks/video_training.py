@@ -45,6 +45,8 @@ from torch import nn
 from mogabench.data.identity import SAMPLE
 from mogabench.engine.environment import enter
 from mogabench.engine.job import make_job
+from mogabench.engine.randomness import seed_everything
+from mogabench.engine.runner import make_runner
 from mogabench.measure.complexity import count
 from mogabench.models.simvp import SimVP
 from mogabench.subject import Subject
@@ -180,7 +182,8 @@ def _whole_steps(chosen: argparse.Namespace) -> list[float]:
             workers=2,
             quiet=True,
         )
-        runner, laps = task.runner(job), Laps(chosen.device)
+        seed_everything(job.seed)
+        runner, laps = make_runner(job, task.prepare(job)), Laps(chosen.device)
         runner.register_hook(laps, "LOWEST")
         runner.train()
     return laps.seconds(chosen.warmup)

@@ -92,7 +92,8 @@ class Job(Generic[R, O]):
         options: dict[str, Any] = dict(self.subject.options)
         if classes is not None and options.setdefault("num_classes", classes) != classes:
             raise UserError(
-                f"the network has {options['num_classes']} classes, but {self.data} has {classes}"
+                f"the network has {options['num_classes']} classes, but {self.data} has {classes}: "
+                "leave out --option num_classes"
             )
         rate = self.recipe.model.drop_path if self.train and self.recipe else 0.0
         if rate and options.setdefault("drop_path_rate", rate) != rate:

@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from mogabench.engine import curve
-from mogabench.engine.launch import execute
+from mogabench.engine.run import run
+from mogabench.tasks.classification import TASK
 
 PLAIN = ("optimizer={name: sgd, lr: 0.05, weight_decay: 0.0}", "optimizer.clip_grad=1.0")
 
@@ -16,7 +17,7 @@ def kept(job):
 
 def test_the_curve_has_each_step_and_each_evaluation(job):
     wanted = job("schedule={epochs: 2, warmup_epochs: 1, warmup_lr: 0.0}", *PLAIN)
-    outcome = execute(wanted)
+    outcome = run(wanted, TASK)
     points = kept(wanted)
     # 48 images in batches of 16, evaluated after each epoch; the rate rises to .05 over the first.
     assert [(point["step"], "top1" in point) for point in points] == [
@@ -31,11 +32,11 @@ def test_the_curve_has_each_step_and_each_evaluation(job):
 
 def test_a_point_is_the_mean_over_its_steps(job, tmp_path, monkeypatch):
     every_step = job(*PLAIN)
-    execute(every_step)
+    run(every_step, TASK)
     steps = [point for point in kept(every_step) if "loss" in point]
     monkeypatch.setattr(curve, "_POINTS", 3)
     in_threes = job(*PLAIN, work_dir=tmp_path / "threes")
-    execute(in_threes)
+    run(in_threes, TASK)
     points = [point for point in kept(in_threes) if "loss" in point]
     assert [point["step"] for point in points] == [2, 3, 4, 6]  # an epoch has three steps
     assert [point["lr"] for point in points] == [steps[i]["lr"] for i in (1, 2, 3, 5)]

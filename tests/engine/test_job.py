@@ -1,10 +1,10 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from mogabench.engine.job import make_job
-from mogabench.engine.record import recipe_label
 from mogabench.errors import UserError
 from mogabench.subject import Subject
 from mogabench.tasks import get_task
@@ -58,13 +58,11 @@ def test_an_evaluation_takes_the_network_s_own_preprocessing(tmp_path):
         ({"device": "cuda:99"}, "--device cuda:99: PyTorch sees"),
         ({"amp": "float8"}, "unknown autocast type 'float8'"),
         ({"amp": "float16"}, "training in float16 needs a GPU"),
-        ({"on_bad_image": "skipp"}, "unknown way to treat a bad image 'skipp'"),
         ({"batch_size": 0}, "--batch-size 0 is not a positive number"),
-        ({"boxes": Path("persons.json")}, "--boxes is for pose alone"),
         ({"workers": -1}, "--workers -1 is negative"),
     ],
 )
-def test_what_does_not_fit_is_told(changes, message):
+def test_errors_of_contradicting_settings(changes, message):
     with pytest.raises(UserError, match=message):
         made(**changes)
 
@@ -80,17 +78,39 @@ def test_a_machine_without_a_gpu_says_so():
 def test_official_weights_bring_the_recipe_they_were_trained_by(
     monkeypatch, tmp_path, side, recipe
 ):
-    monkeypatch.setattr("mogabench.checkpoints.resolve_weights", lambda *_: tmp_path)
+    monkeypatch.setattr("mogabench.checkpoints.resolve_weights", lambda *_, **__: tmp_path)
     job = made(size=(side, side), size_is_given=True, train=False, weights="official")
     assert job.recipe.name == recipe and job.recipe.input.crop_ratio == 0.9
 
 
-def test_a_size_goes_into_the_recipe_and_keeps_its_name():
+def test_a_size_goes_into_the_recipe_and_is_no_change_of_it():
     job = made(size=(256, 256), size_is_given=True, recipe="in1k_refined")
     assert (job.recipe.input.train_size, job.recipe.input.test_size) == (256, 256)  # Table A7
-    assert recipe_label(job.recipe) == "in1k_refined"
+    assert (job.recipe.name, job.recipe.changes) == ("in1k_refined", {})
     smaller = made(size=(192, 192), size_is_given=True, recipe="rsb_a3_100e")
     assert (smaller.recipe.input.train_size, smaller.recipe.input.test_size) == (160, 192)
-    changed = made(recipe="in1k_refined", overrides=["optimizer.lr=1e-3", "seed=7"])
-    assert recipe_label(changed.recipe) == "in1k_refined (changed)"
-    assert recipe_label(made(overrides=["seed=7"]).recipe) == "in1k_300e"
+    by_hand = made(overrides=["input.train_size=192", "input.test_size=192"])
+    assert (by_hand.subject.input_size, by_hand.recipe.changes) == ((192, 192), {})
+
+
+def test_changes_of_a_recipe_are_listed_but_for_its_seed():
+    changed = made(recipe="in1k_refined", overrides=["optimizer.lr=1e-4", "seed=7", "ema={}"])
+    assert changed.recipe.changes == {
+        "optimizer.lr": 1e-4,
+        "ema.decay_start": 0.9,
+        "ema.decay": 0.9999,
+    }
+    assert changed.seed == 7
+    assert made(overrides=["seed=7", "optimizer.lr=1e-3"]).recipe.changes == {}
+
+
+def test_the_network_is_for_the_datas_classes_and_the_recipes_drop_path():
+    job = made()  # Table A2: stochastic depth 0.1 for MogaNet-T
+    assert dict(job.network_subject(7).options) == {"num_classes": 7, "drop_path_rate": 0.1}
+    assert dict(job.network_subject().options) == {"drop_path_rate": 0.1}
+    options = {"num_classes": 5, "drop_path_rate": 0.3}
+    own = replace(job, subject=job.subject.model_copy(update={"options": tuple(options.items())}))
+    with pytest.raises(UserError, match="the network has 5 classes, but /data has 7: leave out"):
+        own.network_subject(7)
+    with pytest.raises(UserError, match=r"0.3 contradicts .* 0.1; --set model.drop_path=0.3"):
+        own.network_subject(5)

@@ -1,9 +1,11 @@
 import pytest
 import torch
+from PIL import Image
 from timm.data import auto_augment
 
 from mogabench.engine.loading import training_loader
 from mogabench.engine.randomness import EvaluationOrder, TrainingOrder
+from mogabench.engine.task import Source
 from mogabench.tasks.classification.data import open_splits
 from mogabench.tasks.classification.images import training_images
 
@@ -56,7 +58,8 @@ def test_batches_depend_on_seed_epoch_and_place_only(job, workers):
     augmented = ("augment.rand_augment=9/0.5", "augment.erasing=0.5", "augment.hflip=0.5")
     wanted = job(*augmented, workers=workers)
     split, _ = open_splits(wanted)
-    loader = training_loader(wanted, training_images(wanted, split, CONFIG), 8)
+    images = training_images(wanted, split, CONFIG)
+    loader = training_loader(wanted, Source(images, split.identity), 8)
     whole = [batch["inputs"] for batch in loader]
     torch.manual_seed(workers)  # whatever state the process is in
     loader.sampler.start(0, 16)
@@ -67,11 +70,14 @@ def test_batches_depend_on_seed_epoch_and_place_only(job, workers):
     assert not torch.equal(next(iter(loader))["inputs"], whole[2])
 
 
-def test_the_highest_level_of_posterizing_makes_an_image_black(folder):
+def test_the_highest_level_of_posterizing_makes_an_image_black(job):
     # timm asks for no bits there, which Pillow refuses from version 13 on.
-    from PIL import Image
-
-    image = Image.open(next(folder.rglob("*.png")))
-    level = auto_augment.LEVEL_TO_ARG["PosterizeIncreasing"](10, {})
-    black = auto_augment.NAME_TO_OP["PosterizeIncreasing"](image, *level)
-    assert black.getextrema() == ((0, 0),) * 3
+    wanted = job("augment.rand_augment=10/0.0")
+    split, _ = open_splits(wanted)
+    steps = training_images(wanted, split, CONFIG).transform.transforms
+    (policy,) = (step for step in steps if isinstance(step, auto_augment.RandAugment))
+    (posterize,) = (op for op in policy.ops if op.name == "PosterizeIncreasing")
+    posterize.prob = 1.0
+    grey = Image.new("RGB", (4, 4), "grey")
+    assert posterize(grey).getextrema() == ((0, 0),) * 3
+    assert auto_augment.NAME_TO_OP["PosterizeIncreasing"] is auto_augment.posterize

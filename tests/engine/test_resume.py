@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from mogabench.engine.curve import CURVE
-from mogabench.engine.launch import WEIGHTS, execute
+from mogabench.engine.run import WEIGHTS, run
 from mogabench.engine.saving import CHECKPOINT
+from mogabench.tasks.classification import TASK
 
 EVERYTHING_RANDOM = [
     "schedule.epochs=8",
@@ -29,18 +30,18 @@ EVERYTHING_RANDOM = [
 def processes():
     """Starts processes that have the libraries imported and nothing else."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["mogabench.engine.launch", "timm", "mogabench.models"])
+    context.set_forkserver_preload(["mogabench.engine.run", "timm", "mogabench.models"])
     return context
 
 
-def run(processes, job):
-    process = processes.Process(target=execute, args=(job,))
+def start(processes, job):
+    process = processes.Process(target=run, args=(job, TASK))
     process.start()
     return process
 
 
 def finish(processes, job):
-    process = run(processes, job)
+    process = start(processes, job)
     process.join(120)
     assert process.exitcode == 0
     weights = torch.load(job.work_dir / WEIGHTS, weights_only=True)["state_dict"]
@@ -66,7 +67,7 @@ def check_that_stops_change_nothing(processes, job, folder, signals, **changes):
     broken = replace(through, work_dir=folder / "broken")
     for sign in signals:
         resume = (broken.work_dir / CHECKPOINT).exists()
-        process = run(processes, replace(broken, resume=resume))
+        process = start(processes, replace(broken, resume=resume))
         stop_after_a_checkpoint(
             process, broken.work_dir / CHECKPOINT, sign, random.uniform(0, 0.05)
         )

@@ -6,16 +6,17 @@ import sys
 import pytest
 import torch
 
-from mogabench.engine.launch import WEIGHTS, execute
+from mogabench.engine.run import WEIGHTS, run
 from mogabench.engine.saving import CHECKPOINT
 from mogabench.errors import UserError
+from mogabench.tasks.classification import TASK
 
 PLAIN = ("optimizer={name: sgd, lr: 0.05, weight_decay: 0.0}", "augment.rand_augment=9/0.5")
 """No batch norm, no adaptive rates: what is left is rounding."""
 
 
 def trained(job):
-    execute(job)
+    run(job, TASK)
     return torch.load(job.work_dir / WEIGHTS, weights_only=True)["state_dict"]
 
 
@@ -35,11 +36,11 @@ def test_the_average_is_what_is_saved_and_evaluated(job, tmp_path):
     # A rate of 0 in the first step makes the average start, and stay, at the initial weights.
     first_step = ["schedule={epochs: 4, warmup_epochs: 1, warmup_lr: 0}"]
     still = "ema={decay_start: 0.9999999, decay: 0.9999999}"
-    averaged = execute(job(*first_step, still, work_dir=tmp_path / "averaged"))
-    plain = execute(job(*first_step))
+    averaged = run(job(*first_step, still, work_dir=tmp_path / "averaged"), TASK)
+    plain = run(job(*first_step), TASK)
     assert averaged.metrics["top1"] < 50 < plain.metrics["top1"]
     for outcome in (averaged, plain):
-        alone = execute(job(train=False, weights=outcome.checkpoint, work_dir=None))
+        alone = run(job(train=False, weights=outcome.checkpoint, work_dir=None), TASK)
         assert alone.metrics == outcome.metrics
 
 
@@ -50,8 +51,9 @@ def test_two_processes_train_like_one(job, tmp_path):
     (tmp_path / "job.pickle").write_bytes(pickle.dumps(shared))
     (tmp_path / "both.py").write_text(
         "import pickle, sys\n"
-        "from mogabench.engine.launch import execute\n"
-        "metrics = execute(pickle.load(open(sys.argv[1], 'rb'))).metrics\n"
+        "from mogabench.engine.run import run\n"
+        "from mogabench.tasks.classification import TASK\n"
+        "metrics = run(pickle.load(open(sys.argv[1], 'rb')), TASK).metrics\n"
         "sys.stdout.write(f'{metrics}\\n')  # at once, so that the two cannot interleave\n"
     )
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"]
@@ -70,15 +72,15 @@ def test_two_processes_train_like_one(job, tmp_path):
     assert metrics[0] == metrics[1]
 
 
-def test_skipped_images_are_named_and_change_nothing_else(job, folder, capfd):
+def test_skipped_images_are_named_and_change_nothing_else(job, folder, caplog):
     bad = [folder / "train" / "red" / "3.png", folder / "val" / "blue" / "1.png"]
     for image in bad:
         image.write_bytes(image.read_bytes()[:200])
-    outcome = execute(job())
-    again = execute(job(work_dir=folder / "again", workers=2))
-    for split, image in zip(("train", "validation"), bad, strict=True):
+    outcome = run(job(), TASK)
+    again = run(job(work_dir=folder / "again", workers=2), TASK)
+    for split, image in zip(("train", "val"), bad, strict=True):
         assert f"1 {split} image(s) cannot be read: {image}" in outcome.notes
-    assert capfd.readouterr().err.count(f"cannot be read: {bad[0]}") == 2, "once per run"
+    assert caplog.text.count(f"cannot be read: {bad[0]}") == 2, "once per run"
     first, second = (
         torch.load(x.checkpoint, weights_only=True)["state_dict"] for x in (outcome, again)
     )
@@ -90,39 +92,39 @@ def test_an_unreadable_image_can_be_fatal(job, folder, workers):
     bad = folder / "train" / "red" / "3.png"
     bad.write_bytes(b"")
     with pytest.raises(UserError, match=f"^cannot read the image {bad}$"):
-        execute(job(on_bad_image="fail", workers=workers))
+        run(job(options=TASK.Options(on_bad_image="fail"), workers=workers), TASK)
 
 
 def test_data_of_which_nothing_can_be_read(job, folder):
     for image in folder.glob("train/*/*.png"):
         image.write_bytes(b"version https://git-lfs.github.com/spec/v1")
     with pytest.raises(UserError, match="most images of folder:colours cannot be read, such as"):
-        execute(job())
+        run(job(), TASK)
 
 
 def test_a_second_training_does_not_overwrite_the_first(job):
-    execute(job("schedule.epochs=1"))
+    run(job("schedule.epochs=1"), TASK)
     with pytest.raises(UserError, match="already holds a training: add --resume"):
-        execute(job("schedule.epochs=1"))
+        run(job("schedule.epochs=1"), TASK)
 
 
 def test_what_cannot_be_resumed(job):
-    execute(job("schedule.epochs=1", resume=True))  # killed before its first checkpoint: begins
+    run(job("schedule.epochs=1", resume=True), TASK)  # killed before its first checkpoint: begins
     with pytest.raises(UserError, match="another training: its recipe digest was"):
-        execute(job("schedule.epochs=1", "optimizer.lr=0.5", resume=True))
+        run(job("schedule.epochs=1", "optimizer.lr=0.5", resume=True), TASK)
     with pytest.raises(UserError, match=r"another training: its network was .*test_convnext"):
-        execute(job("schedule.epochs=1", backbone="test_resnet", resume=True))
+        run(job("schedule.epochs=1", backbone="test_resnet", resume=True), TASK)
 
 
 def test_a_finished_training_resumes_to_the_same_figures(job):
-    first = execute(job("schedule.epochs=1"))
-    again = execute(job("schedule.epochs=1", resume=True))
+    first = run(job("schedule.epochs=1"), TASK)
+    again = run(job("schedule.epochs=1", resume=True), TASK)
     assert (again.metrics, again.data) == (first.metrics, first.data)
 
 
 def test_weights_that_are_no_numbers_never_reach_a_checkpoint(job):
     with pytest.raises(UserError, match="the weights are no longer finite after step"):
-        execute(job("optimizer={name: sgd, lr: 1e30, weight_decay: 0.0}", save_seconds=0))
+        run(job("optimizer={name: sgd, lr: 1e30, weight_decay: 0.0}", save_seconds=0), TASK)
     saved = torch.load(job().work_dir / CHECKPOINT, weights_only=True)["state_dict"]
     assert all(torch.isfinite(value).all() for value in saved.values())
 
@@ -131,17 +133,17 @@ def test_a_disk_that_is_too_small(job, monkeypatch):
     usage = type("Usage", (), {"free": 1000})
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
     with pytest.raises(UserError, match=r"no space for checkpoints in .*0 MB are free"):
-        execute(job())
+        run(job(), TASK)
 
 
 def test_a_folder_that_cannot_be_written(job, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"cannot write to .*file/work: Not a directory"):
-        execute(job(work_dir=tmp_path / "file" / "work"))
+        run(job(work_dir=tmp_path / "file" / "work"), TASK)
 
 
 def test_batches_that_do_not_add_up(job):
     with pytest.raises(UserError, match=r"batches of 3 .* do not add up .* batch_size 16"):
-        execute(job(batch_size=3))
+        run(job(batch_size=3), TASK)
     with pytest.raises(UserError, match="48 training samples are less than one step of 64"):
-        execute(job("batch_size=64"))
+        run(job("batch_size=64"), TASK)

@@ -9,9 +9,10 @@ from timm.data import ImageNetInfo
 from timm.models import register_model
 
 from mogabench.engine.job import Job, make_job
-from mogabench.engine.launch import execute
+from mogabench.engine.run import run
 from mogabench.subject import Subject
 from mogabench.tasks import get_task
+from mogabench.tasks.classification import TASK
 
 HALF = {"mean": (127 / 255,) * 3, "std": (128 / 255,) * 3}
 """What the network was trained with."""
@@ -85,15 +86,16 @@ def trained(photographs):
 def test_a_network_that_recognises_things(trained, norm, changes, top1, top5):
     photographs, weights = trained
     settings = {"workers": 0, "quiet": True} | changes
-    outcome = execute(
+    outcome = run(
         Job(
             subject("lite0_in_test", norm=norm),
             None,
             str(photographs),
+            TASK.Options(class_map=photographs / "synsets.txt"),
             weights=weights,
-            class_map=photographs / "synsets.txt",
             **settings,
-        )
+        ),
+        TASK,
     )
     assert outcome.metrics["top1"] == top1 / 20 * 100
     if top5:
@@ -118,10 +120,18 @@ def test_moganet_learns_handwritten_digits(tmp_path):
         quiet=True,
     )
     assert job.subject.input_size == (32, 32)
-    outcome = execute(job)
+    outcome = run(job, TASK)
     assert outcome.metrics["top1"] >= 95
     assert (outcome.data.name, outcome.data.samples) == ("sample-digits", 1000)
-    alone = execute(
-        Job(job.subject, job.recipe, "sample", weights=outcome.checkpoint, batch_size=17)
+    alone = run(
+        Job(
+            job.subject,
+            job.recipe,
+            "sample",
+            TASK.Options(),
+            weights=outcome.checkpoint,
+            batch_size=17,
+        ),
+        TASK,
     )
     assert alone.metrics == outcome.metrics

@@ -1,28 +1,24 @@
-"""Resolving a recipe: merging, overrides, and what a wrong one is told."""
+"""Resolving a recipe: merging, extending, overrides, and the errors of a wrong one."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 import yaml
 
-from mogabench import recipes
 from mogabench.errors import UserError
-from mogabench.tasks import get_task, load_recipe, recipe_names
+from mogabench.recipes.files import RecipeFile
+from mogabench.tasks import load_recipe, recipe_names, recipe_task
 from mogabench.tasks.classification.recipe import ClassificationRecipe
 from mogabench.variants import VARIANTS
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 OWN = """
 task: classification
 method: classifier
 title: mine
-dataset: imagenet-1k
 seed: 1
 batch_size: 256
 input: {train_size: 96, test_size: 128, crop_ratio: 0.9}
@@ -60,11 +56,17 @@ def complaint(source: str | Path, variant: str | None = None, *overrides: str) -
     return str(caught.value)
 
 
+def variants_of(name: str) -> list[str]:
+    (file,) = (Path(__file__).parents[2] / "recipes").glob(f"*/{name}.yaml")
+    return RecipeFile.read(file).variants
+
+
 @pytest.mark.parametrize("name", recipe_names())
 def test_every_recipe_resolves_for_every_variant_it_declares(name: str) -> None:
-    task = get_task(load_recipe(name).task)
-    assert set(recipes.variants(name)) <= {*VARIANTS, *task.backbones()}
-    for variant in [None, *recipes.variants(name)]:
+    task = recipe_task(name)
+    variants = variants_of(name)
+    assert set(variants) <= {*VARIANTS, *task.backbones()}
+    for variant in [None, *variants]:
         recipe = load_recipe(name, variant=variant)
         assert (recipe.name, recipe.variant) == (name, variant)
 
@@ -117,7 +119,7 @@ def test_a_resolved_recipe_written_as_yaml_reads_back_the_same(tmp_path: Path) -
 
 
 def test_all_that_is_wrong_is_told_at_once(own: Path) -> None:
-    told = complaint(
+    lines = complaint(
         own,
         None,
         "optimizer.lr=fast",
@@ -128,7 +130,7 @@ def test_all_that_is_wrong_is_told_at_once(own: Path) -> None:
         "input=224",
         "epochs",
     ).splitlines()
-    assert told == [
+    assert lines == [
         "the recipe mine is not valid:",
         "  'epochs' is not a setting such as optimizer.lr=5e-4",
         "  schedule: warmup_epochs must be fewer than the 10 epochs",
@@ -143,7 +145,7 @@ def test_all_that_is_wrong_is_told_at_once(own: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("override", "told"),
+    ("override", "lines"),
     [
         ("optimiser.lr=1", "unknown key 'optimiser'; did you mean optimizer"),
         ("variant=t", "unknown key 'variant'"),
@@ -154,37 +156,77 @@ def test_all_that_is_wrong_is_told_at_once(own: Path) -> None:
         ("augment.three_augment=true", "rand_augment and three_augment exclude each other"),
         ("loss.name=mse", "loss.name: should be 'cross_entropy' or 'bce' (got \"mse\")"),
         ("loss=[", "'loss=[': the value is not valid YAML"),
-        ("task=clasification", "unknown task 'clasification'; did you mean classification?"),
+        ("task=detection", "task: should be 'classification' (got \"detection\")"),
     ],
 )
-def test_a_wrong_override(own: Path, override: str, told: str) -> None:
-    assert told in complaint(own, None, override)
+def test_a_wrong_override(own: Path, override: str, lines: str) -> None:
+    assert lines in complaint(own, None, override)
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "lines"),
     [
         ("- 1", "is not a mapping of settings"),
         ("a: [1", "cannot read the recipe"),
         ("variants: [t]", "variants should name sizes, each with a section"),
         ("variants: {t: 3}", "variants should name sizes, each with a section"),
         ("title: x", "unknown task 'None' (valid: classification, detection, "),
+        ("task: poes", "unknown task 'poes'; did you mean pose?"),
         ("task: classification\ntitle: x", "batch_size is missing"),
     ],
 )
-def test_a_wrong_file(tmp_path: Path, text: str, told: str) -> None:
+def test_a_wrong_file(tmp_path: Path, text: str, lines: str) -> None:
     file = tmp_path / "wrong.yml"
     file.write_text(text)
-    assert told in complaint(file)
+    assert lines in complaint(file)
 
 
 def test_what_is_not_there(own: Path, tmp_path: Path) -> None:
     assert "unknown recipe 'in1k_300'; did you mean in1k_300e" in complaint("in1k_300")
     assert f"there is no recipe file {tmp_path / 'no.yaml'}" in complaint(tmp_path / "no.yaml")
     assert complaint(own, "b") == "the recipe mine is for t, not b"
-    assert recipes.names("no_such_task") == []
 
 
 def test_importing_the_recipes_imports_no_torch() -> None:
     code = "import sys, mogabench.recipes; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_recipe_that_extends_another_states_what_differs(tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text(OWN)
+    file = tmp_path / "longer.yaml"
+    file.write_text(
+        "extends: base.yaml\nschedule: {epochs: 20}\noptimizer: {lr: 4e-3}\n"
+        "variants:\n  s: {augment: {mixup: 0.2}}\n"
+    )
+    longer, base = load(file), load(tmp_path / "base.yaml")
+    expected = base.model_dump()
+    expected["title"] = "longer"
+    expected["schedule"]["epochs"] = 20
+    expected["optimizer"]["lr"] = 0.004
+    assert longer.model_dump() == expected
+    # The base's variant still counts, but its own settings win over it.
+    tiny = load(file, "t")
+    assert (tiny.ema, tiny.augment.mixup, tiny.optimizer.lr) == (None, 0.1, 0.004)
+    assert tiny.expected is None
+    assert load(file, "s").augment.mixup == 0.2
+    assert complaint(file, "b") == "the recipe longer is for t, s, not b"
+
+
+def test_a_recipe_can_extend_one_of_the_project(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("extends: in1k_300e\nbatch_size: 256")
+    mine, paper = load(file, "s"), load("in1k_300e", "s")
+    assert mine.model_dump(exclude={"title", "expected", "batch_size"}) == paper.model_dump(
+        exclude={"title", "expected", "batch_size"}
+    )
+    assert (mine.batch_size, mine.name, mine.expected) == (256, "mine", None)
+
+
+def test_errors_of_extending(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("extends: in1k_300")
+    assert "unknown recipe 'in1k_300'; did you mean in1k_300e" in complaint(file)
+    file.write_text("extends: other.yaml")
+    (tmp_path / "other.yaml").write_text("extends: mine.yaml")
+    assert "mine.yaml extends itself" in complaint(file)

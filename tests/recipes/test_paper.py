@@ -153,4 +153,3 @@ def test_what_the_text_says_but_no_table() -> None:
     assert (fast.input.train_size, fast.input.test_size) == (160, 224)  # Appendix D.1
     assert fast.optimizer.name == "lamb"
     assert fast.optimizer.lr in (6e-3, 8e-3)
-    assert load_recipe("in21k_90e", variant="xl").dataset == "imagenet-21k"  # Section 5.1

@@ -4,27 +4,27 @@ from types import SimpleNamespace
 import pytest
 from timm.data import ImageNetInfo
 
-from mogabench.engine.launch import execute
+from mogabench.engine.run import run
 from mogabench.errors import UserError
-from mogabench.tasks.classification import splits
+from mogabench.tasks.classification import TASK, data
 
 SYNSETS = ImageNetInfo().label_names()
 
 
 def refused(job, message):
-    with pytest.raises(UserError, match=message) as told:
-        splits.open_splits(job)
-    assert "\n" not in str(told.value)
+    with pytest.raises(UserError, match=message) as caught:
+        data.open_splits(job)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_folder_is_named_counted_and_fingerprinted(folder, job):
-    training, evaluation = splits.open_splits(job())
+    training, evaluation = data.open_splits(job())
     assert (training.identity.samples, evaluation.identity.samples) == (48, 12)
-    assert (evaluation.identity.name, evaluation.identity.split) == ("folder:colours", "validation")
-    assert evaluation.classes == 3
+    assert (evaluation.identity.name, evaluation.identity.split) == ("folder:colours", "val")
+    assert evaluation.classes == ("blue", "green", "red")
     moved = folder / "val" / "red" / "0.png"
     moved.rename(folder / "val" / "blue" / "9.png")
-    assert splits.open_splits(job())[1].identity.digest != evaluation.identity.digest
+    assert data.open_splits(job())[1].identity.digest != evaluation.identity.digest
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_only_imagenet_is_called_imagenet(job, count, classes, name):
         def __len__(self):
             return count
 
-    assert splits._name(job(data="/data/val"), Source()) == name
+    assert data._name(job(data="/data/val"), Source()) == name
 
 
 def test_a_folder_that_is_not_there(job, tmp_path):
@@ -83,15 +83,19 @@ def test_classes_that_differ_between_train_and_val(job, folder):
 def test_a_class_map_that_lacks_a_folder(job, tmp_path):
     names = tmp_path / "classes.txt"
     names.write_text("blue\ngreen\n")
-    refused(job(class_map=names), "classes.txt does not list the class folders red")
-    refused(job(class_map=tmp_path / "none.txt"), "cannot read the class map .*none.txt")
+
+    def with_map(file):
+        return job(options=TASK.Options(class_map=file))
+
+    refused(with_map(names), "classes.txt lacks the class folders red")
+    refused(with_map(tmp_path / "none.txt"), "cannot read the class map .*none.txt")
 
 
 def test_a_network_for_another_number_of_classes(job):
     wanted = job()
     options = {"options": (("num_classes", 5),)}
-    with pytest.raises(UserError, match=r"to tell 5 classes apart, but .*colours has 3"):
-        execute(job(subject=wanted.subject.model_copy(update=options)))
+    with pytest.raises(UserError, match=r"has 5 classes, but .*colours has 3"):
+        run(job(subject=wanted.subject.model_copy(update=options)), TASK)
 
 
 @pytest.mark.parametrize("data", ["hfds/x", "tfds/x", "wds/x"])

@@ -5,12 +5,14 @@ import torch
 from torch.nn import functional
 
 from mogabench.engine.environment import watch_space
-from mogabench.engine.launch import execute
 from mogabench.engine.randomness import seed_everything
+from mogabench.engine.run import run
 from mogabench.errors import UserError
 from mogabench.subject import Subject
 from mogabench.tasks import get_task
-from mogabench.tasks.classification.model import Classifier, TopAccuracy
+from mogabench.tasks.classification import TASK
+from mogabench.tasks.classification.metric import TopAccuracy
+from mogabench.tasks.classification.model import Classifier
 
 
 def subject(backbone, size=224, **options):
@@ -52,8 +54,8 @@ def test_what_cannot_be_built():
 
 def test_a_network_of_one_size_cannot_train_at_another(job):
     with pytest.raises(UserError, match=r"test_vit takes images of one size, but .* 64 and tests"):
-        execute(job("input.train_size=64", backbone="test_vit"))
-    assert execute(job("input.train_size=64", backbone="test_resnet")).metrics["top1"] > 50
+        run(job("input.train_size=64", backbone="test_vit"), TASK)
+    assert run(job("input.train_size=64", backbone="test_resnet"), TASK).metrics["top1"] > 50
 
 
 def test_accuracies_by_hand():
@@ -84,16 +86,18 @@ def test_undecided_networks_are_not_right():
 )
 def test_the_loss_of_a_recipe(job, overrides, expected):
     class Identity(torch.nn.Module):
+        num_classes = 3
+
         def forward(self, images):
             self.seen = images
             return images.mean((2, 3))
 
     seed_everything(0)
     network = Identity()
-    model = Classifier(network, job(*overrides), num_classes=3)
+    model = Classifier(network, job(*overrides).recipe)
     images, labels = torch.randn(4, 3, 8, 8), torch.tensor([0, 1, 2, 1])
     one_hot = functional.one_hot(labels, 3).float()
-    loss = model(images.clone(), labels, mode="loss")["loss"]
+    loss = model(inputs=images.clone(), labels=labels, mode="loss")["loss"]
     logits = images.mean((2, 3))
     if expected == "smoothed":
         reference = functional.cross_entropy(logits, labels, label_smoothing=0.3)
@@ -107,12 +111,12 @@ def test_the_loss_of_a_recipe(job, overrides, expected):
     assert loss.item() == pytest.approx(reference.item(), rel=1e-4)
 
 
-def test_a_full_disk_is_told_in_one_line(tmp_path):
-    told = pytest.raises(UserError, match=r"no space left in .*; free some")
-    with told, watch_space(tmp_path), Path("/dev/full").open("w") as full:
+def test_the_error_of_a_full_disk_is_one_line(tmp_path):
+    refused = pytest.raises(UserError, match=r"no space left in .*; free some")
+    with refused, watch_space(tmp_path), Path("/dev/full").open("w") as full:
         full.write("x")
 
 
 def test_training_in_bfloat16_and_channels_last(job):
     wanted = job("schedule.epochs=4", amp="bfloat16", channels_last=True)
-    assert execute(wanted).metrics["top1"] > 90
+    assert run(wanted, TASK).metrics["top1"] > 90

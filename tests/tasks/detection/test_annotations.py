@@ -88,7 +88,7 @@ def test_boxes_without_an_area_in_their_image_are_left_out(read, box):
         (lambda c: c["annotations"][1].update(id=7), "several of its annotations have the id 7"),
         (
             lambda c: c["annotations"][1].update(category_id=4),
-            r"have the category_id 4, which is not among its categories \(3, 9\)",
+            r"have the category_id 4, not one of its categories \(3, 9\)",
         ),
         (lambda c: c["annotations"][0].update(image_id=2), "have the image_id 2"),
         (lambda c: c["categories"][0].update(name="cat"), "several of its categories have the na"),

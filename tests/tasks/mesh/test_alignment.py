@@ -16,7 +16,7 @@ def mesh():
     return 1000 * hand_arrays()["v_template"].astype(float)
 
 
-def move_by(points, seed):
+def moved(points, seed):
     random = np.random.default_rng(seed)
     turn = Rotation.random(random_state=seed).as_matrix()
     return random.uniform(0.2, 5) * points @ turn.T + random.normal(0, 500, 3)

@@ -11,7 +11,6 @@ from scipy.spatial import ConvexHull
 from mogabench.checkpoints import save_checkpoint
 from mogabench.engine.job import Job
 from mogabench.engine.run import run
-from mogabench.engine.runner import make_runner
 from mogabench.errors import UserError
 from mogabench.subject import Subject
 from mogabench.tasks import get_task, load_recipe
@@ -56,13 +55,14 @@ def job(request, tmp_path):
     ("method", "metrics"),
     [("expose_hand", {"pa_mpjpe", "pa_mpvpe"}), ("expose_face", {"rmse_3d"})],
 )
-def test_a_training_saves_what_an_evaluation_reads(job, capfd, method, metrics):
+def test_a_training_saves_what_an_evaluation_reads(job, caplog, method, metrics):
+    caplog.set_level("INFO")
     trained = run(job(method), TASK)
     assert set(trained.metrics) == metrics
     assert metrics <= {metric.name for metric in get_task("mesh").metrics}
     picture = trained.checkpoint.with_name("predictions.png")
     assert cv2.imread(str(picture)) is not None
-    assert capfd.readouterr().err.count(f"predictions drawn: {picture}") == 1
+    assert caplog.text.count(f"predictions drawn: {picture}") == 1
     alone = run(
         job(method, train=False, weights=trained.checkpoint, work_dir=None, batch_size=1), TASK
     )
@@ -74,12 +74,12 @@ def test_errors_are_in_millimetres(freihand, faces):
     samples = read_hands(freihand)
     metric = HandErrors(samples, 1609)
     keypoints, vertices = samples.truth[1]
-    moved = metric.errors(1, 3 * vertices + 5, 3 * keypoints + 5, keypoints[:0])
-    assert max(moved.values()) < 1e-9
+    aligned = metric.errors(1, 3 * vertices + 5, 3 * keypoints + 5, keypoints[:0])
+    assert max(aligned.values()) < 1e-9
     noisy = vertices + np.random.default_rng(0).normal(0, 0.002, vertices.shape)
     error = metric.errors(1, noisy, keypoints, keypoints[:0])["pa_mpvpe"]
     assert error == pytest.approx(2 * (8 / np.pi) ** 0.5, rel=0.03)
-    with pytest.raises(UserError, match="have 1609 vertices, and the body model 778; both should"):
+    with pytest.raises(UserError, match="have 1609 vertices, the body model 778; both should"):
         HandErrors(samples, 778)
     samples = read_faces(faces)
     scan = samples.truth[0].points()
@@ -94,7 +94,7 @@ def test_training_starts_from_a_backbone_and_the_mean_pose(job, hand, tmp_path):
             weight.fill_(0.5)
     file = tmp_path / "backbone.pth"
     save_checkpoint(file, {"state_dict": network.backbone.state_dict()})
-    model = make_runner(job(weights=file), TASK.prepare(job(weights=file))).model
+    model = TASK.prepare(job(weights=file)).model
     assert all((weight == 0.5).all() for weight in model.network.backbone.parameters())
     assert not (model.network.regressor.perceptron[0].weight == 0.5).any()
     start = model.code.read(model.network.regressor.start[None])

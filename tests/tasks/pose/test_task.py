@@ -11,7 +11,6 @@ import torch
 from mogabench.checkpoints import load_weights, save_checkpoint
 from mogabench.engine.job import Job
 from mogabench.engine.run import run
-from mogabench.engine.runner import make_runner
 from mogabench.errors import UserError
 from mogabench.subject import Subject
 from mogabench.tasks import get_task, load_recipe
@@ -81,14 +80,15 @@ def test_released_checkpoints_fit_to_the_last_name(released):
     assert all(torch.equal(value, weights[name]) for name, value in network.state_dict().items())
 
 
-def test_a_training_saves_what_an_evaluation_reads(job, capfd):
+def test_a_training_saves_what_an_evaluation_reads(job, caplog):
+    caplog.set_level("INFO")
     trained = run(job(), TASK)
     assert trained.data.name.endswith("-true-boxes")
     assert trained.data.samples == 4
     assert set(trained.metrics) == {metric.name for metric in get_task("pose").metrics}
     picture = job().work_dir / "predictions.png"
     assert cv2.imread(str(picture)).shape == (320, 1280, 3)
-    assert capfd.readouterr().err.count(f"predictions drawn: {picture}") == 1
+    assert caplog.text.count(f"predictions drawn: {picture}") == 1
     alone = run(job(train=False, weights=trained.checkpoint, work_dir=None, batch_size=3), TASK)
     assert alone.metrics == pytest.approx(trained.metrics)
 
@@ -97,7 +97,7 @@ def test_detected_boxes_are_evaluated(job, tmp_path):
     file = tmp_path / "boxes.json"
     detection = {"image_id": 7, "category_id": 1, "bbox": [10, 20, 30, 40], "score": 0.9}
     file.write_text(json.dumps([detection] * 3))
-    outcome = run(job(boxes=file), TASK)
+    outcome = run(job(options=TASK.Options(boxes=file)), TASK)
     assert outcome.data.samples == 3
     assert not outcome.data.name.endswith("-true-boxes")
 
@@ -117,7 +117,7 @@ def test_weights_that_do_not_fit(job, released, tmp_path):
     backbone = tmp_path / "classifier.pth"
     network = build_network(subject())
     save_checkpoint(backbone, {"state_dict": network.backbone.state_dict()})
-    with pytest.raises(UserError, match=r"^[^\n]*holds no key point head[^\n]*--train trains one$"):
+    with pytest.raises(UserError, match=r"^[^\n]*holds no keypoint_head[^\n]*--train trains one$"):
         run(job(train=False, weights=backbone), TASK)
 
 
@@ -128,8 +128,7 @@ def test_training_starts_from_a_backbone(job, tmp_path):
             weight.fill_(0.5)
     file = tmp_path / "backbone.pth"
     save_checkpoint(file, {"state_dict": network.backbone.state_dict()})
-    runner = make_runner(job(weights=file), TASK.prepare(job(weights=file)))
-    loaded = runner.model.network
+    loaded = TASK.prepare(job(weights=file)).model.network
     assert all((weight == 0.5).all() for weight in loaded.backbone.parameters())
     assert not (loaded.keypoint_head.final_layer.weight == 0.5).any()
 

@@ -1,4 +1,4 @@
-"""What comes out of ADE20K's folders, and what is said of folders that are wrong."""
+"""Reading ADE20K's folders, and the errors of folders that are wrong."""
 
 import os
 import random
@@ -43,7 +43,7 @@ def ade(tmp_path):
     return tmp_path / "ade"
 
 
-def job(folder, *overrides, train=True, **changes):
+def job(folder, *overrides, train=True, class_map=None, **changes):
     return Job(
         Subject(
             task="segmentation",
@@ -53,7 +53,7 @@ def job(folder, *overrides, train=True, **changes):
         ),
         load_recipe("semantic_fpn_80k", overrides=overrides),
         str(folder),
-        TASK.Options(),
+        TASK.Options(class_map=class_map),
         work_dir=folder.parent / "work",
         train=train,
         weights=None if train else Path("any"),
@@ -91,7 +91,7 @@ def test_the_pictures_are_those_of_mmsegs_own_configuration(ade, split):
 
 def test_at_test_the_sides_are_stretched_to_a_multiple_and_the_mask_is_not(ade):
     job_ = job(ade)
-    scenes = evaluation_split(job_, job_.recipe).scenes
+    scenes = evaluation_split(job_).scenes
     for item, (width, height), (new_width, new_height) in zip(
         (scenes[0], scenes[1]), SIZES["validation"], [(704, 512), (512, 544)], strict=True
     ):
@@ -105,7 +105,7 @@ def test_ids_count_from_one_and_none_is_ignored(ade):
     ids[0, :4] = [0, 1, 150, 255]
     Image.fromarray(ids).save(file)
     job_ = job(ade)
-    mask = evaluation_split(job_, job_.recipe).scenes[0]["data_samples"].gt_sem_seg.data
+    mask = evaluation_split(job_).scenes[0]["data_samples"].gt_sem_seg.data
     assert mask[0, 0, :4].tolist() == [255, 0, 149, 255]
 
 
@@ -160,7 +160,7 @@ def lose_folder(folder):
         (lose_folder, r"no folder .*annotations.*\{images,annotations\}/\{training,validation\}/"),
     ],
 )
-def test_what_is_wrong_with_the_data_is_told_in_a_line(ade, spoil, message):
+def test_errors_of_wrong_data(ade, spoil, message):
     spoil(ade)
     with pytest.raises(UserError, match=message) as error:
         for split in (training_split, evaluation_split):
@@ -181,10 +181,10 @@ def test_other_classes_are_named_by_a_class_map(ade, tmp_path):
     names = tmp_path / "names.txt"
     names.write_text("road\nsky\n")
     with pytest.raises(UserError, match="holds the class id 150; the 2 classes have 1 to 2"):
-        evaluation_split(job(ade, class_map=names), None).scenes[0]
+        evaluation_split(job(ade, class_map=names)).scenes[0]
     names.write_text("road\n")
     with pytest.raises(UserError, match="should name 2 to 254 classes, one a line, but names 1"):
-        evaluation_split(job(ade, class_map=names), None)
+        evaluation_split(job(ade, class_map=names))
 
 
 def test_the_masks_of_real_photographs(tmp_path):
@@ -198,7 +198,7 @@ def test_the_masks_of_real_photographs(tmp_path):
     names = tmp_path / "names.txt"
     names.write_text("".join((given / "class_names.txt").read_text().splitlines(True)[1:]))
     job_ = job(tmp_path / "voc", class_map=names)
-    scenes = evaluation_split(job_, None).scenes
+    scenes = evaluation_split(replace(job_, recipe=None)).scenes
     assert len(scenes) == 3
     for item in (scenes[index] for index in range(3)):
         sample = item["data_samples"]

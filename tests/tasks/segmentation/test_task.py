@@ -11,16 +11,16 @@ import timm
 import torch
 from PIL import Image
 
-from mogabench.tasks.segmentation import TASK
-from mogabench.engine.runner import make_runner
 from mogabench.data.shapes import SCENE_CLASSES
 from mogabench.engine.job import make_job
 from mogabench.engine.run import run
+from mogabench.engine.runner import make_runner
 from mogabench.engine.saving import CHECKPOINT
+from mogabench.engine.weights import load_job_weights
 from mogabench.errors import UserError
-from mogabench.openmmlab.weights import load_for
 from mogabench.subject import Subject
 from mogabench.tasks import get_task
+from mogabench.tasks.segmentation import TASK
 from mogabench.tasks.segmentation.data import evaluation_split
 from mogabench.tasks.segmentation.metric import Overlap
 from mogabench.tasks.segmentation.network import build_segmentor
@@ -45,7 +45,7 @@ def make(tmp_path, backbone="moganet_xtiny", method="semantic_fpn", **changes):
 
 def test_the_truth_as_prediction_is_right_everywhere(tmp_path):
     job = make(tmp_path)
-    scenes = evaluation_split(job, job.recipe).scenes
+    scenes = evaluation_split(job).scenes
     metric = Overlap(SCENE_CLASSES)
     for index in range(len(scenes)):
         truth = scenes[index]["data_samples"].gt_sem_seg.data
@@ -75,18 +75,17 @@ def test_a_checkpoint_of_mmseg_computes_the_same(tmp_path):
     image = torch.rand(1, 3, 64, 64)
     with torch.no_grad():
         assert not torch.equal(other(image), one(image))
-        load_for(job, other)
+        load_job_weights(job, other, backbone="backbone.network")
         assert torch.equal(other(image), one(image))
     with pytest.raises(UserError, match=r"is it for other classes\? --new-head trains new ones"):
-        load_for(job, segmentor(5))
+        load_job_weights(job, segmentor(5), backbone="backbone.network")
 
 
 def test_a_classifier_initialises_the_backbone(tmp_path):
     classifier = timm.create_model("resnet18")
     torch.save(classifier.state_dict(), tmp_path / "classifier.pth")
-    job = make(tmp_path, "resnet18", weightsmake_runner(, TASK.prepare()))
-    runner = get_task("segmentation").runner(job)
-    weights = runner.model.network.backbone.network.state_dict()
+    job = make(tmp_path, "resnet18", weights=str(tmp_path / "classifier.pth"))
+    weights = TASK.prepare(job).model.network.backbone.network.state_dict()
     assert torch.equal(weights["layer3.0.conv1.weight"], classifier.layer3[0].conv1.weight)
 
 
@@ -100,10 +99,8 @@ def test_upernet_refuses_batches_of_one(tmp_path):
 def test_moganet_learns_shapes_even_if_killed(tmp_path):
     job = make(tmp_path)
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        ["mogabench.engine.run", "mogabench.tasks.segmentation.network"]
-    )
-    process = context.Process(target=run, args=(job,))
+    context.set_forkserver_preload(["mogabench.engine.run", "mogabench.tasks.segmentation.network"])
+    process = context.Process(target=run, args=(job, TASK))
     process.start()
     while process.is_alive() and not (job.work_dir / CHECKPOINT).exists():
         time.sleep(0.05)

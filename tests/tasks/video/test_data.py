@@ -7,14 +7,14 @@ import torch
 
 from mogabench.engine.loading import evaluation_loader, training_loader
 from mogabench.errors import UserError
-from mogabench.tasks.video.data import open_splits, read_images
+from mogabench.tasks.video.data import open_sources, read_images
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 
 
 def batches(job, epoch=0):
     training, _ = open_sources(job, 12)
-    loader = training_loader(job, training.items, 4, collate=training.collate)
+    loader = training_loader(job, training, 4)
     loader.sampler.start(epoch, 0)
     return torch.cat([batch["frames"] for batch in loader])
 
@@ -30,18 +30,18 @@ def test_training_follows_from_seed_and_epoch_alone(job):
 
 
 def test_a_resumed_epoch_goes_on_with_the_same_sequences(job):
-    training, _ = open_splits(job(), 12)
-    loader = training_loader(job(), training.items, 4, collate=training.collate)
+    training, _ = open_sources(job(), 12)
+    loader = training_loader(job(), training, 4)
     loader.sampler.start(0, 8)
     (last,) = [batch["frames"] for batch in loader]
     assert torch.equal(last, batches(job())[8:])
 
 
 def test_without_recorded_sequences_the_test_is_drawn_and_always_the_same(job):
-    _, test = open_splits(job(), 1)
-    assert (test.identity.split, test.identity.samples) == ("drawn test", 10_000)
+    _, test = open_sources(job(), 1)
+    assert (test.identity.split, test.identity.samples) == ("test", 10_000)
     assert test.identity.name == "folder:shapes"
-    _, again = open_splits(job(seed=7), 1)
+    _, again = open_sources(job(seed=7), 1)
     first, same = (split.collate([split.items[5]])["frames"] for split in (test, again))
     assert torch.equal(first, same)
     assert test.identity == again.identity
@@ -50,9 +50,9 @@ def test_without_recorded_sequences_the_test_is_drawn_and_always_the_same(job):
 def test_recorded_sequences_come_first(job, folder):
     video = np.random.default_rng(0).integers(256, size=(20, 3, 64, 64), dtype=np.uint8)
     np.save(folder / "mnist_test_seq.npy", video)
-    _, test = open_splits(job(), 1)
+    _, test = open_sources(job(), 1)
     assert (test.identity.name, test.identity.samples) == ("file:mnist_test_seq.npy", 3)
-    (batch,) = evaluation_loader(job(), test.items, 16, collate=test.collate)
+    (batch,) = evaluation_loader(job(), test, 16)
     assert np.array_equal(batch["frames"].numpy()[:, :, 0], video.swapaxes(0, 1))
 
 
@@ -60,7 +60,7 @@ def test_recorded_sequences_come_first(job, folder):
 def test_refuses_recorded_sequences_of_another_shape(job, folder, shape):
     np.save(folder / "mnist_test_seq.npy", np.zeros(shape, np.uint8))
     with pytest.raises(UserError, match=r"should hold uint8 \(20, N, 64, 64\)"):
-        open_splits(job(), 1)
+        open_sources(job(), 1)
 
 
 def test_reads_images_from_idx_and_npy(folder, tmp_path):
@@ -93,22 +93,22 @@ def test_refuses_arrays_of_another_type(tmp_path):
         read_images(tmp_path / "a.npy")
 
 
-def test_tells_what_a_folder_lacks(job, folder, tmp_path):
+def test_errors_of_an_incomplete_folder(job, folder, tmp_path):
     (folder / "t10k-images-idx3-ubyte").unlink()
     with pytest.raises(UserError, match=r"no t10k-images\* and no \*test_seq.npy"):
-        open_splits(job(), 1)
+        open_sources(job(), 1)
     with pytest.raises(UserError, match="there is no folder"):
-        open_splits(job(data=str(tmp_path / "nowhere")), 1)
+        open_sources(job(data=str(tmp_path / "nowhere")), 1)
     coloured = job().subject.model_copy(update={"input_size": (10, 3, 64, 64)})
     with pytest.raises(UserError, match="not 10x3x64x64"):
-        open_splits(replace(job(), subject=coloured), 1)
+        open_sources(replace(job(), subject=coloured), 1)
     small = job().subject.model_copy(update={"input_size": (10, 1, 24, 24)})
     with pytest.raises(UserError, match="28x28 do not move on frames of 24x24"):
-        open_splits(replace(job(), subject=small), 1)
+        open_sources(replace(job(), subject=small), 1)
 
 
 @pytest.mark.skipif(not DEBIAN.is_dir(), reason="needs Debian's dataset-fashion-mnist")
 def test_knows_fashion_mnist(job):
-    training, test = open_splits(job(data=str(DEBIAN)), 1)
+    training, test = open_sources(job(data=str(DEBIAN)), 1)
     assert (training.identity.name, training.identity.samples) == ("moving-fashion-mnist", 60_000)
     assert test.identity.name == "moving-fashion-mnist"

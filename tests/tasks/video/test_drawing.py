@@ -1,8 +1,10 @@
+import io
+
 import numpy as np
 import torch
 from PIL import Image
 
-from mogabench.tasks.video.drawing import GIF, PNG, DrawPredictions, strip
+from mogabench.tasks.video.drawing import GIF, PNG, DrawSequences, strip
 
 
 def test_a_strip_shows_frames_in_order():
@@ -13,13 +15,17 @@ def test_a_strip_shows_frames_in_order():
     assert [pixels[15, 3 + 8 * place] for place in range(3)] == [110, 120, 130]
 
 
-def test_draws_what_was_seen_what_came_and_what_was_predicted(tmp_path):
+def test_draws_what_was_seen_what_came_and_what_was_predicted():
     frames = torch.zeros(5, 20, 1, 16, 16, dtype=torch.uint8)
     frames[:, 10:] = 50 + 5 * torch.arange(10, dtype=torch.uint8)[:, None, None, None]
     predicted = torch.full((5, 10, 1, 16, 16), 0.6)
-    DrawPredictions(tmp_path).after_val_iter(None, 0, {"frames": frames}, predicted)
-    png = np.asarray(Image.open(tmp_path / PNG))
+    drawing = DrawSequences()
+    drawing.begin()
+    drawing.add({"frames": frames}, predicted)
+    drawing.add({"frames": frames + 1}, predicted)  # the first batch is enough
+    files = drawing.files()
+    png = np.asarray(Image.open(io.BytesIO(files[PNG])))
     assert png.shape == (12 * 18 + 2, 10 * 18 + 2)
     assert [png[10 + 18 * row, 10] for row in range(3)] == [0, 50, 153]
-    with Image.open(tmp_path / GIF) as gif:
+    with Image.open(io.BytesIO(files[GIF])) as gif:
         assert (gif.n_frames, gif.size) == (10, (3 * 18 + 2, 4 * 18 + 2))
