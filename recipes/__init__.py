@@ -20,7 +20,16 @@ from mogabench.variants import variant_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["Recipe", "RecipeOwner", "load", "names", "source", "task_name", "variant_for"]
+__all__ = [
+    "Recipe",
+    "RecipeOwner",
+    "load",
+    "names",
+    "source",
+    "task_name",
+    "variant_for",
+    "variants",
+]
 
 _HOME = Path(__file__).parent
 
@@ -59,7 +68,9 @@ def task_name(name_or_path: str | Path) -> str | None:
         UserError: The file cannot be read.
     """
     file = _file(name_or_path)
-    return None if file is None else str(RecipeFile.read(file).settings(None).get("task"))
+    return (
+        None if file is None else str(RecipeFile.read(file, _find_base).settings(None).get("task"))
+    )
 
 
 def source(name_or_path: str | Path, owner: RecipeOwner[Recipe]) -> str:
@@ -71,6 +82,15 @@ def source(name_or_path: str | Path, owner: RecipeOwner[Recipe]) -> str:
     return _read(name_or_path, owner).text
 
 
+def variants(name_or_path: str | Path, owner: RecipeOwner[Recipe]) -> list[str]:
+    """The model sizes that a recipe distinguishes; empty where it is the same for every size.
+
+    Raises:
+        UserError: There is no such recipe, or its file cannot be read.
+    """
+    return _read(name_or_path, owner).variants
+
+
 def variant_for(backbone: str, name_or_path: str | Path, owner: RecipeOwner[Recipe]) -> str | None:
     """Which of its variants a recipe has for a backbone: a MogaNet's size, or else its own name.
 
@@ -78,7 +98,7 @@ def variant_for(backbone: str, name_or_path: str | Path, owner: RecipeOwner[Reci
         UserError: There is no such recipe, or its file cannot be read.
     """
     size = variant_of(backbone)
-    has_own = size is None and backbone in _read(name_or_path, owner).variants
+    has_own = size is None and backbone in variants(name_or_path, owner)
     return backbone if has_own else size
 
 

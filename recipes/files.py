@@ -47,7 +47,7 @@ class RecipeFile:
     def read(
         cls,
         file: Path,
-        find_base: Callable[[str | Path], Path] = Path,
+        find_base: Callable[[str | Path], Path],
         below: tuple[Path, ...] = (),
     ) -> RecipeFile:
         """Reads a YAML file.
@@ -75,7 +75,7 @@ class RecipeFile:
         cls,
         name: str,
         text: str,
-        find_base: Callable[[str | Path], Path] = Path,
+        find_base: Callable[[str | Path], Path],
         below: tuple[Path, ...] = (),
     ) -> RecipeFile:
         """Reads YAML from a text; the arguments are those of `read`."""

@@ -99,7 +99,7 @@ def _open_folder(job: ClassificationJob, split: str, class_map: dict[str, int] |
     unlisted = {item.name for item in folder.iterdir() if item.is_dir()} - set(class_map or ())
     if class_map and unlisted:
         raise UserError(
-            f"{job.options.class_map} does not list the class folders {_some(unlisted)}"
+            f"{job.options.class_map} lacks the class folders {_some(unlisted)}"
         )
     try:
         source = create_dataset("", root=str(folder), search_split=False, class_map=class_map)

@@ -4,7 +4,7 @@ import torch
 
 from mogabench.engine.optimization import RampedAverage, optim_wrapper
 from mogabench.errors import UserError
-from mogabench.recipes import load
+from mogabench.tasks import load_recipe
 
 
 def test_the_decay_of_the_average_grows_exponentially_from_first_to_last():
@@ -29,7 +29,7 @@ def test_the_average_follows_weights_and_running_statistics():
 @pytest.mark.parametrize("name", ["adamw", "lamb", "sgd"])
 def test_biases_and_norms_have_no_weight_decay(name):
     network = timm.create_model("test_convnext")
-    recipe = load("sample_digits", overrides=[f"optimizer.name={name}"])
+    recipe = load_recipe("sample_digits", overrides=[f"optimizer.name={name}"])
     optimizer = optim_wrapper(network, recipe, amp=None, accumulation=1).optimizer
     decays = {
         id(x): group["weight_decay"] for group in optimizer.param_groups for x in group["params"]
@@ -39,7 +39,7 @@ def test_biases_and_norms_have_no_weight_decay(name):
     }
 
 
-def test_an_unknown_optimizer_is_told_with_its_neighbours():
-    recipe = load("sample_digits", overrides=["optimizer.name=adamww"])
+def test_the_error_of_an_unknown_optimizer_suggests_names():
+    recipe = load_recipe("sample_digits", overrides=["optimizer.name=adamww"])
     with pytest.raises(UserError, match=r"unknown optimizer 'adamww'; did you mean .*adamw"):
         optim_wrapper(torch.nn.Linear(1, 1), recipe, amp=None, accumulation=1)

@@ -9,6 +9,7 @@ from mmengine.structures import InstanceData
 from mogabench.engine.job import Job
 from mogabench.openmmlab.model import OpenMMLabModel
 from mogabench.subject import Subject
+from mogabench.tasks.detection import TASK
 from mogabench.tasks.detection.network import build_detector
 
 SIZE = (64, 96)
@@ -22,9 +23,12 @@ def _model(method: str, amp: str | None = None) -> OpenMMLabModel:
         input_size=SIZE,
         options={"num_classes": 2},
     )
-    job = Job(subject, None, "data", weights=Path("w.pth"), amp=amp, channels_last=True)
+    options, weights = TASK.Options(), Path("w.pth")
+    job = Job(subject, None, "data", options, weights=weights, amp=amp, channels_last=True)
     torch.manual_seed(0)
-    return OpenMMLabModel(build_detector(subject), job)
+    model = OpenMMLabModel(build_detector(subject))
+    model.adapt(job)
+    return model
 
 
 def _batch() -> dict[str, list[object]]:

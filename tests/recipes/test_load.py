@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from mogabench import recipes
 from mogabench.errors import UserError
-from mogabench.recipes.files import RecipeFile
 from mogabench.tasks import load_recipe, recipe_names, recipe_task
 from mogabench.tasks.classification.recipe import ClassificationRecipe
 from mogabench.variants import VARIANTS
@@ -56,15 +56,10 @@ def complaint(source: str | Path, variant: str | None = None, *overrides: str) -
     return str(caught.value)
 
 
-def variants_of(name: str) -> list[str]:
-    (file,) = (Path(__file__).parents[2] / "recipes").glob(f"*/{name}.yaml")
-    return RecipeFile.read(file).variants
-
-
 @pytest.mark.parametrize("name", recipe_names())
 def test_every_recipe_resolves_for_every_variant_it_declares(name: str) -> None:
     task = recipe_task(name)
-    variants = variants_of(name)
+    variants = recipes.variants(name, task)
     assert set(variants) <= {*VARIANTS, *task.backbones()}
     for variant in [None, *variants]:
         recipe = load_recipe(name, variant=variant)

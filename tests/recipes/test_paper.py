@@ -10,6 +10,7 @@ import pytest
 from mogabench import recipes
 from mogabench.paper import load_table
 from mogabench.tasks import load_recipe
+from mogabench.tasks.classification import TASK
 from mogabench.tasks.classification.recipe import ClassificationRecipe
 from mogabench.variants import variant_of
 
@@ -129,8 +130,8 @@ def printed_accuracies() -> set[tuple[str, str | None, str, float]]:
 def test_what_a_recipe_expects_is_what_the_paper_prints() -> None:
     every = [
         load_recipe(name, variant=variant)
-        for name in recipes.names("classification")
-        for variant in recipes.variants(name)
+        for name in recipes.names(TASK)
+        for variant in recipes.variants(name, TASK)
     ]
     expected = {
         (recipe.name, recipe.variant, recipe.expected.table, recipe.expected.values["top1"])

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mogabench.data import hands
+from mogabench.tasks.mesh import sample
 from mogabench.tasks.mesh.alignment import aligned_errors
 from mogabench.tasks.mesh.code import Parameters, from_axis_angle
 from mogabench.tasks.mesh.data import Hands
@@ -12,8 +12,8 @@ from mogabench.tasks.mesh.drawing import draw_mesh, from_the_side
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("MOGABENCH_CACHE", str(tmp_path))
-    monkeypatch.setattr(hands, "HANDS", {"training": 12, "evaluation": 6})
-    return hands.sample_hands()
+    monkeypatch.setattr(sample, "HANDS", {"training": 12, "evaluation": 6})
+    return sample.sample_hands()
 
 
 def test_the_files_are_freihands(folder):
@@ -22,16 +22,16 @@ def test_the_files_are_freihands(folder):
     assert (len(targets.files), len(samples.files)) == (12, 6)
     for file, (keypoints, vertices) in zip(samples.files, samples.truth, strict=True):
         image = cv2.imread(str(file)).astype(int)
-        assert image.shape == (hands.SIZE, hands.SIZE, 3)
-        places = hands._FOCUS * keypoints[:, :2] / keypoints[:, 2:] + hands.SIZE / 2
+        assert image.shape == (sample.SIZE, sample.SIZE, 3)
+        places = sample._FOCUS * keypoints[:, :2] / keypoints[:, 2:] + sample.SIZE / 2
         # The hand is brighter than the background, which is 60 at most.
-        inside = ((places > 1) & (places < hands.SIZE - 2)).all(1)
+        inside = ((places > 1) & (places < sample.SIZE - 2)).all(1)
         on_it = [image[round(y), round(x)].max() > 60 for x, y in places[inside]]
         assert np.mean(on_it) > 0.9
         assert np.ptp(vertices, axis=0).max() > 0.1
 
 
-def test_the_body_with_a_lessons_pose_is_the_one_in_the_picture(folder):
+def test_the_body_with_an_annotated_pose_is_the_one_in_the_picture(folder):
     """Its key points, seen by FreiHAND's camera, are those that the target teaches."""
     import torch
 
@@ -43,12 +43,12 @@ def test_the_body_with_a_lessons_pose_is_the_one_in_the_picture(folder):
         found = data.body(Parameters(turns, shape, none, none, none)).keypoints[0].numpy()
         # From weak perspective to the camera's, and the rounding of the file.
         flat = np.column_stack([target.keypoints, np.zeros(21)])
-        seen = np.column_stack([found[:, :2], np.zeros(21)]) * hands._FOCUS / hands._DISTANCE
+        seen = np.column_stack([found[:, :2], np.zeros(21)]) * sample._FOCUS / sample._DISTANCE
         assert aligned_errors(seen[None], flat[None]) < 1.0
 
 
 def test_the_hand_is_a_hand():
-    arrays = hands.hand_arrays()
+    arrays = sample.hand_arrays()
     template, faces = arrays["v_template"], arrays["f"]
     assert (len(template), len(faces)) == (1609, 3196)
     assert arrays["weights"].sum(1) == pytest.approx(1, abs=1e-5)

@@ -5,6 +5,7 @@ import pytest
 from mogabench import recipes
 from mogabench.paper import load_table
 from mogabench.tasks import load_recipe
+from mogabench.tasks.pose import TASK
 from mogabench.variants import variant_of
 
 METRICS = {
@@ -28,7 +29,7 @@ def test_a_recipe_expects_what_is_printed(row):
 
 @pytest.mark.parametrize("name", ["simple_baseline_256x192", "simple_baseline_384x288"])
 def test_all_backbones_train_as_appendix_a5_says(name):
-    for variant in [None, *recipes.variants(name)]:
+    for variant in [None, *recipes.variants(name, TASK)]:
         recipe = load_recipe(name, variant=variant)
         assert (recipe.schedule.epochs, recipe.schedule.milestones) == (210, (170, 200))
         assert recipe.optimizer.lr in (1e-3, 5e-4)
@@ -36,6 +37,6 @@ def test_all_backbones_train_as_appendix_a5_says(name):
 
 
 def test_the_size_can_be_chosen():
-    recipe = load_recipe("simple_baseline_256x192", overrides=["input.size=[384, 288]"])
-    assert recipe.size == (384, 288)
-    assert recipe.size_settings((128, 96)) == ["input.size=[128, 96]"]
+    recipe = load_recipe("simple_baseline_256x192").at_size((384, 288))
+    assert recipe.size == recipe.input.size == (384, 288)
+    assert recipe.at_size((128, 96)).input.size == (128, 96)

@@ -117,7 +117,10 @@ def test_weights_that_do_not_fit(job, released, tmp_path):
     backbone = tmp_path / "classifier.pth"
     network = build_network(subject())
     save_checkpoint(backbone, {"state_dict": network.backbone.state_dict()})
-    with pytest.raises(UserError, match=r"^[^\n]*holds no keypoint_head[^\n]*--train trains one$"):
+    with pytest.raises(
+        UserError,
+        match=r"^[^\n]*holds no keypoint_head[^\n]*--train trains the whole network from it$",
+    ):
         run(job(train=False, weights=backbone), TASK)
 
 

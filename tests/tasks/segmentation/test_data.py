@@ -73,7 +73,8 @@ def test_the_pictures_are_those_of_mmsegs_own_configuration(ade, split):
     with DefaultScope.overwrite_default_scope("mmseg"):
         theirs = DATASETS.build(theirs_config)
     job_ = job(ade, "input.test_divisor=null")
-    ours = (training_split if split == "train" else evaluation_split)(job_, job_.recipe).scenes
+    is_train = split == "train"
+    ours = (training_split(job_, job_.recipe) if is_train else evaluation_split(job_)).scenes
     assert len(ours) == len(theirs) == 2
     for index in range(2):
         for seed in range(4):
@@ -163,8 +164,8 @@ def lose_folder(folder):
 def test_errors_of_wrong_data(ade, spoil, message):
     spoil(ade)
     with pytest.raises(UserError, match=message) as error:
-        for split in (training_split, evaluation_split):
-            scenes = split(job(ade), job(ade).recipe).scenes
+        for split in (lambda job: training_split(job, job.recipe), evaluation_split):
+            scenes = split(job(ade)).scenes
             scenes[0], scenes[1]
     assert "\n" not in str(error.value)
 
@@ -183,7 +184,7 @@ def test_other_classes_are_named_by_a_class_map(ade, tmp_path):
     with pytest.raises(UserError, match="holds the class id 150; the 2 classes have 1 to 2"):
         evaluation_split(job(ade, class_map=names)).scenes[0]
     names.write_text("road\n")
-    with pytest.raises(UserError, match="should name 2 to 254 classes, one a line, but names 1"):
+    with pytest.raises(UserError, match="should name 2 to 254 classes, one a line, not 1"):
         evaluation_split(job(ade, class_map=names))
 
 

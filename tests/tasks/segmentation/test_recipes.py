@@ -30,8 +30,8 @@ def test_a_recipe_expects_and_does_what_its_row_prints(table, row):
 
 
 def test_size_sets_both_sides():
-    recipe = load_recipe("upernet_160k")
-    assert recipe.size_settings((640, 2560)) == ["input.short_side=640", "input.crop=640"]
+    larger = load_recipe("upernet_160k").at_size((640, 2560))
+    assert (larger.input.short_side, larger.input.crop) == (640, 640)
 
 
 def test_scales_go_from_small_to_large():

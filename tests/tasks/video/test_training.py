@@ -8,7 +8,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from mogabench.engine import curve, reporting
 from mogabench.engine.loop import ResumableLoop
 from mogabench.engine.run import run
-from mogabench.recipes import load, names, variants
+from mogabench.recipes import names, variants
+from mogabench.tasks import load_recipe
 from mogabench.tasks.video import TASK
 from mogabench.tasks.video.drawing import GIF, PNG
 
@@ -18,13 +19,13 @@ LEARNING_RATES = {"convmixer": 1e-2, "convnext": 1e-2, "uniformer": 5e-4, "vit":
 @pytest.mark.parametrize("epochs", [200, 2000])
 def test_recipes_have_each_translators_learning_rate(epochs):
     name = f"mmnist_{epochs}e"
-    assert name in names("video")
-    for variant in variants(name):
-        recipe = load(name, variant=variant)
+    assert name in names(TASK)
+    for variant in variants(name, TASK):
+        recipe = load_recipe(name, variant=variant)
         assert recipe.optimizer.lr == LEARNING_RATES.get(variant, 1e-3)
         assert (recipe.schedule.epochs, recipe.batch_size, recipe.sequences) == (epochs, 16, 10_000)
         assert recipe.model.model_dump(exclude_defaults=True) == {}
-    assert load("mmnist_200e", variant="moganet").expected.values["mse"] == 25.57
+    assert load_recipe("mmnist_200e", variant="moganet").expected.values["mse"] == 25.57
 
 
 def test_an_interrupted_training_ends_as_an_uninterrupted_one(job, tmp_path, monkeypatch):
