@@ -1,5 +1,6 @@
 """Weights: read from any toolkit's file, fitted into a model, downloaded, saved."""
 
+from mogabench.checkpoints.description import Description
 from mogabench.checkpoints.download import Release, fetch, weights_folder
 from mogabench.checkpoints.loading import Misfit, Report, load_weights
 from mogabench.checkpoints.naming import Naming
@@ -10,6 +11,7 @@ from mogabench.checkpoints.whole import load_into
 
 __all__ = [
     "Checkpoint",
+    "Description",
     "Misfit",
     "Naming",
     "Release",

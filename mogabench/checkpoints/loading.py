@@ -125,15 +125,24 @@ def load_weights(
             f"{path} does not fit {_title(target)}: {misfit.account(given, needed)}"
             f"{_hint(given, needed, checkpoint.meta)}"
         )
-    spoiled = [name for name, value in given.items() if not torch.isfinite(value).all()]
+    check_finite(path, given)
+    target.load_state_dict(given, strict=False)
+    ignored = tuple(key for key in weights if key not in names)
+    return Report(path, checkpoint.sha256, checkpoint.entry, len(given), ignored, new_head)
+
+
+def check_finite(path: Path, weights: Weights) -> None:
+    """Refuses weights that are not finite.
+
+    Raises:
+        UserError: Some are not.
+    """
+    spoiled = [name for name, value in weights.items() if not torch.isfinite(value).all()]
     if spoiled:
         raise UserError(
             f"{path} holds numbers that are not finite, such as in {spoiled[0]}: the training that "
             "it comes from has diverged"
         )
-    target.load_state_dict(given, strict=False)
-    ignored = tuple(key for key in weights if key not in names)
-    return Report(path, checkpoint.sha256, checkpoint.entry, len(given), ignored, new_head)
 
 
 def _innermost(model: nn.Module) -> nn.Module:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mogabench.checkpoints.loading import Misfit, load_weights
+from mogabench.checkpoints.description import Description
+from mogabench.checkpoints.loading import Misfit, check_finite, load_weights
 from mogabench.checkpoints.naming import Naming
 from mogabench.checkpoints.reading import read_state_dict
 from mogabench.errors import UserError
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
+    from mogabench.subject import Subject
+
 _BACKBONE = "backbone."
 """What OpenMMLab's files put before the names of the backbone."""
 
@@ -23,6 +26,7 @@ _BACKBONE = "backbone."
 def load_into(
     network: nn.Module,
     path: Path,
+    subject: Subject,
     *,
     backbone: str = "",
     train: bool = False,
@@ -34,6 +38,7 @@ def load_into(
     Args:
         network: Left as it was if anything does not fit.
         path: Any file that `read_state_dict` reads.
+        subject: What the network is, which must be what the file states, if it does.
         backbone: The name within the network of the timm network; empty where it is one itself.
         train: Whether the backbone's weights are enough.
         new_head: Whether a head for other classes keeps its own, initial weights.
@@ -43,32 +48,34 @@ def load_into(
         UserError: The file cannot be read, is of another network, or of other classes.
     """
     checkpoint = read_state_dict(path)
-    keys = checkpoint.state_dict
+    stated = Description.from_meta(checkpoint.meta.get("meta"))
+    if stated is not None:
+        stated.check_network(path, subject, train=train)
     heads = _parts(network.state_dict()) - {backbone.partition(".")[0]}
-    if not backbone:
-        if not new_head:
-            _check_classes(path, checkpoint.meta, classes)
-        load_weights(network, path, new_head=new_head)
-        return
-    is_whole = any(_has_part(key, head) for key in keys for head in heads)
+    is_whole = not backbone or any(
+        _has_part(key, head) for key in checkpoint.state_dict for head in heads
+    )
     if not is_whole and not train:
         raise UserError(
             f"{path} holds no {' or '.join(sorted(heads))}, so it cannot be evaluated; --train "
             "trains the whole network from it"
         )
+    if stated is not None and is_whole and not new_head:
+        stated.check_classes(path, classes, train=train)
     if not is_whole:
         load_weights(network.get_submodule(backbone), path)
-        return
-    if not new_head:
-        _check_classes(path, checkpoint.meta, classes)
-    _load_whole(network, path, keys, backbone, new_head=new_head)
+    elif not backbone:
+        load_weights(network, path, new_head=new_head)
+    else:
+        _load_whole(network, path, checkpoint.state_dict, backbone, new_head=new_head)
 
 
 def _load_whole(
     network: nn.Module, path: Path, weights: dict[str, Tensor], backbone: str, *, new_head: bool
 ) -> None:
+    check_finite(path, weights)
     needed = network.state_dict()
-    given = _translate(weights, network, backbone)
+    given = _translate(_unwrap(weights, network.state_dict()), network, backbone)
     misfit = Misfit.between(given, needed)
     if new_head and not misfit.missing and not misfit.unexpected:
         given = {name: given[name] for name in given if name not in misfit.misshapen}
@@ -85,6 +92,14 @@ def _load_whole(
     network.load_state_dict(given, strict=False)
 
 
+def _unwrap(weights: dict[str, Tensor], needed: Collection[str]) -> dict[str, Tensor]:
+    """The weights without what wrappers such as DDP and `torch.compile` put before their names."""
+    parts = _parts(needed)
+    while weights and not _parts(weights) & parts and len(_parts(weights)) == 1:
+        weights = {name.partition(".")[2]: tensor for name, tensor in weights.items()}
+    return weights
+
+
 def _translate(weights: dict[str, Tensor], network: nn.Module, backbone: str) -> dict[str, Tensor]:
     """The weights under the network's names, whatever the file's backbone is wrapped in."""
     if any(name.startswith(f"{backbone}.") for name in weights):
@@ -93,19 +108,6 @@ def _translate(weights: dict[str, Tensor], network: nn.Module, backbone: str) ->
     names = Naming(network.get_submodule(backbone)).translate(of_backbone, skip_head=True)
     ours = {key: f"{backbone}.{name}" for key, name in names.items()}
     return {ours.get(key, key): tensor for key, tensor in weights.items()}
-
-
-def _check_classes(path: Path, meta: dict[str, Any], classes: Sequence[str]) -> None:
-    stated = tuple((meta.get("meta") or {}).get("classes") or ())
-    if stated and classes and stated != tuple(classes):
-        raise UserError(
-            f"{path} was trained for the classes {_some(stated)}, but the data has "
-            f"{_some(classes)}; they must be the same, in the same order"
-        )
-
-
-def _some(names: Sequence[str], most: int = 5) -> str:
-    return ", ".join(names[:most]) + f", … ({len(names)} in all)" * (len(names) > most)
 
 
 def _parts(names: Collection[str]) -> set[str]:

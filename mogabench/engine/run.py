@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmengine.model import is_model_wrapper
 
-from mogabench.checkpoints import save_checkpoint
+from mogabench.checkpoints import Description, save_checkpoint
 from mogabench.engine.environment import check_writable, enter, watch_space
 from mogabench.engine.optimization import AverageWeights
 from mogabench.engine.randomness import seed_everything
@@ -114,9 +114,30 @@ def _train(job: Job[Any, Any], setup: Setup, runner: Runner) -> Path:
         trained = hook.ema_model.module
     file = job.work_dir / WEIGHTS
     if runner.rank == 0:
-        meta = {"subject": job.subject.key, "epoch": runner.epoch}
+        meta = _describe(job, setup, epochs=runner.epoch).to_meta()
         save_checkpoint(file, {"state_dict": trained.network.state_dict(), "meta": meta})
     return file
+
+
+def _describe(job: Job[Any, Any], setup: Setup, *, epochs: int) -> Description:
+    """What is saved with the weights, so that they can be used without the job."""
+    assert job.recipe is not None
+    classes = {"num_classes": len(setup.classes)} if setup.classes else {}
+    pixels = setup.normalization
+    return Description(
+        task=job.subject.task,
+        method=job.subject.method,
+        backbone=job.subject.backbone,
+        options=dict(job.subject.options) | classes,
+        input_size=job.subject.input_size,
+        classes=setup.classes,
+        mean=pixels.mean if pixels else (),
+        std=pixels.std if pixels else (),
+        recipe=job.recipe.name,
+        recipe_changes=job.recipe.changes,
+        recipe_digest=job.recipe.digest,
+        epochs=epochs,
+    )
 
 
 def _training(job: Job[Any, Any], setup: Setup, runner: Runner) -> Training:

@@ -34,6 +34,7 @@ def load_job_weights(
         load_into(
             network,
             job.weights,
+            job.subject,
             backbone=backbone,
             train=job.train,
             new_head=job.new_head,

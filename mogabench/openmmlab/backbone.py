@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from mmengine.model import BaseModule
 from mmengine.registry import MODELS
 from timm.layers import Format, GroupNorm1, LayerNorm2d
 from timm.models import FeatureListNet
@@ -11,17 +13,18 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mogabench.catalogue import create_network
+from mogabench.checkpoints import load_weights
 from mogabench.errors import UserError
 from mogabench.openmmlab.configs import batch_norm
 from mogabench.openmmlab.pyramid import STRIDES, Pyramid, pyramid_of
 
 if TYPE_CHECKING:
-    from mogabench.subject import OptionValue
+    from collections.abc import Sequence
 
 
 @MODELS.register_module()
-class TimmBackbone(nn.Module):
-    """A timm network that gives four maps, at strides 4, 8, 16 and 32.
+class TimmBackbone(BaseModule):
+    """A timm network that gives maps at strides 4, 8, 16 and 32.
 
     A network that normalises its last map before it classifies (Swin, ConvNeXt, ...) normalises
     each level in the same way here, as these networks' own detectors do. A plain ViT gives the
@@ -30,8 +33,11 @@ class TimmBackbone(nn.Module):
     Args:
         name: timm's name of the network.
         image_size: The largest images' size ``(H, W)``, for networks that are built for one.
+        out_indices: Which of the four levels are given, from 0.
         frozen_stages: How many levels, with all before them, keep their weights.
         norm_eval: Whether batch norms keep their statistics in training.
+        pretrained: A file of the classifier's weights, in the formats of `load_weights`.
+        init_cfg: mmengine's way to say the same: ``dict(type="Pretrained", checkpoint=FILE)``.
         **options: The network's keyword arguments.
 
     Raises:
@@ -41,13 +47,18 @@ class TimmBackbone(nn.Module):
     def __init__(
         self,
         name: str,
-        image_size: tuple[int, ...],
+        image_size: Sequence[int] = (1333, 1333),
         *,
+        out_indices: Sequence[int] = (0, 1, 2, 3),
         frozen_stages: int = 0,
         norm_eval: bool = False,
-        **options: OptionValue,
+        pretrained: str | None = None,
+        init_cfg: dict[str, Any] | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__()
+        if pretrained is not None:
+            init_cfg = {"type": "Pretrained", "checkpoint": pretrained}
+        super().__init__(init_cfg)
         pyramid = pyramid_of(name, options)
         self.network = create_network(
             name,
@@ -61,18 +72,34 @@ class TimmBackbone(nn.Module):
         self.is_channels_last = getattr(self.network, "output_fmt", None) == Format.NHWC
         self.rescale = _rescale(pyramid.channels[0]) if pyramid.plain else nn.Identity()
         self.norms = nn.ModuleList(_norms(pyramid))
+        self.levels = _check_levels(out_indices)
         self.norm_eval = norm_eval
         self.frozen = _first_stages(self.network, frozen_stages, name)
         for module in self.frozen:
             module.requires_grad_(False)
 
+    def init_weights(self) -> None:
+        """Loads the file of ``init_cfg``, if there is one; else the initial weights stay.
+
+        Raises:
+            UserError: It names no file, or the file's weights are not those of the network.
+        """
+        if self.init_cfg is None:
+            return
+        if self.init_cfg.get("type") != "Pretrained" or "checkpoint" not in self.init_cfg:
+            raise UserError(
+                f"init_cfg={dict(self.init_cfg)}: a timm network takes "
+                "init_cfg=dict(type='Pretrained', checkpoint=FILE)"
+            )
+        load_weights(self.network, Path(self.init_cfg["checkpoint"]).expanduser())
+
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Maps images ``(N, 3, H, W)`` to maps ``(N, C_i, H / s_i, W / s_i)``."""
+        """Maps images ``(N, 3, H, W)`` to maps ``(N, C_i, H / s_i, W / s_i)`` of the levels."""
         maps = self.network(images)
         if self.is_channels_last:
             maps = [level.permute(0, 3, 1, 2) for level in maps]
         maps = self.rescale(maps)
-        return tuple(norm(level) for norm, level in zip(self.norms, maps, strict=True))
+        return tuple(self.norms[level](maps[level]) for level in self.levels)
 
     def train(self, mode: bool = True) -> TimmBackbone:
         """Sets training mode, but for what is frozen."""
@@ -84,6 +111,12 @@ class TimmBackbone(nn.Module):
                 if isinstance(module, _BatchNorm):
                     module.eval()
         return self
+
+
+def _check_levels(out_indices: Sequence[int]) -> tuple[int, ...]:
+    if not out_indices or not set(out_indices) <= set(range(len(STRIDES))):
+        raise UserError(f"out_indices={list(out_indices)} should be some of 0, 1, 2 and 3")
+    return tuple(out_indices)
 
 
 def _any_size(pyramid: Pyramid, longest: int) -> dict[str, int | bool]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +14,6 @@ from mogabench.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from mogabench.subject import OptionValue
 
 STRIDES = (4, 8, 16, 32)
 """Pixels of the image per pixel of each level."""
@@ -47,7 +44,10 @@ class Pyramid:
     std: tuple[float, ...]
 
 
-def pyramid_of(name: str, options: Mapping[str, OptionValue]) -> Pyramid:
+_SEEN: dict[str, Pyramid] = {}
+
+
+def pyramid_of(name: str, options: Mapping[str, Any]) -> Pyramid:
     """Looks at a network, built on the meta device.
 
     Args:
@@ -57,11 +57,14 @@ def pyramid_of(name: str, options: Mapping[str, OptionValue]) -> Pyramid:
     Raises:
         UserError: There is no such network or option, or it has no pyramid.
     """
-    return _pyramid_of(name, tuple(sorted(options.items())))
+    # A configuration's options may hold lists and dictionaries, which no cache takes as keys.
+    key = f"{name} {sorted(options.items())}"
+    if key not in _SEEN:
+        _SEEN[key] = _look_at(name, options)
+    return _SEEN[key]
 
 
-@cache
-def _pyramid_of(name: str, options: tuple[tuple[str, OptionValue], ...]) -> Pyramid:
+def _look_at(name: str, options: Mapping[str, Any]) -> Pyramid:
     with torch.device("meta"):
         network = create_network(name, dict(options))
     info = getattr(network, "feature_info", [])

@@ -1,0 +1,99 @@
+"""What weights are for, saved beside them in a file of plain values."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+from mogabench.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from mogabench.subject import Subject
+
+
+@dataclass(frozen=True)
+class Description:
+    """All that it takes to use a file of weights.
+
+    Attributes:
+        task: The task that the network was trained for.
+        method: The task's method.
+        backbone: The backbone's name.
+        options: The backbone's keyword arguments, its number of classes included.
+        input_size: As in the subject, in pixels.
+        classes: Their names in the order of the network's outputs; empty where there are none.
+        mean: What is subtracted from pixel values 0 to 1, by channel.
+        std: What divides them then.
+        recipe: The recipe that the network was trained by.
+        recipe_changes: The recipe's settings that were changed.
+        recipe_digest: SHA-256 of the recipe's settings.
+        epochs: How long it was trained.
+    """
+
+    task: str
+    method: str
+    backbone: str
+    options: dict[str, Any] = field(default_factory=dict)
+    input_size: tuple[int, ...] = ()
+    classes: tuple[str, ...] = ()
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    recipe: str = ""
+    recipe_changes: dict[str, Any] = field(default_factory=dict)
+    recipe_digest: str = ""
+    epochs: int = 0
+
+    def to_meta(self) -> dict[str, Any]:
+        """The description as plain values, for the entry ``meta`` of a checkpoint."""
+        return asdict(self)
+
+    @classmethod
+    def from_meta(cls, meta: Any) -> Description | None:
+        """The description in the entry ``meta``; None where the file is not of this project."""
+        names = {item.name for item in fields(cls)}
+        if not isinstance(meta, dict) or not {"task", "method", "backbone"} <= meta.keys():
+            return None
+        return cls(**{name: value for name, value in meta.items() if name in names})
+
+    def check_network(self, path: Path, subject: Subject, *, train: bool) -> None:
+        """Refuses the weights of another network.
+
+        Args:
+            path: The file, for the error.
+            subject: What is to be trained or evaluated.
+            train: A training may begin with the same backbone of another task or method.
+
+        Raises:
+            UserError: The weights are of another network.
+        """
+        own = (self.task, self.method, self.backbone)
+        wanted = (subject.task, subject.method, subject.backbone)
+        if own[2] != wanted[2] or (own != wanted and not train):
+            raise UserError(
+                f"{path} holds the weights of {'/'.join(own)}, not of {'/'.join(wanted)}"
+            )
+
+    def check_classes(self, path: Path, classes: Sequence[str], *, train: bool) -> None:
+        """Refuses weights for other classes, or for the same in another order.
+
+        Args:
+            path: The file, for the error.
+            classes: The data's; empty where it has none.
+            train: Whether a new head would help.
+
+        Raises:
+            UserError: The classes differ.
+        """
+        if self.classes and classes and tuple(self.classes) != tuple(classes):
+            advice = "; --new-head trains a new head" if train else ""
+            raise UserError(
+                f"{path} was trained for the classes {_list_some(self.classes)}, but the data has "
+                f"{_list_some(classes)}; names and order must be equal{advice}"
+            )
+
+
+def _list_some(names: Sequence[str], most: int = 5) -> str:
+    return ", ".join(names[:most]) + f", … ({len(names)} in all)" * (len(names) > most)
