@@ -3,21 +3,28 @@
 import pytest
 import torch
 
+from mogabench.checkpoints import load_into
 from mogabench.errors import UserError
-from mogabench.openmmlab.weights import load_network
 from mogabench.subject import Subject
 from mogabench.tasks.detection.network import build_detector
 
 
-def detector(method="retinanet", backbone="moganet_xtiny", **options):
-    subject = Subject(
+def subject(method="retinanet", backbone="moganet_xtiny", **options):
+    return Subject(
         task="detection",
         method=method,
         backbone=backbone,
         input_size=(64, 64),
         options={"num_classes": 4, **options},
     )
-    return build_detector(subject)
+
+
+def detector(*args, **options):
+    return build_detector(subject(*args, **options))
+
+
+def load_network(network, file, **changes):
+    load_into(network, file, subject(), backbone="backbone.network", **changes)
 
 
 def saved(network, folder, rename=lambda name: name):
@@ -60,4 +67,19 @@ def test_other_classes_need_a_new_head(tmp_path):
 def test_a_detector_on_another_backbone_is_refused(tmp_path):
     file = saved(detector(), tmp_path)
     with pytest.raises(UserError, match=r"does not fit: .*missing"):
-        load_network(detector(backbone="resnet18"), file)
+        load_network(detector("retinanet", "resnet18"), file)
+
+
+@pytest.mark.parametrize("wrapper", ["module.", "network.", "module._orig_mod."])
+def test_wrappers_are_taken_off(tmp_path, wrapper):
+    trained, fresh = detector(), detector()
+    load_network(fresh, saved(trained, tmp_path, lambda name: wrapper + name))
+    for name, value in trained.state_dict().items():
+        assert torch.equal(fresh.state_dict()[name], value), name
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path):
+    network = detector()
+    network.bbox_head.retina_cls.bias.data[0] = float("nan")
+    with pytest.raises(UserError, match=r"not finite, such as in bbox_head.retina_cls.bias"):
+        load_network(detector(), saved(network, tmp_path))

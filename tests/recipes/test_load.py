@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import yaml
@@ -14,6 +13,10 @@ from mogabench.errors import UserError
 from mogabench.tasks import load_recipe, recipe_names, recipe_task
 from mogabench.tasks.classification.recipe import ClassificationRecipe
 from mogabench.variants import VARIANTS
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 OWN = """
 task: classification

@@ -1,0 +1,126 @@
+"""The weights that a training leaves behind: what they state, and where they are refused."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from mogabench.checkpoints import Description, read_state_dict
+from mogabench.data.shapes import SCENE_CLASSES, sample_shapes
+from mogabench.engine.job import make_job
+from mogabench.engine.run import run
+from mogabench.engine.runner import make_runner
+from mogabench.errors import UserError
+from mogabench.subject import Subject
+from mogabench.tasks import get_task
+from mogabench.tasks.classification import TASK
+
+
+def short_job(task, method, folder, *overrides, **changes):
+    """A job on a tiny network; few steps where it trains."""
+    subject = Subject(task=task, method=method, backbone="resnet10t", input_size=(96, 96))
+    settings = {
+        "data": "sample",
+        "size_is_given": False,
+        "recipe": get_task(task).sample_recipe,
+        "overrides": overrides,
+        "weights": None,
+        "train": True,
+        "work_dir": folder,
+        "device": "cpu",
+        "workers": 0,
+        "quiet": True,
+    }
+    return make_job(get_task(task), subject, **settings | changes)
+
+
+def test_weights_state_what_it_takes_to_use_them(job):
+    outcome = run(job("optimizer.lr=1e-3"), TASK)
+    stated = Description.from_meta(read_state_dict(outcome.checkpoint).meta["meta"])
+    assert (stated.task, stated.method, stated.backbone) == (
+        *("classification", "classifier", "test_convnext"),
+    )
+    assert stated.classes == ("blue", "green", "red")
+    assert stated.options == {"num_classes": 3}
+    assert stated.input_size == (32, 32)
+    assert (stated.mean, stated.std) == (
+        (0.5, 0.5, 0.5),
+        (0.5, 0.5, 0.5),
+    )  # of timm's test_convnext
+    assert (stated.recipe, stated.recipe_changes["optimizer.lr"]) == ("sample_digits", 0.001)
+    assert stated.epochs == 2
+
+
+def test_classes_in_another_order_are_refused(job, folder, tmp_path):
+    outcome = run(job("schedule.epochs=1"), TASK)
+    reverse = tmp_path / "reverse.txt"
+    reverse.write_text("red\ngreen\nblue\n")
+    options = TASK.Options(class_map=reverse)
+    evaluation = job(train=False, weights=outcome.checkpoint, options=options, work_dir=None)
+    with pytest.raises(
+        UserError, match=r"classes blue, green, red, but .* red, green, blue; names"
+    ):
+        run(evaluation, TASK)
+    again = job(weights=outcome.checkpoint, options=options, work_dir=tmp_path / "again")
+    with pytest.raises(UserError, match=r"--new-head trains a new head$"):
+        TASK.prepare(again)
+    TASK.prepare(replace(again, new_head=True))
+
+
+def test_a_detector_of_other_categories_is_refused(tmp_path):
+    shapes = Path(shutil.copytree(sample_shapes() / "coco", tmp_path / "shapes"))
+    names = ("disc", "square", "triangle")
+    task = get_task("detection")
+    trained = short_job("detection", "retinanet", tmp_path / "work")
+    network = task.prepare(trained).model.network
+    meta = Description("detection", "retinanet", "resnet10t", classes=names).to_meta()
+    weights = tmp_path / "weights.pth"
+    torch.save({"state_dict": network.state_dict(), "meta": meta}, weights)
+    evaluation = replace(trained, train=False, weights=weights)
+    task.prepare(evaluation)
+    for part in ("train", "val"):
+        file = shapes / "annotations" / f"instances_{part}2017.json"
+        content = json.loads(file.read_text())
+        for category, name in zip(content["categories"], reversed(names), strict=True):
+            category["name"] = name
+        file.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"disc, square, triangle, but .* triangle, square, disc"):
+        task.prepare(replace(evaluation, data=str(shapes)))
+
+
+def test_a_segmentor_of_other_classes_is_refused(tmp_path):
+    task = get_task("segmentation")
+    trained = short_job("segmentation", "semantic_fpn", tmp_path / "work")
+    network = task.prepare(trained).model.network
+    classes = tuple(reversed(SCENE_CLASSES))
+    meta = Description("segmentation", "semantic_fpn", "resnet10t", classes=classes).to_meta()
+    torch.save({"state_dict": network.state_dict(), "meta": meta}, tmp_path / "weights.pth")
+    evaluation = replace(trained, train=False, weights=tmp_path / "weights.pth")
+    with pytest.raises(UserError, match="was trained for the classes"):
+        task.prepare(evaluation)
+
+
+def test_weights_of_another_network_are_refused_by_name(job):
+    outcome = run(job("schedule.epochs=1"), TASK)
+    other = job(train=False, weights=outcome.checkpoint, work_dir=None, backbone="test_resnet")
+    with pytest.raises(
+        UserError,
+        match=r"weights of classification/classifier/test_convnext, not of .*/test_resnet$",
+    ):
+        run(other, TASK)
+
+
+def test_a_training_keeps_the_weights_that_it_starts_from(job, tmp_path):
+    """mmengine's Runner calls ``init_weights``, which timm's ViT has: it would draw new ones."""
+    given = job(backbone="test_vit")
+    start = TASK.prepare(given).model.network.state_dict()
+    file = tmp_path / "start.pth"
+    torch.save(start, file)
+    given = replace(given, weights=file)
+    runner = make_runner(given, TASK.prepare(given))
+    runner._init_model_weights()
+    for name, value in runner.model.network.state_dict().items():
+        assert torch.equal(value, start[name]), name
