@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
@@ -13,7 +14,6 @@ from mogabench.errors import UserError
 from mogabench.tasks import load_recipe, recipe_names, recipe_task
 from mogabench.tasks.classification.recipe import ClassificationRecipe
 from mogabench.variants import VARIANTS
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
