@@ -41,10 +41,10 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def tables(session: nox.Session) -> None:
-    """Measures every table anew and fails where the committed results differ."""
+    """Counts every network anew and fails where the committed results differ."""
     install(session)
     fresh = session.create_tmp()
-    session.run("mogabench", "report", "--results", fresh, "--quiet")
+    session.run("mogabench", "report", "--fresh", "--results", fresh, "--quiet")
     session.run("python", "tests/compare_results.py", "results", fresh)
 
 

@@ -12,26 +12,34 @@ from pathlib import Path
 USE = """
 import mogabench.recipes, mogabench.tasks
 from mogabench.paper import load_table, table_ids
+from mogabench.records import open_store, packaged_results
 from pathlib import Path
 assert Path(mogabench.__file__).is_relative_to({site!r}), mogabench.__file__
+assert packaged_results().is_relative_to({site!r}), packaged_results()
 assert sum(len(load_table(name).rows) for name in table_ids()) > 428
-assert "in1k_300e" in mogabench.recipes.names() and "classification" in mogabench.tasks()
+assert "in1k_300e" in mogabench.recipes.names(mogabench.tasks.get_task("classification"))
+assert sum(1 for _ in open_store().all()) > 300
 """
 
 
 def main() -> None:
     wheel = next(Path(sys.argv[1]).glob("*.whl"))
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as site, tempfile.TemporaryDirectory() as home:
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
-        subprocess.run([*pip, "--target", folder, str(wheel)], check=True)
-        top = {path.name for path in Path(folder).iterdir() if path.suffix != ".dist-info"}
+        subprocess.run([*pip, "--target", site, str(wheel)], check=True)
+        top = {path.name for path in Path(site).iterdir() if path.suffix != ".dist-info"}
         assert top <= {"mogabench", "bin"}, f"unexpected in site-packages: {sorted(top)}"
-        environment = os.environ | {"PYTHONPATH": folder}
-        for command in (
-            [sys.executable, "-c", USE.format(site=folder)],
-            [sys.executable, "-m", "mogabench", "table", "A1", "--quiet"],
+        records = {file: file.read_bytes() for file in Path(site).rglob("*.jsonl")}
+        environment = os.environ | {"PYTHONPATH": site, "XDG_DATA_HOME": home}
+        table = [sys.executable, "-m", "mogabench", "table", "A1", "--quiet"]
+        for command, writes in (
+            ([sys.executable, "-c", USE.format(site=site)], False),
+            (table, False),  # the packaged records have it all
+            ([*table, "--fresh"], True),
         ):
-            subprocess.run(command, check=True, cwd=folder, env=environment)
+            subprocess.run(command, check=True, cwd=site, env=environment)
+            assert any(Path(home).rglob("*.jsonl")) == writes, command
+        assert records == {file: file.read_bytes() for file in Path(site).rglob("*.jsonl")}
     print(f"{wheel.name} works")
 
 

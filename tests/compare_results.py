@@ -1,15 +1,20 @@
-"""Compares the tables of two results folders: ``compare_results.py COMMITTED FRESH``.
+"""Compares two results folders: ``compare_results.py COMMITTED FRESH``.
 
-Only tables are compared: records differ in time and machine, and plots may show throughput.
+Compared are the tables as they are printed, and every counted number of the committed records in
+all its digits. A record that FRESH lacks repeats the committed one: `mogabench report --fresh`
+writes what differs from the newest record. Throughput and quality depend on the machine; they are
+compared only where a table shows them.
 """
 
 import difflib
 import sys
 from pathlib import Path
 
+from mogabench.records import Kind, Quantity, Store
 
-def main() -> None:
-    committed, fresh = map(Path, sys.argv[1:])
+
+def compare_tables(committed: Path, fresh: Path) -> tuple[int, int]:
+    """Prints each difference; returns how many tables are equal and how many are not."""
     names = {path.name for folder in (committed, fresh) for path in folder.glob("table_*.md")}
     different = 0
     for name in sorted(names):
@@ -20,8 +25,39 @@ def main() -> None:
         changes = list(difflib.unified_diff(*texts, "committed", "fresh", name, name, lineterm=""))
         different += bool(changes)
         print("\n".join(changes), end="\n" * bool(changes))
-    print(f"{len(names) - different} tables equal, {different} different")
-    sys.exit(1 if different or not names else 0)
+    return len(names) - different, different
+
+
+def compare_counts(committed: Path, fresh: Path) -> tuple[int, int]:
+    """Prints each difference; returns how many networks are counted equally and how many not."""
+    before, after = Store(committed), Store(fresh, base=committed)
+    keys = {record.subject.key for record in before.all(Kind.COMPLEXITY)}
+    different = 0
+    for key in sorted(keys):
+        old, new = (store.latest(key, Kind.COMPLEXITY) for store in (before, after))
+        assert old is not None and new is not None
+        changes = [
+            f"{key}: {name}: committed {_value(old.values.get(name))}, "
+            f"fresh {_value(new.values.get(name))}"
+            for name in sorted(old.values.keys() | new.values.keys())
+            if old.values.get(name) != new.values.get(name)
+        ]
+        different += bool(changes)
+        print("\n".join(changes), end="\n" * bool(changes))
+    return len(keys) - different, different
+
+
+def _value(quantity: Quantity | None) -> str:
+    return "nothing" if quantity is None else f"{quantity.value:.15g}"
+
+
+def main() -> None:
+    committed, fresh = map(Path, sys.argv[1:])
+    equal_tables, other_tables = compare_tables(committed, fresh)
+    equal_counts, other_counts = compare_counts(committed, fresh)
+    print(f"tables: {equal_tables} equal, {other_tables} different")
+    print(f"counted networks: {equal_counts} equal, {other_counts} different")
+    sys.exit(1 if other_tables or other_counts or not equal_tables else 0)
 
 
 if __name__ == "__main__":

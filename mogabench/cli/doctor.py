@@ -12,6 +12,8 @@ from mogabench.cli.options import JsonOption, ResultsOption
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from mogabench.records import Store
+
 
 class Finding(NamedTuple):
     """One line of the report; ``mend`` is empty where nothing is wrong."""
@@ -22,7 +24,7 @@ class Finding(NamedTuple):
     fatal: bool = False
 
 
-def doctor(as_json: JsonOption = False, results: ResultsOption = Path("results")) -> None:
+def doctor(as_json: JsonOption = False, results: ResultsOption = None) -> None:
     """Tell what is installed, which device, data and weights are here, and what is missing."""
     findings = [*_packages(), *_devices(), *_data(), *_weights(), *_results(results)]
     if as_json:
@@ -97,14 +99,22 @@ def _weights() -> Iterator[Finding]:
     yield Finding(f"weights in {folder}", ", ".join(files) or "none yet")
 
 
-def _results(results: Path) -> Iterator[Finding]:
-    from mogabench.records import Kind, Store
+def _results(results: Path | None) -> Iterator[Finding]:
+    from mogabench.records import Store, open_store
 
-    store = Store(results)
-    counts = ", ".join(f"{sum(1 for _ in store.all(kind))} {kind}" for kind in Kind)
-    yield Finding(f"records in {store.folder}", counts)
+    store = open_store(results)
+    found = _counts(Store(store.results))
+    if store.base is not None:
+        found += f"; in the package: {_counts(Store(store.base))}"
+    yield Finding(f"records in {store.folder}", found)
     for problem in store.problems:
         yield Finding("a record", "unreadable", problem)
+
+
+def _counts(store: Store) -> str:
+    from mogabench.records import Kind
+
+    return ", ".join(f"{sum(1 for _ in store.all(kind))} {kind}" for kind in Kind)
 
 
 def _print(findings: list[Finding]) -> None:

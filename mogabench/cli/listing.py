@@ -39,7 +39,7 @@ def list_models(
         str | None, typer.Option(help="Those in the task's tables, with what was counted of them.")
     ] = None,
     packages: ImportOption = None,
-    results: ResultsOption = Path("results"),
+    results: ResultsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """The backbones of the paper's tables that can be built, or all that match a pattern."""
@@ -65,16 +65,16 @@ def list_models(
     _print(("backbone", "tables"), [(n, ", ".join(used.get(n, ()))) for n in names], as_json)
 
 
-def _of_task(task: str, pattern: str, results: Path) -> Iterator[tuple[str, ...]]:
+def _of_task(task: str, pattern: str, results: Path | None) -> Iterator[tuple[str, ...]]:
     """A line for each network of the task's tables that can be built, as the tables count it."""
     from fnmatch import fnmatch
 
     from mogabench.paper import load_table, table_ids
-    from mogabench.records import Kind, Store
+    from mogabench.records import Kind, open_store
     from mogabench.tables.join import is_buildable, subjects_of
     from mogabench.tasks import get_task
 
-    name, store = get_task(task).name, Store(results)
+    name, store = get_task(task).name, open_store(results)
     found: dict[Subject, list[str]] = {}
     for table in map(load_table, table_ids()):
         for subject in dict.fromkeys(subjects_of(table)):

@@ -8,8 +8,13 @@ from typing import Annotated
 import typer
 
 ResultsOption = Annotated[
-    Path,
-    typer.Option("--results", metavar="DIR", help="Folder that holds records and written tables."),
+    Path | None,
+    typer.Option(
+        "--results",
+        metavar="DIR",
+        help="Folder to write to, read over the packaged records; by default mogabench in "
+        "$XDG_DATA_HOME or ~/.local/share.",
+    ),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Plain lines, no progress bar.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]

@@ -6,7 +6,6 @@ import json
 import sys
 from dataclasses import asdict, replace
 from itertools import product
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import typer
@@ -76,7 +75,7 @@ def profile(
         typer.Option(metavar="fvcore", help="Instead, count operations by another counter too."),
     ] = None,
     packages: ImportOption = None,
-    results: ResultsOption = Path("results"),
+    results: ResultsOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -87,7 +86,7 @@ def profile(
     from mogabench.errors import unknown
     from mogabench.measure.settings import Settings
     from mogabench.measure.worker import Request
-    from mogabench.records import Store
+    from mogabench.records import open_store
 
     subjects = _subjects(task, models, size, packages)
     if check is not None:
@@ -112,7 +111,7 @@ def profile(
         Request(subject=subject, settings=settings, packages=tuple(packages or ()))
         for subject, settings in product(subjects, set_ups)
     ]
-    records = _sweep(requests, Store(results), skip_existing=skip_existing, quiet=quiet)
+    records = _sweep(requests, open_store(results), skip_existing=skip_existing, quiet=quiet)
     _print_records(records, as_json)
     if len(records) < len(requests):
         raise typer.Exit(1)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,28 +19,31 @@ _WRITTEN_BY = "Written by `mogabench report`"
 _TRAININGS = "trainings.md"
 
 
-def report(results: ResultsOption = Path("results"), quiet: QuietOption = False) -> None:
+def report(
+    results: ResultsOption = None,
+    fresh: Annotated[bool, typer.Option(help="Count again what has a record.")] = False,
+    quiet: QuietOption = False,
+) -> None:
     """Write every table as Markdown, the plots and an index page; measures what is missing."""
     from mogabench.errors import UserError
     from mogabench.files import write_whole
-    from mogabench.records import Store
+    from mogabench.records import open_store
     from mogabench.tables.render import render_markdown
     from mogabench.tables.trainings import render_trainings, trainings
 
-    index = results / "README.md"
+    store = open_store(results)
+    folder = store.results
+    index = folder / "README.md"
     if index.exists() and _WRITTEN_BY not in index.read_text():
         raise UserError(f"{index} is not a report's index; give another folder with --results")
-    tables, failures = measured_tables(["all"], results, quiet=quiet)
+    tables, failures = measured_tables(["all"], store, fresh=fresh, quiet=quiet)
     for table in tables:
-        write_whole(results / _file_name(table), render_markdown([table]) + "\n")
-    plots = list(_write_plots(tables, Store(results), results))
-    done = trainings(Store(results))
-    write_whole(results / _TRAININGS, render_trainings(done, results) + "\n")
+        write_whole(folder / _file_name(table), render_markdown([table]) + "\n")
+    plots = list(_write_plots(tables, store))
+    done = trainings(store)
+    write_whole(folder / _TRAININGS, render_trainings(done, folder) + "\n")
     write_whole(index, _index(tables, plots, len(done)))
-    print(
-        f"wrote {len(tables)} tables, {len(plots)} plots and {len(done)} trainings to "
-        f"{results}/README.md"
-    )
+    print(f"wrote {len(tables)} tables, {len(plots)} plots and {len(done)} trainings to {index}")
     if failures:
         raise typer.Exit(1)
 
@@ -50,9 +52,7 @@ def _file_name(table: JoinedTable) -> str:
     return f"table_{table.paper.id}.md"
 
 
-def _write_plots(
-    tables: list[JoinedTable], store: Store, results: Path
-) -> Iterator[tuple[str, str]]:
+def _write_plots(tables: list[JoinedTable], store: Store) -> Iterator[tuple[str, str]]:
     """Writes the plots and yields each one's title and file name."""
     from mogabench.files import write_whole
     from mogabench.tables.plots import parameter_points, scatter, throughput_points
@@ -62,7 +62,7 @@ def _write_plots(
     if points:
         title = "Figure 1 (left): accuracy against parameters at 224 x 224"
         picture = scatter(points, title=title, cost="parameters (M), measured")
-        write_whole(results / "figure_1_parameters.png", picture)
+        write_whole(store.results / "figure_1_parameters.png", picture)
         yield title, "figure_1_parameters.png"
     printed = [by_id[name].paper for name in ("3", "2", "A15")]
     for dtype in ("float32", "bfloat16"):
@@ -71,7 +71,7 @@ def _write_plots(
             title = f"Figure A3: accuracy against throughput, {device}, {dtype}"
             name = f"figure_A3_{_slug(device)}_{dtype}.png"
             picture = scatter(company, title=title, cost="images per second, measured")
-            write_whole(results / name, picture)
+            write_whole(store.results / name, picture)
             yield title, name
 
 
@@ -85,7 +85,7 @@ def _index(tables: list[JoinedTable], plots: list[tuple[str, str]], trainings: i
     lines = [
         "# Results",
         "",
-        f"{_WRITTEN_BY} from `records/*.jsonl`; never edited by hand.",
+        f"{_WRITTEN_BY} from `records/*.jsonl` here and in the package; never edited by hand.",
         "",
         "| table | title | rows | match | differ, reason known | unexplained | not measured |",
         "| --- | --- | ---: | ---: | ---: | ---: | ---: |",

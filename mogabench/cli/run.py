@@ -83,13 +83,13 @@ def run(
         Path | None, typer.Option(metavar="FILE", help="Detected persons, to estimate poses in.")
     ] = None,
     packages: ImportOption = None,
-    results: ResultsOption = Path("results"),
+    results: ResultsOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Measure one model: parameters, operations, throughput and, with --data, its quality."""
     from mogabench.catalogue import import_packages
-    from mogabench.records import Store
+    from mogabench.records import open_store
     from mogabench.tasks import get_task
 
     chosen = get_task(task)
@@ -142,7 +142,7 @@ def run(
             "--train, --weights, --recipe and what goes with them need --data DIR (or --data "
             "sample); 'mogabench profile' times other precisions, layouts and batches"
         )
-    store = Store(results)
+    store = open_store(results)
     _measure_complexity(subject, store, packages)
     quality = None
     if job is not None:
@@ -153,7 +153,7 @@ def run(
         if job.train and job.work_dir is not None:
             from mogabench.tables.trainings import keep
 
-            keep(quality, job.work_dir, results)
+            keep(quality, job.work_dir, store.results)
     throughput = _quick_throughput(subject, device, packages)
     store.append(throughput)
     if as_json:

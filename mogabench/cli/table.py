@@ -11,6 +11,7 @@ import typer
 from mogabench.cli.options import ImportOption, QuietOption, ResultsOption
 
 if TYPE_CHECKING:
+    from mogabench.records import Store
     from mogabench.tables.join import JoinedTable
 
 _FORMATS = "terminal, markdown, csv, latex, html or json"
@@ -28,18 +29,19 @@ def table(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write to a file instead.")
     ] = None,
-    results: ResultsOption = Path("results"),
+    results: ResultsOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Print a paper's table beside what was measured; measures what is missing first."""
     from mogabench.errors import unknown
     from mogabench.files import write_whole
+    from mogabench.records import open_store
     from mogabench.tables.render import RENDERERS
 
     if output_format not in RENDERERS:
         raise unknown("format", output_format, RENDERERS)
     joined, failures = measured_tables(
-        ids, results, add=add, packages=packages, fresh=fresh, quiet=quiet
+        ids, open_store(results), add=add, packages=packages, fresh=fresh, quiet=quiet
     )
     text = RENDERERS[output_format](joined)
     if output is None:
@@ -52,7 +54,7 @@ def table(
 
 def measured_tables(
     ids: list[str],
-    results: Path,
+    store: Store,
     *,
     add: list[str] | None = None,
     packages: list[str] | None = None,
@@ -66,14 +68,12 @@ def measured_tables(
     """
     from mogabench.catalogue import backbones, check_backbone, import_packages
     from mogabench.paper import load_table, table_ids
-    from mogabench.records import Store
     from mogabench.tables.join import join, unmeasured, with_backbones
 
     import_packages(packages)
     own = [check_backbone(name, backbones()) for name in add or ()]
     wanted = table_ids() if "all" in ids else tuple(dict.fromkeys(ids))
     tables = [with_backbones(load_table(table_id), own) for table_id in wanted]
-    store = Store(results)
     subjects = unmeasured(tables, store, fresh=fresh)
     failures = []
     if subjects:

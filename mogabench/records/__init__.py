@@ -1,5 +1,6 @@
-"""The record schema, provenance, and the append-only store."""
+"""The record schema, provenance, the append-only store, and the folders that hold results."""
 
+from mogabench.records.folders import default_results, open_store, packaged_results
 from mogabench.records.provenance import provenance
 from mogabench.records.schema import Data, Kind, Provenance, Quantity, Record, Training
 from mogabench.records.store import Store
@@ -12,5 +13,8 @@ __all__ = [
     "Record",
     "Store",
     "Training",
+    "default_results",
+    "open_store",
+    "packaged_results",
     "provenance",
 ]

@@ -1,4 +1,4 @@
-"""Where a number comes from: command, code, packages, machine."""
+"""The origin of a number: command, code, packages, machine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PACKAGES = ("mogabench", "torch", "torchvision", "timm", "mmengine", "numpy")
 
 
 def provenance(*, device: str, **known: Any) -> Provenance:
-    """Fills in what the process itself can tell.
+    """Fills in what can be read from the running process.
 
     Args:
         device: The device's name as a reader would know it, such as ``NVIDIA H200``; ``meta``
@@ -48,7 +48,7 @@ def packages() -> dict[str, str]:
 
 @cache
 def cpu_name() -> str:
-    """The processor's model name, or the architecture where the system does not tell."""
+    """The processor's model name, or the architecture where the system has no name for it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

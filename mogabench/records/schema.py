@@ -1,4 +1,4 @@
-"""The record: one measured answer, with everything needed to measure it again."""
+"""The record: the measured values of one subject, and all it takes to measure them again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SCHEMA_VERSION: Literal[1] = 1
 
 
 class Kind(StrEnum):
-    """What sort of figure a record holds."""
+    """What the values of a record describe."""
 
     COMPLEXITY = "complexity"
     THROUGHPUT = "throughput"
@@ -126,3 +126,9 @@ class Record(BaseModel):
         if dataset is not None and (found.data is None or found.data.name != dataset):
             return False
         return all(getattr(found, name) == value for name, value in wanted.items())
+
+    def repeats(self, other: Record) -> bool:
+        """Whether the two differ in nothing but when, how long and by which command they ran."""
+        of_the_run = {"provenance": {"command", "started", "seconds"}}
+        one, two = (r.model_dump(mode="json", exclude=of_the_run) for r in (self, other))
+        return one == two

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 from collections import defaultdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -15,53 +14,65 @@ from mogabench.records.schema import Kind, Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-DEFAULT_RESULTS = Path("results")
+    from pathlib import Path
 
 
 class Store:
-    """Records under ``<results>/records``.
+    """Records under ``<results>/records``, read over those of another folder.
 
-    Several processes may append at once: each holds the file's lock for the length of one write.
-    A line that a killed process left torn is moved to ``<kind>.torn`` by the next write and
+    Several processes may append at once: each holds the file's lock while it compares a record
+    with the newest one and writes it, and reads first what the others have added. So no line is
+    torn, and of equal records that arrive at once only one is written. Reads take no lock.
+
+    A line that a killed process left unfinished is moved to ``<kind>.torn`` by the next write and
     ignored by every read.
 
     Attributes:
-        folder: The folder of the ``.jsonl`` files.
+        results: The folder that is written to, by this class only below ``records``.
+        base: The results folder whose records come before the own ones; it is never written to.
+        folder: The folder of the own ``.jsonl`` files.
         problems: One line of text for each stored line that could not be read.
     """
 
-    def __init__(self, results: Path = DEFAULT_RESULTS) -> None:
+    def __init__(self, results: Path, base: Path | None = None) -> None:
+        self.results = results
+        self.base = base
         self.folder = results / "records"
         self.problems: list[str] = []
-        self._records: dict[tuple[Kind, str], list[Record]] | None = None
+        self._records: defaultdict[tuple[Kind, str], list[Record]] = defaultdict(list)
+        self._own = {kind: _RecordFile(self.folder / f"{kind}.jsonl") for kind in Kind}
+        self._loaded = False
 
-    def append(self, record: Record) -> None:
+    def append(self, record: Record) -> bool:
         """Writes the record as one whole line, or not at all.
+
+        A record that repeats the newest one of its subject and kind (see `Record.repeats`) is
+        left out, wherever the newest one is stored.
+
+        Returns:
+            Whether the record was written.
 
         Raises:
             UserError: The folder or the file cannot be written, or the disk is full.
         """
-        path = self.folder / f"{record.kind}.jsonl"
-        line = record.line().encode() + b"\n"
+        if self._holds(record):
+            return False
+        path = self._own[record.kind].path
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with path.open("ab+", buffering=0) as file:
                 fcntl.flock(file, fcntl.LOCK_EX)
                 _set_torn_line_aside(file.fileno(), path)
-                start = os.fstat(file.fileno()).st_size
-                try:
-                    _write_whole(file.fileno(), line)
-                except BaseException:
-                    os.ftruncate(file.fileno(), start)
-                    raise
+                if self._holds(record):  # another process has just written it
+                    return False
+                _write_line(file.fileno(), record.line().encode() + b"\n")
+                self._catch_up(self._own[record.kind])
         except OSError as error:
             raise UserError(
                 f"cannot write the record to {path}: {error.strerror}; "
                 "give another folder with --results"
             ) from error
-        if self._records is not None:
-            self._records[record.kind, record.subject.key].append(record)
+        return True
 
     def latest(self, subject_key: str, kind: Kind, **setup: Any) -> Record | None:
         """The newest record of that subject whose provenance has the values in ``setup``."""
@@ -74,24 +85,74 @@ class Store:
             if kind in (None, record_kind):
                 yield from records
 
+    def _holds(self, record: Record) -> bool:
+        """Whether the record repeats the newest one, also where another process wrote that."""
+        self._index()
+        self._catch_up(self._own[record.kind])
+        newest = self.latest(record.subject.key, record.kind)
+        return newest is not None and record.repeats(newest)
+
     def _index(self) -> dict[tuple[Kind, str], list[Record]]:
-        if self._records is None:
-            self._records = defaultdict(list)
-            for path in sorted(self.folder.glob("*.jsonl")):
-                for record in self._read(path):
-                    self._records[record.kind, record.subject.key].append(record)
+        if not self._loaded:
+            if self.base is not None:
+                for kind in Kind:
+                    self._catch_up(_RecordFile(self.base / "records" / f"{kind}.jsonl"))
+            for file in self._own.values():
+                self._catch_up(file)
+            self._loaded = True
         return self._records
 
-    def _read(self, path: Path) -> Iterator[Record]:
-        for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
-            if not line.strip():
-                continue
+    def _catch_up(self, file: _RecordFile) -> None:
+        """Takes in the lines that were not read yet."""
+        for where, line in file.read_on():
             try:
-                yield Record.model_validate_json(line)
-            except ValidationError as error:
-                first = error.errors()[0]
-                where = ".".join(map(str, first["loc"])) or "line"
-                self.problems.append(f"{path}:{number} set aside ({where}: {first['msg']})")
+                if not line.endswith(b"\n"):
+                    raise ValueError("its writer was stopped")
+                if line.strip():
+                    record = Record.model_validate_json(line)
+                    self._records[record.kind, record.subject.key].append(record)
+            except ValueError as error:
+                problem = f"{where} set aside ({_reason(error)})"
+                if problem not in self.problems:
+                    self.problems.append(problem)
+
+
+class _RecordFile:
+    """A file of records and how much of it was read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._bytes = 0
+        self._lines = 0
+
+    def read_on(self) -> Iterator[tuple[str, bytes]]:
+        """Yields place and content of each line after those of the last call.
+
+        A last line without its end is not taken as read: its writer may still be at it.
+
+        Raises:
+            UserError: The file is there and cannot be read.
+        """
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self._bytes)
+                lines = file.readlines()
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError as error:
+            raise UserError(f"cannot read the records in {self.path}: {error.strerror}") from error
+        for line in lines:
+            yield f"{self.path}:{self._lines + 1}", line
+            if line.endswith(b"\n"):
+                self._bytes += len(line)
+                self._lines += 1
+
+
+def _reason(error: ValueError) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'line'}: {first['msg']}"
 
 
 def _set_torn_line_aside(descriptor: int, path: Path) -> None:
@@ -105,7 +166,13 @@ def _set_torn_line_aside(descriptor: int, path: Path) -> None:
     os.ftruncate(descriptor, keep)
 
 
-def _write_whole(descriptor: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(descriptor, data) :]
-    os.fsync(descriptor)
+def _write_line(descriptor: int, line: bytes) -> None:
+    """Writes the whole line, or leaves the file as it was."""
+    start = os.fstat(descriptor).st_size
+    try:
+        while line:
+            line = line[os.write(descriptor, line) :]
+        os.fsync(descriptor)
+    except BaseException:
+        os.ftruncate(descriptor, start)
+        raise

@@ -31,7 +31,7 @@ def record(value=1.0, backbone="moganet_tiny", kind=Kind.COMPLEXITY, **where):
         subject=subject(backbone),
         kind=kind,
         values={"parameters": Quantity(value=value, unit="1")},
-        provenance=Provenance(command="test", device="meta", **where),
+        provenance=Provenance(**{"command": "test", "device": "meta"} | where),
     )
 
 
@@ -92,6 +92,73 @@ def test_a_line_of_a_later_schema_is_reported_not_fatal(tmp_path):
     store = Store(tmp_path)
     assert [r.values["parameters"].value for r in store.all()] == [1]
     assert "complexity.jsonl:1" in store.problems[0] and "novelty" in store.problems[0]
+
+
+def test_a_repeated_measurement_adds_no_record(tmp_path):
+    store = Store(tmp_path)
+    assert store.append(record(1, commit="abc", command="one", seconds=1))
+    assert not store.append(record(1, commit="abc", command="another", seconds=2))
+    assert not Store(tmp_path).append(record(1, commit="abc"))
+    assert [r.provenance.command for r in Store(tmp_path).all()] == ["one"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        record(2),
+        record(1, commit="abc"),
+        record(1, dirty=True),
+        record(1, packages={"torch": "2.15"}),
+        record(1, threads=2),
+        record(1).model_copy(update={"notes": ["not counted: 1 x sort"]}),
+        record(1).model_copy(update={"values": {"parameters": Quantity(value=1, unit="M")}}),
+    ],
+)
+def test_what_differs_from_the_newest_record_is_written_and_then_the_newest(tmp_path, other):
+    first, store = record(1), Store(tmp_path)
+    assert all(store.append(one) for one in (first, other, first))
+    for reader in (store, Store(tmp_path)):
+        assert [r.line() for r in reader.all()] == [r.line() for r in (first, other, first)]
+
+
+def test_own_records_come_after_those_of_the_base_which_stays_as_it_is(tmp_path):
+    base, own = tmp_path / "base", tmp_path / "own"
+    Store(base).append(record(1))
+    Store(base).append(record(5, backbone="resnet50"))
+    before = (base / "records" / "complexity.jsonl").read_bytes()
+    store = Store(own, base)
+    assert not store.append(record(1)) and not own.exists()
+    assert store.append(record(2))
+    for reader in (store, Store(own, base)):
+        assert [r.values["parameters"].value for r in reader.all()] == [1, 2, 5]
+        assert reader.latest(subject().key, Kind.COMPLEXITY).values["parameters"].value == 2
+    assert [r.values["parameters"].value for r in Store(own).all()] == [2]
+    assert (base / "records" / "complexity.jsonl").read_bytes() == before
+
+
+def test_records_that_may_not_be_read_are_one_clear_line(tmp_path):
+    (tmp_path / "records" / "complexity.jsonl").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"cannot read .*complexity\.jsonl: Is a directory"):
+        list(Store(tmp_path).all())
+
+
+def _append_the_same(folder, barrier):
+    store = Store(folder)
+    barrier.wait()
+    for number in range(100):
+        store.append(record(number, backbone=f"network_{number}"))
+
+
+def test_of_equal_records_that_arrive_at_once_one_is_written(tmp_path):
+    context = multiprocessing.get_context("fork")
+    barrier = context.Barrier(4)
+    writers = [context.Process(target=_append_the_same, args=(tmp_path, barrier)) for _ in range(4)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    values = [r.values["parameters"].value for r in Store(tmp_path).all()]
+    assert sorted(values) == list(range(100))
 
 
 def _append_many(folder, writer):

@@ -1,0 +1,98 @@
+"""Where the commands write, and that the committed numbers are measured anew; in one process."""
+
+import runpy
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from mogabench.cli import app
+from mogabench.measure import sweep
+from mogabench.records import Kind, Quantity, Store, folders, packaged_results
+
+COMPARISON = Path(__file__).parents[1] / "compare_results.py"
+
+
+@pytest.fixture(autouse=True)
+def one_process(monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+
+
+def mogabench(*arguments):
+    done = CliRunner().invoke(app, list(map(str, arguments)))
+    assert done.exit_code == 0, done.output
+    return done
+
+
+def content(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_measuring_a_table_again_writes_to_the_users_folder_and_only_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.chdir(packaged_results().parent)
+    before = content(packaged_results())
+    first = mogabench("table", "A5", "--fresh")
+    own = content(tmp_path)
+    assert set(own) == {tmp_path / "mogabench" / "records" / "complexity.jsonl"}
+    measured = [record.subject.key for record in Store(tmp_path / "mogabench").all()]
+    assert 0 < len(measured) == len(set(measured)) <= 8  # the table's rows
+    second = mogabench("table", "A5", "--fresh")
+    assert second.stdout == first.stdout
+    assert content(tmp_path) == own and content(packaged_results()) == before
+
+
+def test_a_folder_of_ones_own_shows_the_packaged_records(tmp_path):
+    shown = mogabench("table", "A5", "--format", "csv", "--results", tmp_path / "own")
+    committed = mogabench("table", "A5", "--format", "csv", "--results", packaged_results())
+    assert shown.stdout == committed.stdout and not (tmp_path / "own").exists()
+
+
+@pytest.fixture
+def packaged(tmp_path, monkeypatch):
+    """A copy of the packaged records, and counting that finds again what is recorded there."""
+    true = Store(packaged_results())
+    copy = tmp_path / "packaged"
+    shutil.copytree(packaged_results() / "records", copy / "records")
+
+    def count(subject):
+        record = true.latest(subject.key, Kind.COMPLEXITY)
+        run = record.provenance.model_copy(update={"command": "again"})
+        return record.model_copy(update={"provenance": run})
+
+    monkeypatch.setattr(sweep, "measure_complexity", count)
+    monkeypatch.setattr(folders, "packaged_results", lambda: copy)
+    return copy
+
+
+def differences(committed, fresh, monkeypatch, capsys):
+    """The exit status of the comparison that ``nox -s tables`` makes, and what it prints."""
+    mogabench("report", "--fresh", "--quiet", "--results", fresh)
+    monkeypatch.setattr(sys, "argv", ["compare_results.py", str(committed), str(fresh)])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(COMPARISON), run_name="__main__")
+    return ended.value.code, capsys.readouterr().out
+
+
+@pytest.mark.parametrize("wrong_by", [0, 1, 1_000_000])
+def test_a_wrong_committed_number_is_found_however_small(
+    wrong_by, packaged, tmp_path, monkeypatch, capsys
+):
+    store = Store(packaged)
+    record = next(r for r in store.all(Kind.COMPLEXITY) if r.subject.backbone == "moganet_tiny")
+    parameters = record.values["trainable_parameters"].value
+    wrong = {"trainable_parameters": Quantity(value=parameters + wrong_by, unit="1")}
+    store.append(record.model_copy(update={"values": record.values | wrong}))
+    mogabench("report", "--quiet", "--results", packaged)  # the committed tables agree with it
+
+    status, printed = differences(packaged, tmp_path / "fresh", monkeypatch, capsys)
+    assert status == (1 if wrong_by else 0)
+    line = (
+        f"{record.subject.key}: trainable_parameters: "
+        f"committed {parameters + wrong_by:.0f}, fresh {parameters:.0f}"
+    )
+    assert (line in printed) == bool(wrong_by)
+    tables = [text for text in printed.splitlines() if text.startswith("--- committed")]
+    assert bool(tables) == (wrong_by == 1_000_000)  # what the printed digits show
