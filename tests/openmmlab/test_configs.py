@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmengine.registry import MODELS
 from mmengine.runner import Runner
 
-from mogabench.data.shapes import SCENE_CLASSES, sample_shapes
+from mogabench.data.shapes import sample_shapes
 from mogabench.errors import UserError
 from mogabench.openmmlab import TimmBackbone
 
@@ -89,14 +89,12 @@ def test_mmsegs_own_semantic_fpn_trains_with_it(tmp_path):
     path = "sem_fpn/fpn_r50_4xb4-160k_ade20k-512x512.py"
     config = read("mmseg", path, "mmseg", backbone, tmp_path)
     config.model.pretrained = None
-    config.model.decode_head.num_classes = len(SCENE_CLASSES)
     config.model.decode_head.norm_cfg = config.model.neck.norm_cfg = {"type": "BN"}
     config.model.data_preprocessor.size = SIZE
     config.norm_cfg = {"type": "BN"}
     config.train_dataloader.dataset.update(
         data_root=str(sample_shapes() / "ade"),
         img_suffix=".png",
-        metainfo={"classes": SCENE_CLASSES, "palette": [[0, 0, 0]] * len(SCENE_CLASSES)},
     )
     for step in config.train_dataloader.dataset.pipeline:
         if step["type"] == "RandomResize":
