@@ -1,15 +1,10 @@
 """The paper as data: every table as a CSV file, what its heads mean, and its known misprints.
 
 One file is one table, named ``table_<ID>_<title_with_underscores>.csv``; adding a table is adding a
-file. The first columns (`META`) say what a row is about; the rest is the printed table. Columns:
-
-- ``task``, ``method``, ``backbone``, ``input_size``: the subject. ``backbone`` is a timm name, for
-  video the name of SimVP's translator. Where the printed label is wrong, it is the network that the
-  printed figures belong to.
-- ``pretraining``: ``none``, ``in1k`` or ``in21k``.
-- ``convention``: how the row's printed operations were counted.
-- ``recipe``: the training set-up, where this project has it; empty for other authors' own.
-- ``options``: the backbone's keyword arguments as JSON.
+file. The first columns say what a row is about, with the names and in the order of the fields of
+`Meta`: ``input_size`` as ``256x192``, ``options`` as JSON. The rest is the printed table. Where the
+printed label is wrong, ``backbone`` is the network that the printed figures belong to, and
+``recipe`` is empty for other authors' own training.
 
 Cells are as printed, digit for digit, misprints included, with typesetting turned into plain text:
 
@@ -26,12 +21,13 @@ Cells are as printed, digit for digit, misprints included, with typesetting turn
 """
 
 from mogabench.paper.errata import Erratum, errata, erratum, remarks
+from mogabench.paper.figures import figure_networks, timed_backbones
+from mogabench.paper.meta import CONVENTIONS, META, Meta
 from mogabench.paper.numbers import decimals, printed_value
 from mogabench.paper.table import (
-    META,
     PaperTable,
     Row,
-    cell_recipe,
+    cell_meta,
     cell_subject,
     load_table,
     table_ids,
@@ -39,18 +35,22 @@ from mogabench.paper.table import (
 from mogabench.paper.vocabulary import Column
 
 __all__ = [
+    "CONVENTIONS",
     "META",
     "Column",
     "Erratum",
+    "Meta",
     "PaperTable",
     "Row",
-    "cell_recipe",
+    "cell_meta",
     "cell_subject",
     "decimals",
     "errata",
     "erratum",
+    "figure_networks",
     "load_table",
     "printed_value",
     "remarks",
     "table_ids",
+    "timed_backbones",
 ]

@@ -41,28 +41,28 @@ def erratum(table_id: str, row: Row, column: Column) -> Erratum | None:
 
 def remarks(table_id: str) -> tuple[str, ...]:
     """What a reader of a whole table must know; sentences, often none."""
-    return tuple(_written().get(table_id, {}).get("remarks", ()))
+    return tuple(_read_file().get(table_id, {}).get("remarks", ()))
 
 
 @cache
 def errata() -> dict[tuple[str, int, str], Erratum]:
-    """All of them, by table, row index and head.
+    """Every erratum, by table, row index and head.
 
     Raises:
         UserError: An entry names no cell, or a cell that an earlier entry names.
     """
     found: dict[tuple[str, int, str], Erratum] = {}
-    for table_id, entries in _written().items():
+    for table_id, entries in _read_file().items():
         table = load_table(table_id)
         for entry in entries.get("cells", ()):
             for row in _rows(table, entry):
-                for head in _listed(entry["column"]):
+                for head in _as_list(entry["column"]):
                     _add(found, table, row, head, entry)
     return found
 
 
 @cache
-def _written() -> dict[str, dict[str, Any]]:
+def _read_file() -> dict[str, dict[str, Any]]:
     tables: dict[str, dict[str, Any]] = read_yaml("errata.yaml")
     return tables
 
@@ -84,7 +84,7 @@ def _rows(table: PaperTable, entry: dict[str, Any]) -> list[int]:
     """The rows an entry names: a label, a list of labels, ``label #2`` for its second, or ``*``."""
     if entry["row"] == "*":
         return [row.index for row in table.rows]
-    return [_row(table, name) for name in _listed(entry["row"])]
+    return [_row(table, name) for name in _as_list(entry["row"])]
 
 
 def _row(table: PaperTable, name: str) -> int:
@@ -97,5 +97,5 @@ def _row(table: PaperTable, name: str) -> int:
     return same[0]
 
 
-def _listed(value: str | list[str]) -> list[str]:
+def _as_list(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value

@@ -22,3 +22,17 @@ def decimals(text: str) -> int:
     if match is None:
         raise ValueError(f"'{text}' is not a plain number")
     return len(match[1] or "")
+
+
+def printed_size(text: str) -> tuple[int, ...]:
+    """The sides of an input: ``(224, 224)`` for ``224²``, ``(10, 1, 64, 64)`` for ``10x1x64x64``.
+
+    Returns:
+        The sides in pixels; none for an empty text.
+
+    Raises:
+        ValueError: The text is not a size.
+    """
+    if text.endswith("²"):
+        return (int(text[:-1]),) * 2
+    return tuple(map(int, text.split("x"))) if text else ()

@@ -3,31 +3,20 @@
 from __future__ import annotations
 
 import csv
-import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mogabench.errors import UserError, unknown
+from mogabench.paper.meta import META, Meta, parse_meta
+from mogabench.paper.numbers import printed_size
 from mogabench.paper.vocabulary import Column, column_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mogabench.subject import Subject
-
-META = (
-    "task",
-    "method",
-    "backbone",
-    "input_size",
-    "pretraining",
-    "convention",
-    "recipe",
-    "options",
-)
-"""The columns of every file that say what a row is about; all others are printed ones."""
 
 FOLDER = Path(__file__).parent
 
@@ -39,13 +28,13 @@ class Row:
     Attributes:
         index: Its place in the table's body, from 0.
         label: The printed architecture, or the first printed cell where no column is called so.
-        meta: What it is about, by the names in `META`; empty where a cell's column says it.
+        meta: What it is about.
         cells: The printed text, by the column's head.
     """
 
     index: int
     label: str
-    meta: Mapping[str, str]
+    meta: Meta
     cells: Mapping[str, str]
 
 
@@ -68,11 +57,23 @@ def load_table(table_id: str) -> PaperTable:
     """The table of that name, written ``A15`` or ``a15``.
 
     Raises:
-        UserError: There is no such table, its file is malformed, or the vocabulary lacks a head.
+        UserError: There is no such table, its file is malformed, or a head of it is unknown.
     """
     if table_id.upper() not in _files():
         raise unknown("table", table_id, table_ids())
     return _read(table_id.upper())
+
+
+def cell_meta(row: Row, column: Column) -> Meta:
+    """What a cell is about: its row's meta, but for what its column says."""
+    meta = replace(row.meta, **column.overrides)
+    size = row.cells.get(column.size_column or "")
+    return replace(
+        meta,
+        backbone=column.backbones.get(meta.backbone, meta.backbone),
+        input_size=printed_size(size) if size else meta.input_size,
+        options={**meta.options, **column.options},
+    )
 
 
 def cell_subject(row: Row, column: Column) -> Subject | None:
@@ -81,26 +82,18 @@ def cell_subject(row: Row, column: Column) -> Subject | None:
     Returns:
         None for a descriptive cell, and for a row that names no network.
     """
-    from mogabench.subject import Subject, parse_size
+    from mogabench.subject import Subject
 
-    said = column.overrides
-    about = dict(row.meta) | {name: said[name] for name in META if name in said}
-    if column.metric is None or not (about["task"] and about["backbone"]):
+    meta = cell_meta(row, column)
+    if column.metric is None or not (meta.task and meta.backbone):
         return None
-    size = row.cells.get(said.get("input_size_from", ""), about["input_size"])
     return Subject(
-        task=about["task"],
-        method=about["method"],
-        backbone=said.get("backbones", {}).get(about["backbone"], about["backbone"]),
-        input_size=parse_size(size.removesuffix("²")),
-        options=json.loads(row.meta["options"] or "{}") | said.get("options", {}),
+        task=meta.task,
+        method=meta.method,
+        backbone=meta.backbone,
+        input_size=meta.input_size,
+        options=meta.options,
     )
-
-
-def cell_recipe(row: Row, column: Column) -> str:
-    """The training set-up behind a cell's number; empty where this project does not have it."""
-    recipe: str = column.overrides.get("recipe", row.meta["recipe"])
-    return recipe
 
 
 @cache
@@ -129,6 +122,10 @@ def _read(table_id: str) -> PaperTable:
     for index, line in enumerate(body):
         cells = dict(zip(heads, line[len(META) :], strict=True))
         label = cells.get("Architecture", line[len(META)])
-        rows.append(Row(index, label, dict(zip(META, line, strict=False)), cells))
+        try:
+            meta = Meta(**parse_meta(dict(zip(META, line, strict=False))))
+        except ValueError as error:
+            raise UserError(f"{path.name}, line {index + 2} ({label}): {error}") from error
+        rows.append(Row(index, label, meta, cells))
     title = path.stem.split("_", 2)[2].replace("_", " ")
     return PaperTable(table_id, title, tuple(map(column_of, heads)), tuple(rows))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from mogabench.errors import unknown
+from mogabench.paper.meta import parse_meta
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,17 +25,22 @@ class Column:
 
     Attributes:
         head: The head as printed, ``Group: Column`` where it has two levels.
-        metric: What its numbers are, such as ``params``; None for a descriptive column.
-        unit: The unit of the printed numbers.
-        higher_is_better: Which way is better; None for a descriptive column.
-        overrides: What the column says about a row's subject or recipe beyond the row's own meta.
+        metric: What its numbers are: a task's metric, ``params``, ``operations`` or ``fps``; None
+            for a descriptive column.
+        unit: The unit of the printed numbers; None where it is the metric's own.
+        overrides: Fields of the rows' `Meta` that are different for this column's cells.
+        options: Keyword arguments of the backbone, added to the row's.
+        backbones: The backbone of a cell by its row's, where the two are different.
+        size_column: The head of the column that holds the cells' input size; None for the row's.
     """
 
     head: str
     metric: str | None = None
-    unit: str = ""
-    higher_is_better: bool | None = None
+    unit: str | None = None
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    backbones: Mapping[str, str] = field(default_factory=dict)
+    size_column: str | None = None
 
 
 def column_of(head: str) -> Column:
@@ -47,20 +53,10 @@ def column_of(head: str) -> Column:
     group, _, name = ("", "", head) if head in words["columns"] else head.rpartition(": ")
     if group and group not in words["groups"]:
         raise unknown("group of columns", group, words["groups"])
-    overrides = words["groups"].get(group, {})
-    if name in words["descriptive"]:
-        return Column(head, overrides=overrides)
-    if name not in words["columns"]:
+    if name not in words["columns"] and name not in words["descriptive"]:
         raise unknown("column", head, [*words["columns"], *words["descriptive"]])
-    column = words["columns"][name]
-    meaning = words["metrics"][column["metric"]] | column
-    return Column(
-        head,
-        metric=meaning["metric"],
-        unit=meaning["unit"],
-        higher_is_better=meaning["higher_is_better"],
-        overrides=overrides | column.get("overrides", {}),
-    )
+    meaning = words["groups"].get(group, {}) | words["columns"].get(name, {})
+    return Column(head, **meaning | {"overrides": parse_meta(meaning.get("overrides", {}))})
 
 
 def read_yaml(name: str) -> Any:

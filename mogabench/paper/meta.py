@@ -1,0 +1,68 @@
+"""What the rows and cells of the printed tables are about."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+from mogabench.paper.numbers import printed_size
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CONVENTIONS = {
+    "matmul": "convolutions, linear layers and matrix products",
+    "fvcore": "as fvcore counts, normalisation, pooling and interpolation included",
+    "paper": "as mmcv 1.x counts, attention products left out",
+}
+"""The conventions for counting operations, with what each includes."""
+
+
+@dataclass(frozen=True)
+class Meta:
+    """What a row or a cell is about; a field is empty where a row leaves it to its columns.
+
+    Attributes:
+        task: A task's name; empty where the row names no network.
+        method: One of the task's methods.
+        backbone: A timm name, or for video the name of SimVP's translator.
+        input_size: ``(H, W)``, or ``(T, C, H, W)`` for video, in pixels.
+        pretraining: Where training started from: ``none``, ``in1k`` or ``in21k``.
+        convention: How the printed operations were counted; one of `CONVENTIONS`.
+        recipe: The training set-up; empty where this project does not have it.
+        options: Keyword arguments of the backbone.
+    """
+
+    task: str = ""
+    method: str = ""
+    backbone: str = ""
+    input_size: tuple[int, ...] = ()
+    pretraining: str = ""
+    convention: str = ""
+    recipe: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+META = tuple(field.name for field in fields(Meta))
+"""The first columns of every table's file, in order; all others are printed ones."""
+
+
+def parse_meta(texts: Mapping[str, str]) -> dict[str, Any]:
+    """Reads fields of `Meta` from the texts of a data file.
+
+    Raises:
+        ValueError: There is no such field, or a text is no value of its field.
+    """
+    unknown = texts.keys() - set(META)
+    if unknown:
+        raise ValueError(f"{', '.join(sorted(unknown))}: not one of {', '.join(META)}")
+    convention = texts.get("convention")
+    if convention and convention not in CONVENTIONS:
+        raise ValueError(f"convention '{convention}' is not one of {', '.join(CONVENTIONS)}")
+    values: dict[str, Any] = dict(texts)
+    if "input_size" in texts:
+        values["input_size"] = printed_size(texts["input_size"])
+    if "options" in texts:
+        values["options"] = json.loads(texts["options"] or "{}")
+    return values
