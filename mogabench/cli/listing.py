@@ -55,7 +55,7 @@ def list_models(
         return
     used: dict[str, list[str]] = {}
     for table in map(load_table, table_ids()):
-        for name in dict.fromkeys(row.meta["backbone"] for row in table.rows):
+        for name in dict.fromkeys(row.meta.backbone for row in table.rows):
             used.setdefault(name, []).append(table.id)
     names = (
         sorted(n for n in backbones() if fnmatch(n, pattern))

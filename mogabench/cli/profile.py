@@ -20,16 +20,6 @@ if TYPE_CHECKING:
     from mogabench.records import Record, Store
     from mogabench.subject import Subject
 
-COMPANY = (
-    *("xt", "t", "s", "b", "l", "xl"),
-    *("convnext_tiny", "convnext_small", "convnext_base"),
-    "swin_tiny_patch4_window7_224",
-    "swin_small_patch4_window7_224",
-    "swin_base_patch4_window7_224",
-    *("deit_small_patch16_224", "resnet50", "efficientnet_b0"),
-)
-"""The networks of Figure A3."""
-
 CLASSIFICATION = "classification"
 
 
@@ -122,6 +112,7 @@ def _subjects(
 ) -> list[Subject]:
     from mogabench.catalogue import check_backbone, import_packages
     from mogabench.errors import UserError
+    from mogabench.paper import timed_backbones
     from mogabench.subject import Subject, parse_size
     from mogabench.tasks import get_task
     from mogabench.variants import VARIANTS
@@ -132,7 +123,9 @@ def _subjects(
         pixels = task.default_sizes[task.methods[0]] if size is None else parse_size(size)
     except ValueError:
         raise UserError(f"--size {size} is not a size such as 224 or 10x1x64x64") from None
-    names = models or _timed_in_the_paper(task.name)
+    names = models or timed_backbones(task.name)
+    if not names:
+        raise UserError(f"the paper times no network of {task.name}: name some, such as resnet50")
     backbones = dict.fromkeys(
         check_backbone(VARIANTS.get(name, name), task.backbones()) for name in names
     )
@@ -140,27 +133,6 @@ def _subjects(
         Subject(task=task.name, method=task.methods[0], backbone=name, input_size=pixels)
         for name in backbones
     ]
-
-
-def _timed_in_the_paper(task: str) -> Sequence[str]:
-    """The backbones of a task that a figure or a table of the paper has the speed of."""
-    from mogabench.errors import UserError
-    from mogabench.paper import cell_subject, load_table, table_ids
-
-    if task == CLASSIFICATION:
-        return COMPANY
-    found = [
-        subject.backbone
-        for table in map(load_table, table_ids())
-        for column in table.columns
-        for row in table.rows
-        if column.metric == "fps"
-        and (subject := cell_subject(row, column)) is not None
-        and subject.task == task
-    ]
-    if not found:
-        raise UserError(f"the paper times no network of {task}: name some, such as resnet50")
-    return found
 
 
 def _require_gpu() -> None:
@@ -203,7 +175,7 @@ def _sweep(
     requests: Sequence[Request], store: Store, *, skip_existing: bool, quiet: bool
 ) -> list[Record]:
     from mogabench.measure.settings import set_up_name
-    from mogabench.measure.worker import MeasurementError, measure_apart
+    from mogabench.measure.worker import MeasurementError, measure_in_subprocess
     from mogabench.progress import progress
 
     records = []
@@ -215,14 +187,14 @@ def _sweep(
             record = _stored(store, request) if skip_existing else None
             try:
                 if record is None:
-                    record = measure_apart(request)
+                    record = measure_in_subprocess(request)
                     store.append(record)
             except MeasurementError as error:
                 print(f"mogabench: {error}", file=sys.stderr)
                 advance(f"{name}: failed")
             else:
                 records.append(record)
-                speed = record.values["images_per_second"]
+                speed = record.values["throughput"]
                 advance(f"{name}: {speed.value:.1f} {speed.unit}")
     return records
 
@@ -248,7 +220,7 @@ def _print_records(records: Sequence[Record], as_json: bool) -> None:
     if as_json:
         print(json.dumps([r.model_dump(mode="json", exclude_none=True) for r in records], indent=1))
         return
-    unit = records[0].values["images_per_second"].unit if records else "img/s"
+    unit = records[0].values["throughput"].unit if records else "img/s"
     heads = ("model", "set-up", "batch", unit, "± %", "p50 ms", "p90 ms", "p99 ms", "peak MiB")
     _print_table(heads, [_row(record) for record in records])
 
@@ -263,7 +235,7 @@ def _row(record: Record) -> tuple[str, ...]:
         record.subject.backbone,
         set_up_name(how.dtype, compiled=how.compiled, channels_last=how.channels_last),
         str(how.batch_size),
-        f"{values['images_per_second']:.1f}",
+        f"{values['throughput']:.1f}",
         f"{values['spread']:.1f}",
         *(f"{values[f'latency_p{p}']:.2f}" for p in (50, 90, 99)),
         "–" if memory is None else f"{memory / 2**20:.0f}",

@@ -235,7 +235,7 @@ def _quick_throughput(subject: Subject, device: str, packages: list[str] | None)
     """A few seconds of eager float32, in a process of its own; batch 1 on a CPU."""
     from mogabench.engine.environment import choose_device
     from mogabench.measure.settings import Settings
-    from mogabench.measure.worker import Request, measure_apart
+    from mogabench.measure.worker import Request, measure_in_subprocess
 
     on_gpu = choose_device(device).startswith("cuda")
     settings = Settings(
@@ -246,7 +246,7 @@ def _quick_throughput(subject: Subject, device: str, packages: list[str] | None)
         min_seconds=2.0,
     )
     request = Request(subject=subject, settings=settings, packages=tuple(packages or ()))
-    return measure_apart(request)
+    return measure_in_subprocess(request)
 
 
 def _measure_quality(task: Task[Any, Any], job: Job[Any, Any]) -> Record:
@@ -272,7 +272,7 @@ def _print(subject: Subject, store: Store, throughput: Record, quality: Record |
     assert counted is not None
     print(escape(_complexity_line(counted)))
     values, where = throughput.values, throughput.provenance
-    rate = values["images_per_second"]
+    rate = values["throughput"]
     print(
         f"throughput {rate.value:.{1 if rate.value >= 10 else 3}f} {rate.unit} "
         f"(± {values['spread'].value:.1f} %, batch {where.batch_size}, {where.dtype}, "

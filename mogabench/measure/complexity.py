@@ -15,10 +15,11 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from mogabench.measure.conventions import CONVENTIONS, paper_operations
+from mogabench.measure.conventions import paper_operations
 from mogabench.measure.memory import LiveStorage
 from mogabench.measure.meta import Replay, SkipInitialisation
 from mogabench.measure.operators import formula, free
+from mogabench.paper import CONVENTIONS
 from mogabench.tasks import get_task
 
 if TYPE_CHECKING:

@@ -19,8 +19,6 @@ from typing import Any
 
 from torch import Tensor, nn
 
-CONVENTIONS = ("matmul", "fvcore", "paper")
-
 
 @singledispatch
 def paper_operations(module: nn.Module, source: Any, out: Any) -> int:

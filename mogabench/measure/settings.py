@@ -50,7 +50,7 @@ class Throughput:
     """What was measured.
 
     Attributes:
-        images_per_second: Batch size over the median latency; sequences, not their frames, where
+        throughput: Batch size over the median latency; sequences, not their frames, where
             an input is a sequence.
         latency_p50: Median time of one forward pass of the whole batch, in milliseconds.
         latency_p90: 90th percentile, in milliseconds.
@@ -69,7 +69,7 @@ class Throughput:
         notes: What a reader of the numbers must know.
     """
 
-    images_per_second: float
+    throughput: float
     latency_p50: float
     latency_p90: float
     latency_p99: float

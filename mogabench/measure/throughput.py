@@ -97,7 +97,7 @@ def _attempt(
     laps = np.array(meter.laps())
     p10, p50, p90, p99 = (float(lap) for lap in np.percentile(laps, (10, 50, 90, 99)))
     return Throughput(
-        images_per_second=1000 * batch_size / p50,
+        throughput=1000 * batch_size / p50,
         latency_p50=p50,
         latency_p90=p90,
         latency_p99=p99,

@@ -48,7 +48,7 @@ class Request(BaseModel):
     packages: tuple[str, ...] = ()
 
 
-def measure_apart(request: Request) -> Record:
+def measure_in_subprocess(request: Request) -> Record:
     """Measures in a child process and returns the record, which the caller stores.
 
     An interrupt (Ctrl-C) stops the child before it reaches the caller.
@@ -82,7 +82,7 @@ def _reason(child: subprocess.CompletedProcess[str]) -> str:
 
 def _record(request: Request, found: Throughput, started: datetime) -> Record:
     settings = request.settings
-    units = {"images_per_second": _speed_unit(request.subject), **_UNITS}
+    units = {"throughput": _speed_unit(request.subject), **_UNITS}
     values = {name: getattr(found, name) for name in units}
     return Record(
         subject=request.subject,

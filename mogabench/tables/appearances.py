@@ -32,9 +32,12 @@ class Appearance:
             "column": cell.column.head,
             "paper": cell.paper,
             "measured": cell.measured,
-            "unit": cell.column.unit,
+            "unit": cell.unit,
             "status": cell.status,
-            "note": cell.note,
+            "convention": cell.convention,
+            "command": cell.command,
+            "erratum": cell.erratum,
+            "caveat": cell.caveat,
         }
 
 
@@ -42,7 +45,7 @@ def appearances(subject: Subject, store: Store) -> list[Appearance]:
     """Every printed figure of exactly this subject, in the paper's order."""
     found = []
     for table in map(load_table, table_ids()):
-        if not any(row.meta["backbone"] == subject.backbone for row in table.rows):
+        if not any(row.meta.backbone == subject.backbone for row in table.rows):
             continue
         for row in join(table, store).rows:
             where = f"Table {table.id}, {row.row.label}"
@@ -75,11 +78,11 @@ def print_appearances(found: list[Appearance]) -> None:
             MISSING if change is None else f"[{style}]{change:+.1%}",
         )
     print(table)
-    for note in dict.fromkeys(i.cell.note for i in found if i.cell.status == Status.DIFFERS):
-        print(f"  [dim]{escape(note)}")
+    cells = [item.cell for item in found if item.cell.status == Status.DIFFERS]
+    for reason in dict.fromkeys(filter(None, (x for c in cells for x in (c.erratum, c.caveat)))):
+        print(f"  [dim]{escape(reason)}")
 
 
 def commands_for_missing(found: list[Appearance]) -> list[str]:
     """The commands that would fill what is not measured, each once."""
-    missing = [item.cell.note for item in found if item.cell.status == Status.NOT_MEASURED]
-    return list(dict.fromkeys(note.partition("; ")[0] for note in missing))
+    return list(dict.fromkeys(item.cell.command for item in found if item.cell.command))

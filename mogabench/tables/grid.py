@@ -6,8 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mogabench.paper import remarks
-from mogabench.tables.join import CONVENTIONS, NO_IMPLEMENTATION, Status, convention_of
+from mogabench.paper import CONVENTIONS, remarks
+from mogabench.tables.join import Status
 from mogabench.tasks import tasks
 
 if TYPE_CHECKING:
@@ -134,24 +134,24 @@ def _summary(joined: JoinedTable) -> str:
         f"{len(missing)} not measured",
     ]
     unbuilt = sum(
-        any(c.status == Status.NOT_MEASURED and NO_IMPLEMENTATION in c.note for c in row.cells)
+        any(c.status == Status.NOT_MEASURED and c.command is None for c in row.cells)
         for row in joined.rows
     )
     lines = ["Cells: " + ", ".join(parts) + ".", *_conventions(joined)]
     if unbuilt:
         lines.append(f"Rows without an implementation yet: {unbuilt}.")
-    commands = [c.note for c in missing if NO_IMPLEMENTATION not in c.note]
+    commands = [cell.command for cell in missing if cell.command]
     if commands:
-        lines.append(f"To measure what is missing, for example: {commands[-1].split('; ')[0]}")
+        lines.append(f"To measure what is missing, for example: {commands[-1]}")
     return "\n".join([*lines, *remarks(joined.paper.id)])
 
 
 def _conventions(joined: JoinedTable) -> list[str]:
     used = Counter(
-        convention_of(row.row, cell.column)
+        cell.convention
         for row in joined.rows
         for cell in row.cells
-        if cell.column.metric == "operations" and cell.measured is not None
+        if cell.convention and cell.measured is not None
     )
     if not used:
         return []

@@ -7,7 +7,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from mogabench.paper import cell_recipe, cell_subject, decimals, erratum, printed_value
+from mogabench.paper import cell_meta, cell_subject, decimals, erratum, printed_value
 from mogabench.records import Kind
 from mogabench.tables.commands import command_for
 from mogabench.tasks import tasks
@@ -20,20 +20,13 @@ if TYPE_CHECKING:
     from mogabench.records import Record, Store
     from mogabench.subject import Subject
 
-NO_IMPLEMENTATION = "no implementation yet"
 DEFAULT_CONVENTION = "paper"
 _KINDS = {"params": Kind.COMPLEXITY, "operations": Kind.COMPLEXITY, "fps": Kind.THROUGHPUT}
-_VALUES = {"params": "trainable_parameters", "fps": "images_per_second"}
+_VALUES = {"params": "trainable_parameters", "fps": "throughput"}
 _PLAIN = {"dtype": "float32", "compiled": False, "channels_last": False}
 _PAPER_GPU = "Tesla V100"  # Figure A3, Table A14
 _SCALE = {"M": 1e6, "G": 1e9}
 _TOLERANCE = {"params": 0.005, "operations": 0.01}
-CONVENTIONS = {
-    "paper": "as mmcv 1.x counts, attention products left out",
-    "matmul": "convolutions, linear layers and matrix products",
-    "fvcore": "as fvcore counts, normalisation, pooling and interpolation included",
-}
-"""What each counting convention takes in."""
 
 
 class Status(StrEnum):
@@ -53,23 +46,27 @@ class Cell:
         column: The column's head and meaning.
         printed: The cell's text in the paper.
         paper: The printed number; None where there is none.
-        measured: The measured number in the column's unit; None where there is no record.
+        unit: The unit of the printed and the measured number.
+        measured: The measured number; None where there is no record.
         status: None for a descriptive cell, such as a date, and where nothing was printed.
-        note: All there is to say: erratum, caveat, counting convention, or how to measure it.
+        subject: What is measured; None for a descriptive cell.
+        convention: How the operations are counted; None for other figures.
+        command: What would measure the cell; None where it is measured, or cannot be.
         erratum: What is known to be wrong with the printed text; empty for most cells.
         caveat: What a reader of the measured number must know; empty for most cells.
-        subject: What is measured; None for a descriptive cell.
     """
 
     column: Column
     printed: str
     paper: float | None = None
+    unit: str = ""
     measured: float | None = None
     status: Status | None = None
-    note: str = ""
+    subject: Subject | None = None
+    convention: str | None = None
+    command: str | None = None
     erratum: str = ""
     caveat: str = ""
-    subject: Subject | None = None
 
     @property
     def difference(self) -> float | None:
@@ -118,12 +115,12 @@ def with_backbones(table: PaperTable, names: list[str]) -> PaperTable:
 
     In Table 3 that is at 224x224 from scratch, where the last one is a fine-tuned network.
     """
-    models = [row for row in table.rows if row.meta["backbone"].startswith("moganet_")]
+    models = [row for row in table.rows if row.meta.backbone.startswith("moganet_")]
     if not models:
         return table
-    meta = dict(models[0].meta) | {"options": "", "recipe": ""}
+    meta = replace(models[0].meta, options={}, recipe="")
     rows = [
-        replace(models[0], index=index, label=name, meta=meta | {"backbone": name}, cells={})
+        replace(models[0], index=index, label=name, meta=replace(meta, backbone=name), cells={})
         for index, name in enumerate(names, start=len(table.rows))
     ]
     return replace(table, rows=(*table.rows, *rows))
@@ -167,25 +164,36 @@ def _join_cell(table: PaperTable, row: Row, column: Column, store: Store) -> Cel
     printed = row.cells.get(column.head, "")
     known = erratum(table.id, row, column)
     reason = known.reason.rstrip(".") if known else ""
-    cell = Cell(column, printed, printed_value(printed), erratum=reason, note=reason)
+    cell = Cell(column, printed, printed_value(printed), erratum=reason)
     subject = cell_subject(row, column)
     if column.metric is None or subject is None or (cell.paper is None and printed):
         return cell
-    cell = replace(cell, subject=subject)
+    is_counted = column.metric == "operations"
+    cell = replace(
+        cell,
+        unit=column.unit or _unit_of(column.metric, subject),
+        subject=subject,
+        convention=convention_of(row, column) if is_counted else None,
+    )
     record = _record_for(subject, row, column, store)
-    measured = None if record is None else _value(record, row, column)
+    measured = None if record is None else _value(record, cell)
     if record is None or measured is None:
-        how = _how_to_measure(subject, row, column)
-        return replace(cell, status=Status.NOT_MEASURED, note=_join_texts(how, reason))
+        command = _command(subject, row, column)
+        return replace(cell, status=Status.NOT_MEASURED, command=command)
     device = _other_device(record, column)
-    caveat = _join_texts(*record.notes, device)
     return replace(
         cell,
         measured=measured,
         status=_status(cell, measured, explained=bool(device)),
-        caveat=caveat,
-        note=_join_texts(reason, caveat, _convention_note(row, column)),
+        caveat="; ".join(filter(None, [*record.notes, device])),
     )
+
+
+def _unit_of(metric: str, subject: Subject) -> str:
+    """The unit that the task states for its metric."""
+    task = tasks().get(subject.task)
+    units = {item.name: item.unit for item in task.metrics} if task else {}
+    return units.get(metric, "")
 
 
 def _record_for(subject: Subject, row: Row, column: Column, store: Store) -> Record | None:
@@ -199,28 +207,28 @@ def _record_for(subject: Subject, row: Row, column: Column, store: Store) -> Rec
         return store.latest(subject.key, kind)
     if kind == Kind.THROUGHPUT:
         return store.latest(subject.key, kind, **_PLAIN)
-    recipe = cell_recipe(row, column) or None
+    meta = cell_meta(row, column)
+    recipe = meta.recipe or None
     if subject.task not in tasks() or (recipe is None and variant_of(subject.backbone)):
         return None  # a MogaNet trained in a way that no recipe here has
     dataset = tasks()[subject.task].datasets[subject.method]
-    record = store.latest(subject.key, kind, dataset=dataset, recipe=recipe)
-    from_scratch = row.meta["pretraining"] == "none"
-    if record and from_scratch and record.provenance.initial_weights:
+    record = store.latest(subject.key, kind, dataset=dataset, recipe=recipe, recipe_changes=None)
+    if record and meta.pretraining == "none" and record.provenance.initial_weights:
         return None
     return record
 
 
-def _value(record: Record, row: Row, column: Column) -> float | None:
-    name = _VALUES.get(column.metric or "", column.metric or "")
-    if name == "operations":
-        name = f"operations_{convention_of(row, column)}"
+def _value(record: Record, cell: Cell) -> float | None:
+    """The record's value for a cell, in the cell's unit."""
+    name = cell.column.metric or ""
+    name = f"operations_{cell.convention}" if cell.convention else _VALUES.get(name, name)
     quantity = record.values.get(name)
-    return None if quantity is None else quantity.value / _SCALE.get(column.unit, 1.0)
+    return None if quantity is None else quantity.value / _SCALE.get(cell.unit, 1.0)
 
 
 def convention_of(row: Row, column: Column) -> str:
     """The convention by which the printed operations of a row were counted."""
-    return column.overrides.get("convention") or row.meta["convention"] or DEFAULT_CONVENTION
+    return cell_meta(row, column).convention or DEFAULT_CONVENTION
 
 
 def _other_device(record: Record, column: Column) -> str:
@@ -253,24 +261,9 @@ def agrees(printed: str, measured: float, metric: str) -> bool:
     return float(rounded) == paper or abs(measured - paper) <= _TOLERANCE.get(metric, 0) * paper
 
 
-def _how_to_measure(subject: Subject, row: Row, column: Column) -> str:
+def _command(subject: Subject, row: Row, column: Column) -> str | None:
+    """What would measure a cell; None where its network is not implemented."""
     if not is_buildable(subject):
-        return NO_IMPLEMENTATION
-    kind = _KINDS.get(column.metric or "", Kind.QUALITY)
-    return command_for(
-        subject,
-        kind,
-        recipe=cell_recipe(row, column) or None,
-        pretraining=row.meta["pretraining"],
-    )
-
-
-def _convention_note(row: Row, column: Column) -> str:
-    convention = convention_of(row, column)
-    if column.metric != "operations" or convention == DEFAULT_CONVENTION:
-        return ""
-    return f"counted by the {convention} convention"
-
-
-def _join_texts(*parts: str) -> str:
-    return "; ".join(part for part in parts if part)
+        return None
+    meta, kind = cell_meta(row, column), _KINDS.get(column.metric or "", Kind.QUALITY)
+    return command_for(subject, kind, recipe=meta.recipe or None, pretraining=meta.pretraining)

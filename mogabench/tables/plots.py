@@ -69,9 +69,9 @@ def throughput_points(
             c for c in table.columns if c.metric == "top1" and "recipe" not in c.overrides
         )
         for row in table.rows:
-            if row.meta["input_size"] == "224x224" and row.meta["pretraining"] == "none":
+            if row.meta.input_size == (224, 224) and row.meta.pretraining == "none":
                 accuracy = float(row.cells[column.head])
-                printed.setdefault(row.meta["backbone"], (row.label, accuracy))
+                printed.setdefault(row.meta.backbone, (row.label, accuracy))
     newest = {}
     for record in store.all(Kind.THROUGHPUT):
         subject = record.subject
@@ -81,7 +81,7 @@ def throughput_points(
     points = defaultdict(list)
     for (machine, backbone), record in newest.items():
         label, accuracy = printed[backbone]
-        points[machine].append(Point(record.values["images_per_second"].value, accuracy, label))
+        points[machine].append(Point(record.values["throughput"].value, accuracy, label))
     return {machine: company for machine, company in points.items() if len(company) > 1}
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mogabench.tables.join import Cell, JoinedRow, JoinedTable
 
 _PIPE_WIDTH = 200
+_EXPLANATIONS = ("convention", "command", "erratum", "caveat")
 _LATEX = {
     "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}",
@@ -105,15 +106,19 @@ def _entry(table: JoinedTable, row: JoinedRow, cell: Cell) -> dict[str, Any]:
         cell.column.head,
         cell.paper,
         cell.measured,
-        cell.column.unit,
+        cell.unit,
         cell.status,
-        cell.note,
+        cell.convention,
+        cell.command,
+        cell.erratum,
+        cell.caveat,
     )
     return dict(zip(_entry_fields(), values, strict=True))
 
 
 def _entry_fields() -> tuple[str, ...]:
-    return ("table", "row_index", "row", "column", "paper", "measured", "unit", "status", "note")
+    about = ("table", "row_index", "row", "column")
+    return (*about, "paper", "measured", "unit", "status", *_EXPLANATIONS)
 
 
 def _print_grid(console: Any, grid: Grid) -> None:

@@ -98,9 +98,7 @@ def _open_folder(job: ClassificationJob, split: str, class_map: dict[str, int] |
     folder = _subfolder(_root(job), split)
     unlisted = {item.name for item in folder.iterdir() if item.is_dir()} - set(class_map or ())
     if class_map and unlisted:
-        raise UserError(
-            f"{job.options.class_map} lacks the class folders {_some(unlisted)}"
-        )
+        raise UserError(f"{job.options.class_map} lacks the class folders {_some(unlisted)}")
     try:
         source = create_dataset("", root=str(folder), search_split=False, class_map=class_map)
     except RuntimeError as error:  # what timm raises when it finds no images

@@ -27,11 +27,11 @@ def measured(monkeypatch):
     """Requests in the order they came; their answers are made up, and densenet121 always dies."""
     requests = []
 
-    def measure_apart(request):
+    def measure_in_subprocess(request):
         requests.append(request)
         if request.subject.backbone == "densenet121":
             raise worker.MeasurementError("densenet121: its process was killed")
-        values = {"images_per_second": 1234.56, "latency_p50": 6.48, "latency_p90": 7.01}
+        values = {"throughput": 1234.56, "latency_p50": 6.48, "latency_p90": 7.01}
         values |= {"latency_p99": 9.87, "spread": 3.21, "peak_memory": 512 * 2**20}
         return Record(
             subject=request.subject,
@@ -46,7 +46,7 @@ def measured(monkeypatch):
             ),
         )
 
-    monkeypatch.setattr(worker, "measure_apart", measure_apart)
+    monkeypatch.setattr(worker, "measure_in_subprocess", measure_in_subprocess)
     return requests
 
 

@@ -13,7 +13,7 @@ from torchvision.ops import DeformConv2d
 import mogabench.models  # noqa: F401  (registers the names)
 from mogabench.errors import UserError
 from mogabench.measure.complexity import count, count_subject
-from mogabench.measure.conventions import CONVENTIONS
+from mogabench.paper import CONVENTIONS
 from mogabench.subject import Subject
 
 MODELS = [

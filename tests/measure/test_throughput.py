@@ -46,7 +46,7 @@ def test_latency_is_the_time_a_pass_takes_and_throughput_follows_from_it():
     found = measure(lambda: Probe(lambda x: time.sleep(0.01)), pixels, QUICK)
     wall = time.perf_counter() - began
     assert 10 <= found.latency_p50 <= found.latency_p90 <= found.latency_p99
-    assert found.images_per_second == pytest.approx(2 / (found.latency_p50 / 1000))
+    assert found.throughput == pytest.approx(2 / (found.latency_p50 / 1000))
     assert 5 * 0.01 <= found.seconds < wall
     assert (found.iterations, found.batch_size, found.compile_seconds) == (5, 2, None)
 
@@ -128,7 +128,7 @@ def test_gpu_is_timed_by_pairs_of_events_with_one_wait_after_the_last():
     assert found.latency_p90 == pytest.approx(90.1)
     assert found.latency_p99 == pytest.approx(99.01)
     assert found.spread == pytest.approx(100 * (90.1 - 10.9) / 2 / 50.5)
-    assert found.images_per_second == pytest.approx(4000 / 50.5)
+    assert found.throughput == pytest.approx(4000 / 50.5)
     assert found.seconds == pytest.approx(5.05)
     assert found.peak_memory == 123
 

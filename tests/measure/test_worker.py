@@ -6,7 +6,7 @@ import pytest
 
 from mogabench.errors import UserError
 from mogabench.measure.settings import Settings
-from mogabench.measure.worker import Request, measure_apart
+from mogabench.measure.worker import Request, measure_in_subprocess
 from mogabench.records import Kind
 from mogabench.subject import Subject
 
@@ -76,13 +76,13 @@ def request_for(tmp_path, monkeypatch):
 
 def test_record_says_what_was_measured_and_how(request_for):
     request = request_for("toy_talks")
-    record = measure_apart(request)
+    record = measure_in_subprocess(request)
     assert (record.subject, record.kind) == (request.subject, Kind.THROUGHPUT)
     values = {name: quantity.value for name, quantity in record.values.items()}
-    assert values["images_per_second"] == pytest.approx(3000 / values["latency_p50"])
+    assert values["throughput"] == pytest.approx(3000 / values["latency_p50"])
     assert values["iterations"] == 4
     units = {name: quantity.unit for name, quantity in record.values.items()}
-    assert units["images_per_second"] == "img/s"
+    assert units["throughput"] == "img/s"
     assert {units[f"latency_p{p}"] for p in (50, 90, 99)} == {"ms"}
     assert "compile_seconds" not in values
     if sys.platform == "linux":
@@ -103,5 +103,5 @@ def test_record_says_what_was_measured_and_how(request_for):
 )
 def test_child_that_dies_is_told_in_one_line(request_for, backbone, line):
     with pytest.raises(UserError, match=line) as told:
-        measure_apart(request_for(backbone))
+        measure_in_subprocess(request_for(backbone))
     assert "\n" not in str(told.value)

@@ -145,7 +145,7 @@ def test_every_moganet_row_names_its_backbone() -> None:
     rows = {(table_id, row.index): row for table_id, row, *_ in CELLS if "MogaNet-" in row.label}
     for row in rows.values():
         size = row.label.removeprefix("MogaNet-").removesuffix(" (EMA)").rstrip("‡§")
-        assert row.meta["backbone"] == f"moganet_{sizes[size]}", row.label
+        assert row.meta.backbone == f"moganet_{sizes[size]}", row.label
     assert len(rows) == 72  # as many lines of printed_tables.tsv as have one of the six names
 
 
@@ -191,7 +191,7 @@ def test_what_two_tables_print_differently_is_in_the_errata() -> None:
             continue
         size = subject.input_size if column.metric != "params" else ()
         training = (
-            () if column.metric in ("params", "operations") else (recipe, row.meta["pretraining"])
+            () if column.metric in ("params", "operations") else (recipe, row.meta.pretraining)
         )
         question = (subject.model_copy(update={"input_size": size}).key, column.metric, *training)
         digits = decimals(row.cells[column.head])
@@ -212,17 +212,17 @@ def test_what_two_tables_print_differently_is_in_the_errata() -> None:
 
 def test_table_6_prints_ap75_as_ar() -> None:
     full = {
-        (row.meta["backbone"], row.meta["input_size"]): row.cells["AP^75 (%)"]
+        (row.meta.backbone, row.meta.input_size): row.cells["AP^75 (%)"]
         for row in load_table("A13").rows
     }
     for row in load_table("6").rows:
-        assert row.cells["AR (%)"] == full[row.meta["backbone"], row.meta["input_size"]]
+        assert row.cells["AR (%)"] == full[row.meta.backbone, row.meta.input_size]
         assert erratum("6", row, column("6", "AR (%)"))
 
 
 def test_pose_operations_of_convolutions_grow_with_the_area_but_for_a_misprint() -> None:
     operations = {
-        (row.meta["backbone"], row.meta["input_size"]): row.cells["FLOPs (G)"]
+        (row.meta.backbone, row.meta.input_size): row.cells["FLOPs (G)"]
         for row in load_table("A13").rows
     }
 
@@ -234,8 +234,8 @@ def test_pose_operations_of_convolutions_grow_with_the_area_but_for_a_misprint()
 
     others = set()
     for row in load_table("A13").rows:
-        small = operations.get((row.meta["backbone"], "256x192"))
-        if row.meta["input_size"] == "384x288" and small is not None:
+        small = operations.get((row.meta.backbone, "256x192"))
+        if row.meta.input_size == "384x288" and small is not None:
             known = erratum("A13", row, column("A13", "FLOPs (G)"))
             if not could_be(small, row.cells["FLOPs (G)"]):
                 others.add(row.label)

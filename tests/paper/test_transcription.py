@@ -145,7 +145,7 @@ def test_semantic_fpn_has_the_first_seven_rows_of_table_5() -> None:
         assert size is not None
         method = "Semantic FPN (80K)" if size < 40 else "UperNet (160K)"
         assert row.cells["Method"] == method
-        assert row.meta["method"] == ("semantic_fpn" if size < 40 else "upernet")
+        assert row.meta.method == ("semantic_fpn" if size < 40 else "upernet")
 
 
 @pytest.mark.parametrize(

@@ -35,14 +35,14 @@ def moganet_rows(*tables: str) -> list[Any]:
     return [
         pytest.param(table, row, id=f"{table}-{row.index}-{row.label}")
         for table, row in rows
-        if variant_of(row.meta["backbone"])
+        if variant_of(row.meta.backbone)
     ]
 
 
 def resolved(row: Row) -> ClassificationRecipe:
     """The recipe that a row names, at the row's size."""
-    name, variant = row.meta["recipe"], variant_of(row.meta["backbone"])
-    size = row.meta["input_size"].split("x")[0]
+    name, variant = row.meta.recipe, variant_of(row.meta.backbone)
+    size = row.meta.input_size.split("x")[0]
     recipe = load_recipe(name, variant=variant)
     assert isinstance(recipe, ClassificationRecipe)
     if recipe.input.test_size != int(size):
@@ -116,13 +116,13 @@ def printed_accuracies() -> set[tuple[str, str | None, str, float]]:
         ("A15", "100-epoch: Acc (%)"),
     ]:
         for row in load_table(table).rows:
-            variant = variant_of(row.meta["backbone"])
-            name = "rsb_a3_100e" if head.startswith("100") else row.meta["recipe"]
+            variant = variant_of(row.meta.backbone)
+            name = "rsb_a3_100e" if head.startswith("100") else row.meta.recipe
             if variant is None or not name:
                 continue
             recipe = load_recipe(name, variant=variant)
             assert isinstance(recipe, ClassificationRecipe)
-            if row.meta["input_size"].startswith(f"{recipe.input.test_size}x"):
+            if row.meta.input_size.startswith(f"{recipe.input.test_size}x"):
                 found.add((name, variant, table, float(row.cells[head])))
     return found
 

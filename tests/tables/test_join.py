@@ -159,7 +159,7 @@ def test_a_throughput_differs_with_the_device(tmp_path, device, status, note):
         Record(
             subject=translator,
             kind=Kind.THROUGHPUT,
-            values={"images_per_second": Quantity(value=1000.0, unit="seq/s")},
+            values={"throughput": Quantity(value=1000.0, unit="seq/s")},
             provenance=Provenance(command="test", device=device, batch_size=16),
         )
     )

@@ -11,14 +11,14 @@ HEADS = {
     "expose_hand_100e": ("pa_mpjpe", "Hand: PA-MPJPE (mm)↓"),
     "expose_face_100e": ("rmse_3d", "Face: 3DRMSE↓"),
 }
-ROWS = [row for row in load_table("A12").rows if variant_of(row.meta["backbone"])]
+ROWS = [row for row in load_table("A12").rows if variant_of(row.meta.backbone)]
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.label)
 @pytest.mark.parametrize("name", HEADS)
 def test_a_recipe_expects_what_is_printed(name, row):
     metric, head = HEADS[name]
-    recipe = load_recipe(name, variant=variant_of(row.meta["backbone"]))
+    recipe = load_recipe(name, variant=variant_of(row.meta.backbone))
     assert recipe.expected.table == "A12"
     assert recipe.expected.values == {metric: float(row.cells[head])}
 

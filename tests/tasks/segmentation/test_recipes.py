@@ -11,7 +11,7 @@ ROWS = [
     (table, row)
     for table in ("5", "A11")
     for row in load_table(table).rows
-    if variant_of(row.meta["backbone"])
+    if variant_of(row.meta.backbone)
 ]
 
 
@@ -19,12 +19,12 @@ ROWS = [
     ("table", "row"), [pytest.param(*found, id=f"{found[0]}-{found[1].label}") for found in ROWS]
 )
 def test_a_recipe_expects_and_does_what_its_row_prints(table, row):
-    recipe = load_recipe(row.meta["recipe"], variant=variant_of(row.meta["backbone"]))
+    recipe = load_recipe(row.meta.recipe, variant=variant_of(row.meta.backbone))
     assert recipe.expected.values == {"miou": float(row.cells["mIoU^ss (%)"])}
-    assert recipe.method == row.meta["method"]
+    assert recipe.method == row.meta.method
     crop = int(row.cells["Crop size"].removesuffix("²"))
     assert recipe.input.crop == recipe.input.short_side == crop
-    assert "x".join(map(str, recipe.size)) == row.meta["input_size"]
+    assert "x".join(map(str, recipe.size)) == row.meta.input_size
     method = row.cells.get("Method", "UperNet (160K)")
     assert f"({recipe.schedule.steps // 1000}K)" in method
 
