@@ -92,7 +92,7 @@ def cell_subject(row: Row, column: Column) -> Subject | None:
         method=meta.method,
         backbone=meta.backbone,
         input_size=meta.input_size,
-        options=meta.options,
+        options=dict(meta.options),  # type: ignore[arg-type]  # its validator sorts them
     )
 
 

@@ -223,7 +223,10 @@ def _value(record: Record, cell: Cell) -> float | None:
     name = cell.column.metric or ""
     name = f"operations_{cell.convention}" if cell.convention else _VALUES.get(name, name)
     quantity = record.values.get(name)
-    return None if quantity is None else quantity.value / _SCALE.get(cell.unit, 1.0)
+    if quantity is None:
+        return None
+    is_share = (quantity.unit, cell.unit) == ("1", "%")  # Table 7 prints SSIM so
+    return 100 * quantity.value if is_share else quantity.value / _SCALE.get(cell.unit, 1.0)
 
 
 def convention_of(row: Row, column: Column) -> str:

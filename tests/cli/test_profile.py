@@ -12,9 +12,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from mogabench.cli.profile import COMPANY, profile
+from mogabench.cli.profile import profile
 from mogabench.errors import UserError
 from mogabench.measure import worker
+from mogabench.paper import figure_networks
 from mogabench.records import Kind, Quantity, Record, Store, provenance
 from mogabench.records.provenance import cpu_name
 
@@ -70,7 +71,7 @@ def test_sweeps_every_dtype_eager_and_compiled(invoke, measured):
 
 def test_default_company_is_figure_a3s_eager_in_fp32(invoke, measured):
     assert invoke().exit_code == 0
-    assert len(measured) == len(COMPANY) == 15
+    assert len(measured) == len(figure_networks("A3")) == 15
     assert measured[0].subject.backbone == "moganet_xtiny"
     assert {(r.settings.dtype, r.settings.compile) for r in measured} == {("float32", False)}
 

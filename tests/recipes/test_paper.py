@@ -42,10 +42,10 @@ def moganet_rows(*tables: str) -> list[Any]:
 def resolved(row: Row) -> ClassificationRecipe:
     """The recipe that a row names, at the row's size."""
     name, variant = row.meta.recipe, variant_of(row.meta.backbone)
-    size = row.meta.input_size.split("x")[0]
+    size = row.meta.input_size[0]
     recipe = load_recipe(name, variant=variant)
     assert isinstance(recipe, ClassificationRecipe)
-    if recipe.input.test_size != int(size):
+    if recipe.input.test_size != size:
         sizes = [f"input.train_size={size}", f"input.test_size={size}"]
         recipe = load_recipe(name, variant=variant, overrides=sizes)
         assert isinstance(recipe, ClassificationRecipe)
@@ -122,7 +122,7 @@ def printed_accuracies() -> set[tuple[str, str | None, str, float]]:
                 continue
             recipe = load_recipe(name, variant=variant)
             assert isinstance(recipe, ClassificationRecipe)
-            if row.meta.input_size.startswith(f"{recipe.input.test_size}x"):
+            if row.meta.input_size == recipe.size:
                 found.add((name, variant, table, float(row.cells[head])))
     return found
 

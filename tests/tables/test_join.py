@@ -66,13 +66,16 @@ def test_each_status_of_table_3(tmp_path):
     assert (base.paper, base.measured, base.status) == (44, pytest.approx(43.72), Status.MATCH)
     assert cell_of(joined, "MogaNet-B", "FLOPs (G)").measured == pytest.approx(9.93)
     assert cell_of(joined, "MogaNet-L", "Param. (M)").status == Status.DIFFERS
-    assert "82.5" in cell_of(joined, "MogaNet-L", "Param. (M)").note
+    assert "82.5" in cell_of(joined, "MogaNet-L", "Param. (M)").erratum
     assert cell_of(joined, "Swin-T", "Param. (M)").status == Status.UNEXPLAINED
     assert cell_of(joined, "Swin-T", "FLOPs (G)").status == Status.MATCH
     missing = cell_of(joined, "MogaNet-B", "Top-1 Acc (%)")
     assert (missing.measured, missing.status) == (None, Status.NOT_MEASURED)
-    assert "mogabench run classification --variant b" in missing.note and "--data" in missing.note
-    assert "--backbone slak_tiny" in cell_of(joined, "SLaK-T", "Param. (M)").note
+    assert missing.command == (
+        "mogabench run classification --variant b --size 224x224 --data DIR "
+        "--recipe in1k_300e --train"
+    )
+    assert "--backbone slak_tiny" in cell_of(joined, "SLaK-T", "Param. (M)").command
     assert cell_of(joined, "MogaNet-B", "Date").status is None
 
 
@@ -138,7 +141,8 @@ def test_renderers_say_the_same(tmp_path):
     entries = json_entries([joined])
     assert len(entries) == 52 * 3
     assert set(entries[0]) == {
-        *("table", "row_index", "row", "column", "paper", "measured", "unit", "status", "note")
+        *("table", "row_index", "row", "column", "paper", "measured", "unit", "status"),
+        *("convention", "command", "erratum", "caveat"),
     }
     assert {e["unit"] for e in entries} == {"M", "G", "%"}
 
@@ -165,4 +169,4 @@ def test_a_throughput_differs_with_the_device(tmp_path, device, status, note):
     )
     cell = cell_of(join(load_table("A14"), store), "MogaNet", "FPS (s)")
     assert (cell.measured, cell.status) == (1000.0, status)
-    assert note in cell.note
+    assert note in cell.caveat
