@@ -44,6 +44,11 @@ def print_error(text: object) -> None:
     print(f"mogabench: {text}", file=sys.stderr)
 
 
+def print_line(text: str) -> None:
+    """Prints a line of a result, which a narrow terminal wraps."""
+    print(text)
+
+
 def print_json(content: Any) -> None:
     """Prints plain data as JSON for machines."""
     print(json.dumps(content, ensure_ascii=False, indent=1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from contextlib import contextmanager
@@ -9,6 +10,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+
+_LOG = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -47,6 +51,6 @@ def _lines(title: str, total: int) -> Iterator[Callable[[str], None]]:
         nonlocal done
         done += 1
         left = (time.monotonic() - start) / done * (total - done)
-        print(f"{title} {done}/{total} {name} (ETA {left:.0f} s)", file=sys.stderr, flush=True)
+        _LOG.info("%s %d/%d %s (ETA %.0f s)", title, done, total, name, left)
 
     yield advance

@@ -1,4 +1,4 @@
-"""The command line: one module per command, each with one function of that name."""
+"""The command line: one module per command."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import sys
 
 import typer
 
-from mogabench.cli import doctor, listing, profile, report, run, show, table
+from mogabench.cli import doctor, listing, profile, report, show, table
+from mogabench.cli.task_commands import TaskGroup
 
 app = typer.Typer(
     name="mogabench",
@@ -16,7 +17,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help: rich's takes three times as long to appear
 )
-app.command()(run.run)
+tasks_app = typer.Typer(
+    cls=TaskGroup,
+    help="Measure one network of a task: parameters, operations, throughput and quality.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@tasks_app.callback()
+def choose_task() -> None:
+    """Exists because typer wants a group without commands of its own to have a callback."""
+
+
+app.add_typer(tasks_app, name="run")
 app.command()(profile.profile)
 app.command()(table.table)
 app.command()(report.report)
@@ -29,16 +43,16 @@ _INTERRUPTED = 130
 
 def main() -> None:
     """Runs the command line; a user's mistake ends in one line and status 2, never a traceback."""
-    from mogabench.console import show_messages
+    from mogabench.console import print_error, show_messages
     from mogabench.errors import UserError
 
     show_messages()
     try:
         app()
     except UserError as error:
-        print(f"mogabench: {error}", file=sys.stderr)
+        print_error(error)
         sys.exit(2)
     except SystemExit as stop:
         if stop.code == _INTERRUPTED:
-            print("mogabench: interrupted; what was finished is kept", file=sys.stderr)
+            print_error("interrupted; what was finished is kept")
         raise

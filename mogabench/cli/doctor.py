@@ -1,4 +1,4 @@
-"""``mogabench doctor``: what is installed here, and what would not work."""
+"""``mogabench doctor``: checks packages, devices, data, weights and records."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class Finding(NamedTuple):
 
 
 def doctor(as_json: JsonOption = False, results: ResultsOption = None) -> None:
-    """Tell what is installed, which device, data and weights are here, and what is missing."""
+    """Check packages, devices, data, weights and records, and say what is missing."""
     findings = [*_packages(), *_devices(), *_data(), *_weights(), *_results(results)]
     if as_json:
-        import json
+        from mogabench.console import print_json
 
-        print(json.dumps([finding._asdict() for finding in findings], indent=1))
+        print_json([finding._asdict() for finding in findings])
     else:
         _print(findings)
     if any(finding.fatal for finding in findings):
@@ -118,12 +118,10 @@ def _counts(store: Store) -> str:
 
 
 def _print(findings: list[Finding]) -> None:
-    from rich import box, print
-    from rich.markup import escape
-    from rich.table import Table
+    from mogabench.console import print_table
 
-    table = Table("", "what", "found", "what to do", box=box.SIMPLE_HEAD)
-    for finding in findings:
-        mark = "[red]✗" if finding.fatal else "[yellow]![/]" if finding.mend else "[green]✓"
-        table.add_row(mark, *map(escape, finding[:3]))
-    print(table)
+    rows = [
+        ("✗" if item.fatal else "!" if item.mend else "✓", item.what, item.found, item.mend)
+        for item in findings
+    ]
+    print_table(("", "what", "found", "what to do"), rows)

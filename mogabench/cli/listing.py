@@ -1,4 +1,4 @@
-"""``mogabench list``: what there is."""
+"""``mogabench list``: lists the tasks, models, recipes and tables."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ app = typer.Typer(help="List the tasks, models, recipes or tables.", no_args_is_
 
 @app.command("tasks")
 def list_tasks(as_json: JsonOption = False) -> None:
-    """The tasks, with their methods and metrics."""
+    """List the tasks, with their methods and metrics."""
     from mogabench.tasks import tasks
 
     _print(
         ("task", "methods", "metrics", "what it is"),
         [
-            (t.name, ", ".join(t.methods), ", ".join(m.label for m in t.metrics), t.title)
+            (t.name, ", ".join(t.methods), ", ".join(m.name for m in t.metrics), t.title)
             for t in tasks().values()
         ],
         as_json,
@@ -36,13 +36,13 @@ def list_tasks(as_json: JsonOption = False) -> None:
 def list_models(
     pattern: Annotated[str, typer.Argument(help="Shell pattern, such as 'moganet_*'.")] = "",
     task: Annotated[
-        str | None, typer.Option(help="Those in the task's tables, with what was counted of them.")
+        str | None, typer.Option(help="Those in the task's tables, with their counts.")
     ] = None,
     packages: ImportOption = None,
     results: ResultsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """The backbones of the paper's tables that can be built, or all that match a pattern."""
+    """List the backbones of the paper's tables, or all that match a pattern."""
     from fnmatch import fnmatch
 
     from mogabench.catalogue import backbones, import_packages
@@ -96,7 +96,7 @@ def _of_task(task: str, pattern: str, results: Path | None) -> Iterator[tuple[st
 
 @app.command("recipes")
 def list_recipes(as_json: JsonOption = False) -> None:
-    """The training set-ups."""
+    """List the training set-ups."""
     from mogabench import recipes
     from mogabench.tasks import tasks
 
@@ -110,7 +110,7 @@ def list_recipes(as_json: JsonOption = False) -> None:
 
 @app.command("tables")
 def list_tables(as_json: JsonOption = False) -> None:
-    """The paper's tables."""
+    """List the paper's tables."""
     from mogabench.paper import load_table, table_ids
 
     tables = map(load_table, table_ids())
@@ -118,17 +118,9 @@ def list_tables(as_json: JsonOption = False) -> None:
 
 
 def _print(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]], as_json: bool) -> None:
+    from mogabench.console import print_json, print_table
+
     if as_json:
-        import json
-
-        print(json.dumps([dict(zip(heads, row, strict=True)) for row in rows], indent=1))
-        return
-    from rich import box
-    from rich.console import Console
-    from rich.table import Column, Table
-
-    # A name cut short is of no use: narrow terminals break it instead.
-    table = Table(*(Column(head, overflow="fold") for head in heads), box=box.SIMPLE_HEAD)
-    for row in rows:
-        table.add_row(*row)
-    Console().print(table)
+        print_json([dict(zip(heads, row, strict=True)) for row in rows])
+    else:
+        print_table(heads, rows)

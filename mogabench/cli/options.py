@@ -21,7 +21,9 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machine
 ImportOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--import", metavar="PACKAGE", help="Import a package that registers backbones with timm."
+        "--import",
+        metavar="PACKAGE",
+        help="A package with backbones or a task.",
     ),
 ]
 VariantOption = Annotated[
@@ -30,7 +32,5 @@ VariantOption = Annotated[
 ]
 BackboneOption = Annotated[
     str | None,
-    typer.Option(
-        "--backbone", "--translator", metavar="NAME", help="Any other timm model, or a translator."
-    ),
+    typer.Option("--backbone", metavar="NAME", help="Any other timm model."),
 ]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from dataclasses import asdict, replace
 from itertools import product
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
@@ -16,8 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mogabench.measure.settings import Settings
-    from mogabench.measure.worker import Request
-    from mogabench.records import Record, Store
+    from mogabench.records import Record
     from mogabench.subject import Subject
 
 CLASSIFICATION = "classification"
@@ -28,8 +25,8 @@ def profile(
         list[str] | None,
         typer.Argument(
             metavar="MODEL",
-            help="timm names, MogaNet's xt … xl, or a task's translators; by default those of "
-            "Figure A3, or what the paper times in another task.",
+            help="timm names, or MogaNet's xt to xl; default: what the paper times, in "
+            "Figure A3 or in the task's table.",
         ),
     ] = None,
     task: Annotated[
@@ -38,31 +35,31 @@ def profile(
     gpu: Annotated[bool, typer.Option("--gpu", help="Measure on the GPU.")] = False,
     dtypes: Annotated[
         list[str] | None,
-        typer.Option("--dtype", help="float32 (default), bfloat16, float16; may be repeated."),
+        typer.Option("--dtype", help="float32 (default), bfloat16 or float16; repeatable."),
     ] = None,
     eager: Annotated[
-        bool, typer.Option("--eager", help="As it is; the default. With --compile: both.")
+        bool, typer.Option("--eager", help="Without torch.compile (default).")
     ] = False,
     compiled: Annotated[bool, typer.Option("--compile", help="Through torch.compile.")] = False,
     channels_last: Annotated[
-        bool, typer.Option("--channels-last", help="Lay tensors out as NHWC.")
+        bool, typer.Option("--channels-last", help="NHWC memory layout.")
     ] = False,
     batch_size: Annotated[
-        str, typer.Option(metavar="N|auto", help="auto halves while memory does not suffice.")
+        str, typer.Option(metavar="N|auto", help="auto: the largest that fits.")
     ] = "auto",
     size: Annotated[
         str | None, typer.Option(metavar="N|HxW", help="Input size; default: the task's.")
     ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads on the CPU.")] = None,
-    min_iterations: Annotated[int, typer.Option(min=1, help="Time at least so many …")] = 30,
-    min_seconds: Annotated[float, typer.Option(min=0, help="… for at least so long.")] = 5.0,
-    warmup_seconds: Annotated[float, typer.Option(min=0, help="Warm up for so long.")] = 2.0,
+    min_iterations: Annotated[int, typer.Option(min=1, help="Fewest timed forward passes.")] = 30,
+    min_seconds: Annotated[float, typer.Option(min=0, help="Shortest time of them all.")] = 5.0,
+    warmup_seconds: Annotated[float, typer.Option(min=0, help="Untimed passes before.")] = 2.0,
     skip_existing: Annotated[
-        bool, typer.Option("--skip-existing", help="Leave out what this device has a record of.")
+        bool, typer.Option("--skip-existing", help="Skip what this device has a record of.")
     ] = False,
     check: Annotated[
         str | None,
-        typer.Option(metavar="fvcore", help="Instead, count operations by another counter too."),
+        typer.Option(metavar="fvcore", help="Compare operation counts with fvcore's instead."),
     ] = None,
     packages: ImportOption = None,
     results: ResultsOption = None,
@@ -74,6 +71,7 @@ def profile(
     Each network runs in a process of its own, and its record is stored the moment it exists.
     """
     from mogabench.errors import unknown
+    from mogabench.measure.profiling import sweep_throughput
     from mogabench.measure.settings import Settings
     from mogabench.measure.worker import Request
     from mogabench.records import open_store
@@ -101,7 +99,9 @@ def profile(
         Request(subject=subject, settings=settings, packages=tuple(packages or ()))
         for subject, settings in product(subjects, set_ups)
     ]
-    records = _sweep(requests, open_store(results), skip_existing=skip_existing, quiet=quiet)
+    records = sweep_throughput(
+        requests, open_store(results), skip_existing=skip_existing, quiet=quiet
+    )
     _print_records(records, as_json)
     if len(records) < len(requests):
         raise typer.Exit(1)
@@ -111,18 +111,16 @@ def _subjects(
     task_name: str, models: list[str] | None, size: str | None, packages: list[str] | None
 ) -> list[Subject]:
     from mogabench.catalogue import check_backbone, import_packages
+    from mogabench.cli.subjects import choose_size
     from mogabench.errors import UserError
     from mogabench.paper import timed_backbones
-    from mogabench.subject import Subject, parse_size
+    from mogabench.subject import Subject
     from mogabench.tasks import get_task
     from mogabench.variants import VARIANTS
 
     import_packages(packages)
     task = get_task(task_name)
-    try:
-        pixels = task.default_sizes[task.methods[0]] if size is None else parse_size(size)
-    except ValueError:
-        raise UserError(f"--size {size} is not a size such as 224 or 10x1x64x64") from None
+    pixels = choose_size(task, task.methods[0], size)
     names = models or timed_backbones(task.name)
     if not names:
         raise UserError(f"the paper times no network of {task.name}: name some, such as resnet50")
@@ -138,11 +136,11 @@ def _subjects(
 def _require_gpu() -> None:
     import torch
 
+    from mogabench.console import print_error
+
     if not torch.cuda.is_available():
-        print(
-            f"mogabench: no GPU that PyTorch {torch.__version__} can use; "
-            "leave --gpu out to measure the CPU",
-            file=sys.stderr,
+        print_error(
+            f"no GPU that PyTorch {torch.__version__} can use; leave --gpu out to measure the CPU"
         )
         raise typer.Exit(1)
 
@@ -171,58 +169,15 @@ def _set_ups(settings: Settings, dtypes: Sequence[str], modes: Sequence[bool]) -
     ]
 
 
-def _sweep(
-    requests: Sequence[Request], store: Store, *, skip_existing: bool, quiet: bool
-) -> list[Record]:
-    from mogabench.measure.settings import set_up_name
-    from mogabench.measure.worker import MeasurementError, measure_in_subprocess
-    from mogabench.progress import progress
-
-    records = []
-    with progress("profiling", len(requests), quiet=quiet) as advance:
-        for request in requests:
-            how = request.settings
-            name = set_up_name(how.dtype, compiled=how.compile, channels_last=how.channels_last)
-            name = f"{request.subject.backbone} {name}"
-            record = _stored(store, request) if skip_existing else None
-            try:
-                if record is None:
-                    record = measure_in_subprocess(request)
-                    store.append(record)
-            except MeasurementError as error:
-                print(f"mogabench: {error}", file=sys.stderr)
-                advance(f"{name}: failed")
-            else:
-                records.append(record)
-                speed = record.values["throughput"]
-                advance(f"{name}: {speed.value:.1f} {speed.unit}")
-    return records
-
-
-def _stored(store: Store, request: Request) -> Record | None:
-    from mogabench.machine import device_name
-    from mogabench.records import Kind
-
-    how = request.settings
-    setup = {
-        "device": device_name(how.device),
-        "dtype": how.dtype,
-        "channels_last": how.channels_last,
-        "compiled": how.compile,
-        "batch_size": None if how.batch_size == "auto" else how.batch_size,
-        "threads": how.threads,
-    }
-    asked_for = {name: value for name, value in setup.items() if value is not None}
-    return store.latest(request.subject.key, Kind.THROUGHPUT, **asked_for)
-
-
 def _print_records(records: Sequence[Record], as_json: bool) -> None:
+    from mogabench.console import print_json, print_table
+
     if as_json:
-        print(json.dumps([r.model_dump(mode="json", exclude_none=True) for r in records], indent=1))
+        print_json([record.model_dump(mode="json", exclude_none=True) for record in records])
         return
     unit = records[0].values["throughput"].unit if records else "img/s"
     heads = ("model", "set-up", "batch", unit, "± %", "p50 ms", "p90 ms", "p99 ms", "peak MiB")
-    _print_table(heads, [_row(record) for record in records])
+    print_table(heads, [_row(record) for record in records], right=heads[2:])
 
 
 def _row(record: Record) -> tuple[str, ...]:
@@ -243,6 +198,7 @@ def _row(record: Record) -> tuple[str, ...]:
 
 
 def _print_check(subjects: Sequence[Subject], as_json: bool, *, quiet: bool) -> None:
+    from mogabench.console import print_json, print_table
     from mogabench.measure.reference import compare_with_fvcore
     from mogabench.progress import progress
 
@@ -252,24 +208,11 @@ def _print_check(subjects: Sequence[Subject], as_json: bool, *, quiet: bool) -> 
             found[subject.backbone] = compare_with_fvcore(subject)
             advance(subject.backbone)
     if as_json:
-        print(json.dumps([{"backbone": name, **asdict(pair)} for name, pair in found.items()]))
+        print_json([{"backbone": name, **asdict(pair)} for name, pair in found.items()])
         return
     rows = [
         (name, f"{pair.ours / 1e9:.4f}", f"{pair.fvcore / 1e9:.4f}", f"{pair.difference:+.2%}")
         for name, pair in found.items()
     ]
-    _print_table(("model", "ours (G)", "fvcore (G)", "difference"), rows)
-
-
-def _print_table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD)
-    for head in heads:
-        table.add_column(head, justify="left" if head in ("model", "set-up") else "right")
-    for row in rows:
-        table.add_row(*row)
-    # A pipe has no width of its own, and a row must stay one line there.
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    heads = ("model", "ours (G)", "fvcore (G)", "difference")
+    print_table(heads, rows, right=heads[1:])

@@ -1,11 +1,10 @@
-"""``mogabench run``: the whole row for one model."""
+"""``mogabench run TASK``: the whole row for one model."""
 
 from __future__ import annotations
 
 import os
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -22,11 +21,12 @@ if TYPE_CHECKING:
     from mogabench.engine.job import Job
     from mogabench.engine.task import Task
     from mogabench.records import Record, Store
-    from mogabench.subject import OptionValue, Subject
+    from mogabench.subject import Subject
 
 
 def run(
-    task: Annotated[str, typer.Argument(help="A task, such as classification.")],
+    task: Any,
+    own: Any,
     variant: VariantOption = None,
     backbone: BackboneOption = None,
     method: Annotated[str | None, typer.Option(help="One of the task's methods.")] = None,
@@ -42,7 +42,7 @@ def run(
         typer.Option(metavar="DIR|NAME|sample", help="Data to evaluate or train on."),
     ] = None,
     weights: Annotated[
-        str | None, typer.Option(metavar="official|FILE", help="Weights to start from.")
+        str | None, typer.Option(metavar="official|FILE", help="Weights to evaluate or start from.")
     ] = None,
     new_head: Annotated[
         bool, typer.Option("--new-head", help="Reinitialise a head of another class count.")
@@ -68,53 +68,39 @@ def run(
         bool, typer.Option("--compile", help="Train and evaluate through torch.compile.")
     ] = False,
     batch_size: Annotated[
-        int | None, typer.Option(help="Images per step and device; the recipe's total stays.")
+        int | None, typer.Option(help="Samples per pass and device; the recipe's total stays.")
     ] = None,
     workers: Annotated[int, typer.Option(help="Processes that load data.")] = min(
         2, len(os.sched_getaffinity(0))
     ),
-    on_bad_image: Annotated[
-        str, typer.Option(help="What an unreadable image does when classifying: skip or fail.")
-    ] = "skip",
-    class_map: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Class folders in label order, one a line.")
-    ] = None,
-    boxes: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Detected persons, to estimate poses in.")
-    ] = None,
+    throughput: Annotated[
+        bool,
+        typer.Option("--throughput", help="Time the network also where --data is given."),
+    ] = False,
     packages: ImportOption = None,
     results: ResultsOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Measure one model: parameters, operations, throughput and, with --data, its quality."""
-    from mogabench.catalogue import import_packages
-    from mogabench.records import open_store
-    from mogabench.tasks import get_task
+    """Without --data the network is counted and timed, and stands beside the paper's figures.
 
-    chosen = get_task(task)
-    import_packages(packages)
-    subject = _subject(chosen, variant, backbone, method, size, options)
+    With --data it is counted and, by --weights or --train, its quality is measured.
+    """
+    from mogabench.cli.subjects import choose_subject
+    from mogabench.records import open_store
+
+    subject = choose_subject(
+        task, variant=variant, backbone=backbone, method=method, size=size, options=options or ()
+    )
     job = None
     if data is not None:
-        from mogabench.data.identity import SAMPLE
         from mogabench.engine.job import make_job
 
         job = make_job(
-            chosen,
+            task,
             subject,
             data=data,
-            options=chosen.Options(
-                **{
-                    name: value
-                    for name, value in {
-                        "on_bad_image": on_bad_image,
-                        "class_map": class_map,
-                        "boxes": boxes,
-                    }.items()
-                    if name in chosen.Options.model_fields
-                }
-            ),
+            options=own,
             size_is_given=size is not None,
             recipe=recipe,
             overrides=overrides or (),
@@ -131,191 +117,130 @@ def run(
             workers=workers,
             quiet=quiet or as_json,
         )
-        if data != SAMPLE:
-            subject = job.subject  # at the recipe's test size
-    elif any((train, weights, resume, new_head, recipe, overrides, work_dir, class_map, boxes)) or (
-        amp or channels_last or compiled or batch_size
-    ):
-        from mogabench.errors import UserError
+        subject = job.subject  # at the size that the recipe evaluates at
+    else:
+        own_options = own.model_dump(exclude_defaults=True)
+        for_data = (train, weights, resume, new_head, recipe, overrides, work_dir, own_options)
+        _refuse_without_data(any((*for_data, amp, channels_last, compiled, batch_size)))
+    row = _measure(
+        task,
+        subject,
+        job,
+        open_store(results),
+        device=device if throughput or job is None else None,
+        packages=packages or [],
+    )
+    if row is not None and as_json:
+        _print_json(row)
+    elif row is not None:
+        _print(row)
 
+
+class _Row(NamedTuple):
+    """What was measured of a subject, in this run or before."""
+
+    subject: Subject
+    store: Store
+    complexity: Record
+    quality: Record | None
+    throughput: Record | None
+
+
+def _refuse_without_data(is_given: bool) -> None:
+    from mogabench.errors import UserError
+
+    if is_given:
         raise UserError(
             "--train, --weights, --recipe and what goes with them need --data DIR (or --data "
             "sample); 'mogabench profile' times other precisions, layouts and batches"
         )
-    store = open_store(results)
-    _measure_complexity(subject, store, packages)
-    quality = None
-    if job is not None:
-        quality = _measure_quality(chosen, job)
-        if int(os.environ.get("RANK", "0")) > 0:
-            return  # torchrun started several of us; the first one tells
-        store.append(quality)
-        if job.train and job.work_dir is not None:
-            from mogabench.tables.trainings import keep
-
-            keep(quality, job.work_dir, store.results)
-    throughput = _quick_throughput(subject, device, packages)
-    store.append(throughput)
-    if as_json:
-        _print_json(subject, store, throughput, quality)
-    else:
-        _print(subject, store, throughput, quality)
 
 
-def _subject(
+def _measure(
     task: Task[Any, Any],
-    variant: str | None,
-    backbone: str | None,
-    method: str | None,
-    size: str | None,
-    options: list[str] | None,
-) -> Subject:
-    from mogabench.catalogue import check_backbone
-    from mogabench.errors import UserError, unknown
-    from mogabench.subject import Subject, parse_size
-    from mogabench.variants import VARIANTS, backbone_of
+    subject: Subject,
+    job: Job[Any, Any] | None,
+    store: Store,
+    *,
+    device: str | None,
+    packages: list[str],
+) -> _Row | None:
+    """Measures and stores; None in all but the first of the processes that torchrun started."""
+    is_first = int(os.environ.get("RANK", "0")) == 0
+    if is_first:
+        from mogabench.measure.quick import count, time_briefly
 
-    if (variant is None) == (backbone is None):
-        raise UserError(f"give --variant ({', '.join(VARIANTS)}) or --backbone NAME, one of them")
-    if method is not None and method not in task.methods:
-        raise unknown(f"method of {task.name}", method, task.methods)
-    chosen = method or task.methods[0]
-    try:
-        pixels = task.default_sizes[chosen] if size is None else parse_size(size)
-    except ValueError:
-        raise UserError(f"--size {size} is not a size such as {_example(task)}") from None
-    if len(pixels) != len(task.default_sizes[chosen]):
-        raise UserError(f"--size {size} is not a size of {task.name}, such as {_example(task)}")
-    return Subject(
-        task=task.name,
-        method=chosen,
-        backbone=backbone_of(variant)
-        if variant
-        else check_backbone(backbone or "", task.backbones()),
-        input_size=pixels,
-        options=tuple(_parse_option(text) for text in options or ()),
-    )
+        complexity = count(subject, store, packages)
+    quality = None if job is None else _measure_quality(task, job, store, is_first=is_first)
+    if not is_first:
+        return None
+    timed = None
+    if device is not None:
+        from mogabench.engine.environment import choose_device
+
+        on_gpu = choose_device(device).startswith("cuda")
+        timed = time_briefly(subject, store, "cuda" if on_gpu else "cpu", packages)
+    return _Row(subject, store, complexity, quality, timed)
 
 
-def _example(task: Task[Any, Any]) -> str:
-    return "x".join(map(str, task.default_sizes[task.methods[0]]))
-
-
-def _parse_option(text: str) -> tuple[str, OptionValue]:
-    """Reads ``NAME=VALUE``, the value in JSON where it is JSON."""
-    import json
-
-    from mogabench.errors import UserError
-
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise UserError(f"--option {text} is not NAME=VALUE, such as gate_act=gelu")
-    try:
-        parsed = json.loads(value)
-    except json.JSONDecodeError:
-        return name, value
-    if isinstance(parsed, list):
-        if not all(isinstance(item, (int, float)) for item in parsed):
-            raise UserError(f"--option {text}: a list must be of numbers")
-        return name, tuple(parsed)
-    return name, parsed if isinstance(parsed, (str, int, float, bool)) else value
-
-
-def _measure_complexity(subject: Subject, store: Store, packages: list[str] | None) -> None:
-    from mogabench.errors import UserError
-    from mogabench.measure.sweep import sweep
-    from mogabench.records import Kind
-
-    if store.latest(subject.key, Kind.COMPLEXITY) is None:
-        for failure in sweep([subject], store, packages=packages, quiet=True):
-            raise UserError(f"cannot count {failure.subject.backbone}: {failure.reason}")
-
-
-def _quick_throughput(subject: Subject, device: str, packages: list[str] | None) -> Record:
-    """A few seconds of eager float32, in a process of its own; batch 1 on a CPU."""
-    from mogabench.engine.environment import choose_device
-    from mogabench.measure.settings import Settings
-    from mogabench.measure.worker import Request, measure_in_subprocess
-
-    on_gpu = choose_device(device).startswith("cuda")
-    settings = Settings(
-        device="cuda" if on_gpu else "cpu",
-        batch_size="auto" if on_gpu else 1,
-        warmup_seconds=0.5,
-        min_iterations=2,
-        min_seconds=2.0,
-    )
-    request = Request(subject=subject, settings=settings, packages=tuple(packages or ()))
-    return measure_in_subprocess(request)
-
-
-def _measure_quality(task: Task[Any, Any], job: Job[Any, Any]) -> Record:
+def _measure_quality(
+    task: Task[Any, Any], job: Job[Any, Any], store: Store, *, is_first: bool
+) -> Record | None:
+    """Does the job; the first process stores what it reached."""
     from mogabench.engine.record import quality_record
     from mogabench.engine.run import run as run_job
 
-    return quality_record(task, job, run_job(job, task))
+    outcome = run_job(job, task)
+    if not is_first:
+        return None
+    record = quality_record(task, job, outcome)
+    store.append(record)
+    if job.train and job.work_dir is not None:
+        from mogabench.tables.trainings import keep
+
+        keep(record, job.work_dir, store.results)
+    return record
 
 
-def _print(subject: Subject, store: Store, throughput: Record, quality: Record | None) -> None:
-    from rich.console import Console
-    from rich.markup import escape
+def _print(row: _Row) -> None:
+    from mogabench.console import print_line, print_table
+    from mogabench.tables.appearances import (
+        appearances,
+        commands_for_missing,
+        reasons_of,
+        rows_of,
+    )
+    from mogabench.tables.text import complexity_line, quality_lines, throughput_line
 
-    from mogabench.records import Kind
-    from mogabench.tables.appearances import appearances, commands_for_missing, print_appearances
-
-    print = partial(Console(highlight=False).print, soft_wrap=True)
-    print(f"[bold]{escape(subject.key)}[/]")
-    found = appearances(subject, store)
+    print_line(row.subject.key)
+    if row.quality is not None:
+        for line in quality_lines(row.quality):
+            print_line(line)
+    found = appearances(row.subject, row.store)
     if found:
-        print_appearances(found)
-    counted = store.latest(subject.key, Kind.COMPLEXITY)
-    assert counted is not None
-    print(escape(_complexity_line(counted)))
-    values, where = throughput.values, throughput.provenance
-    rate = values["throughput"]
-    print(
-        f"throughput {rate.value:.{1 if rate.value >= 10 else 3}f} {rate.unit} "
-        f"(± {values['spread'].value:.1f} %, batch {where.batch_size}, {where.dtype}, "
-        f"{escape(where.device)}, {where.threads} threads)"
-    )
-    if quality is not None:
-        print(_quality_line(quality))
-        for note in quality.notes:
-            print(f"  {escape(note)}")
+        heads = ("", "where", "printed", "measured", "Δ", "status")
+        print_table(heads, rows_of(found), right=heads[2:5])
+    for reason in reasons_of(found):
+        print_line(f"  {reason}")
+    print_line(complexity_line(row.complexity))
+    if row.throughput is not None:
+        print_line(throughput_line(row.throughput))
     for command in commands_for_missing(found):
-        print(f"to measure the rest: {escape(command)}")
+        print_line(f"to measure the rest: {command}")
 
 
-def _complexity_line(counted: Record) -> str:
-    values = {name: quantity.value for name, quantity in counted.values.items()}
-    operations = ", ".join(
-        f"{value / 1e9:.3f} G ({name.removeprefix('operations_')})"
-        for name, value in values.items()
-        if name.startswith("operations_")
-    )
-    return (
-        f"parameters {values['parameters'] / 1e6:.3f} M; operations {operations}; "
-        f"activations {values['activations'] / 1e6:.1f} M, "
-        f"at most {values['peak_activation_memory'] / 2**20:.0f} MiB at once"
-    )
-
-
-def _quality_line(quality: Record) -> str:
-    from mogabench.tables.trainings import quality_text
-
-    recipe = quality.provenance.recipe
-    return quality_text(quality) + f", trained by {recipe}" * bool(recipe)
-
-
-def _print_json(subject: Subject, store: Store, throughput: Record, quality: Record | None) -> None:
-    import json
-
+def _print_json(row: _Row) -> None:
+    from mogabench.console import print_json
     from mogabench.tables.appearances import appearances
 
-    whole = {
-        "subject": subject.key,
-        "cells": [item.entry() for item in appearances(subject, store)],
-        "throughput": throughput.model_dump(mode="json", exclude_none=True),
-        "quality": quality and quality.model_dump(mode="json", exclude_none=True),
-    }
-    print(json.dumps(whole, ensure_ascii=False, indent=1))
+    records = {"throughput": row.throughput, "quality": row.quality}
+    print_json(
+        {
+            "subject": row.subject.key,
+            "cells": [item.entry() for item in appearances(row.subject, row.store)],
+            **{
+                name: record and record.model_dump(mode="json", exclude_none=True)
+                for name, record in records.items()
+            },
+        }
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -67,6 +66,7 @@ def measured_tables(
         UserError: A table or an added backbone is unknown, or a record cannot be written.
     """
     from mogabench.catalogue import backbones, check_backbone, import_packages
+    from mogabench.console import print_error
     from mogabench.paper import load_table, table_ids
     from mogabench.tables.join import join, unmeasured, with_backbones
 
@@ -81,9 +81,9 @@ def measured_tables(
 
         failures = sweep(subjects, store, packages=packages, quiet=quiet)
     for failure in failures:
-        print(f"mogabench: {failure.subject.key}: {failure.reason}", file=sys.stderr)
+        print_error(f"{failure.subject.key}: {failure.reason}")
     joined = [join(table, store) for table in tables]
     if store.problems:
         first, count = store.problems[0], len(store.problems)
-        print(f"mogabench: {count} unreadable record(s) set aside: {first}", file=sys.stderr)
+        print_error(f"{count} unreadable record(s) set aside: {first}")
     return joined, len(failures)

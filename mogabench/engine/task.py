@@ -134,6 +134,7 @@ class Task(ABC, Generic[R, O]):
         datasets: What records call the data set behind the paper's figures, by method.
         counted_input: What one forward pass takes when parameters and operations are counted.
         backbone_word: What its backbones are called, which is one more name of ``--backbone``.
+        example: The network of the example in the command line's help.
     """
 
     name: ClassVar[str]
@@ -148,6 +149,7 @@ class Task(ABC, Generic[R, O]):
     datasets: ClassVar[Mapping[str, str]] = {}
     counted_input: ClassVar[str] = "one image"
     backbone_word: ClassVar[str] = "backbone"
+    example: ClassVar[str] = "--variant xt"
 
     def backbones(self) -> Collection[str]:
         """The names that a subject's backbone may have; every network that timm knows."""

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from mogabench.subject import Subject
     from mogabench.tables.join import Cell
 
-_STYLES = {Status.MATCH: "green", Status.DIFFERS: "yellow", Status.UNEXPLAINED: "bold red"}
-
 
 @dataclass(frozen=True)
 class Appearance:
@@ -57,30 +55,26 @@ def appearances(subject: Subject, store: Store) -> list[Appearance]:
     return found
 
 
-def print_appearances(found: list[Appearance]) -> None:
-    """Prints figure, place, printed, measured and Δ, a line per appearance."""
-    from rich import box, print
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table("", "where", box=box.SIMPLE_HEAD)
-    for head in ("printed", "measured", "Δ"):
-        table.add_column(head, justify="right", no_wrap=True)
-    for item in sorted(found, key=lambda item: item.cell.column.metric or ""):
-        cell = item.cell
-        change = cell.difference
-        style = _STYLES.get(cell.status or Status.MATCH, "dim")
-        table.add_row(
-            escape(cell.column.head),
-            escape(item.where),
-            cell.printed,
-            f"[{style}]{figure(cell.measured, cell.printed)}",
-            MISSING if change is None else f"[{style}]{change:+.1%}",
+def rows_of(found: list[Appearance]) -> list[tuple[str, ...]]:
+    """Figure, place, printed, measured, difference and status, a row for each appearance."""
+    return [
+        (
+            item.cell.column.head,
+            item.where,
+            item.cell.printed,
+            figure(item.cell.measured, item.cell.printed),
+            MISSING if item.cell.difference is None else f"{item.cell.difference:+.1%}",
+            "" if item.cell.status is None else item.cell.status.replace("_", " "),
         )
-    print(table)
+        for item in sorted(found, key=lambda item: item.cell.column.metric or "")
+    ]
+
+
+def reasons_of(found: list[Appearance]) -> list[str]:
+    """Why measured figures differ from printed ones, each reason once."""
     cells = [item.cell for item in found if item.cell.status == Status.DIFFERS]
-    for reason in dict.fromkeys(filter(None, (x for c in cells for x in (c.erratum, c.caveat)))):
-        print(f"  [dim]{escape(reason)}")
+    texts = [text for cell in cells for text in (cell.erratum, cell.caveat) if text]
+    return list(dict.fromkeys(texts))
 
 
 def commands_for_missing(found: list[Appearance]) -> list[str]:

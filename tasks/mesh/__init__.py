@@ -30,6 +30,7 @@ class Mesh(Task[MeshRecipe, TaskOptions]):
     Recipe = MeshRecipe
     Options = TaskOptions
     sample_recipe = "sample_hands"
+    example = "--backbone test_resnet"
     datasets = {"expose_hand": "freihand", "expose_face": "stirling-esrc"}
 
     def default_recipe(self, subject: Subject) -> str:

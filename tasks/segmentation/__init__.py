@@ -47,6 +47,7 @@ class Segmentation(Task[SegmentationRecipe, SegmentationOptions]):
     Recipe = SegmentationRecipe
     Options = SegmentationOptions
     sample_recipe = "sample_shapes_segmentation"
+    example = "--method semantic_fpn --variant xt"
     datasets = {"semantic_fpn": "ade20k", "upernet": "ade20k"}
     counted_input = "one image of the given size, without the auxiliary head"
 

@@ -34,6 +34,7 @@ class Video(Task[VideoRecipe, TaskOptions]):
     Recipe = VideoRecipe
     Options = TaskOptions
     sample_recipe = "sample_video"
+    example = "--translator moganet"
     datasets = {"simvp": "moving-mnist"}
     counted_input = "one sequence"
     backbone_word = "translator"

@@ -1,0 +1,82 @@
+"""What a command line says is to be measured."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from mogabench.catalogue import check_backbone
+from mogabench.errors import UserError, unknown
+from mogabench.subject import Subject, parse_size
+from mogabench.variants import VARIANTS, backbone_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mogabench.engine.task import Task
+    from mogabench.subject import OptionValue
+
+
+def choose_subject(
+    task: Task[Any, Any],
+    *,
+    variant: str | None,
+    backbone: str | None,
+    method: str | None,
+    size: str | None,
+    options: Sequence[str],
+) -> Subject:
+    """The subject that the options of `mogabench run` name.
+
+    Raises:
+        UserError: They contradict each other, or name something unknown.
+    """
+    if (variant is None) == (backbone is None):
+        raise UserError(f"give --variant ({', '.join(VARIANTS)}) or --backbone NAME, one of them")
+    if method is not None and method not in task.methods:
+        raise unknown(f"method of {task.name}", method, task.methods)
+    chosen = method or task.methods[0]
+    return Subject(
+        task=task.name,
+        method=chosen,
+        backbone=backbone_of(variant)
+        if variant
+        else check_backbone(backbone or "", task.backbones()),
+        input_size=choose_size(task, chosen, size),
+        options=tuple(_parse_option(text) for text in options),
+    )
+
+
+def choose_size(task: Task[Any, Any], method: str, size: str | None) -> tuple[int, ...]:
+    """The size that ``--size`` says, or the task's own.
+
+    Raises:
+        UserError: The text is not a size, or not one of the task.
+    """
+    default = task.default_sizes[method]
+    if size is None:
+        return default
+    example = "x".join(map(str, default))
+    try:
+        pixels = parse_size(size)
+    except ValueError:
+        raise UserError(f"--size {size} is not a size such as {example}") from None
+    if len(pixels) != len(default):
+        raise UserError(f"--size {size} is not a size of {task.name}, such as {example}")
+    return pixels
+
+
+def _parse_option(text: str) -> tuple[str, OptionValue]:
+    """Reads ``NAME=VALUE``, the value in JSON where it is JSON."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise UserError(f"--option {text} is not NAME=VALUE, such as gate_act=gelu")
+    try:
+        parsed = json.loads(value)
+    except json.JSONDecodeError:
+        return name, value
+    if isinstance(parsed, list):
+        if not all(isinstance(item, (int, float)) for item in parsed):
+            raise UserError(f"--option {text}: a list must be of numbers")
+        return name, tuple(parsed)
+    return name, parsed if isinstance(parsed, (str, int, float, bool)) else value

@@ -1,0 +1,167 @@
+"""``mogabench run``: a sub-command for each task, made from what the task declares."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from pydantic import ValidationError
+from typer.core import TyperCommand, TyperGroup
+
+from mogabench.cli import run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mogabench.engine.task import Task, TaskOptions
+
+
+class TaskGroup(TyperGroup):
+    """The tasks of the registry, of which those of ``--import`` are part."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The tasks' names."""
+        from mogabench.tasks import tasks
+
+        return list(tasks())
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of a task."""
+        from mogabench.tasks import get_task
+
+        return make_command(get_task(cmd_name))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Imports the packages of ``--import`` first, for a task may be among them."""
+        from mogabench.catalogue import import_packages
+
+        import_packages(list(_packages(args)))
+        return super().resolve_command(ctx, args)
+
+
+class TaskCommand(TyperCommand):
+    """A task's command; an unknown option is refused with the name of the task that has it."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """Reads the options.
+
+        Raises:
+            UserError: An option is another task's, or nobody's.
+        """
+        from mogabench.errors import UserError, unknown
+        from mogabench.tasks import tasks
+
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:
+            # Typer ships a copy of click, so the class itself has no public place.
+            if type(error).__name__ != "NoSuchOption":
+                raise
+            name = str(getattr(error, "option_name", ""))
+            owners = [task.name for task in tasks().values() if name in map(_flag, _fields(task))]
+            if owners:
+                raise UserError(
+                    f"{name} is an option of {' and '.join(owners)}, not of {self.name}"
+                ) from None
+            valid = [flag for item in self.params for flag in item.opts if flag.startswith("--")]
+            raise unknown(f"option of {self.name}", name, valid) from None
+
+
+def make_command(task: Task[Any, Any]) -> Any:
+    """The command of a task: the options that all tasks share, and its own."""
+    shared = dict(inspect.signature(run.run, eval_str=True).parameters)
+    del shared["task"], shared["own"]
+    shared["method"] = _replace_help(shared["method"], f"{', '.join(task.methods)}.")
+    if task.backbone_word != "backbone":
+        option = typer.Option(
+            "--backbone", f"--{task.backbone_word}", metavar="NAME", help=_backbones(task)
+        )
+        shared["backbone"] = shared["backbone"].replace(annotation=Annotated[str | None, option])
+    parameters = [*shared.values(), *(_parameter(name, task) for name in _fields(task))]
+
+    def command(**values: Any) -> None:
+        own = {name: values.pop(name) for name in _fields(task)}
+        run.run(task, own=_validate(task, own), **values)
+
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {item.name: item.annotation for item in parameters}
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    app.command(
+        task.name,
+        cls=TaskCommand,
+        help=f"{task.title}: measure one network.\n\n{inspect.getdoc(run.run)}",
+        epilog=_epilog(task),
+        no_args_is_help=True,
+    )(command)
+    made = typer.main.get_command(app)
+    made.name = task.name
+    return made
+
+
+def _epilog(task: Task[Any, Any]) -> str:
+    """The task's recipes, and an example."""
+    from mogabench import recipes
+
+    return (
+        f"Recipes: {', '.join(recipes.names(task))}.\n\n"
+        f"Example: mogabench run {task.name} {task.example} --data sample --train"
+    )
+
+
+def _backbones(task: Task[Any, Any]) -> str:
+    return f"{', '.join(sorted(task.backbones()))}."
+
+
+def _validate(task: Task[Any, Any], values: dict[str, Any]) -> TaskOptions:
+    """The task's own options.
+
+    Raises:
+        UserError: The task refuses a value.
+    """
+    from mogabench.errors import UserError
+
+    try:
+        options: TaskOptions = task.Options(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = _flag(str(first["loc"][0])) if first["loc"] else task.name
+        raise UserError(f"{name} {first['input']}: {first['msg']}") from None
+    return options
+
+
+def _fields(task: Task[Any, Any]) -> list[str]:
+    return list(task.Options.model_fields)
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _parameter(name: str, task: Task[Any, Any]) -> inspect.Parameter:
+    """A field of the task's options as a parameter of its command."""
+    field = task.Options.model_fields[name]
+    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+    metavar = str(extra["metavar"]) if "metavar" in extra else None
+    option = typer.Option(_flag(name), help=field.description, metavar=metavar)
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=field.default,
+        annotation=Annotated[field.annotation, option],
+    )
+
+
+def _replace_help(parameter: inspect.Parameter, text: str) -> inspect.Parameter:
+    return parameter.replace(annotation=Annotated[str | None, typer.Option(help=text)])
+
+
+def _packages(args: list[str]) -> Iterator[str]:
+    """The values of ``--import`` among arguments that are not parsed yet."""
+    for place, argument in enumerate(args):
+        name, equals, value = argument.partition("=")
+        if name == "--import":
+            if equals:
+                yield value
+            elif place + 1 < len(args):
+                yield args[place + 1]

@@ -1,0 +1,68 @@
+"""Measuring the throughput of many networks, each record stored at once."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from mogabench.measure.settings import set_up_name
+from mogabench.measure.worker import MeasurementError, measure_in_subprocess
+from mogabench.progress import progress
+from mogabench.records import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mogabench.measure.worker import Request
+    from mogabench.records import Record, Store
+
+_LOG = logging.getLogger(__name__)
+
+
+def sweep_throughput(
+    requests: Sequence[Request], store: Store, *, skip_existing: bool, quiet: bool
+) -> list[Record]:
+    """Measures each request in a process of its own; one that fails is reported and left out.
+
+    Args:
+        requests: What to measure.
+        store: Where the records go.
+        skip_existing: Whether a record of the same set-up on this device is taken instead.
+        quiet: Show plain lines instead of a progress bar.
+    """
+    records = []
+    with progress("profiling", len(requests), quiet=quiet) as advance:
+        for request in requests:
+            how = request.settings
+            name = set_up_name(how.dtype, compiled=how.compile, channels_last=how.channels_last)
+            name = f"{request.subject.backbone} {name}"
+            record = _find(store, request) if skip_existing else None
+            try:
+                if record is None:
+                    record = measure_in_subprocess(request)
+                    store.append(record)
+            except MeasurementError as error:
+                _LOG.error("mogabench: %s", error)
+                advance(f"{name}: failed")
+            else:
+                records.append(record)
+                speed = record.values["throughput"]
+                advance(f"{name}: {speed.value:.1f} {speed.unit}")
+    return records
+
+
+def _find(store: Store, request: Request) -> Record | None:
+    """The newest record of the same set-up on this device."""
+    from mogabench.machine import device_name
+
+    how = request.settings
+    set_up = {
+        "device": device_name(how.device),
+        "dtype": how.dtype,
+        "channels_last": how.channels_last,
+        "compiled": how.compile,
+        "batch_size": None if how.batch_size == "auto" else how.batch_size,
+        "threads": how.threads,
+    }
+    asked_for = {name: value for name, value in set_up.items() if value is not None}
+    return store.latest(request.subject.key, Kind.THROUGHPUT, **asked_for)

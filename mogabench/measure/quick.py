@@ -1,0 +1,50 @@
+"""The counts and a brief timing of one network, as `mogabench run` stores them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mogabench.errors import UserError
+from mogabench.measure.settings import Device, Settings
+from mogabench.measure.sweep import sweep
+from mogabench.measure.worker import Request, measure_in_subprocess
+from mogabench.records import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mogabench.records import Record, Store
+    from mogabench.subject import Subject
+
+
+def count(subject: Subject, store: Store, packages: Sequence[str]) -> Record:
+    """The newest record of the subject's complexity; counts it where there is none.
+
+    Raises:
+        UserError: The network cannot be built or counted.
+    """
+    if store.latest(subject.key, Kind.COMPLEXITY) is None:
+        for failure in sweep([subject], store, packages=list(packages), quiet=True):
+            raise UserError(f"cannot count {failure.subject.backbone}: {failure.reason}")
+    counted = store.latest(subject.key, Kind.COMPLEXITY)
+    assert counted is not None
+    return counted
+
+
+def time_briefly(subject: Subject, store: Store, device: Device, packages: Sequence[str]) -> Record:
+    """Times a few seconds of eager float32 in a process of its own; batch 1 on a CPU.
+
+    Raises:
+        UserError: The network cannot be built, or its process was killed.
+    """
+    settings = Settings(
+        device=device,
+        batch_size="auto" if device == "cuda" else 1,
+        warmup_seconds=0.5,
+        min_iterations=2,
+        min_seconds=2.0,
+    )
+    request = Request(subject=subject, settings=settings, packages=tuple(packages))
+    record = measure_in_subprocess(request)
+    store.append(record)
+    return record

@@ -1,0 +1,46 @@
+"""Records as lines of text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mogabench.tables.trainings import quality_text
+
+if TYPE_CHECKING:
+    from mogabench.records import Record
+
+
+def complexity_line(record: Record) -> str:
+    """Parameters, operations by convention, activations and memory."""
+    values = {name: quantity.value for name, quantity in record.values.items()}
+    operations = ", ".join(
+        f"{value / 1e9:.3f} G ({name.removeprefix('operations_')})"
+        for name, value in values.items()
+        if name.startswith("operations_")
+    )
+    return (
+        f"parameters {values['parameters'] / 1e6:.3f} M; operations {operations}; "
+        f"activations {values['activations'] / 1e6:.1f} M, "
+        f"at most {values['peak_activation_memory'] / 2**20:.0f} MiB at once"
+    )
+
+
+def throughput_line(record: Record) -> str:
+    """The throughput with its spread, and how it was measured."""
+    values, where = record.values, record.provenance
+    rate = values["throughput"]
+    return (
+        f"throughput {rate.value:.{1 if rate.value >= 10 else 3}f} {rate.unit} "
+        f"(± {values['spread'].value:.1f} %, batch {where.batch_size}, {where.dtype}, "
+        f"{where.device}, {where.threads} threads)"
+    )
+
+
+def quality_lines(record: Record) -> list[str]:
+    """The metrics with their data and recipe, then the notes on them."""
+    where = record.provenance
+    recipe = f", trained by {where.recipe}" if where.recipe else ""
+    changes = ", ".join(f"{key}={value}" for key, value in (where.recipe_changes or {}).items())
+    if changes:
+        recipe += f" with {changes}"
+    return [quality_text(record) + recipe, *(f"  {note}" for note in record.notes)]
