@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mogabench.paper import load_table, table_ids
-from mogabench.tables.grid import MISSING, figure
+from mogabench.tables.grid import MISSING, figure, percent
 from mogabench.tables.join import Status, join
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def rows_of(found: list[Appearance]) -> list[tuple[str, ...]]:
             item.where,
             item.cell.printed,
             figure(item.cell.measured, item.cell.printed),
-            MISSING if item.cell.difference is None else f"{item.cell.difference:+.1%}",
+            percent(item.cell.difference) or MISSING,
             "" if item.cell.status is None else item.cell.status.replace("_", " "),
         )
         for item in sorted(found, key=lambda item: item.cell.column.metric or "")

@@ -116,10 +116,11 @@ def _texts(cell: Cell, footnotes: _Footnotes) -> list[Text]:
     if cell.column.metric not in _SHOWS_DIFFERENCE:
         return [printed, measured]
     change = cell.difference
-    return [printed, measured, Text(_percent(change), cell.status)]
+    return [printed, measured, Text(percent(change), cell.status)]
 
 
-def _percent(change: float | None) -> str:
+def percent(change: float | None) -> str:
+    """A relative difference, such as ``+0.2%``; empty for None."""
     return "" if change is None else f"{change:+.1%}".replace("-0.0%", "+0.0%")
 
 

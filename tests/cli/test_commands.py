@@ -37,10 +37,21 @@ def mogabench(*arguments, **environment):
         (["run", "classification", "--backbone", "resnet5"], ["did you mean", "resnet50"]),
         (["run", "classification", "-v", "b", "--size", "big"], ["--size big", "224x224"]),
         (["run", "pose", "-v", "b", "--size", "3x4x5"], ["not a size of pose", "256x192"]),
-        (["run", "pose", "-v", "b", "--data", "x", "--recipe", "in1k_300e"], ["not for pose"]),
+        (["run", "pose", "-v", "b", "--data", "x", "--recipe", "in1k_300e"], ["is for the task classification, not pose"]),
         (["run", "classification", "-v", "b", "--method", "rcnn"], ["valid: classifier"]),
         (["run", "classification", "-v", "b", "--option", "gate"], ["NAME=VALUE"]),
         (["run", "classification", "-v", "b", "--train"], ["need --data"]),
+        (["run", "pose", "-v", "b", "--boxes", "b.json"], ["need --data"]),
+        (["run", "detection", "--boxes", "f"], ["--boxes is an option of pose, not of detection"]),
+        (
+            ["run", "detection", "-v", "b", "--on-bad-image", "fail"],
+            ["--on-bad-image is an option of classification, not of detection"],
+        ),
+        (
+            ["run", "mesh", "--class-map", "f"],
+            ["--class-map is an option of classification and segmentation, not of mesh"],
+        ),
+        (["run", "pose", "--bach-size", "2"], ["unknown option", "did you mean --batch-size"]),
         (["table", "A16"], ["unknown table 'A16'", "A15"]),
         (["table", "3", "--format", "pdf"], ["unknown format", "markdown"]),
         (["table", "3", "--add", "convnext_tinny"], ["did you mean", "convnext_tiny"]),
@@ -49,7 +60,7 @@ def mogabench(*arguments, **environment):
         (["show", "in1k_300e", "--set", "optimizer.lrr=1"], ["optimizer.lrr", "optimizer.lr"]),
     ],
 )
-def test_bad_input_is_told_in_one_line_and_leaves_nothing(arguments, says, tmp_path):
+def test_errors_of_bad_input_are_one_line_and_nothing_is_written(arguments, says, tmp_path):
     where = [] if arguments[0] == "show" else ["--results", tmp_path / "results"]
     done = mogabench(*arguments, *where)
     assert done.returncode == 2 and done.stdout == ""
@@ -58,7 +69,7 @@ def test_bad_input_is_told_in_one_line_and_leaves_nothing(arguments, says, tmp_p
     assert not (tmp_path / "results").exists()
 
 
-def test_records_that_cannot_be_written_are_told(tmp_path):
+def test_the_error_of_records_that_cannot_be_written(tmp_path):
     (tmp_path / "results").write_text("a file, not a folder")
     done = mogabench("table", "A1", "--results", tmp_path / "results")
     assert done.returncode == 2 and "--results" in done.stderr.splitlines()[-1]
@@ -120,7 +131,7 @@ def test_show_resolves_a_variant_and_an_override():
     assert mogabench("show", "in1k_300e").stdout.startswith("# ImageNet-1K")
 
 
-def test_listings_hold_what_there_is():
+def test_listings():
     tables = json.loads(mogabench("list", "tables", "--json").stdout)
     assert len(tables) == 22 and tables[-1]["rows"] == "51"
     assert "sample_digits" in mogabench("list", "recipes", "--json").stdout
@@ -136,7 +147,7 @@ def test_doctor_finds_this_machine_fit():
     assert found["timm"]["found"].count(".") >= 2
 
 
-def test_models_are_listed_by_task_with_what_was_counted(tmp_path):
+def test_models_of_a_task_are_listed_with_their_counts(tmp_path):
     listed = mogabench(
         "list", "models", "moganet_*", "--task", "detection", "--results", tmp_path, "--json"
     )
