@@ -1,0 +1,223 @@
+"""Whole commands for every task, in this process: count, train, evaluate, report."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mogabench import catalogue
+from mogabench.cli import main
+from mogabench.console import LOG
+from mogabench.data.shapes import sample_shapes
+from mogabench.records import Kind, Store, packaged_results
+from mogabench.tasks import get_task
+
+TOY = Path(__file__).parents[1] / "tasks" / "toy.py"
+CHECKOUT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def mogabench(monkeypatch, capsys, tmp_path):
+    """Runs a command as its console script does; returns standard output and error."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(catalogue, "_imported", {})
+    handlers, level, propagate = LOG.handlers[:], LOG.level, LOG.propagate
+
+    def run(*arguments, status=0):
+        monkeypatch.setattr(sys, "argv", ["mogabench", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        out, err = capsys.readouterr()
+        assert stop.value.code == status, err
+        return out, err
+
+    yield run
+    LOG.handlers[:], LOG.propagate = handlers, propagate
+    LOG.setLevel(level)
+    sys.modules.pop("toy", None)
+    catalogue.backbones.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def few_shapes(tmp_path_factory):
+    """The first six training and four validation images of the shapes, as a COCO folder."""
+    source, target = sample_shapes() / "coco", tmp_path_factory.mktemp("coco")
+    for part, count in (("train", 6), ("val", 4)):
+        file = f"annotations/instances_{part}2017.json"
+        content = json.loads((source / file).read_text())
+        content["images"] = content["images"][:count]
+        kept = {image["id"] for image in content["images"]}
+        content["annotations"] = [x for x in content["annotations"] if x["image_id"] in kept]
+        (target / "annotations").mkdir(exist_ok=True)
+        (target / file).write_text(json.dumps(content))
+        (target / f"{part}2017").mkdir()
+        for image in content["images"]:
+            shutil.copy(source / f"{part}2017" / image["file_name"], target / f"{part}2017")
+    return target
+
+
+TRAININGS = {
+    "classification": (
+        "classifier --backbone test_resnet",
+        "schedule.epochs=1 schedule.warmup_epochs=0 batch_size=500",
+        32,
+    ),
+    "detection": ("retinanet --backbone resnet10t", "schedule.epochs=1 batch_size=2", 96),
+    "segmentation": ("semantic_fpn --backbone resnet10t", "schedule.steps=11 batch_size=2", 96),
+    "pose": ("simple_baseline --backbone test_resnet", "schedule.epochs=1 batch_size=256", None),
+    "mesh": ("expose_hand --backbone test_resnet", "schedule.epochs=1 batch_size=400", None),
+    "video": (
+        "simvp --backbone moganet",
+        "schedule.epochs=1 sequences=8 model.hidden_dim=32",
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TRAININGS)
+def test_a_command_trains_and_another_evaluates_what_it_left(name, mogabench, few_shapes, tmp_path):
+    task, (network, overrides, side) = get_task(name), TRAININGS[name]
+    arguments = ["run", name, "--method", *network.split(), "--recipe", task.sample_recipe]
+    arguments += ["--data", few_shapes if name == "detection" else "sample", "--workers", "0"]
+    settings = [word for text in overrides.split() for word in ("--set", text)]
+    work = tmp_path / "work"
+    out, err = mogabench(*arguments, *settings, "--train", "--work-dir", work, "-q")
+    store = Store(tmp_path / "data" / "mogabench")
+    (record,) = store.all(Kind.QUALITY)
+    assert set(record.values) <= {metric.name for metric in task.metrics}
+    first = next(metric for metric in task.metrics if metric.name in record.values)
+    value = record.values[first.name].value
+    printed = f"{value:.2f} %" if first.unit == "%" else f"{value:.4g}"
+    assert f"{first.label.partition(' (')[0]} {printed}" in out
+    assert "throughput" not in out  # only where it is asked for
+    assert "training " in err
+    assert record.provenance.recipe == task.sample_recipe
+    assert set(overrides.split()) == {
+        f"{key}={value}" for key, value in record.provenance.recipe_changes.items()
+    }
+    if side is not None:
+        assert record.provenance.evaluated_size[0] == record.subject.input_size[0] == side
+    assert (work / "curve.png").exists() and (work / "weights.pth").exists()
+    kept = tmp_path / "data" / "mogabench" / "trainings" / record.provenance.weights[:12]
+    assert (kept / "curve.jsonl").read_bytes() == (work / "curve.jsonl").read_bytes()
+    counted = Store(store.results, base=packaged_results())  # SimVP's count comes with the package
+    assert counted.latest(record.subject.key, Kind.COMPLEXITY) is not None
+
+    again, _ = mogabench(*arguments, *settings, "--weights", work / "weights.pth", "--json", "-q")
+    evaluated = json.loads(again)["quality"]
+    assert evaluated["values"][first.name]["value"] == pytest.approx(value, rel=1e-6)
+    assert evaluated["provenance"]["weights"] == record.provenance.weights
+    batches = {"segmentation": 1, "detection": 1, "pose": 32, "video": 16}
+    assert evaluated["provenance"]["batch_size"] == batches.get(name, 64)
+
+
+def test_without_data_a_network_is_counted_and_timed(mogabench):
+    out, _ = mogabench("run", "classification", "--backbone", "test_convnext", "--size", "32")
+    assert re.search(r"parameters 0\.\d+ M; operations .* G \(matmul\)", out)
+    assert re.search(r"throughput [\d.]+ img/s \(± [\d.]+ %, batch 1, float32,", out)
+
+
+def test_help_of_a_task_shows_its_own_options(mogabench):
+    pose, _ = mogabench("run", "pose", "--help")
+    assert "--boxes FILE" in pose and "--on-bad-image" not in pose and "--translator" not in pose
+    assert "simple_baseline" in pose and "sample_figures" in pose
+    assert "mogabench run pose --variant xt --data sample --train" in pose
+    classification, _ = mogabench("run", "classification", "--help")
+    assert "--boxes" not in classification and "--on-bad-image" in classification
+    video, _ = mogabench("run", "video", "--help")
+    assert "--translator" in video and "gsta" in video
+    every, _ = mogabench("run", "--help")
+    assert all(name in every for name in TRAININGS)
+
+
+def test_a_report_holds_the_records(mogabench, tmp_path):
+    own = tmp_path / "own"
+    store = Store(own)
+    packaged = Store(packaged_results())
+    quality = next(packaged.all(Kind.QUALITY))
+    record = quality.model_copy(deep=True)
+    record.provenance.seed = 99
+    record.provenance.recipe_digest = "another"
+    store.append(record)
+    out, _ = mogabench("report", "--results", own, "-q")
+    assert f"{own}/README.md" in out
+    index = (own / "README.md").read_text()
+    assert "[3](table_3.md)" in index and "| 3 | " not in index.splitlines()[0]
+    assert "MogaNet-XL" in (own / "table_3.md").read_text()
+    trainings = (own / "trainings.md").read_text()
+    assert trainings.count(f"- `{record.provenance.command}`") == 2  # the packaged one and ours
+    assert (own / "figure_1_parameters.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_task_of_ones_own_counts_trains_resumes_evaluates_and_lists(mogabench, tmp_path):
+    shutil.copy(TOY, tmp_path / "toy.py")
+    own = ["--import", "toy"]
+    assert "--contrast" in mogabench("run", "toy", *own, "--help")[0]
+    arguments = ["run", "toy", *own, "--backbone", "test_resnet", "--workers", "0", "-q"]
+    assert "throughput" in mogabench(*arguments)[0]
+    train = [*arguments, "--data", "sample", "--contrast", "0.2", "--work-dir", tmp_path / "work"]
+    out, _ = mogabench(*train, "--train")
+    again, err = mogabench(*train, "--train", "--resume")
+    assert "going on after step 40" in err
+    assert out.splitlines()[1] == again.splitlines()[1]
+    assert (tmp_path / "work" / "predictions.png").exists()
+    weights = [*train, "--weights", tmp_path / "work" / "weights.pth"]
+    evaluated, _ = mogabench(*weights)
+    assert (
+        evaluated.splitlines()[1].partition(" on ")[0] == out.splitlines()[1].partition(" on ")[0]
+    )
+    _, error = mogabench(*arguments, "--contrast", "high", status=2)
+    assert "Invalid value for '--contrast'" in error
+    _, error = mogabench("run", "pose", *own, "--contrast", "1", status=2)
+    assert error == "mogabench: --contrast is an option of toy, not of pose\n"
+
+
+def test_a_task_of_an_entry_point(tmp_path):
+    """A package that is installed with an entry point needs no --import."""
+    shutil.copy(TOY, tmp_path / "toy_package.py")
+    info = tmp_path / "toy_package-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-package\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[mogabench.tasks]\ntoy = toy_package:TASK\n")
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from mogabench.cli import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "list", "tasks", "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "toy" in {task["task"] for task in json.loads(done.stdout)}
+
+
+@pytest.mark.slow
+def test_of_two_processes_one_counts_stores_and_prints(folder, tmp_path):
+    script = str(Path(sys.executable).with_name("mogabench"))
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
+    run = [script, "run", "classification", "--backbone", "test_convnext", "--data", folder]
+    run += ["--recipe", "sample_digits", "--train", "--set", "schedule.epochs=1", "--set"]
+    run += ["schedule.warmup_epochs=0", "--set", "batch_size=16", "--workers", "0", "-q"]
+    run += ["--work-dir", tmp_path / "work", "--results", tmp_path / "results"]
+    done = subprocess.run(
+        [*launcher, "--no-python", *map(str, run)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("counting 1/1") == 1
+    assert done.stdout.count("Top-1") == done.stdout.count("parameters ") == 1
+    store = Store(tmp_path / "results")
+    assert len(list(store.all(Kind.QUALITY))) == len(list(store.all(Kind.COMPLEXITY))) == 1
+
+
+def test_the_checkout_is_clean_after_these_commands():
+    status = ["git", "-C", str(CHECKOUT), "status", "--short", "results", "work"]
+    done = subprocess.run(status, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip("not a git checkout")
+    assert done.stdout == ""
