@@ -58,7 +58,7 @@ class Misfit:
     misshapen: list[str]
 
     @classmethod
-    def between(cls, given: Weights, needed: Weights) -> Misfit:
+    def compare(cls, given: Weights, needed: Weights) -> Misfit:
         """What of the needed weights is not given, or the other way round, or of another shape."""
         return cls(
             missing=[name for name in needed if name not in given],
@@ -73,7 +73,7 @@ class Misfit:
         """All that does not fit."""
         return [*self.missing, *self.unexpected, *self.misshapen]
 
-    def account(self, given: Weights, needed: Weights) -> str:
+    def describe(self, given: Weights, needed: Weights) -> str:
         """How many names of each kind there are, and the first few."""
         shapes = [
             f"{name} is {_shape(given[name])} and should be {_shape(needed[name])}"
@@ -111,18 +111,18 @@ def load_weights(
     """
     checkpoint = read_state_dict(path, prefer_ema=prefer_ema)
     target = _innermost(model)
-    weights = _as_ours(checkpoint.state_dict, target)
+    weights = _translate_released(checkpoint.state_dict, target)
     naming = Naming(target)
     own = target.state_dict()
     needed = {name: own[name] for name in own if not (new_head and naming.in_head(name))}
     names = naming.translate(weights, skip_head=new_head)
     given = {name: weights[key] for key, name in names.items()}
-    misfit = Misfit.between(given, needed)
+    misfit = Misfit.compare(given, needed)
     if misfit.names and all(map(naming.in_head, misfit.names)):
         raise UserError(f"{path} {_other_head(misfit, given, needed)}")
     if misfit.names:
         raise UserError(
-            f"{path} does not fit {_title(target)}: {misfit.account(given, needed)}"
+            f"{path} does not fit {_title(target)}: {misfit.describe(given, needed)}"
             f"{_hint(given, needed, checkpoint.meta)}"
         )
     check_finite(path, given)
@@ -154,7 +154,7 @@ def _innermost(model: nn.Module) -> nn.Module:
     return model
 
 
-def _as_ours(weights: Weights, model: nn.Module) -> Weights:
+def _translate_released(weights: Weights, model: nn.Module) -> Weights:
     """The weights by our names, where the file has those of the family's own release."""
     family = sys.modules[type(model).__module__]
     translate = getattr(family, "checkpoint_filter_fn", None)
@@ -188,7 +188,7 @@ def _title(model: nn.Module) -> str:
 
 
 def _hint(given: Weights, needed: Weights, meta: dict[str, Any]) -> str:
-    """What the file seems to be instead, told from its shapes or by what it says of itself."""
+    """What the file seems to be instead, by its shapes or by its own description."""
     variants = _variants()
     nearest = max(variants, key=lambda name: _likeness(given, variants[name]))
     if _likeness(given, variants[nearest]) > max(_likeness(given, needed), 0.5):

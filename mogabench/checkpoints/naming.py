@@ -41,7 +41,7 @@ class Naming:
         stages that it lacks. A name that the model ought to have but has not is kept.
         """
         prefix = self._prefix(keys)
-        names = {key: self._spelled(key[len(prefix) :]) for key in keys if key.startswith(prefix)}
+        names = {key: self._spell(key[len(prefix) :]) for key in keys if key.startswith(prefix)}
         if prefix.endswith(_DENSE) and self._has_head:
             foreign = prefix.removesuffix(_DENSE) + _FOREIGN_HEAD
             heads = [key for key in keys if key.startswith(foreign)]
@@ -58,11 +58,11 @@ class Naming:
     def _prefix(self, keys: Collection[str]) -> str:
         """What most keys have before a name of the model."""
         votes = Counter(
-            key[:cut] for key in keys for cut in _cuts(key) if self._spelled(key[cut:]) in self._own
+            key[:cut] for key in keys for cut in _cuts(key) if self._spell(key[cut:]) in self._own
         )
         return max(votes, key=votes.__getitem__, default="")
 
-    def _spelled(self, name: str) -> str:
+    def _spell(self, name: str) -> str:
         """The name as in timm's feature lists, where ``stages.0`` has become ``stages_0``."""
         flat = name.replace(".", "_", 1)
         return flat if _part(name) not in self._parts and _part(flat) in self._parts else name

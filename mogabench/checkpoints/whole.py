@@ -76,7 +76,7 @@ def _load_whole(
     check_finite(path, weights)
     needed = network.state_dict()
     given = _translate(_unwrap(weights, network.state_dict()), network, backbone)
-    misfit = Misfit.between(given, needed)
+    misfit = Misfit.compare(given, needed)
     if new_head and not misfit.missing and not misfit.unexpected:
         given = {name: given[name] for name in given if name not in misfit.misshapen}
     elif misfit.names:
@@ -88,7 +88,7 @@ def _load_whole(
                 f"; its parts are {', '.join(sorted(_parts(weights)))}, those of this network are "
                 f"{', '.join(sorted(_parts(needed)))}: it seems to be of another method"
             )
-        raise UserError(f"{path} does not fit: {misfit.account(given, needed)}{advice}")
+        raise UserError(f"{path} does not fit: {misfit.describe(given, needed)}{advice}")
     network.load_state_dict(given, strict=False)
 
 

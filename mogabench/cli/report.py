@@ -94,8 +94,8 @@ def _index(tables: list[JoinedTable], plots: list[tuple[str, str]], trainings: i
         counts = " | ".join(str(table.count(status)) for status in Status)
         link = f"[{table.paper.id}]({_file_name(table)})"
         lines.append(f"| {link} | {table.paper.title} | {len(table.rows)} | {counts} |")
-    told = "trainings done here, with what each reached, its curve and pictures"
-    lines += ["", f"[{trainings} {told}]({_TRAININGS})"]
+    text = "trainings done here, with their metrics, curves and pictures"
+    lines += ["", f"[{trainings} {text}]({_TRAININGS})"]
     for title, name in plots:
         lines += ["", f"## {title}", "", f"![{title}]({name})"]
     return "\n".join(lines) + "\n"

@@ -102,7 +102,7 @@ def _outcomes(
         processes, mp_context=get_context("spawn"), initializer=_prepare, initargs=(packages,)
     )
     try:
-        with _interrupts_ignored():  # by the children, who inherit it; the parent stops them
+        with _ignore_interrupts():  # by the children, who inherit it; the parent stops them
             futures = [pool.submit(_attempt, subject) for subject in subjects]
         for future in as_completed(futures):
             yield future.result()
@@ -116,7 +116,7 @@ def _outcomes(
 
 
 @contextmanager
-def _interrupts_ignored() -> Iterator[None]:
+def _ignore_interrupts() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield

@@ -50,7 +50,7 @@ def dictionaries(config: Any) -> list[dict[str, Any]]:
 
 
 def set_classes(config: Any, classes: OptionValue) -> None:
-    """Has every head of a configuration tell that many classes apart.
+    """Sets the number of classes of every head of a configuration.
 
     Args:
         config: The ``model`` section; changed in place.
@@ -76,7 +76,7 @@ def build_network(registry: Registry, config: Any) -> BaseModel:
     with DefaultScope.overwrite_default_scope(registry.scope):
         network: BaseModel = registry.build(config)
     if not next(network.parameters()).is_meta:
-        logging.disable(logging.WARNING)  # mmengine tells of every single parameter
+        logging.disable(logging.WARNING)  # mmengine logs every single parameter
         try:
             network.init_weights()
         finally:

@@ -1,4 +1,4 @@
-"""Which maps of a timm network make the four levels of a pyramid, told from the network itself."""
+"""The feature maps of a timm network that make the four levels of a pyramid."""
 
 from __future__ import annotations
 

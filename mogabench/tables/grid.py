@@ -35,7 +35,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Grid:
-    """Heads, rows and footnotes; ``numeric`` tells which columns align to the right."""
+    """Heads, rows and footnotes; ``numeric`` marks the columns that align to the right."""
 
     title: str
     heads: list[str]

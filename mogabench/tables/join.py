@@ -247,7 +247,7 @@ def _status(cell: Cell, measured: float, *, explained: bool) -> Status | None:
         return None
     if agrees(cell.printed, measured, cell.column.metric or ""):
         return Status.MATCH
-    # An erratum of an accuracy tells where the paper contradicts itself; it excuses no measurement.
+    # An erratum of an accuracy states a contradiction of the paper; it excuses no measurement.
     explained |= bool(cell.erratum) and cell.column.metric in _TOLERANCE
     return Status.DIFFERS if explained else Status.UNEXPLAINED
 

@@ -1,4 +1,4 @@
-"""The drawn shapes: the two layouts tell the same, and every drawing is the same."""
+"""The drawn shapes: the two layouts agree, and every drawing is the same."""
 
 import hashlib
 

@@ -1,4 +1,4 @@
-"""`mogabench run classification` on real images: a trained network, and a training."""
+"""Classification jobs on real images: a trained network is evaluated, MogaNet learns digits."""
 
 import shutil
 from importlib.util import find_spec

@@ -102,6 +102,6 @@ def test_record_says_what_was_measured_and_how(request_for):
     ],
 )
 def test_child_that_dies_is_told_in_one_line(request_for, backbone, line):
-    with pytest.raises(UserError, match=line) as told:
+    with pytest.raises(UserError, match=line) as caught:
         measure_in_subprocess(request_for(backbone))
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(caught.value)

@@ -108,9 +108,9 @@ def test_boxes_without_an_area_in_their_image_are_left_out(read, box):
     ],
 )
 def test_what_is_wrong_is_told_in_one_line(read, change, message):
-    with pytest.raises(UserError, match=message) as told:
+    with pytest.raises(UserError, match=message) as caught:
         read(change)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_masks_must_be_there_where_they_are_learned(tmp_path):

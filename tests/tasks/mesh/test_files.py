@@ -158,7 +158,7 @@ HAND_FAULTS = {
 
 @pytest.mark.parametrize("name", HAND_FAULTS)
 def test_arrays_that_do_not_fit_together(freihand, hand, name):
-    """The fault is told by the file's names and shapes, whatever PyTorch would say to it."""
+    """The error names the file's arrays and shapes, whatever PyTorch would say to it."""
     change, message = HAND_FAULTS[name]
     (freihand / "body_models" / "MANO_RIGHT.pkl").unlink()
     file = freihand / "body_models" / "hand_model.npz"
