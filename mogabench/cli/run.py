@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,10 +18,7 @@ from mogabench.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from mogabench.engine.job import Job
-    from mogabench.engine.task import Task
-    from mogabench.records import Record, Store
-    from mogabench.subject import Subject
+    from mogabench.tables.row import Row
 
 
 def run(
@@ -88,6 +85,7 @@ def run(
     """
     from mogabench.cli.subjects import choose_subject
     from mogabench.records import open_store
+    from mogabench.tables.row import measure_row
 
     subject = choose_subject(
         task, variant=variant, backbone=backbone, method=method, size=size, options=options or ()
@@ -122,28 +120,18 @@ def run(
         own_options = own.model_dump(exclude_defaults=True)
         for_data = (train, weights, resume, new_head, recipe, overrides, work_dir, own_options)
         _refuse_without_data(any((*for_data, amp, channels_last, compiled, batch_size)))
-    row = _measure(
+    row = measure_row(
         task,
         subject,
         job,
         open_store(results),
-        device=device if throughput or job is None else None,
+        timed_on=device if throughput or job is None else None,
         packages=packages or [],
     )
     if row is not None and as_json:
         _print_json(row)
     elif row is not None:
         _print(row)
-
-
-class _Row(NamedTuple):
-    """What was measured of a subject, in this run or before."""
-
-    subject: Subject
-    store: Store
-    complexity: Record
-    quality: Record | None
-    throughput: Record | None
 
 
 def _refuse_without_data(is_given: bool) -> None:
@@ -156,53 +144,7 @@ def _refuse_without_data(is_given: bool) -> None:
         )
 
 
-def _measure(
-    task: Task[Any, Any],
-    subject: Subject,
-    job: Job[Any, Any] | None,
-    store: Store,
-    *,
-    device: str | None,
-    packages: list[str],
-) -> _Row | None:
-    """Measures and stores; None in all but the first of the processes that torchrun started."""
-    is_first = int(os.environ.get("RANK", "0")) == 0
-    if is_first:
-        from mogabench.measure.quick import count, time_briefly
-
-        complexity = count(subject, store, packages)
-    quality = None if job is None else _measure_quality(task, job, store, is_first=is_first)
-    if not is_first:
-        return None
-    timed = None
-    if device is not None:
-        from mogabench.engine.environment import choose_device
-
-        on_gpu = choose_device(device).startswith("cuda")
-        timed = time_briefly(subject, store, "cuda" if on_gpu else "cpu", packages)
-    return _Row(subject, store, complexity, quality, timed)
-
-
-def _measure_quality(
-    task: Task[Any, Any], job: Job[Any, Any], store: Store, *, is_first: bool
-) -> Record | None:
-    """Does the job; the first process stores what it reached."""
-    from mogabench.engine.record import quality_record
-    from mogabench.engine.run import run as run_job
-
-    outcome = run_job(job, task)
-    if not is_first:
-        return None
-    record = quality_record(task, job, outcome)
-    store.append(record)
-    if job.train and job.work_dir is not None:
-        from mogabench.tables.trainings import keep
-
-        keep(record, job.work_dir, store.results)
-    return record
-
-
-def _print(row: _Row) -> None:
+def _print(row: Row) -> None:
     from mogabench.console import print_line, print_table
     from mogabench.tables.appearances import (
         appearances,
@@ -229,7 +171,7 @@ def _print(row: _Row) -> None:
         print_line(f"to measure the rest: {command}")
 
 
-def _print_json(row: _Row) -> None:
+def _print_json(row: Row) -> None:
     from mogabench.console import print_json
     from mogabench.tables.appearances import appearances
 
