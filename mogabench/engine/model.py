@@ -34,6 +34,9 @@ class Trained(BaseModel):
         self.layout = torch.channels_last if job.channels_last else torch.contiguous_format
         self.network.to(memory_format=self.layout)
         if job.compile:
+            # Else the sizes of networks that the process compiled before count as this one's, and
+            # make its sizes symbolic.
+            torch.compiler.reset()
             self.network.compile()
 
     def run(self, inputs: Tensor, *arguments: Any, **options: Any) -> Any:

@@ -8,6 +8,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from mogabench.engine import curve, reporting
 from mogabench.engine.loop import ResumableLoop
 from mogabench.engine.run import run
+from mogabench.models.simvp import SimVP
 from mogabench.recipes import names, variants
 from mogabench.tasks import load_recipe
 from mogabench.tasks.video import TASK
@@ -108,6 +109,10 @@ def test_what_a_gpu_would_train_with_gives_the_same_losses(job, tmp_path, monkey
         channels_last=True,
         compile=True,
     )
+    # What the process compiled before, of other sizes, must not change how the network compiles.
+    for size in (16, 32):
+        earlier = SimVP("moganet", input_size=(2, 1, size, size), encoder_dim=8, hidden_dim=16)
+        torch.compile(earlier, backend="eager")(torch.rand(1, 2, 1, size, size))
     losses = []
     for training in (plain, fast):
         run(training, TASK)
