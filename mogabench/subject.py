@@ -19,6 +19,8 @@ class Subject(BaseModel):
         backbone: A timm model name.
         input_size: Spatial size ``(H, W)``, or ``(T, C, H, W)`` for video, in pixels.
         options: Keyword arguments of the backbone, sorted by name.
+        part: A regular expression of module names, such as ``neck|.*attn``: only what these and
+            their children hold and compute is counted. None for the whole network.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -28,6 +30,7 @@ class Subject(BaseModel):
     backbone: str
     input_size: tuple[int, ...]
     options: tuple[tuple[str, OptionValue], ...] = ()
+    part: str | None = None
 
     @field_validator("options", mode="before")
     @classmethod
@@ -40,7 +43,8 @@ class Subject(BaseModel):
         """The canonical text, equal for equal subjects: ``task/method/backbone@HxW?name=value``."""
         size = "x".join(map(str, self.input_size))
         options = "&".join(f"{name}={json.dumps(value)}" for name, value in self.options)
-        return f"{self.task}/{self.method}/{self.backbone}@{size}" + (f"?{options}" * bool(options))
+        text = f"{self.task}/{self.method}/{self.backbone}@{size}" + f"?{options}" * bool(options)
+        return text if self.part is None else f"{text} part {self.part}"
 
 
 def _freeze(value: Any) -> Any:

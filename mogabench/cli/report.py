@@ -80,18 +80,23 @@ def _slug(text: str) -> str:
 
 
 def _index(tables: list[JoinedTable], plots: list[tuple[str, str]], trainings: int) -> str:
-    from mogabench.tables.join import Status
+    from mogabench.tables.grid import total_lines
+    from mogabench.tables.verdict import Status
 
+    shown = [status for status in Status if any(table.count(status) for table in tables)]
+    heads = " | ".join(status.replace("_", " ") for status in shown)
     lines = [
         "# Results",
         "",
         f"{_WRITTEN_BY} from `records/*.jsonl` here and in the package; never edited by hand.",
         "",
-        "| table | title | rows | match | differ, reason known | unexplained | not measured |",
-        "| --- | --- | ---: | ---: | ---: | ---: | ---: |",
+        *total_lines(tables),
+        "",
+        f"| table | title | rows | {heads} |",
+        f"| --- | --- | ---: |{' ---: |' * len(shown)}",
     ]
     for table in tables:
-        counts = " | ".join(str(table.count(status)) for status in Status)
+        counts = " | ".join(str(table.count(status)) for status in shown)
         link = f"[{table.paper.id}]({_file_name(table)})"
         lines.append(f"| {link} | {table.paper.title} | {len(table.rows)} | {counts} |")
     text = "trainings done here, with their metrics, curves and pictures"

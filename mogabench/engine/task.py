@@ -43,11 +43,20 @@ O = TypeVar("O", bound=TaskOptions)  # noqa: E741
 
 @dataclass(frozen=True)
 class Metric:
-    """A figure of quality: its key in records, how tables head it, and its unit there."""
+    """A figure of quality.
+
+    Attributes:
+        name: Its key in records.
+        label: How tables head it.
+        unit: Its unit in records.
+        noise: Its standard deviation between runs, in its unit, by its value and the number of
+            samples; None where nothing is known of it.
+    """
 
     name: str
     label: str
     unit: str
+    noise: Callable[[float, int], float] | None = None
 
 
 class Indexed(Protocol):

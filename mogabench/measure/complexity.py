@@ -5,9 +5,10 @@ One forward pass is enough, and on the meta device it costs milliseconds: nothin
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from mogabench.errors import UserError
 from mogabench.measure.conventions import paper_operations
 from mogabench.measure.memory import LiveStorage
 from mogabench.measure.meta import Replay, SkipInitialisation
@@ -110,14 +112,66 @@ def count_subject(subject: Subject) -> Complexity:
     """Builds a subject's network on the meta device and counts it at batch size 1.
 
     Raises:
-        UserError: The subject's task or backbone is unknown, or an option does not fit.
+        UserError: The subject's task or backbone is unknown, an option does not fit, or the part is
+            not there.
     """
     task = get_task(subject.task)
     with torch.device("meta"):
         inputs = task.example_inputs(subject)
         with SkipInitialisation():
             model = task.build(subject).eval()
-    return count(model, *inputs)
+    counted = count(model, *inputs)
+    return counted if subject.part is None else part_of(counted, model, subject.part)
+
+
+def part_of(counted: Complexity, model: nn.Module, pattern: str) -> Complexity:
+    """The parameters and operations of some modules of a counted model.
+
+    Activations and memory stay those of the whole pass.
+
+    Args:
+        counted: The count of the whole model.
+        model: What was counted.
+        pattern: A regular expression; modules whose whole dotted name it matches are taken with
+            their children, such as ``neck|.*attn``.
+
+    Raises:
+        UserError: The pattern is not a regular expression, or matches no module.
+    """
+    try:
+        named = re.compile(pattern)
+    except re.error as error:
+        raise UserError(f"'{pattern}' is not a regular expression: {error}") from error
+    parts = list(_matching(counted.tree, "", named))
+    if not parts:
+        raise UserError(f"no module's name matches '{pattern}'")
+    trained = {
+        parameter: parameter.numel()
+        for name, _ in parts
+        for parameter in model.get_submodule(name).parameters()
+        if parameter.requires_grad
+    }
+    return replace(
+        counted,
+        parameters=sum(node.parameters for _, node in parts),
+        trainable_parameters=sum(trained.values()),
+        operations={
+            convention: sum(node.operations[convention] for _, node in parts)
+            for convention in counted.operations
+        },
+    )
+
+
+def _matching(
+    node: ModuleNode, prefix: str, named: re.Pattern[str]
+) -> Iterator[tuple[str, ModuleNode]]:
+    """The uppermost modules whose names match, with their dotted names."""
+    for child in node.children:
+        name = f"{prefix}{child.name}"
+        if named.fullmatch(name):
+            yield name, child
+        else:
+            yield from _matching(child, f"{name}.", named)
 
 
 class _Counter(TorchDispatchMode):

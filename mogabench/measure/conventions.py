@@ -59,6 +59,12 @@ def _norm(module: nn.Module, source: Tensor, out: Tensor) -> int:
     return source.numel() * (1 if module.weight is None else 2)
 
 
+@paper_operations.register
+def _synchronised_norm(module: nn.SyncBatchNorm, source: Tensor, out: Tensor) -> int:
+    """Nothing: mmcv's table of counted modules does not have it."""
+    return 0
+
+
 @paper_operations.register(nn.ReLU | nn.ReLU6 | nn.LeakyReLU | nn.PReLU | nn.ELU)
 @paper_operations.register(nn.Upsample)
 def _per_output(module: nn.Module, source: Tensor, out: Tensor) -> int:

@@ -36,8 +36,17 @@ def read_config(package: str, path: str) -> Config:
 
 
 def batch_norm() -> str:
-    """mmcv's name of the batch norm that is common to all processes, or of the usual one."""
-    return "SyncBN" if get_world_size() > 1 and cuda.is_available() else "BN"
+    """mmcv's name of the batch norm whose statistics are common to all processes.
+
+    Without a GPU torch has none for several processes: there each computes its own. In a single
+    process both compute the same.
+    """
+    return "BN" if get_world_size() > 1 and not cuda.is_available() else "SyncBN"
+
+
+def has_common_statistics() -> bool:
+    """Whether a batch norm sees the batches of several processes."""
+    return get_world_size() > 1 and cuda.is_available()
 
 
 def dictionaries(config: Any) -> list[dict[str, Any]]:

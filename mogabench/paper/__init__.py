@@ -20,9 +20,18 @@ Cells are as printed, digit for digit, misprints included, with typesetting turn
 - Of Table 1 only the caption survives in that text; its file holds what Sections 4.2 and 4.3 say.
 """
 
-from mogabench.paper.errata import Erratum, errata, erratum, remarks
+from mogabench.paper.counting import CONVENTIONS, CountingSource, counting_source, counting_sources
+from mogabench.paper.errata import (
+    Derivation,
+    Erratum,
+    Term,
+    errata,
+    erratum,
+    has_tolerance,
+    remarks,
+)
 from mogabench.paper.figures import figure_networks, timed_backbones
-from mogabench.paper.meta import CONVENTIONS, META, Meta
+from mogabench.paper.meta import META, Meta
 from mogabench.paper.numbers import decimals, printed_value
 from mogabench.paper.table import (
     PaperTable,
@@ -30,6 +39,7 @@ from mogabench.paper.table import (
     cell_meta,
     cell_subject,
     load_table,
+    subject_of,
     table_ids,
 )
 from mogabench.paper.vocabulary import Column
@@ -38,19 +48,26 @@ __all__ = [
     "CONVENTIONS",
     "META",
     "Column",
+    "CountingSource",
+    "Derivation",
     "Erratum",
     "Meta",
     "PaperTable",
     "Row",
+    "Term",
     "cell_meta",
     "cell_subject",
+    "counting_source",
+    "counting_sources",
     "decimals",
     "errata",
     "erratum",
     "figure_networks",
+    "has_tolerance",
     "load_table",
     "printed_value",
     "remarks",
+    "subject_of",
     "table_ids",
     "timed_backbones",
 ]

@@ -11,13 +11,6 @@ from mogabench.paper.numbers import printed_size
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-CONVENTIONS = {
-    "matmul": "convolutions, linear layers and matrix products",
-    "fvcore": "as fvcore counts, normalisation, pooling and interpolation included",
-    "paper": "as mmcv 1.x counts, attention products left out",
-}
-"""The conventions for counting operations, with what each includes."""
-
 
 @dataclass(frozen=True)
 class Meta:
@@ -29,9 +22,10 @@ class Meta:
         backbone: A timm name, or for video the name of SimVP's translator.
         input_size: ``(H, W)``, or ``(T, C, H, W)`` for video, in pixels.
         pretraining: Where training started from: ``none``, ``in1k`` or ``in21k``.
-        convention: How the printed operations were counted; one of `CONVENTIONS`.
         recipe: The training set-up; empty where this project does not have it.
         options: Keyword arguments of the backbone.
+        baseline: Keyword arguments of the backbone that the row's figures are differences from;
+            None where they are figures of the backbone itself.
     """
 
     task: str = ""
@@ -39,9 +33,9 @@ class Meta:
     backbone: str = ""
     input_size: tuple[int, ...] = ()
     pretraining: str = ""
-    convention: str = ""
     recipe: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
+    baseline: Mapping[str, Any] | None = None
 
 
 META = tuple(field.name for field in fields(Meta))
@@ -57,12 +51,11 @@ def parse_meta(texts: Mapping[str, str]) -> dict[str, Any]:
     unknown = texts.keys() - set(META)
     if unknown:
         raise ValueError(f"{', '.join(sorted(unknown))}: not one of {', '.join(META)}")
-    convention = texts.get("convention")
-    if convention and convention not in CONVENTIONS:
-        raise ValueError(f"convention '{convention}' is not one of {', '.join(CONVENTIONS)}")
     values: dict[str, Any] = dict(texts)
     if "input_size" in texts:
         values["input_size"] = printed_size(texts["input_size"])
     if "options" in texts:
         values["options"] = json.loads(texts["options"] or "{}")
+    if "baseline" in texts:
+        values["baseline"] = json.loads(texts["baseline"]) if texts["baseline"] else None
     return values

@@ -82,17 +82,28 @@ def cell_subject(row: Row, column: Column) -> Subject | None:
     Returns:
         None for a descriptive cell, and for a row that names no network.
     """
-    from mogabench.subject import Subject
-
     meta = cell_meta(row, column)
     if column.metric is None or not (meta.task and meta.backbone):
         return None
+    return subject_of(meta)
+
+
+def subject_of(meta: Meta, *, part: str | None = None) -> Subject:
+    """The subject that a meta describes.
+
+    Args:
+        meta: The meta; it names a task and a backbone.
+        part: The modules that alone are counted; None for the whole network.
+    """
+    from mogabench.subject import Subject
+
     return Subject(
         task=meta.task,
         method=meta.method,
         backbone=meta.backbone,
         input_size=meta.input_size,
         options=dict(meta.options),  # type: ignore[arg-type]  # its validator sorts them
+        part=part,
     )
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from mogabench.paper import load_table, table_ids
 from mogabench.tables.grid import MISSING, figure, percent
-from mogabench.tables.join import Status, join
+from mogabench.tables.join import join
+from mogabench.tables.verdict import Status
 
 if TYPE_CHECKING:
     from mogabench.records import Store
@@ -35,6 +36,7 @@ class Appearance:
             "convention": cell.convention,
             "command": cell.command,
             "erratum": cell.erratum,
+            "account": cell.account,
             "caveat": cell.caveat,
         }
 
@@ -72,8 +74,8 @@ def rows_of(found: list[Appearance]) -> list[tuple[str, ...]]:
 
 def reasons_of(found: list[Appearance]) -> list[str]:
     """Why measured figures differ from printed ones, each reason once."""
-    cells = [item.cell for item in found if item.cell.status == Status.DIFFERS]
-    texts = [text for cell in cells for text in (cell.erratum, cell.caveat) if text]
+    cells = [item.cell for item in found if item.cell.status == Status.KNOWN_REASON]
+    texts = [text for cell in cells for text in (cell.erratum, cell.account, cell.caveat) if text]
     return list(dict.fromkeys(texts))
 
 

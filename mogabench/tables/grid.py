@@ -6,16 +6,25 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mogabench.paper import CONVENTIONS, remarks
-from mogabench.tables.join import Status
+from mogabench.paper import CONVENTIONS, cell_meta, counting_source, remarks
+from mogabench.tables.verdict import STATUS_TEXTS, Status
 from mogabench.tasks import tasks
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mogabench.paper import Column
     from mogabench.tables.join import Cell, JoinedTable
 
 MISSING = "—"
 _SHOWS_DIFFERENCE = ("params", "operations")
+_ALWAYS_COUNTED = (
+    Status.ROUNDS,
+    Status.WITHIN_TOLERANCE,
+    Status.KNOWN_REASON,
+    Status.UNEXPLAINED,
+    Status.NOT_MEASURED,
+)
 
 
 @dataclass(frozen=True)
@@ -26,11 +35,13 @@ class Text:
         text: The text itself.
         status: How the measured figure stands; None for a figure of the paper.
         footnotes: Numbers of the footnotes that explain it, from 1.
+        hover: What an HTML page shows under the pointer.
     """
 
     text: str
     status: Status | None = None
     footnotes: tuple[int, ...] = ()
+    hover: str = ""
 
 
 @dataclass(frozen=True)
@@ -112,11 +123,20 @@ def _texts(cell: Cell, footnotes: _Footnotes) -> list[Text]:
     if cell.column.metric is None:
         return [printed]
     shown = figure(cell.measured, cell.printed)
-    measured = Text(shown, cell.status, footnotes.numbers(cell.caveat))
+    notes = (*footnotes.numbers(cell.account), *footnotes.numbers(cell.caveat))
+    measured = Text(shown, cell.status, notes, hover=_counts(cell))
     if cell.column.metric not in _SHOWS_DIFFERENCE:
         return [printed, measured]
     change = cell.difference
     return [printed, measured, Text(percent(change), cell.status)]
+
+
+def _counts(cell: Cell) -> str:
+    """The operations by each convention."""
+    return "; ".join(
+        f"{name} ({CONVENTIONS[name]}): {value:.3f} {cell.unit}"
+        for name, value in cell.counts.items()
+    )
 
 
 def percent(change: float | None) -> str:
@@ -125,20 +145,12 @@ def percent(change: float | None) -> str:
 
 
 def _summary(joined: JoinedTable) -> str:
-    missing = [
-        cell for row in joined.rows for cell in row.cells if cell.status == Status.NOT_MEASURED
-    ]
-    parts = [
-        f"{joined.count(Status.MATCH)} match",
-        f"{joined.count(Status.DIFFERS)} differ for a known reason",
-        f"{joined.count(Status.UNEXPLAINED)} unexplained (!)",
-        f"{len(missing)} not measured",
-    ]
+    lines = [f"Cells: {counts_text(joined)}.", *_conventions(joined)]
+    missing = joined.cells(Status.NOT_MEASURED)
     unbuilt = sum(
         any(c.status == Status.NOT_MEASURED and c.command is None for c in row.cells)
         for row in joined.rows
     )
-    lines = ["Cells: " + ", ".join(parts) + ".", *_conventions(joined)]
     if unbuilt:
         lines.append(f"Rows without an implementation yet: {unbuilt}.")
     commands = [cell.command for cell in missing if cell.command]
@@ -147,21 +159,55 @@ def _summary(joined: JoinedTable) -> str:
     return "\n".join([*lines, *remarks(joined.paper.id)])
 
 
-def _conventions(joined: JoinedTable) -> list[str]:
-    used = Counter(
-        cell.convention
-        for row in joined.rows
-        for cell in row.cells
-        if cell.convention and cell.measured is not None
+def counts_text(*tables: JoinedTable) -> str:
+    """How many cells of some tables have each status, such as ``84 round to the printed …``."""
+    counts = {status: sum(table.count(status) for table in tables) for status in Status}
+    return ", ".join(
+        f"{count} {STATUS_TEXTS[status]}"
+        for status, count in counts.items()
+        if count or status in _ALWAYS_COUNTED
     )
+
+
+def total_lines(tables: Sequence[JoinedTable]) -> list[str]:
+    """The counts of several tables together: their cells, and the measurements behind these.
+
+    A network that stands in several tables was measured once.
+    """
+    measurements: dict[Status, set[tuple[str, str]]] = {}
+    for table in tables:
+        for status in Status:
+            measurements.setdefault(status, set()).update(
+                (cell.subject.key, cell.column.metric or "")
+                for cell in table.cells(status)
+                if cell.subject is not None and cell.measured is not None
+            )
+    distinct = ", ".join(
+        f"{len(found)} {STATUS_TEXTS[status]}" for status, found in measurements.items() if found
+    )
+    return [
+        f"Cells of {len(tables)} tables: {counts_text(*tables)}.",
+        "",
+        f"Distinct measurements behind them: {distinct or 'none'}.",
+    ]
+
+
+def _conventions(joined: JoinedTable) -> list[str]:
+    used: Counter[tuple[str, str]] = Counter()
+    for row in joined.rows:
+        for column, cell in zip(joined.paper.columns, row.cells, strict=True):
+            if cell.convention and cell.measured is not None:
+                source = counting_source(cell_meta(row.row, column)).source
+                used[cell.convention, source] += 1
     if not used:
         return []
-    named = [f"{name} ({CONVENTIONS[name]}) in {count} rows" for name, count in used.items()]
+    named = [f"{name} ({source}) in {count} cells" for (name, source), count in used.items()]
     names = dict.fromkeys(
         cell.subject.task for row in joined.rows for cell in row.cells if cell.subject
     )
     counted = "; ".join(f"{tasks()[name].counted_input} ({name})" for name in names)
     return [
         "Parameters are the trainable ones.",
-        f"Operations are multiply-accumulates for {counted}, by convention: {'; '.join(named)}.",
+        f"Operations are multiply-accumulates for {counted}, by the convention of who counted: "
+        f"{'; '.join(named)}.",
     ]

@@ -2,40 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from decimal import ROUND_HALF_UP, Decimal
-from enum import StrEnum
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from mogabench.paper import cell_meta, cell_subject, decimals, erratum, printed_value
+from mogabench.paper import (
+    cell_meta,
+    cell_subject,
+    erratum,
+    has_tolerance,
+    printed_value,
+)
 from mogabench.records import Kind
 from mogabench.tables.commands import command_for
+from mogabench.tables.costs import SCALE, convention_of, cost, derive, needed_subjects
+from mogabench.tables.verdict import Status, agrees, gives, is_close, judge_quality, rounds_to
 from mogabench.tasks import tasks
 from mogabench.variants import variant_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from mogabench.paper import Column, PaperTable, Row
+    from mogabench.paper import Column, Derivation, Erratum, Meta, PaperTable, Row
     from mogabench.records import Record, Store
     from mogabench.subject import Subject
 
-DEFAULT_CONVENTION = "paper"
-_KINDS = {"params": Kind.COMPLEXITY, "operations": Kind.COMPLEXITY, "fps": Kind.THROUGHPUT}
-_VALUES = {"params": "trainable_parameters", "fps": "throughput"}
+_COSTS = ("params", "operations")
 _PLAIN = {"dtype": "float32", "compiled": False, "channels_last": False}
 _PAPER_GPU = "Tesla V100"  # Figure A3, Table A14
-_SCALE = {"M": 1e6, "G": 1e9}
-_TOLERANCE = {"params": 0.005, "operations": 0.01}
-
-
-class Status(StrEnum):
-    """How a cell stands."""
-
-    MATCH = "match"
-    DIFFERS = "differs"
-    UNEXPLAINED = "unexplained"
-    NOT_MEASURED = "not_measured"
 
 
 @dataclass(frozen=True)
@@ -53,7 +46,11 @@ class Cell:
         convention: How the operations are counted; None for other figures.
         command: What would measure the cell; None where it is measured, or cannot be.
         erratum: What is known to be wrong with the printed text; empty for most cells.
+        account: What the erratum's reason comes to in numbers, such as what was measured of the
+            other configuration; empty for most cells.
         caveat: What a reader of the measured number must know; empty for most cells.
+        counts: The measured operations by each convention, in the unit; empty for other figures.
+        records: What the measured number was read from.
     """
 
     column: Column
@@ -66,7 +63,10 @@ class Cell:
     convention: str | None = None
     command: str | None = None
     erratum: str = ""
+    account: str = ""
     caveat: str = ""
+    counts: Mapping[str, float] = field(default_factory=dict)
+    records: tuple[Record, ...] = ()
 
     @property
     def difference(self) -> float | None:
@@ -94,7 +94,11 @@ class JoinedTable:
 
     def count(self, status: Status) -> int:
         """How many cells have that status."""
-        return sum(cell.status == status for row in self.rows for cell in row.cells)
+        return len(self.cells(status))
+
+    def cells(self, status: Status) -> list[Cell]:
+        """The cells that have that status."""
+        return [cell for row in self.rows for cell in row.cells if cell.status == status]
 
 
 def join(table: PaperTable, store: Store) -> JoinedTable:
@@ -143,13 +147,14 @@ def unmeasured(tables: list[PaperTable], store: Store, *, fresh: bool = False) -
 
 
 def subjects_of(table: PaperTable) -> Iterator[Subject]:
-    """What the parameters and operations of a table are about; some more than once."""
+    """What the costs of a table and their errata are about; some more than once."""
     for row in table.rows:
         for column in table.columns:
-            if _KINDS.get(column.metric or "") == Kind.COMPLEXITY:
-                subject = cell_subject(row, column)
-                if subject is not None:
-                    yield subject
+            if column.metric in _COSTS and cell_subject(row, column) is not None:
+                known = erratum(table.id, row, column)
+                yield from needed_subjects(
+                    cell_meta(row, column), known.derivations if known else ()
+                )
 
 
 def is_buildable(subject: Subject) -> bool:
@@ -163,30 +168,30 @@ def is_buildable(subject: Subject) -> bool:
 def _join_cell(table: PaperTable, row: Row, column: Column, store: Store) -> Cell:
     printed = row.cells.get(column.head, "")
     known = erratum(table.id, row, column)
-    reason = known.reason.rstrip(".") if known else ""
-    cell = Cell(column, printed, printed_value(printed), erratum=reason)
+    cell = Cell(column, printed, printed_value(printed), erratum=_reason(known))
     subject = cell_subject(row, column)
     if column.metric is None or subject is None or (cell.paper is None and printed):
         return cell
-    is_counted = column.metric == "operations"
-    cell = replace(
-        cell,
-        unit=column.unit or _unit_of(column.metric, subject),
-        subject=subject,
-        convention=convention_of(row, column) if is_counted else None,
-    )
-    record = _record_for(subject, row, column, store)
-    measured = None if record is None else _value(record, cell)
-    if record is None or measured is None:
-        command = _command(subject, row, column)
-        return replace(cell, status=Status.NOT_MEASURED, command=command)
-    device = _other_device(record, column)
-    return replace(
-        cell,
-        measured=measured,
-        status=_status(cell, measured, explained=bool(device)),
-        caveat="; ".join(filter(None, [*record.notes, device])),
-    )
+    meta = cell_meta(row, column)
+    unit = column.unit or _unit_of(column.metric, subject)
+    cell = replace(cell, unit=unit, subject=subject)
+    if column.metric in _COSTS:
+        joined = _join_cost(cell, meta, known, store, tolerant=has_tolerance(table.id))
+    elif column.metric == "fps":
+        joined = _join_throughput(cell, subject, store)
+    else:
+        joined = _join_quality(cell, meta, subject, store)
+    if joined.measured is None:
+        command = _command(subject, meta, column)
+        return replace(joined, status=Status.NOT_MEASURED, command=command)
+    return joined
+
+
+def _reason(known: Erratum | None) -> str:
+    if known is None:
+        return ""
+    reason = known.reason.rstrip(".")
+    return f"{reason} ({known.source})" if known.source else reason
 
 
 def _unit_of(metric: str, subject: Subject) -> str:
@@ -196,77 +201,120 @@ def _unit_of(metric: str, subject: Subject) -> str:
     return units.get(metric, "")
 
 
-def _record_for(subject: Subject, row: Row, column: Column, store: Store) -> Record | None:
-    """The newest record that answers a cell.
+def _join_cost(
+    cell: Cell, meta: Meta, known: Erratum | None, store: Store, *, tolerant: bool
+) -> Cell:
+    metric, scale = cell.column.metric or "", SCALE[cell.unit]
+    if metric == "operations":
+        cell = replace(cell, convention=convention_of(meta))
+    found = cost(meta, metric, store)
+    if found is None:
+        return cell
+    cell = replace(
+        cell,
+        measured=found.value / scale,
+        counts={name: value / scale for name, value in found.by_convention.items()},
+        records=found.records,
+        caveat="; ".join(dict.fromkeys(note for record in found.records for note in record.notes)),
+    )
+    return _judge_cost(cell, meta, known, store, tolerant=tolerant)
 
-    A throughput is the eager one in float32. A quality must have been measured on the paper's
-    data, with weights trained by the recipe behind the printed figure.
-    """
-    kind = _KINDS.get(column.metric or "", Kind.QUALITY)
-    if kind == Kind.COMPLEXITY:
-        return store.latest(subject.key, kind)
-    if kind == Kind.THROUGHPUT:
-        return store.latest(subject.key, kind, **_PLAIN)
-    meta = cell_meta(row, column)
+
+def _judge_cost(
+    cell: Cell, meta: Meta, known: Erratum | None, store: Store, *, tolerant: bool
+) -> Cell:
+    metric, measured = cell.column.metric or "", cell.measured
+    assert measured is not None
+    if cell.paper is None:
+        return cell
+    if rounds_to(cell.printed, measured):
+        return replace(cell, status=Status.ROUNDS)
+    if tolerant and is_close(cell.printed, measured, metric):
+        return replace(cell, status=Status.WITHIN_TOLERANCE)
+    if known is None:
+        return replace(cell, status=Status.UNEXPLAINED)
+    derived = [
+        (derivation, derive(derivation, meta, metric, store)) for derivation in known.derivations
+    ]
+    texts = [_account(derivation, value, cell) for derivation, value in derived]
+    proven = known.should_be is not None or known.printed_is is not None
+    if known.should_be is not None:
+        proven &= agrees(known.should_be, measured, metric)
+    if known.printed_is is not None:
+        value = derived[0][1]
+        proven &= value is not None and gives(
+            known.printed_is, value / SCALE[cell.unit], cell.printed, metric
+        )
+    status = Status.KNOWN_REASON if proven else Status.UNEXPLAINED
+    return replace(cell, status=status, account="; ".join(texts))
+
+
+def _account(derivation: Derivation, value: float | None, cell: Cell) -> str:
+    """A derivation with what it comes to, such as ``with windows of 7: 267.63``."""
+    if value is None:
+        return f"{derivation.text}: not measured"
+    scaled = value / SCALE[cell.unit]
+    digits = len(cell.printed.partition(".")[2]) + 2
+    return f"{derivation.text}: {scaled:.{digits}f}"
+
+
+def _join_throughput(cell: Cell, subject: Subject, store: Store) -> Cell:
+    """A throughput is the eager one in float32; on another device nothing is compared."""
+    record = store.latest(subject.key, Kind.THROUGHPUT, **_PLAIN)
+    if record is None:
+        return cell
+    cell = replace(cell, measured=record.values["throughput"].value, records=(record,))
+    if cell.paper is None:
+        return cell
+    where = record.provenance
+    if _PAPER_GPU not in where.device:
+        device = f"{where.device} with batch {where.batch_size}"
+        caveat = "; ".join([*record.notes, f"measured on {device}, printed for a {_PAPER_GPU}"])
+        return replace(cell, status=Status.OTHER_DEVICE, caveat=caveat)
+    rounds = rounds_to(cell.printed, record.values["throughput"].value)
+    status = Status.ROUNDS if rounds else Status.UNEXPLAINED
+    return replace(cell, status=status, caveat="; ".join(record.notes))
+
+
+def _join_quality(cell: Cell, meta: Meta, subject: Subject, store: Store) -> Cell:
+    """A quality must have been measured on the paper's data, with weights of the row's recipe."""
+    record = _quality_record(meta, subject, store)
+    quantity = None if record is None else record.values.get(cell.column.metric or "")
+    if record is None or quantity is None:
+        return cell
+    is_share = (quantity.unit, cell.unit) == ("1", "%")  # Table 7 prints SSIM so
+    value = 100 * quantity.value if is_share else quantity.value
+    cell = replace(cell, measured=value, records=(record,), caveat="; ".join(record.notes))
+    if cell.paper is None:
+        return cell
+    samples = record.provenance.data.samples if record.provenance.data else 0
+    noise = _noise(cell.column.metric or "", subject, cell.paper, samples)
+    return replace(cell, status=judge_quality(cell.printed, value, noise))
+
+
+def _noise(metric: str, subject: Subject, value: float, samples: int) -> float | None:
+    """The standard deviation that the task states for its metric."""
+    found = next(item for item in tasks()[subject.task].metrics if item.name == metric)
+    return found.noise(value, samples) if found.noise and samples else None
+
+
+def _quality_record(meta: Meta, subject: Subject, store: Store) -> Record | None:
     recipe = meta.recipe or None
     if subject.task not in tasks() or (recipe is None and variant_of(subject.backbone)):
         return None  # a MogaNet trained in a way that no recipe here has
     dataset = tasks()[subject.task].datasets[subject.method]
-    record = store.latest(subject.key, kind, dataset=dataset, recipe=recipe, recipe_changes=None)
+    record = store.latest(
+        subject.key, Kind.QUALITY, dataset=dataset, recipe=recipe, recipe_changes=None
+    )
     if record and meta.pretraining == "none" and record.provenance.initial_weights:
         return None
     return record
 
 
-def _value(record: Record, cell: Cell) -> float | None:
-    """The record's value for a cell, in the cell's unit."""
-    name = cell.column.metric or ""
-    name = f"operations_{cell.convention}" if cell.convention else _VALUES.get(name, name)
-    quantity = record.values.get(name)
-    if quantity is None:
-        return None
-    is_share = (quantity.unit, cell.unit) == ("1", "%")  # Table 7 prints SSIM so
-    return 100 * quantity.value if is_share else quantity.value / _SCALE.get(cell.unit, 1.0)
-
-
-def convention_of(row: Row, column: Column) -> str:
-    """The convention by which the printed operations of a row were counted."""
-    return cell_meta(row, column).convention or DEFAULT_CONVENTION
-
-
-def _other_device(record: Record, column: Column) -> str:
-    """What a throughput was measured on, where that is not what the paper's was."""
-    where = record.provenance
-    if _KINDS.get(column.metric or "") != Kind.THROUGHPUT or _PAPER_GPU in where.device:
-        return ""
-    return f"measured on {where.device} with batch {where.batch_size}, printed for a {_PAPER_GPU}"
-
-
-def _status(cell: Cell, measured: float, *, explained: bool) -> Status | None:
-    if cell.paper is None:
-        return None
-    if agrees(cell.printed, measured, cell.column.metric or ""):
-        return Status.MATCH
-    # An erratum of an accuracy states a contradiction of the paper; it excuses no measurement.
-    explained |= bool(cell.erratum) and cell.column.metric in _TOLERANCE
-    return Status.DIFFERS if explained else Status.UNEXPLAINED
-
-
-def agrees(printed: str, measured: float, metric: str) -> bool:
-    """Whether a measured number rounds to the printed digits or lies within the tolerance.
-
-    The tolerance is 0.5 % for parameters and 1 % for operations; a metric of quality has none.
-    """
-    paper = printed_value(printed)
-    assert paper is not None
-    unit = Decimal(1).scaleb(-decimals(printed))
-    rounded = Decimal(repr(measured)).quantize(unit, rounding=ROUND_HALF_UP)
-    return float(rounded) == paper or abs(measured - paper) <= _TOLERANCE.get(metric, 0) * paper
-
-
-def _command(subject: Subject, row: Row, column: Column) -> str | None:
+def _command(subject: Subject, meta: Meta, column: Column) -> str | None:
     """What would measure a cell; None where its network is not implemented."""
     if not is_buildable(subject):
         return None
-    meta, kind = cell_meta(row, column), _KINDS.get(column.metric or "", Kind.QUALITY)
+    kinds = {"fps": Kind.THROUGHPUT} | dict.fromkeys(_COSTS, Kind.COMPLEXITY)
+    kind = kinds.get(column.metric or "", Kind.QUALITY)
     return command_for(subject, kind, recipe=meta.recipe or None, pretraining=meta.pretraining)

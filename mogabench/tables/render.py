@@ -8,8 +8,8 @@ import io
 import json
 from typing import TYPE_CHECKING, Any
 
-from mogabench.tables.grid import Grid, Text, to_grid
-from mogabench.tables.join import Status
+from mogabench.tables.grid import Grid, Text, to_grid, total_lines
+from mogabench.tables.verdict import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mogabench.tables.join import Cell, JoinedRow, JoinedTable
 
 _PIPE_WIDTH = 200
-_EXPLANATIONS = ("convention", "command", "erratum", "caveat")
+_EXPLANATIONS = ("convention", "command", "erratum", "account", "caveat")
 _LATEX = {
     "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}",
@@ -36,12 +36,15 @@ def render_terminal(tables: Sequence[JoinedTable]) -> str:
     console = Console(file=stream, width=width, force_terminal=screen.is_terminal, highlight=False)
     for table in tables:
         _print_grid(console, to_grid(table, brief=screen.is_terminal))
+    if len(tables) > 1:
+        console.print("\n".join(filter(None, total_lines(tables))), markup=False, soft_wrap=True)
     return stream.getvalue().rstrip("\n")
 
 
 def render_markdown(tables: Sequence[JoinedTable]) -> str:
     """GitHub Markdown; unexplained differences are bold."""
-    return "\n\n".join(_markdown(to_grid(table)) for table in tables)
+    texts = [_markdown(to_grid(table)) for table in tables]
+    return "\n\n".join([*texts, *(["\n".join(total_lines(tables))] if len(tables) > 1 else [])])
 
 
 def render_csv(tables: Sequence[JoinedTable]) -> str:
@@ -66,8 +69,9 @@ def render_html(tables: Sequence[JoinedTable]) -> str:
         "<!doctype html>\n<html lang='en'><meta charset='utf-8'><title>mogabench</title>\n"
         "<style>body{font:14px sans-serif}table{border-collapse:collapse}"
         "th,td{padding:2px 8px;border-bottom:1px solid #ddd}.n{text-align:right}"
-        ".unexplained{color:#c00;font-weight:bold}.differs{color:#a60}"
-        ".not_measured{color:#999}</style>\n"
+        ".unexplained,.below{color:#c00;font-weight:bold}.known_reason{color:#a60}"
+        ".within_tolerance,.within_noise{color:#06a}"
+        ".not_measured,.other_device{color:#999}</style>\n"
         f"{body}\n</html>"
     )
 
@@ -111,6 +115,7 @@ def _entry(table: JoinedTable, row: JoinedRow, cell: Cell) -> dict[str, Any]:
         cell.convention,
         cell.command,
         cell.erratum,
+        cell.account,
         cell.caveat,
     )
     return dict(zip(_entry_fields(), values, strict=True))
@@ -127,9 +132,15 @@ def _print_grid(console: Any, grid: Grid) -> None:
     from rich.text import Text as RichText
 
     styles = {
-        Status.MATCH: "green",
-        Status.DIFFERS: "yellow",
+        Status.ROUNDS: "green",
+        Status.WITHIN_TOLERANCE: "cyan",
+        Status.KNOWN_REASON: "yellow",
         Status.UNEXPLAINED: "bold red",
+        Status.REPRODUCED: "green",
+        Status.WITHIN_NOISE: "cyan",
+        Status.BELOW: "bold red",
+        Status.ABOVE: "bold",
+        Status.OTHER_DEVICE: "dim",
         Status.NOT_MEASURED: "dim",
         None: "",
     }
@@ -205,7 +216,8 @@ def _html(grid: Grid) -> str:
     def show(text: Text, numeric: bool) -> str:
         classes = " ".join(filter(None, ["n" * numeric, text.status]))
         marks = "".join(f"<sup>{number}</sup>" for number in text.footnotes)
-        return f"<td class='{classes}'>{html.escape(text.text)}{marks}</td>"
+        hover = f" title='{html.escape(text.hover)}'" if text.hover else ""
+        return f"<td class='{classes}'{hover}>{html.escape(text.text)}{marks}</td>"
 
     lines = [f"<h2>{html.escape(grid.title)}</h2>", "<table>", "<tr>"]
     lines += [f"<th>{html.escape(head)}</th>" for head in grid.heads]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -19,6 +20,15 @@ if TYPE_CHECKING:
     from mogabench.engine.job import Job
     from mogabench.engine.task import Setup
     from mogabench.subject import Subject
+
+
+def binomial_deviation(accuracy: float, images: int) -> float:
+    """Standard deviation of an accuracy over as many images, both in percent.
+
+    At 84 % of 50,000 it is 0.16 points. The spread between seeds comes on top of it.
+    """
+    share = accuracy / 100
+    return 100 * math.sqrt(share * (1 - share) / images)
 
 
 class ClassificationOptions(TaskOptions):
@@ -40,7 +50,10 @@ class Classification(Task[ClassificationRecipe, ClassificationOptions]):
     name = "classification"
     title = "Image classification"
     methods = ("classifier",)
-    metrics = (Metric("top1", "Top-1 (%)", "%"), Metric("top5", "Top-5 (%)", "%"))
+    metrics = (
+        Metric("top1", "Top-1 (%)", "%", binomial_deviation),
+        Metric("top5", "Top-5 (%)", "%", binomial_deviation),
+    )
     default_sizes = {"classifier": (224, 224)}
     Recipe = ClassificationRecipe
     Options = ClassificationOptions

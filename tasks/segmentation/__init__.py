@@ -102,9 +102,9 @@ class Segmentation(Task[SegmentationRecipe, SegmentationOptions]):
 
 
 def _check_batch(subject: Subject, size: int) -> None:
-    from mogabench.openmmlab.configs import batch_norm
+    from mogabench.openmmlab.configs import has_common_statistics
 
-    if size == 1 and subject.method == "upernet" and batch_norm() == "BN":
+    if size == 1 and subject.method == "upernet" and not has_common_statistics():
         raise UserError(
             "UperNet normalises single pixels of a whole image over the batch, so it needs two "
             "images or more in a forward pass: --batch-size 2"

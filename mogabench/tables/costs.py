@@ -1,0 +1,126 @@
+"""Parameters and operations of the rows, from the records, and what errata derive from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from mogabench.paper import CONVENTIONS, counting_source, subject_of
+from mogabench.records import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from mogabench.paper import Derivation, Meta, Term
+    from mogabench.records import Record, Store
+    from mogabench.subject import Subject
+
+SCALE = {"M": 1e6, "G": 1e9}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a cell of parameters or operations measures.
+
+    Attributes:
+        value: Trainable parameters, or multiply-accumulates by the cell's convention.
+        by_convention: The multiply-accumulates by each convention; empty for parameters.
+        records: What they were read from; a difference has two.
+    """
+
+    value: float
+    by_convention: Mapping[str, float]
+    records: tuple[Record, ...]
+
+
+def convention_of(meta: Meta) -> str:
+    """The convention by which the printed operations of a row were counted."""
+    return counting_source(meta).convention
+
+
+def cost(meta: Meta, metric: str, store: Store) -> Cost | None:
+    """The cost of a row; None where a record of it is missing.
+
+    Args:
+        meta: What the row is about; with a ``baseline``, its cost is taken off.
+        metric: ``params`` or ``operations``.
+        store: The records.
+    """
+    found = [(sign, _record(subject_of(part), store)) for sign, part in _parts(meta)]
+    signed = [(sign, record) for sign, record in found if record is not None]
+    if len(signed) < len(found):
+        return None
+
+    def total(name: str) -> float:
+        return sum(sign * record.values[name].value for sign, record in signed)
+
+    records = tuple(record for _, record in signed)
+    if metric == "params":
+        return Cost(total("trainable_parameters"), {}, records)
+    name = _operations(convention_of(meta))
+    if any(name not in record.values for record in records):
+        return None
+    by_convention = {
+        convention: total(_operations(convention))
+        for convention in CONVENTIONS
+        if all(_operations(convention) in record.values for record in records)
+    }
+    return Cost(total(name), by_convention, records)
+
+
+def derive(derivation: Derivation, meta: Meta, metric: str, store: Store) -> float | None:
+    """What a derivation comes to, without rounding; None where a record is missing."""
+    values = [_term_value(term, meta, metric, store) for term in derivation.terms]
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None
+
+
+def needed_subjects(meta: Meta, derivations: tuple[Derivation, ...]) -> Iterator[Subject]:
+    """Every subject that a cell and its derivations read the complexity of."""
+    for _, part in _parts(meta):
+        yield subject_of(part)
+    for derivation in derivations:
+        for term in derivation.terms:
+            yield from (subject for _, subject in _term_subjects(term, meta))
+
+
+def _parts(meta: Meta) -> list[tuple[int, Meta]]:
+    parts = [(1, meta)]
+    if meta.baseline is not None:
+        parts.append((-1, replace(meta, options=meta.baseline)))
+    return parts
+
+
+def _record(subject: Subject, store: Store) -> Record | None:
+    return store.latest(subject.key, Kind.COMPLEXITY)
+
+
+def _operations(convention: str) -> str:
+    return f"operations_{convention}"
+
+
+def _term_meta(term: Term, meta: Meta) -> Meta:
+    options = {**meta.options, **term.changes.get("options", {})}
+    return replace(meta, **{**term.changes, "options": options})
+
+
+def _term_subjects(term: Term, meta: Meta) -> list[tuple[float, Subject]]:
+    """What a term measures, each with what it is multiplied by."""
+    subjects = []
+    for sign, part in _parts(_term_meta(term, meta)):
+        subjects.append((sign * term.times, subject_of(part)))
+        if term.without is not None:
+            subjects.append((-sign * term.times, subject_of(part, part=term.without)))
+    return subjects
+
+
+def _term_value(term: Term, meta: Meta, metric: str, store: Store) -> float | None:
+    convention = term.convention or convention_of(meta)
+    name = "trainable_parameters" if metric == "params" else _operations(convention)
+    total = 0.0
+    for times, subject in _term_subjects(term, meta):
+        record = _record(subject, store)
+        if record is None or name not in record.values:
+            return None
+        total += times * record.values[name].value
+    return total

@@ -1,0 +1,124 @@
+"""Verdicts, against figures worked out by hand, and against records that are wrong on purpose."""
+
+import pytest
+
+from mogabench.paper import CONVENTIONS, Derivation, load_table, table_ids
+from mogabench.records import Kind, open_store, packaged_results
+from mogabench.tables.join import join
+from mogabench.tables.verdict import Status, agrees, gives, judge_quality, rounds_to
+from mogabench.tasks.classification import binomial_deviation
+
+TABLES = [load_table(table_id) for table_id in table_ids()]
+
+
+@pytest.mark.parametrize(
+    ("printed", "measured", "rounds", "close"),
+    [
+        ("5.2", 5.1973, True, True),
+        ("83", 82.481, False, False),  # rounds to 82, and 0.63 % off
+        ("180.8", 180.992, False, True),  # 0.11 % off
+        ("0.5", 0.45, True, True),  # half rounds up
+        ("+0.04", 0.043, True, True),
+    ],
+)
+def test_parameters(printed, measured, rounds, close):
+    assert rounds_to(printed, measured) is rounds
+    assert agrees(printed, measured, "params") is close
+    assert agrees(printed, measured, "params", tolerant=False) is rounds
+
+
+def test_operations_may_be_one_percent_off():
+    assert agrees("1.80", 1.8141, "operations")  # 0.78 %
+    assert not agrees("1.08", 1.2537, "operations")
+
+
+@pytest.mark.parametrize(
+    ("how", "derived", "printed", "given"),
+    [
+        ({}, 260.91, "261", True),
+        ({}, 270.0, "261", False),
+        ({"rounded_to": (1,)}, 82.481, "83", True),  # 82.5, then 83
+        ({"rounded_to": (1,)}, 82.441, "83", False),
+        ({"rounded_to": (1,)}, 0.5833, "0.60", True),
+        ({"rounding": "down"}, 86.5677, "86", True),
+        ({"rounding": "down"}, 87.0, "86", False),
+        ({"rounding": "up"}, 22.3206, "23", True),
+        ({"meant": "218"}, 218.14, "281", True),
+        ({"meant": "218"}, 231.26, "281", False),
+    ],
+)
+def test_what_a_derivation_gives(how, derived, printed, given):
+    assert gives(Derivation("a test", **how), derived, printed, "operations") is given
+
+
+def test_a_quality_within_a_deviation_is_noise():
+    assert binomial_deviation(84.0, 50_000) == pytest.approx(0.164, abs=5e-4)
+    assert judge_quality("84.3", 84.34, 0.16) == Status.REPRODUCED
+    assert judge_quality("84.3", 84.2, 0.16) == Status.WITHIN_NOISE
+    assert judge_quality("84.3", 84.2, None) == Status.BELOW
+    assert judge_quality("84.3", 84.5, 0.16) == Status.ABOVE
+
+
+class Tampered:
+    """The packaged records, with one subject's figures ten times too large."""
+
+    def __init__(self, store):
+        self.store, self.key = store, ""
+
+    def latest(self, key, kind, **setup):
+        record = self.store.latest(key, kind, **setup)
+        if record is None or key != self.key or kind != Kind.COMPLEXITY:
+            return record
+        values = {
+            name: quantity.model_copy(update={"value": 10 * quantity.value})
+            for name, quantity in record.values.items()
+        }
+        return record.model_copy(update={"values": values})
+
+
+def test_a_proven_reason_accounts_for_its_number():
+    """With ten times the measurement no cell matches, and no reason holds."""
+    store = Tampered(open_store(packaged_results()))
+    proven = 0
+    for table in TABLES:
+        for row, column, subject in known_reasons(table, store):
+            store.key = subject.key
+            cell = join(table, store).rows[row].cells[column]
+            store.key = ""
+            assert cell.status == Status.UNEXPLAINED, (table.id, cell)
+            proven += 1
+    assert proven > 90
+
+
+def known_reasons(table, store):
+    """The places and subjects of a table's cells that differ for a proven reason."""
+    return [
+        (row, column, cell.subject)
+        for row, joined in enumerate(join(table, store).rows)
+        for column, cell in enumerate(joined.cells)
+        if cell.status == Status.KNOWN_REASON
+    ]
+
+
+def test_table_a5_is_judged_by_its_digits():
+    joined = join(load_table("A5"), open_store(packaged_results()))
+    assert joined.count(Status.WITHIN_TOLERANCE) == 0
+    # 1.0712 is printed 1.070: far closer than 1 %, and yet as far as the rows are from each other.
+    assert joined.rows[0].cells[3].status == Status.UNEXPLAINED
+
+
+def test_the_operations_of_a_cell_are_known_by_each_convention():
+    joined = join(load_table("3"), open_store(packaged_results()))
+    cell = next(c for c in joined.rows[0].cells if c.column.metric == "operations")
+    assert set(cell.counts) == set(CONVENTIONS)
+    assert cell.measured == cell.counts["matmul"] == pytest.approx(4.599, abs=1e-3)  # DeiT-S
+
+
+def test_table_1_prints_differences():
+    joined = join(load_table("1"), open_store(packaged_results()))
+    orders, aggregation = (
+        [cell.measured for cell in row.cells if cell.column.metric] for row in joined.rows
+    )
+    # shared with Figure 7: 25.336 - 25.278 M without FD's scale, 25.330 - 25.336 M of that.
+    assert orders == [pytest.approx(0.063, abs=1e-3), pytest.approx(0.016, abs=1e-3)]
+    assert aggregation == [pytest.approx(0.043, abs=1e-3), pytest.approx(0.006, abs=1e-3)]
