@@ -33,17 +33,12 @@ class Cost:
     records: tuple[Record, ...]
 
 
-def convention_of(meta: Meta) -> str:
-    """The convention by which the printed operations of a row were counted."""
-    return counting_source(meta).convention
-
-
-def cost(meta: Meta, metric: str, store: Store) -> Cost | None:
+def cost(meta: Meta, convention: str | None, store: Store) -> Cost | None:
     """The cost of a row; None where a record of it is missing.
 
     Args:
         meta: What the row is about; with a ``baseline``, its cost is taken off.
-        metric: ``params`` or ``operations``.
+        convention: How operations are counted; None for parameters.
         store: The records.
     """
     found = [(sign, _record(subject_of(part), store)) for sign, part in _parts(meta)]
@@ -55,15 +50,15 @@ def cost(meta: Meta, metric: str, store: Store) -> Cost | None:
         return sum(sign * record.values[name].value for sign, record in signed)
 
     records = tuple(record for _, record in signed)
-    if metric == "params":
+    if convention is None:
         return Cost(total("trainable_parameters"), {}, records)
-    name = _operations(convention_of(meta))
+    name = _operations(convention)
     if any(name not in record.values for record in records):
         return None
     by_convention = {
-        convention: total(_operations(convention))
-        for convention in CONVENTIONS
-        if all(_operations(convention) in record.values for record in records)
+        each: total(_operations(each))
+        for each in CONVENTIONS
+        if all(_operations(each) in record.values for record in records)
     }
     return Cost(total(name), by_convention, records)
 
@@ -115,7 +110,7 @@ def _term_subjects(term: Term, meta: Meta) -> list[tuple[float, Subject]]:
 
 
 def _term_value(term: Term, meta: Meta, metric: str, store: Store) -> float | None:
-    convention = term.convention or convention_of(meta)
+    convention = term.convention or counting_source(meta).convention
     name = "trainable_parameters" if metric == "params" else _operations(convention)
     total = 0.0
     for times, subject in _term_subjects(term, meta):

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mogabench.paper import CONVENTIONS, cell_meta, counting_source, remarks
+from mogabench.paper import CONVENTIONS, remarks
 from mogabench.tables.verdict import STATUS_TEXTS, Status
 from mogabench.tasks import tasks
 
@@ -193,12 +193,12 @@ def total_lines(tables: Sequence[JoinedTable]) -> list[str]:
 
 
 def _conventions(joined: JoinedTable) -> list[str]:
-    used: Counter[tuple[str, str]] = Counter()
-    for row in joined.rows:
-        for column, cell in zip(joined.paper.columns, row.cells, strict=True):
-            if cell.convention and cell.measured is not None:
-                source = counting_source(cell_meta(row.row, column)).source
-                used[cell.convention, source] += 1
+    used = Counter(
+        (cell.convention, cell.counted_by)
+        for row in joined.rows
+        for cell in row.cells
+        if cell.convention and cell.measured is not None
+    )
     if not used:
         return []
     named = [f"{name} ({source}) in {count} cells" for (name, source), count in used.items()]

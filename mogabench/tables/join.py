@@ -6,15 +6,17 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from mogabench.paper import (
+    Meta,
     cell_meta,
     cell_subject,
+    counting_source,
     erratum,
     has_tolerance,
     printed_value,
 )
 from mogabench.records import Kind
 from mogabench.tables.commands import command_for
-from mogabench.tables.costs import SCALE, convention_of, cost, derive, needed_subjects
+from mogabench.tables.costs import SCALE, cost, derive, needed_subjects
 from mogabench.tables.verdict import Status, agrees, gives, is_close, judge_quality, rounds_to
 from mogabench.tasks import tasks
 from mogabench.variants import variant_of
@@ -22,9 +24,11 @@ from mogabench.variants import variant_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from mogabench.paper import Column, Derivation, Erratum, Meta, PaperTable, Row
+    from mogabench.paper import Column, Derivation, Erratum, PaperTable, Row
     from mogabench.records import Record, Store
     from mogabench.subject import Subject
+
+MOGANET = Meta(task="classification", backbone="moganet_small")
 
 _COSTS = ("params", "operations")
 _PLAIN = {"dtype": "float32", "compiled": False, "channels_last": False}
@@ -44,6 +48,7 @@ class Cell:
         status: None for a descriptive cell, such as a date, and where nothing was printed.
         subject: What is measured; None for a descriptive cell.
         convention: How the operations are counted; None for other figures.
+        counted_by: Who counted the printed operations; empty for other figures.
         command: What would measure the cell; None where it is measured, or cannot be.
         erratum: What is known to be wrong with the printed text; empty for most cells.
         account: What the erratum's reason comes to in numbers, such as what was measured of the
@@ -61,6 +66,7 @@ class Cell:
     status: Status | None = None
     subject: Subject | None = None
     convention: str | None = None
+    counted_by: str = ""
     command: str | None = None
     erratum: str = ""
     account: str = ""
@@ -206,8 +212,10 @@ def _join_cost(
 ) -> Cell:
     metric, scale = cell.column.metric or "", SCALE[cell.unit]
     if metric == "operations":
-        cell = replace(cell, convention=convention_of(meta))
-    found = cost(meta, metric, store)
+        # A row without print is a user's own: counted as the MogaNet rows that it stands beside.
+        counted = counting_source(meta if cell.printed else MOGANET)
+        cell = replace(cell, convention=counted.convention, counted_by=counted.source)
+    found = cost(meta, cell.convention, store)
     if found is None:
         return cell
     cell = replace(
