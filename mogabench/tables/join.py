@@ -144,7 +144,7 @@ def unmeasured(tables: list[PaperTable], store: Store, *, fresh: bool = False) -
         store: The records there are.
         fresh: Ask for subjects that have a record, too.
     """
-    wanted = {subject.key: subject for table in tables for subject in subjects_of(table)}
+    wanted = {subject.key: subject for table in tables for subject in _needed_subjects(table)}
     return [
         subject
         for key, subject in wanted.items()
@@ -153,14 +153,23 @@ def unmeasured(tables: list[PaperTable], store: Store, *, fresh: bool = False) -
 
 
 def subjects_of(table: PaperTable) -> Iterator[Subject]:
-    """What the costs of a table and their errata are about; some more than once."""
+    """What the parameters and operations of a table are about; some more than once."""
+    for row in table.rows:
+        for column in table.columns:
+            if column.metric in _COSTS:
+                subject = cell_subject(row, column)
+                if subject is not None:
+                    yield subject
+
+
+def _needed_subjects(table: PaperTable) -> Iterator[Subject]:
+    """What the costs of a table and their errata are read from; some more than once."""
     for row in table.rows:
         for column in table.columns:
             if column.metric in _COSTS and cell_subject(row, column) is not None:
                 known = erratum(table.id, row, column)
-                yield from needed_subjects(
-                    cell_meta(row, column), known.derivations if known else ()
-                )
+                derivations = known.derivations if known else ()
+                yield from needed_subjects(cell_meta(row, column), derivations)
 
 
 def is_buildable(subject: Subject) -> bool:

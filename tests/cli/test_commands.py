@@ -82,7 +82,10 @@ def test_the_error_of_records_that_cannot_be_written(tmp_path):
 def test_table_a1_is_measured_matches_the_paper_and_is_then_remembered(results):
     cold = mogabench("table", "A1", "--fresh", "--format", "json", "--results", results)
     entries = json.loads(cold.stdout)
-    assert [entry["status"] for entry in entries] == ["match"] * 12
+    # Four have another last digit: the parameters of XT, B and XL, and the operations of XL.
+    others = [(e["paper"], round(e["measured"], 3)) for e in entries if e["status"] != "rounds"]
+    assert others == [(2.97, 2.956), (43.8, 43.72), (180.8, 180.992), (34.5, 34.554)]
+    assert {entry["status"] for entry in entries} == {"rounds", "within_tolerance"}
     parameters = {e["row"]: e["measured"] for e in entries if e["unit"] == "M"}
     assert parameters["MogaNet: Tiny"] == 5.197332
     assert parameters["MogaNet: XLarge"] == 180.991924
