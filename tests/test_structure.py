@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 FOLDERS = {"mogabench": "mogabench", "tasks": "mogabench.tasks", "recipes": "mogabench.recipes"}
 
 LAYERS = (
-    *("errors", "files", "variants", "subject", "console", "progress"),
+    *("errors", "files", "variants", "subject", "console", "progress", "releases"),
     *("layers", "models", "catalogue", "ops"),
     *("records", "machine", "paper", "recipes", "data", "checkpoints"),
     *("engine", "openmmlab"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse
@@ -31,26 +30,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from mogabench.releases import Release
+
 _CHUNK = 1 << 20
 _TIMEOUT_S = 30
 _GONE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
-
-
-@dataclass(frozen=True)
-class Release:
-    """A published file.
-
-    Attributes:
-        name: The file's name.
-        url: Where it lies.
-        page: What a person would look at.
-        recipe: How its weights were trained.
-    """
-
-    name: str
-    url: str
-    page: str
-    recipe: str
 
 
 def weights_folder() -> Path:
@@ -76,7 +60,7 @@ def fetch(release: Release, cache_dir: Path | None = None, *, progress: bool = T
     try:
         if not path.exists():
             _download(release, path, progress)
-        _check_digest(path)
+        _check_digest(path, release)
     except OSError as error:
         raise UserError(
             f"cannot keep {path}: {error.strerror}; free some space, or set MOGABENCH_CACHE "
@@ -139,21 +123,32 @@ def _receive(release: Release, file: BinaryIO, validator: Path, bar: Progress) -
 
 
 def _request(release: Release, done: int, known: str) -> HTTPResponse:
+    """Asks each place in turn; the error is that of the last one."""
+    *others, last = release.urls
+    for url in others:
+        try:
+            return _ask(release, url, done, known)
+        except UserError:
+            continue
+    return _ask(release, last, done, known)
+
+
+def _ask(release: Release, url: str, done: int, known: str) -> HTTPResponse:
     headers = {"User-Agent": "mogabench"}
     if done:
         headers |= {"Range": f"bytes={done}-", "If-Range": known}
     try:
-        response: HTTPResponse = urlopen(Request(release.url, headers=headers), timeout=_TIMEOUT_S)
+        response: HTTPResponse = urlopen(Request(url, headers=headers), timeout=_TIMEOUT_S)
     except HTTPError as error:
         if done and error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-            return _request(release, 0, "")
+            return _ask(release, url, 0, "")
         what = "is a dead link" if error.code in _GONE else "cannot be had now"
-        raise _by_hand(release, f"{release.url} {what} (HTTP {error.code})") from error
+        raise _by_hand(release, f"{url} {what} (HTTP {error.code})") from error
     except (OSError, HTTPException) as error:
         reason = getattr(error, "reason", error)
-        raise _by_hand(release, f"cannot reach {release.url} ({reason})") from error
+        raise _by_hand(release, f"cannot reach {url} ({reason})") from error
     if response.headers.get_content_type() == "text/html":
-        raise _by_hand(release, f"{release.url} leads to a web page, not to the file")
+        raise _by_hand(release, f"{url} leads to a web page, not to the file")
     return response
 
 
@@ -177,10 +172,15 @@ def _broken_off(release: Release, reason: str) -> UserError:
     )
 
 
-def _check_digest(path: Path) -> None:
+def _check_digest(path: Path, release: Release) -> None:
     sidecar = path.with_name(f"{path.name}.sha256")
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if release.sha256 not in (None, digest):
+        raise UserError(
+            f"{path} is not the published file (its SHA-256 is {digest}, not {release.sha256}); "
+            "delete it to download it again"
+        )
     if not sidecar.exists():
         write_whole(sidecar, f"{digest}  {path.name}\n")
     elif digest not in sidecar.read_text():

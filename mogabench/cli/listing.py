@@ -1,4 +1,4 @@
-"""``mogabench list``: lists the tasks, models, recipes and tables."""
+"""``mogabench list``: lists the tasks, models, weights, recipes and tables."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from mogabench.subject import Subject
 
-app = typer.Typer(help="List the tasks, models, recipes or tables.", no_args_is_help=True)
+app = typer.Typer(help="List the tasks, models, weights, recipes or tables.", no_args_is_help=True)
 
 
 @app.command("tasks")
@@ -92,6 +92,35 @@ def _of_task(task: str, pattern: str, results: Path | None) -> Iterator[tuple[st
                 )
             size = "x".join(map(str, subject.input_size))
             yield subject.backbone, subject.method, size, *counted, ", ".join(tables)
+
+
+@app.command("weights")
+def list_weights(
+    task: Annotated[str | None, typer.Option(help="Only this task's.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the authors' released weights, which --weights official downloads."""
+    from mogabench.releases import listed_weights
+    from mogabench.tasks import get_task
+
+    name = None if task is None else get_task(task).name
+    found = [item for item in listed_weights() if name in (None, item.task)]
+    heads = ("task", "method", "backbone", "size", "recipe", "url", "bytes", "sha256")
+    rows = [
+        (
+            *(item.task, item.method, item.backbone),
+            "x".join(map(str, item.input_size)) or "any",
+            item.release.recipe,
+            item.release.urls[0],
+            str(item.release.bytes or "unknown"),
+            item.release.sha256 or "unknown",
+        )
+        for item in found
+    ]
+    if as_json:
+        _print(heads, rows, as_json)
+    else:  # an address is longer than a line
+        _print(heads[:5], [row[:5] for row in rows], as_json)
 
 
 @app.command("recipes")

@@ -142,9 +142,10 @@ def make_job(
     Raises:
         UserError: The options contradict each other, or name something unknown.
     """
-    from mogabench.checkpoints import official_weights, resolve_weights
+    from mogabench.checkpoints import resolve_weights
     from mogabench.engine.environment import choose_device
     from mogabench.recipes import load, variant_for
+    from mogabench.releases import official_weights
 
     name = recipe
     if recipe is None and data == SAMPLE:

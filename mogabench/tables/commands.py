@@ -7,6 +7,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from mogabench.records import Kind
+from mogabench.releases import is_released
 from mogabench.tasks import get_task
 from mogabench.variants import variant_of
 
@@ -39,11 +40,18 @@ def command_for(
     words.append(f"--size {'x'.join(map(str, subject.input_size))}")
     words += [f"--option {shlex.quote(_assignment(*option))}" for option in subject.options]
     if kind == Kind.QUALITY:
-        words.append("--data DIR")
-        words.append(f"--recipe {recipe} --train" if recipe else "--weights FILE")
-        if recipe and pretraining != "none":
-            words += _initial_weights(subject, pretraining)
+        words += ["--data DIR", *_weights(subject, recipe, pretraining)]
     return " ".join(words)
+
+
+def _weights(subject: Subject, recipe: str | None, pretraining: str) -> list[str]:
+    """Evaluates the released weights where there are some, else trains them."""
+    if recipe is None:
+        return ["--weights FILE"]
+    if is_released(subject, recipe):
+        return [f"--recipe {recipe} --weights official"]
+    initial = [] if pretraining == "none" else _initial_weights(subject, pretraining)
+    return [f"--recipe {recipe} --train", *initial]
 
 
 def _initial_weights(subject: Subject, pretraining: str) -> list[str]:

@@ -9,12 +9,14 @@ import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from mogabench.checkpoints import Release, fetch, official_weights, resolve_weights
+from mogabench.checkpoints import fetch, resolve_weights
 from mogabench.errors import UserError
+from mogabench.releases import Release, is_released, listed_weights, official_weights
 from mogabench.subject import Subject
 
 PAGE = "https://github.com/Westlake-AI/MogaNet/releases/tag/moganet-in1k-weights"
@@ -43,7 +45,7 @@ class _Server(ThreadingHTTPServer):
     @property
     def release(self):
         url = f"http://127.0.0.1:{self.server_port}/weights.pth.tar"
-        return Release("weights.pth.tar", url, PAGE, "in1k_300e")
+        return Release("weights.pth.tar", (url,), PAGE, "in1k_300e")
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -118,10 +120,43 @@ def test_names_of_all_released_files():
         "moganet_large_sz224_8xbs64_ep300.pth.tar",
         "moganet_xlarge_sz224_8xbs64_ep300.pth.tar",
     }
-    assert official_weights(classifier("moganet_tiny", 256)).url == (
+    assert official_weights(classifier("moganet_tiny", 256)).urls == (
         "https://github.com/Westlake-AI/MogaNet/releases/download/moganet-in1k-weights/"
-        "moganet_tiny_sz256_8xbs128_ep300.pth.tar"
+        "moganet_tiny_sz256_8xbs128_ep300.pth.tar",
     )
+
+
+def test_every_translator_of_table_a14_was_released_after_200_and_2000_epochs():
+    files = {
+        (item.backbone, item.release.recipe): item.release.urls
+        for item in listed_weights()
+        if item.task == "video"
+    }
+    # Those of the table, and gSTA.
+    assert len({name for name, _ in files}) == 12 and len(files) == 24
+    assert files["moganet", "mmnist_2000e"] == (
+        "https://github.com/chengtan9907/OpenSTL/releases/download/mmnist-weights/"
+        "mmnist_simvp_s_moganet_one_ep2000.pth",
+    )
+
+
+def test_the_refined_tiny_was_released_and_networks_with_other_norms_were_not():
+    tiny = classifier("moganet_tiny", 256)
+    assert official_weights(tiny, "in1k_refined").name == (
+        "moga_tiny_deit3_sz256_lr2e_3_8xb128_fp16_ep300.pth"
+    )
+    assert is_released(tiny, "in1k_refined") and is_released(tiny, "in1k_300e_256")
+    other = tiny.model_copy(update={"options": (("norm_after", "ln"),)})
+    assert not is_released(other, "in1k_300e_256")
+
+
+def test_a_dead_place_is_passed_over_and_the_published_digest_is_checked(server, tmp_path):
+    dead = "http://127.0.0.1:9/weights.pth.tar"  # the port of no service
+    digest = hashlib.sha256(CONTENT).hexdigest()
+    good = replace(server.release, urls=(dead, *server.release.urls), sha256=digest)
+    assert fetch(good, tmp_path, progress=False).read_bytes() == CONTENT
+    with pytest.raises(UserError, match="not the published file"):
+        fetch(replace(good, sha256="0" * 64), tmp_path, progress=False)
 
 
 def detector(method, backbone, **options):
@@ -158,7 +193,7 @@ def detector(method, backbone, **options):
 )
 def test_a_detector_s_release_is_told_by_method_recipe_and_head(subject, recipe, name):
     release = official_weights(subject, recipe)
-    assert release.url.endswith(f"/download/moganet-det-weights/{name}")
+    assert release.urls[0].endswith(f"/download/moganet-det-weights/{name}")
 
 
 def test_what_was_not_released():
@@ -175,7 +210,7 @@ def test_what_was_not_released():
 def test_official_weights_are_downloaded_once(server, tmp_path, monkeypatch):
     monkeypatch.setenv("MOGABENCH_CACHE", str(tmp_path))
     monkeypatch.setattr(
-        "mogabench.checkpoints.releases.official_weights", lambda *_: server.release
+        "mogabench.checkpoints.resolving.official_weights", lambda *_: server.release
     )
     for _ in range(2):
         path = resolve_weights("official", classifier("moganet_tiny", 224), progress=False)

@@ -57,7 +57,7 @@ def test_each_status_of_table_3(tmp_path):
     assert (missing.measured, missing.status) == (None, Status.NOT_MEASURED)
     assert missing.command == (
         "mogabench run classification --variant b --size 224x224 --data DIR "
-        "--recipe in1k_300e --train"
+        "--recipe in1k_300e --weights official"
     )
     assert "--backbone slak_tiny" in cell_of(joined, "SLaK-T", "Param. (M)").command
     assert cell_of(joined, "MogaNet-B", "Date").status is None

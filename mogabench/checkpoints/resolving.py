@@ -1,0 +1,47 @@
+"""What ``--weights`` names: the authors' released file for a network, or one's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mogabench.checkpoints.download import fetch
+from mogabench.errors import UserError
+from mogabench.releases import official_weights
+
+if TYPE_CHECKING:
+    from mogabench.subject import Subject
+
+_BACKBONE = {"task": "classification", "method": "classifier", "input_size": (224, 224)}
+"""What the weights that a training begins with were trained for."""
+
+
+def resolve_weights(
+    spec: str,
+    subject: Subject,
+    recipe: str | None = None,
+    *,
+    train: bool = False,
+    progress: bool = True,
+) -> Path:
+    """The file behind ``--weights``: ``official``, downloaded where needed, or a path.
+
+    Args:
+        spec: ``official`` or a path.
+        subject: What is to be evaluated or trained.
+        recipe: How the official weights must have been trained; None takes any.
+        train: A training begins with the classifier's weights, by whatever recipe.
+        progress: Whether to show the download's progress.
+
+    Raises:
+        UserError: There is no such file, no such release, or its download failed.
+    """
+    if spec == "official":
+        if train and subject.task != _BACKBONE["task"]:
+            subject = subject.model_copy(update={**_BACKBONE, "options": ()})
+        release = official_weights(subject, None if train else recipe)
+        return fetch(release, progress=progress)
+    path = Path(spec).expanduser()
+    if not path.is_file():
+        raise UserError(f"there is no file '{spec}'; --weights takes a file or 'official'")
+    return path
