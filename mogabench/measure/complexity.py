@@ -6,10 +6,12 @@ One forward pass is enough, and on the meta device it costs milliseconds: nothin
 from __future__ import annotations
 
 import re
+import sys
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +22,7 @@ from mogabench.errors import UserError
 from mogabench.measure.conventions import paper_operations
 from mogabench.measure.memory import LiveStorage
 from mogabench.measure.meta import Replay, SkipInitialisation
-from mogabench.measure.operators import formula, free
+from mogabench.measure.operators import Work, attention_work, formula, free
 from mogabench.paper import CONVENTIONS
 from mogabench.tasks import get_task
 
@@ -92,6 +94,7 @@ def count(model: nn.Module, *inputs: Tensor) -> Complexity:
         torch.inference_mode(),
         inputs[0].device,
         _separate_attention(),
+        _flex_attention_counted(),
         counter.following_modules(),
         counter,
     ):
@@ -202,6 +205,10 @@ class _Counter(TorchDispatchMode):
     ) -> Any:
         """Runs and counts an operator; one without a formula is split into others if it can be."""
         kwargs = kwargs or {}
+        if any(arg.layout is not torch.strided for arg in args if isinstance(arg, Tensor)):
+            # How many elements of a sparse tensor are multiplied is not in its shape.
+            self.unknown[f"{func._schema.name} of a sparse tensor"] += 1
+            return func(*args, **kwargs)
         cost = formula(func)
         if cost is None:
             with self:
@@ -212,13 +219,16 @@ class _Counter(TorchDispatchMode):
             cost = free
         result = self._run(func, args, kwargs)
         if cost is not free:
-            work = cost(args, result)
-            own = self.operations[self._running[-1]]
-            own["matmul"] += work.matmul
-            own["fvcore"] += work.fvcore
-            self.activations += work.activations
+            self.add(cost(args, result))
         self.memory.add(result)
         return result
+
+    def add(self, work: Work) -> None:
+        """Adds what an operator costs to the module that is running."""
+        own = self.operations[self._running[-1]]
+        own["matmul"] += work.matmul
+        own["fvcore"] += work.fvcore
+        self.activations += work.activations
 
     @contextmanager
     def following_modules(self) -> Iterator[None]:
@@ -240,6 +250,34 @@ class _Counter(TorchDispatchMode):
     ) -> None:
         source = args[0] if args else next(iter(kwargs.values()), None)
         self.operations[self._running.pop()]["paper"] += paper_operations(module, source, out)
+
+
+@contextmanager
+def _flex_attention_counted() -> Iterator[None]:
+    """Lets ``flex_attention`` be called on the meta device, without compiling, and counted.
+
+    Nothing is done where nobody has imported it: its module takes a third of a second.
+    """
+    module = sys.modules.get("torch.nn.attention.flex_attention")
+    if module is None:
+        yield
+        return
+    if _Counter not in module.flex_attention_hop.python_key_table:
+        module.flex_attention_hop.py_impl(_Counter)(_count_flex_attention)
+    with (
+        patch.object(module, "_validate_device", lambda *_: None, create=True),
+        patch.object(module, "_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG", True, create=True),
+    ):
+        yield
+
+
+def _count_flex_attention(
+    counter: _Counter, query: Tensor, key: Tensor, value: Tensor, *_: Any
+) -> tuple[Tensor, ...]:
+    """Counts it as attention without a mask; the result has the right shapes, and no values."""
+    counter.add(attention_work(query, key, value))
+    out = query.new_zeros((*query.shape[:-1], value.shape[-1]))
+    return out, query.new_zeros(query.shape[:-1]), query.new_zeros(query.shape[:-1])
 
 
 @contextmanager

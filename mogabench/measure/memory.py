@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from torch import Tensor, UntypedStorage
+from torch import Tensor, UntypedStorage, strided
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,6 +33,8 @@ class LiveStorage:
     def add(self, value: Any) -> None:
         """Counts the storages of a tensor, or of all in a tuple or list, that are not known yet."""
         if isinstance(value, Tensor):
+            if value.layout is not strided:  # it has no storage of its own
+                return
             self._add(value.untyped_storage())
         elif isinstance(value, tuple | list):
             for item in value:

@@ -59,6 +59,41 @@ def _product(first: int) -> Formula:
     return lambda args, out: _matrix(out.numel() * args[first].shape[-1], out.numel())
 
 
+def _outer_product(args: tuple[Any, ...], out: Tensor) -> Work:
+    """A product of each pair of elements: of vectors, or Kronecker's of matrices."""
+    return _matrix(out.numel(), out.numel())
+
+
+def _vector_products(args: tuple[Any, ...], out: Tensor) -> Work:
+    """Products of pairs of vectors, element by element, summed."""
+    return _matrix(out.numel() * max(vectors.shape[-1] for vectors in args[:2]), out.numel())
+
+
+def _batches_summed(args: tuple[Any, ...], out: Tensor) -> Work:
+    """Products of matrices ``(B, N, K)`` and ``(B, K, M)``, added up."""
+    return _matrix(args[1].numel() * args[2].shape[-1], out.numel())
+
+
+def _bilinear(args: tuple[Any, ...], out: Tensor) -> Work:
+    """For each output a product of one input with a matrix, then with the other input."""
+    first, second = args[0].shape[-1], args[1].shape[-1]
+    return _matrix(out.numel() * (first + 1) * second, out.numel())
+
+
+def _grouped(args: tuple[Any, ...], out: Tensor) -> Work:
+    """Products of groups of rows, of columns, or of both along the summed dimension."""
+    left, right = args[:2]
+    over_sum = left.ndim == right.ndim == 2
+    macs = left.numel() * right.shape[-1] if over_sum else out.numel() * left.shape[-1]
+    return _matrix(macs, out.numel())
+
+
+def _recurrent_layer(args: tuple[Any, ...], out: Any) -> Work:
+    """One direction of a layer: its two weight matrices times each step's input and state."""
+    steps = args[0].numel() // args[0].shape[-1]
+    return _matrix(steps * (args[1].numel() + args[2].numel()), out[0].numel())
+
+
 def _convolution(args: tuple[Any, ...], out: Tensor) -> Work:
     """Each output element sums over the kernel and the input channels of its group."""
     return _matrix(out.numel() * prod(args[1].shape[1:]), out.numel())
@@ -89,6 +124,11 @@ def _attention(args: tuple[Any, ...], out: Any) -> Work:
     scores = prod(query.shape[:-1]) * key.shape[-2]
     macs = scores * (query.shape[-1] + mixed.shape[-1])
     return _matrix(macs, scores + mixed.numel())
+
+
+def attention_work(query: Tensor, key: Tensor, value: Tensor) -> Work:
+    """What attention without a mask costs, of ``(…, L, E)``, ``(…, S, E)`` and ``(…, S, F)``."""
+    return _attention((query, key), query.new_empty((*query.shape[:-1], value.shape[-1])))
 
 
 def _norm(weight: int) -> Formula:
@@ -130,8 +170,17 @@ def _fourier(*, real: bool, of_output: bool = False) -> Formula:
 
 
 _FORMULAS: dict[str, Formula] = {
-    **{f"aten::{name}": _product(0) for name in ("linear", "matmul", "mm", "bmm", "mv", "dot")},
+    **{
+        f"aten::{name}": _product(0)
+        for name in ("linear", "matmul", "mm", "bmm", "mv", "dot", "vdot", "_int_mm")
+    },
     **{f"aten::{name}": _product(1) for name in ("addmm", "baddbmm", "addmv")},
+    **{f"aten::{name}": _outer_product for name in ("outer", "ger", "addr", "kron")},
+    "aten::linalg_vecdot": _vector_products,
+    "aten::addbmm": _batches_summed,
+    "aten::bilinear": _bilinear,
+    "aten::_grouped_mm": _grouped,
+    "aten::mkldnn_rnn_layer": _recurrent_layer,
     **{f"aten::conv{rank}d": _convolution for rank in (1, 2, 3)},
     **{f"aten::conv_transpose{rank}d": _transposed_convolution for rank in (1, 2, 3)},
     "aten::convolution": _any_convolution,
@@ -177,7 +226,8 @@ _FREE_BY_KIND = {
         rand rand_like randn randn_like randint randperm fill zero
     """,
     "copy": """
-        clone copy detach lift _to_copy type_as _unsafe_view cat stack repeat repeat_interleave tile
+        clone copy detach lift _to_copy type_as _unsafe_view unsafe_split unsafe_chunk cat stack
+        repeat repeat_interleave tile
         pad constant_pad_nd reflection_pad2d replication_pad2d roll flip rot90 tril triu diag_embed
         broadcast_tensors meshgrid im2col col2im pixel_shuffle pixel_unshuffle channel_shuffle
     """,
