@@ -54,6 +54,19 @@ def print_json(content: Any) -> None:
     print(json.dumps(content, ensure_ascii=False, indent=1))
 
 
+def print_pairs(pairs: Sequence[tuple[str, str]]) -> None:
+    """Prints headings with their texts beside them, wrapped, and an empty line."""
+    import shutil
+    import textwrap
+
+    margin = max(len(heading) for heading, _ in pairs) + 2
+    width = max(shutil.get_terminal_size().columns - 1, margin + 20)
+    for heading, text in pairs:
+        wrapped = textwrap.wrap(text, width - margin, break_long_words=False)
+        print(f"{heading:<{margin}}" + ("\n" + " " * margin).join(wrapped))
+    print()
+
+
 def print_table(
     heads: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = ()
 ) -> None:

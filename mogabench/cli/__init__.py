@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from mogabench.cli import doctor, listing, profile, report, show, table
+from mogabench.cli import doctor, explain, listing, profile, report, show, table
 from mogabench.cli.task_commands import TaskGroup
 
 app = typer.Typer(
@@ -33,6 +33,7 @@ def choose_task() -> None:
 app.add_typer(tasks_app, name="run")
 app.command()(profile.profile)
 app.command()(table.table)
+app.command()(explain.explain)
 app.command()(report.report)
 app.add_typer(listing.app, name="list")
 app.command()(show.show)

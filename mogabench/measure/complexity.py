@@ -9,7 +9,7 @@ import re
 import sys
 from collections import Counter
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
@@ -19,6 +19,7 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mogabench.errors import UserError
+from mogabench.measure.code import counter_code, network_code
 from mogabench.measure.conventions import paper_operations
 from mogabench.measure.memory import LiveStorage
 from mogabench.measure.meta import Replay, SkipInitialisation
@@ -69,6 +70,7 @@ class Complexity:
             operators return. Parameters, buffers and an operator's workspace are left out.
         unknown: Calls of operators that have no formula and are not known to be free, by name.
         tree: The same module by module.
+        code: Digests of the project's modules behind the network, and of those that counted.
     """
 
     parameters: int
@@ -78,6 +80,7 @@ class Complexity:
     peak_activation_memory: int
     unknown: Mapping[str, int]
     tree: ModuleNode
+    code: Mapping[str, str] = field(default_factory=dict)
 
 
 def count(model: nn.Module, *inputs: Tensor) -> Complexity:
@@ -123,7 +126,8 @@ def count_subject(subject: Subject) -> Complexity:
         inputs = task.example_inputs(subject)
         with SkipInitialisation():
             model = task.build(subject).eval()
-    counted = count(model, *inputs)
+    code = network_code(subject, model) | counter_code()
+    counted = replace(count(model, *inputs), code=code)
     return counted if subject.part is None else part_of(counted, model, subject.part)
 
 

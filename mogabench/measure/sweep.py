@@ -55,7 +55,11 @@ def measure_complexity(subject: Subject) -> Record:
         values=values,
         notes=[f"not counted: {calls} x {name}" for name, calls in counted.unknown.items()],
         provenance=provenance(
-            device="meta", batch_size=1, started=started, seconds=time.perf_counter() - start
+            device="meta",
+            batch_size=1,
+            code=dict(counted.code),
+            started=started,
+            seconds=time.perf_counter() - start,
         ),
     )
 

@@ -23,7 +23,7 @@ from mogabench.records import Kind, Quantity, Record, provenance
 from mogabench.subject import Subject
 from mogabench.tasks import get_task
 
-_ANSWER = TypeAdapter(Throughput)
+_ANSWER = TypeAdapter(tuple[Throughput, dict[str, str]])
 _UNITS = {
     "latency_p50": "ms",
     "latency_p90": "ms",
@@ -57,6 +57,7 @@ def measure_in_subprocess(request: Request) -> Record:
         MeasurementError: The child failed or was killed.
     """
     started = datetime.now(UTC)
+    load = round(os.getloadavg()[0], 2)
     child = subprocess.run(
         [sys.executable, "-P", "-m", "mogabench.measure.worker"],
         input=request.model_dump_json(),
@@ -66,7 +67,8 @@ def measure_in_subprocess(request: Request) -> Record:
     )
     if child.returncode:
         raise MeasurementError(f"{request.subject.backbone}: {_reason(child)}")
-    return _record(request, _ANSWER.validate_json(child.stdout), started)
+    found, code = _ANSWER.validate_json(child.stdout)
+    return _record(request, found, code, load=load, started=started)
 
 
 def _reason(child: subprocess.CompletedProcess[str]) -> str:
@@ -80,7 +82,9 @@ def _reason(child: subprocess.CompletedProcess[str]) -> str:
     return f"its process ended with status {child.returncode}: {last_words}"
 
 
-def _record(request: Request, found: Throughput, started: datetime) -> Record:
+def _record(
+    request: Request, found: Throughput, code: dict[str, str], *, load: float, started: datetime
+) -> Record:
     settings = request.settings
     units = {"throughput": _speed_unit(request.subject), **_UNITS}
     values = {name: getattr(found, name) for name in units}
@@ -97,6 +101,8 @@ def _record(request: Request, found: Throughput, started: datetime) -> Record:
             device=found.device,
             driver=found.driver,
             threads=found.threads,
+            code=code,
+            load=load,
             dtype=settings.dtype,
             channels_last=settings.channels_last,
             compiled=settings.compile,
@@ -113,20 +119,22 @@ def _speed_unit(subject: Subject) -> str:
     return "seq/s" if len(subject.input_size) == 4 else "img/s"
 
 
-def _answer(request: Request) -> Throughput:
+def _answer(request: Request) -> tuple[Throughput, dict[str, str]]:
     import torch
 
+    from mogabench.measure.code import network_code
     from mogabench.measure.throughput import measure
 
     import_packages(list(request.packages))
     subject, task = request.subject, get_task(request.subject.task)
     with torch.device("meta"):
-        task.build(subject)  # imports its libraries now, which are no part of its memory
-    return measure(
+        network = task.build(subject)  # imports its libraries, which are no part of its memory
+    found = measure(
         lambda: task.build(subject),
         lambda batch_size: task.example_inputs(subject, batch_size),
         request.settings,
     )
+    return found, network_code(subject, network)
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """The record schema, provenance, the append-only store, and the folders that hold results."""
 
+from mogabench.records.code import is_stale
 from mogabench.records.folders import default_results, open_store, packaged_results
 from mogabench.records.provenance import provenance
 from mogabench.records.schema import Data, Kind, Provenance, Quantity, Record, Training
@@ -14,6 +15,7 @@ __all__ = [
     "Store",
     "Training",
     "default_results",
+    "is_stale",
     "open_store",
     "packaged_results",
     "provenance",

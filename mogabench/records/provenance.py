@@ -13,7 +13,12 @@ from typing import Any
 
 from mogabench.records.schema import Provenance
 
-_PACKAGES = ("mogabench", "torch", "torchvision", "timm", "mmengine", "numpy")
+_PACKAGES = (
+    *("mogabench", "torch", "torchvision", "timm", "numpy", "scipy", "scikit-image"),
+    *("mmengine", "mmcv", "mmcv-lite", "mmdet", "mmsegmentation", "pycocotools"),
+    *("pillow", "opencv-python", "opencv-python-headless"),
+)
+"""What computes networks, data or metrics; those that are not installed are left out."""
 
 
 def provenance(*, device: str, **known: Any) -> Provenance:

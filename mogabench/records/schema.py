@@ -69,9 +69,13 @@ class Provenance(BaseModel):
     commit: str | None = None
     dirty: bool | None = None
     packages: dict[str, str] = Field(default_factory=dict)
+    code: dict[str, str] | None = None
+    """Digests of the project's modules that were measured, and of those that counted."""
     device: str
     driver: str | None = None
     threads: int | None = None
+    load: float | None = None
+    """Processes that ran or waited on the machine when a time was taken, a minute's average."""
     dtype: str = "float32"
     channels_last: bool = False
     compiled: bool = False

@@ -80,7 +80,6 @@ def to_grid(joined: JoinedTable, *, brief: bool = False) -> Grid:
         for number, column in enumerate(joined.paper.columns)
         if column.metric or not (brief and _is_dispensable(column))
     ]
-    columns = [joined.paper.columns[number] for number in shown]
     rows = [
         [text for number in shown for text in _texts(row.cells[number], footnotes)]
         for row in joined.rows
@@ -90,8 +89,12 @@ def to_grid(joined: JoinedTable, *, brief: bool = False) -> Grid:
             texts[0] = Text(row.row.label)
     return Grid(
         title=f"Table {joined.paper.id}. {joined.paper.title}",
-        heads=[head for column in columns for head in _heads(column, brief)],
-        numeric=[column.metric is not None for column in columns for _ in _heads(column, brief)],
+        heads=[head for number in shown for head in _heads(joined, number, brief)],
+        numeric=[
+            joined.paper.columns[number].metric is not None
+            for number in shown
+            for _ in _heads(joined, number, brief)
+        ],
         rows=rows,
         added=[row.added for row in joined.rows],
         footnotes=footnotes.texts,
@@ -111,11 +114,46 @@ def figure(value: float | None, like: str) -> str:
     return f"{value:.{decimals + 1 + (abs(value) < 10 and decimals == 0)}f}"
 
 
-def _heads(column: Column, brief: bool) -> list[str]:
+def _heads(joined: JoinedTable, number: int, brief: bool) -> list[str]:
+    column = joined.paper.columns[number]
     if column.metric is None:
         return [column.head]
     heads = [column.head, "meas." if brief else "measured"]
+    if column.metric == "fps" and not brief:
+        heads[1] = f"measured on {' and '.join(_devices(joined, number))}"
     return [*heads, "Δ"] if column.metric in _SHOWS_DIFFERENCE else heads
+
+
+def _devices(joined: JoinedTable, number: int) -> list[str]:
+    """What the figures of a column were timed on."""
+    found = [record.provenance for row in joined.rows for record in row.cells[number].records]
+    return list(
+        dict.fromkeys(
+            where.device if where.driver else f"{where.device}, {where.threads} thread(s)"
+            for where in found
+        )
+    )
+
+
+def _orders(joined: JoinedTable) -> list[str]:
+    """How far the measured throughputs order the rows as the printed ones do."""
+    lines = []
+    for number, column in enumerate(joined.paper.columns):
+        pairs = [
+            (cell.paper, cell.measured)
+            for cell in (row.cells[number] for row in joined.rows)
+            if column.metric == "fps" and cell.paper is not None and cell.measured is not None
+        ]
+        if len(pairs) > 2:
+            from scipy.stats import spearmanr
+
+            correlation = spearmanr(*zip(*pairs, strict=True)).statistic
+            lines.append(
+                f"{column.head}: measured on {' and '.join(_devices(joined, number))}; the printed "
+                f"and the measured order of {len(pairs)} rows have a rank correlation (Spearman's) "
+                f"of {correlation:.2f}."
+            )
+    return lines
 
 
 def _texts(cell: Cell, footnotes: _Footnotes) -> list[Text]:
@@ -156,7 +194,7 @@ def _summary(joined: JoinedTable) -> str:
     commands = [cell.command for cell in missing if cell.command]
     if commands:
         lines.append(f"To measure what is missing, for example: {commands[-1]}")
-    return "\n".join([*lines, *remarks(joined.paper.id)])
+    return "\n".join([*lines, *_orders(joined), *remarks(joined.paper.id)])
 
 
 def counts_text(*tables: JoinedTable) -> str:

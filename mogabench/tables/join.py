@@ -14,7 +14,7 @@ from mogabench.paper import (
     has_tolerance,
     printed_value,
 )
-from mogabench.records import Kind
+from mogabench.records import Kind, is_stale
 from mogabench.tables.commands import command_for
 from mogabench.tables.costs import SCALE, cost, derive, needed_subjects
 from mogabench.tables.verdict import Status, agrees, gives, is_close, judge_quality, rounds_to
@@ -137,7 +137,7 @@ def with_backbones(table: PaperTable, names: list[str]) -> PaperTable:
 
 
 def unmeasured(tables: list[PaperTable], store: Store, *, fresh: bool = False) -> list[Subject]:
-    """The distinct subjects whose complexity can be measured here and has no record yet.
+    """The distinct subjects whose complexity can be measured here and has no valid record yet.
 
     Args:
         tables: The tables to look through.
@@ -148,8 +148,14 @@ def unmeasured(tables: list[PaperTable], store: Store, *, fresh: bool = False) -
     return [
         subject
         for key, subject in wanted.items()
-        if is_buildable(subject) and (fresh or store.latest(key, Kind.COMPLEXITY) is None)
+        if is_buildable(subject) and (fresh or not _is_counted(key, store))
     ]
+
+
+def _is_counted(key: str, store: Store) -> bool:
+    """Whether there is a record of what the code that is here counts."""
+    record = store.latest(key, Kind.COMPLEXITY)
+    return record is not None and not is_stale(record)
 
 
 def subjects_of(table: PaperTable) -> Iterator[Subject]:
@@ -232,9 +238,17 @@ def _join_cost(
         measured=found.value / scale,
         counts={name: value / scale for name, value in found.by_convention.items()},
         records=found.records,
-        caveat="; ".join(dict.fromkeys(note for record in found.records for note in record.notes)),
+        caveat=_caveat(found.records),
     )
     return _judge_cost(cell, meta, known, store, tolerant=tolerant)
+
+
+def _caveat(records: tuple[Record, ...], *others: str) -> str:
+    """The records' notes, whether other code made them, and what else there is to say."""
+    notes = [note for record in records for note in record.notes]
+    if any(map(is_stale, records)):
+        notes.append("made by other code than this version's")
+    return "; ".join(dict.fromkeys([*notes, *others]))
 
 
 def _judge_cost(
@@ -285,12 +299,12 @@ def _join_throughput(cell: Cell, subject: Subject, store: Store) -> Cell:
         return cell
     where = record.provenance
     if _PAPER_GPU not in where.device:
-        device = f"{where.device} with batch {where.batch_size}"
-        caveat = "; ".join([*record.notes, f"measured on {device}, printed for a {_PAPER_GPU}"])
+        device = f"measured with batch {where.batch_size} on {where.device}"
+        caveat = _caveat((record,), f"{device}, printed for a {_PAPER_GPU}")
         return replace(cell, status=Status.OTHER_DEVICE, caveat=caveat)
     rounds = rounds_to(cell.printed, record.values["throughput"].value)
     status = Status.ROUNDS if rounds else Status.UNEXPLAINED
-    return replace(cell, status=status, caveat="; ".join(record.notes))
+    return replace(cell, status=status, caveat=_caveat((record,)))
 
 
 def _join_quality(cell: Cell, meta: Meta, subject: Subject, store: Store) -> Cell:

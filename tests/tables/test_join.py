@@ -2,6 +2,7 @@
 
 import pytest
 
+from mogabench.measure.sweep import measure_complexity
 from mogabench.paper import load_table
 from mogabench.records import Data, Kind, Provenance, Quantity, Record, Store
 from mogabench.subject import Subject
@@ -22,7 +23,7 @@ def complexity(of, parameters, **operations):
         subject=of,
         kind=Kind.COMPLEXITY,
         values=values,
-        provenance=Provenance(command="test", device="meta"),
+        provenance=Provenance(command="test", device="meta", code={}),
     )
 
 
@@ -115,6 +116,20 @@ def test_every_distinct_subject_is_measured_once_and_only_once(tmp_path):
     assert unmeasured(tables, store, fresh=True) == wanted
 
 
+def test_what_other_code_counted_is_marked_and_counted_again(tmp_path):
+    store = Store(tmp_path)
+    old = complexity(subject("moganet_base"), 43.72e6, paper=9.93e9)
+    old.provenance.code = {"mogabench.measure.operators": "0" * 12}
+    store.append(old)
+    cell = cell_of(join(load_table("3"), store), "MogaNet-B", "Param. (M)")
+    assert (cell.measured, cell.caveat) == (43.72, "made by other code than this version's")
+    assert subject("moganet_base") in unmeasured([load_table("3")], store)
+    store.append(measure_complexity(subject("moganet_base")))
+    cell = cell_of(join(load_table("3"), store), "MogaNet-B", "Param. (M)")
+    assert (cell.measured, cell.caveat) == (43.720475, "")
+    assert subject("moganet_base") not in unmeasured([load_table("3")], store)
+
+
 def test_renderers_say_the_same(tmp_path):
     store = Store(tmp_path)
     store.append(complexity(subject("moganet_base"), 43.7205e6, paper=9.9335e9))
@@ -139,7 +154,7 @@ def test_renderers_say_the_same(tmp_path):
         (
             "NVIDIA H200",
             Status.OTHER_DEVICE,
-            "measured on NVIDIA H200 with batch 16, printed for",
+            "measured with batch 16 on NVIDIA H200, printed for",
         ),
     ],
 )
@@ -153,7 +168,7 @@ def test_a_throughput_differs_with_the_device(tmp_path, device, status, note):
             subject=translator,
             kind=Kind.THROUGHPUT,
             values={"throughput": Quantity(value=1000.0, unit="seq/s")},
-            provenance=Provenance(command="test", device=device, batch_size=16),
+            provenance=Provenance(command="test", device=device, batch_size=16, code={}),
         )
     )
     cell = cell_of(join(load_table("A14"), store), "MogaNet", "FPS (s)")

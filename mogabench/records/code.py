@@ -1,0 +1,59 @@
+"""Which code made a number, and whether that code is still the one that runs."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from mogabench.records.schema import Record
+
+_PROJECT = "mogabench."
+_DIGITS = 12
+
+
+def digests(modules: Iterable[str]) -> dict[str, str]:
+    """SHA-256, its first digits, of the source of each module of the project, by name.
+
+    Others are left out: their packages' versions are in the provenance.
+    """
+    found = {name: _digest(name) for name in sorted(set(modules)) if name.startswith(_PROJECT)}
+    return {name: digest for name, digest in found.items() if digest is not None}
+
+
+def is_stale(record: Record) -> bool:
+    """Whether a record was made by other code than what is here, or does not say by which.
+
+    A module that cannot be found, such as one of another project's package, says nothing.
+    """
+    code: Mapping[str, str] | None = record.provenance.code
+    if code is None:
+        return True
+    return any(_digest(name) not in (None, digest) for name, digest in code.items())
+
+
+@cache
+def _digest(module: str) -> str | None:
+    source = _source(module)
+    if source is None:
+        return None
+    lines = source.read_bytes().replace(b"\r\n", b"\n")
+    return hashlib.sha256(lines).hexdigest()[:_DIGITS]
+
+
+def _source(module: str) -> Path | None:
+    """The file of a module, found without importing it or the packages around it."""
+    path, name, origin = None, "", None
+    for part in module.split("."):
+        name = f"{name}.{part}".lstrip(".")
+        specs = (finder.find_spec(name, path) for finder in sys.meta_path)
+        spec = next((spec for spec in specs if spec is not None), None)
+        if spec is None:
+            return None
+        path, origin = spec.submodule_search_locations, spec.origin
+    return Path(origin) if origin else None

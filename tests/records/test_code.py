@@ -1,0 +1,55 @@
+"""Digests of code, against hashlib on the files themselves."""
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import mogabench
+from mogabench.measure.code import counter_code, network_code
+from mogabench.records import Kind, Provenance, Record, is_stale
+from mogabench.records.code import digests
+from mogabench.subject import Subject
+from mogabench.tasks import get_task
+
+
+def made_by(code):
+    where = Provenance(command="test", device="meta", code=code)
+    subject = Subject(task="t", method="m", backbone="b", input_size=(1, 1))
+    return Record(subject=subject, kind=Kind.COMPLEXITY, values={}, provenance=where)
+
+
+def test_a_record_of_other_code_is_stale():
+    true = counter_code()
+    assert not is_stale(made_by(true))
+    assert is_stale(made_by(true | {"mogabench.measure.operators": "0" * 12}))
+    assert is_stale(made_by(None))  # it does not say
+    assert not is_stale(made_by({"someones.package": "0" * 12}))  # and this one is not here
+
+
+def test_a_digest_is_that_of_the_file_and_finding_it_imports_nothing():
+    file = Path(mogabench.__file__).parent / "models" / "moganet.py"
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()[:12]
+    name = "mogabench.models.moganet"
+    assert digests([name, "torch.nn", "mogabench.no_such_module"]) == {name: digest}
+    script = (
+        "import sys; from mogabench.records.code import digests; "
+        f"print(digests([{name!r}])[{name!r}], 'torch' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == [digest, "False"]
+
+
+def test_the_code_of_a_network_is_that_of_its_classes_sizes_and_builder():
+    def code(task, method, backbone, size):
+        subject = Subject(task=task, method=method, backbone=backbone, input_size=size)
+        return set(network_code(subject, get_task(task).build(subject)))
+
+    assert code("classification", "classifier", "resnet18", (64, 64)) == set()  # timm's, entirely
+    # The layers are timm's, the sizes are not.
+    swin = code("classification", "classifier", "swin_1g", (224, 224))
+    assert swin == {"mogabench.models.swin"}
+    pose = code("pose", "simple_baseline", "moganet_xtiny", (64, 64))
+    assert {"mogabench.layers.moga", "mogabench.tasks.pose.network"} <= pose
