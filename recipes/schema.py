@@ -180,6 +180,8 @@ class Recipe(Section):
     Attributes:
         method: One of the task's methods; None where any will do.
         batch_size: Images per optimizer step, over all devices and accumulated steps.
+        precise_bn: Training samples over which the batch norms' statistics are measured again once
+            the training has ended (precise batch norm, Table A6); None leaves the running ones.
         expected: The figure to compare with; None where the paper prints none.
     """
 
@@ -192,6 +194,7 @@ class Recipe(Section):
     optimizer: Optimizer
     model: Model
     ema: Ema | None
+    precise_bn: PositiveInt | None = None
     expected: Expected | None = None
 
     _name: str = PrivateAttr("")
@@ -220,6 +223,8 @@ class Recipe(Section):
     def digest(self) -> str:
         """SHA-256 of the settings; equal for equal training, whatever it is called."""
         settings = self.model_dump(mode="json", exclude={"title", "expected"})
+        if settings["precise_bn"] is None:
+            del settings["precise_bn"]  # so that digests from before there was such a thing hold
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
     @property

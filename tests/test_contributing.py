@@ -36,8 +36,8 @@ batch_size: 1000
 schedule: {epochs: 1, warmup_epochs: 0}
 """
 TABLE = """\
-task,method,backbone,input_size,pretraining,recipe,options,baseline,Architecture,Param. (M)
-classification,classifier,brandnew_small,32x32,none,,,,Brand new,0.005
+task,method,backbone,input_size,pretraining,recipe,settings,options,baseline,Architecture,Param. (M)
+classification,classifier,brandnew_small,32x32,none,,,,,Brand new,0.005
 """
 NEW = {
     "a backbone": ("mogabench/models/<family>.py", {"family": "brandnew"}, BACKBONE),

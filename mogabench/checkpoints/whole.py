@@ -31,6 +31,7 @@ def load_into(
     backbone: str = "",
     train: bool = False,
     new_head: bool = False,
+    prefer_ema: bool = True,
     classes: Sequence[str] = (),
 ) -> None:
     """Loads a file of the whole network or, to train, of its backbone alone.
@@ -42,12 +43,13 @@ def load_into(
         backbone: The name within the network of the timm network; empty where it is one itself.
         train: Whether the backbone's weights are enough.
         new_head: Whether a head for other classes keeps its own, initial weights.
+        prefer_ema: Take the averaged weights where the file has both.
         classes: Of the data; a file that states others is refused, unless for a new head.
 
     Raises:
         UserError: The file cannot be read, is of another network, or of other classes.
     """
-    checkpoint = read_state_dict(path)
+    checkpoint = read_state_dict(path, prefer_ema=prefer_ema)
     stated = Description.from_meta(checkpoint.meta.get("meta"))
     if stated is not None:
         stated.check_network(path, subject, train=train)

@@ -41,6 +41,10 @@ def run(
     weights: Annotated[
         str | None, typer.Option(metavar="official|FILE", help="Weights to evaluate or start from.")
     ] = None,
+    ema: Annotated[
+        bool,
+        typer.Option("--ema/--no-ema", help="Averaged weights, of --weights and of the recipe."),
+    ] = True,
     new_head: Annotated[
         bool, typer.Option("--new-head", help="Reinitialise a head of another class count.")
     ] = False,
@@ -103,6 +107,7 @@ def run(
             recipe=recipe,
             overrides=overrides or (),
             weights=weights,
+            ema=ema,
             new_head=new_head,
             train=train,
             resume=resume,
@@ -118,8 +123,9 @@ def run(
         subject = job.subject  # at the size that the recipe evaluates at
     else:
         own_options = own.model_dump(exclude_defaults=True)
-        for_data = (train, weights, resume, new_head, recipe, overrides, work_dir, own_options)
-        _refuse_without_data(any((*for_data, amp, channels_last, compiled, batch_size)))
+        for_data = (train, weights, not ema, resume, new_head, recipe, overrides, work_dir)
+        how = (amp, channels_last, compiled, batch_size)
+        _refuse_without_data(any((*for_data, own_options, *how)))
     row = measure_row(
         task,
         subject,

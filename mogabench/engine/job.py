@@ -31,6 +31,7 @@ class Job(Generic[R, O]):
         options: The options that the task itself declares.
         work_dir: Where checkpoints, curve and pictures go; None keeps nothing (evaluation only).
         weights: A checkpoint to start from.
+        ema: Whether to take the averaged weights where ``weights`` has those and the others.
         new_head: Whether a head for other classes may be replaced by a new one.
         train: Whether to train before evaluating.
         resume: Whether to go on from the checkpoint in ``work_dir``.
@@ -52,6 +53,7 @@ class Job(Generic[R, O]):
     options: O
     work_dir: Path | None = None
     weights: Path | None = None
+    ema: bool = True
     new_head: bool = False
     train: bool = False
     resume: bool = False
@@ -117,6 +119,7 @@ def make_job(
     train: bool,
     work_dir: Path | None,
     device: str,
+    ema: bool = True,
     **settings: Any,
 ) -> Job[R, O]:
     """Resolves the command line's recipe, size, weights, device and folder.
@@ -136,6 +139,7 @@ def make_job(
         train: As in `Job`.
         work_dir: As in `Job`; None takes a folder of its own below ``work/`` to train, and
             for the sample.
+        ema: As in `Job`; without, the recipe has no average either.
         device: As in `Job`, or ``auto``: the GPU where there is one.
         **settings: The other fields of `Job`, as they are.
 
@@ -160,6 +164,8 @@ def make_job(
     if name is not None:
         variant = variant_for(subject.backbone, name, task)
         resolved = load(name, task, variant=variant, overrides=overrides)
+        if not ema and resolved.ema is not None:
+            resolved = load(name, task, variant=variant, overrides=[*overrides, "ema=null"])
         if resolved.method not in (None, subject.method):
             raise UserError(
                 f"the recipe {resolved.name} is for the method {resolved.method}, "
@@ -178,6 +184,7 @@ def make_job(
         options=options or task.Options(),
         work_dir=work_dir,
         weights=resolve_weights(weights, subject, recipe, train=train) if weights else None,
+        ema=ema,
         train=train,
         device=choose_device(device),
         seed=resolved.seed if resolved else 0,

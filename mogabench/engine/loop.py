@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from itertools import count, islice
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +80,7 @@ class ResumableLoop(EpochBasedTrainLoop):
         """Runs the steps of the epoch that are still to do."""
         done = self._iter - self._epoch * self.steps_per_epoch
         to_do = self.epoch_end - self._iter
-        steps = zip(*[self._batches(done)] * self.accumulation, strict=False)
+        steps = zip(*[self._batches(self._epoch, done)] * self.accumulation, strict=False)
         self.runner.call_hook("before_train_epoch")
         self.runner.model.train()
         for index, batches in enumerate(islice(steps, to_do), start=done):
@@ -118,14 +118,19 @@ class ResumableLoop(EpochBasedTrainLoop):
         )
         self._iter += 1
 
-    def _batches(self, done: int) -> Iterator[Any]:
-        """The rest of the epoch's batches, after ``done`` steps."""
+    def more_batches(self) -> Iterator[Any]:
+        """Training batches that come after the last epoch, as long as anyone asks for them."""
+        for epoch in count(self._max_epochs):
+            yield from self._batches(epoch, 0)
+
+    def _batches(self, epoch: int, done: int) -> Iterator[Any]:
+        """The rest of an epoch's batches, after ``done`` steps."""
         batches = done * self.accumulation
         if isinstance(self.dataloader.sampler, TrainingOrder):
-            self.dataloader.sampler.start(self._epoch, batches * self.dataloader.batch_size)
+            self.dataloader.sampler.start(epoch, batches * self.dataloader.batch_size)
             return iter(self.dataloader)
         # A stream cannot be entered in the middle: it is read again up to there, by new workers
         # that take the seed of their shuffling from here.
-        self.dataloader.dataset.start(self._epoch)
-        seed_everything(self.seed, self.runner.rank, self._epoch)
+        self.dataloader.dataset.start(epoch)
+        seed_everything(self.seed, self.runner.rank, epoch)
         return islice(iter(self.dataloader), batches, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from math import ceil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from mogabench.engine.randomness import seed_everything
 from mogabench.engine.reporting import Noting, ShowProgress
 from mogabench.engine.runner import evaluation_batch, make_runner
 from mogabench.engine.saving import CHECKPOINT
+from mogabench.engine.statistics import measure_statistics
 from mogabench.errors import UserError
 from mogabench.records import Training
 
@@ -112,6 +114,12 @@ def _train(job: Job[Any, Any], setup: Setup, runner: Runner) -> Path:
     trained = runner.model.module if is_model_wrapper(runner.model) else runner.model
     for hook in _hooks(runner, AverageWeights):
         trained = hook.ema_model.module
+    assert job.recipe is not None
+    if job.recipe.precise_bn is not None:
+        loop = runner.train_loop
+        samples_per_batch = job.recipe.batch_size // loop.accumulation
+        batches = ceil(job.recipe.precise_bn / samples_per_batch)
+        measure_statistics(trained, loop.more_batches(), batches)
     file = job.work_dir / WEIGHTS
     if runner.rank == 0:
         meta = _describe(job, setup, epochs=runner.epoch).to_meta()

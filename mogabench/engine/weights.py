@@ -37,6 +37,7 @@ def load_job_weights(
             job.subject,
             backbone=backbone,
             train=job.train,
+            prefer_ema=job.ema,
             new_head=job.new_head,
             classes=classes,
         )

@@ -23,6 +23,7 @@ class Meta:
         input_size: ``(H, W)``, or ``(T, C, H, W)`` for video, in pixels.
         pretraining: Where training started from: ``none``, ``in1k`` or ``in21k``.
         recipe: The training set-up; empty where this project does not have it.
+        settings: Settings of the recipe that are different, such as ``{"ema": null}``.
         options: Keyword arguments of the backbone.
         baseline: Keyword arguments of the backbone that the row's figures are differences from;
             None where they are figures of the backbone itself.
@@ -34,6 +35,7 @@ class Meta:
     input_size: tuple[int, ...] = ()
     pretraining: str = ""
     recipe: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     baseline: Mapping[str, Any] | None = None
 
@@ -54,8 +56,9 @@ def parse_meta(texts: Mapping[str, str]) -> dict[str, Any]:
     values: dict[str, Any] = dict(texts)
     if "input_size" in texts:
         values["input_size"] = printed_size(texts["input_size"])
-    if "options" in texts:
-        values["options"] = json.loads(texts["options"] or "{}")
+    for name in ("settings", "options"):
+        if name in texts:
+            values[name] = json.loads(texts[name] or "{}")
     if "baseline" in texts:
         values["baseline"] = json.loads(texts["baseline"]) if texts["baseline"] else None
     return values

@@ -73,6 +73,7 @@ def cell_meta(row: Row, column: Column) -> Meta:
         backbone=column.backbones.get(meta.backbone, meta.backbone),
         input_size=printed_size(size) if size else meta.input_size,
         options={**meta.options, **column.options},
+        settings={**meta.settings, **column.settings},
     )
 
 

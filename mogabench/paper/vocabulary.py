@@ -30,6 +30,7 @@ class Column:
         unit: The unit of the printed numbers; None where it is the metric's own.
         overrides: Fields of the rows' `Meta` that are different for this column's cells.
         options: Keyword arguments of the backbone, added to the row's.
+        settings: Settings of the recipe, added to the row's.
         backbones: The backbone of a cell by its row's, where the two are different.
         size_column: The head of the column that holds the cells' input size; None for the row's.
     """
@@ -39,6 +40,7 @@ class Column:
     unit: str | None = None
     overrides: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
     backbones: Mapping[str, str] = field(default_factory=dict)
     size_column: str | None = None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mogabench.records import Kind
 from mogabench.releases import is_released
@@ -12,11 +12,18 @@ from mogabench.tasks import get_task
 from mogabench.variants import variant_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mogabench.subject import OptionValue, Subject
 
 
 def command_for(
-    subject: Subject, kind: Kind, *, recipe: str | None = None, pretraining: str = "none"
+    subject: Subject,
+    kind: Kind,
+    *,
+    recipe: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    pretraining: str = "none",
 ) -> str:
     """A command line that measures the subject.
 
@@ -24,6 +31,7 @@ def command_for(
         subject: What to measure.
         kind: Which sort of figure.
         recipe: The training set-up behind the printed figure, where it is known.
+        settings: The recipe's settings that are different.
         pretraining: The data set of the weights that training begins with: ``in1k``, ``in21k``, or
             ``none``.
     """
@@ -40,18 +48,24 @@ def command_for(
     words.append(f"--size {'x'.join(map(str, subject.input_size))}")
     words += [f"--option {shlex.quote(_assignment(*option))}" for option in subject.options]
     if kind == Kind.QUALITY:
-        words += ["--data DIR", *_weights(subject, recipe, pretraining)]
+        words += ["--data DIR", *_weights(subject, recipe, settings or {}, pretraining)]
     return " ".join(words)
 
 
-def _weights(subject: Subject, recipe: str | None, pretraining: str) -> list[str]:
+def _weights(
+    subject: Subject, recipe: str | None, settings: Mapping[str, Any], pretraining: str
+) -> list[str]:
     """Evaluates the released weights where there are some, else trains them."""
     if recipe is None:
         return ["--weights FILE"]
-    if is_released(subject, recipe):
-        return [f"--recipe {recipe} --weights official"]
+    without_ema = settings.get("ema", ...) is None
+    others = {key: value for key, value in settings.items() if key != "ema"}
+    words = [f"--recipe {recipe}", *["--no-ema"] * without_ema]
+    words += [f"--set {shlex.quote(_assignment(*item))}" for item in others.items()]
+    if is_released(subject, recipe) and not others:
+        return [*words, "--weights official"]
     initial = [] if pretraining == "none" else _initial_weights(subject, pretraining)
-    return [f"--recipe {recipe} --train", *initial]
+    return [*words, "--train", *initial]
 
 
 def _initial_weights(subject: Subject, pretraining: str) -> list[str]:

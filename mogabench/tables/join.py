@@ -335,7 +335,11 @@ def _quality_record(meta: Meta, subject: Subject, store: Store) -> Record | None
         return None  # a MogaNet trained in a way that no recipe here has
     dataset = tasks()[subject.task].datasets[subject.method]
     record = store.latest(
-        subject.key, Kind.QUALITY, dataset=dataset, recipe=recipe, recipe_changes=None
+        subject.key,
+        Kind.QUALITY,
+        dataset=dataset,
+        recipe=recipe,
+        recipe_changes=dict(meta.settings) or None,
     )
     if record and meta.pretraining == "none" and record.provenance.initial_weights:
         return None
@@ -348,4 +352,10 @@ def _command(subject: Subject, meta: Meta, column: Column) -> str | None:
         return None
     kinds = {"fps": Kind.THROUGHPUT} | dict.fromkeys(_COSTS, Kind.COMPLEXITY)
     kind = kinds.get(column.metric or "", Kind.QUALITY)
-    return command_for(subject, kind, recipe=meta.recipe or None, pretraining=meta.pretraining)
+    return command_for(
+        subject,
+        kind,
+        recipe=meta.recipe or None,
+        settings=meta.settings,
+        pretraining=meta.pretraining,
+    )
