@@ -78,6 +78,9 @@ def _load_whole(
     check_finite(path, weights)
     needed = network.state_dict()
     given = _translate(_unwrap(weights, network.state_dict()), network, backbone)
+    translate = getattr(network, "translate_weights", None)  # the names of a task's own releases
+    if translate is not None:
+        given = translate(given)
     misfit = Misfit.compare(given, needed)
     if new_head and not misfit.missing and not misfit.unexpected:
         given = {name: given[name] for name in given if name not in misfit.misshapen}

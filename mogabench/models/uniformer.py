@@ -136,6 +136,11 @@ class UniFormer(StagedBackbone):
         super().__init__(stages, DIMS, in_chans=in_chans, norm=nn.BatchNorm2d(DIMS[-1]), **head)
         self.apply(init_linear)
 
+    @property
+    def level_norm(self) -> nn.Module:
+        """What the authors' detectors, segmentors and pose networks put behind each level."""
+        return nn.LayerNorm(DIMS[-1], eps=1e-6)
+
 
 register_family(
     __name__,

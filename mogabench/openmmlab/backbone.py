@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmengine.model import BaseModule
 from mmengine.registry import MODELS
-from timm.layers import Format, GroupNorm1, LayerNorm2d
+from timm.layers import Format
 from timm.models import FeatureListNet
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -71,7 +71,7 @@ class TimmBackbone(BaseModule):
         )
         self.is_channels_last = getattr(self.network, "output_fmt", None) == Format.NHWC
         self.rescale = _rescale(pyramid.channels[0]) if pyramid.plain else nn.Identity()
-        self.norms = nn.ModuleList(_norms(pyramid))
+        self.norms = nn.ModuleList(pyramid.norm(level) for level in range(len(STRIDES)))
         self.levels = _check_levels(out_indices)
         self.norm_eval = norm_eval
         self.frozen = _first_stages(self.network, frozen_stages, name)
@@ -127,14 +127,6 @@ def _any_size(pyramid: Pyramid, longest: int) -> dict[str, int | bool]:
     if "dynamic_img_size" in known:
         return {"dynamic_img_size": True}
     return {"img_size": longest} if "img_size" in known else {}
-
-
-def _norms(pyramid: Pyramid) -> list[nn.Module]:
-    last = pyramid.last_norm
-    if last is None:
-        return [nn.Identity() for _ in STRIDES]
-    kind = GroupNorm1 if isinstance(last, nn.GroupNorm) else LayerNorm2d
-    return [kind(channels, eps=last.eps) for channels in pyramid.channels]
 
 
 def _rescale(channels: int) -> nn.Module:

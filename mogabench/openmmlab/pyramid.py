@@ -7,6 +7,7 @@ from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import torch
+from timm.layers import GroupNorm1, LayerNorm2d
 from torch import nn
 
 from mogabench.catalogue import create_network
@@ -29,7 +30,8 @@ class Pyramid:
         indices: Which of its feature maps are the levels, the finest first.
         channels: Channels of each level.
         plain: Whether all levels come at stride 16, as a plain ViT's do, and must be rescaled.
-        last_norm: The norm between the last map and the classifier, which feature maps lack.
+        last_norm: The norm that feature maps lack: what the network names as its ``level_norm``,
+            or has between the last map and the classifier.
         size_options: Names of its options about the size of images.
         mean: Of the images it was made for, by channel, in pixel values 0 to 255.
         std: Likewise, the standard deviation.
@@ -42,6 +44,15 @@ class Pyramid:
     size_options: frozenset[str]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+
+    def norm(self, level: int) -> nn.Module:
+        """What a level's map ``(N, C, H, W)`` goes through; new, with its initial weights."""
+        last = self.last_norm
+        if last is None:
+            return nn.Identity()
+        kind = GroupNorm1 if isinstance(last, nn.GroupNorm) else LayerNorm2d
+        norm: nn.Module = kind(self.channels[level], eps=last.eps)
+        return norm
 
 
 _SEEN: dict[str, Pyramid] = {}
@@ -96,6 +107,9 @@ def _look_at(name: str, options: Mapping[str, Any]) -> Pyramid:
 
 
 def _last_norm(network: nn.Module) -> nn.Module | None:
+    named: nn.Module | None = getattr(network, "level_norm", None)
+    if named is not None:
+        return named
     head = getattr(network, "head", None)
     for place in (network, head):
         norm = getattr(place, "norm", None)

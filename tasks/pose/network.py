@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from mogabench.catalogue import create_network
 from mogabench.errors import UserError
+from mogabench.openmmlab.pyramid import pyramid_of
+from mogabench.tasks.pose.released import translate_released
 from mogabench.tasks.pose.skeleton import KEYPOINTS, STRIDE
 
 if TYPE_CHECKING:
@@ -34,11 +36,15 @@ class PoseNetwork(nn.Module):
         backbone: Gives feature maps, or just the last one; RSN's are the heat maps themselves.
         channels: Of the last map.
         stride: Pixels of the picture per cell of that map.
+        norm: What the last map goes through, in ``(N, C, H, W)``; None leaves it as it is.
     """
 
-    def __init__(self, backbone: nn.Module, channels: int, stride: int) -> None:
+    def __init__(
+        self, backbone: nn.Module, channels: int, stride: int, norm: nn.Module | None = None
+    ) -> None:
         super().__init__()
         self.backbone = backbone
+        self.norm = norm or nn.Identity()
         self.channels_last = getattr(backbone, "output_fmt", None) == Format.NHWC
         gives_heatmaps = (channels, stride) == (len(KEYPOINTS), STRIDE)
         self.keypoint_head = nn.Identity() if gives_heatmaps else KeypointHead(channels, stride)
@@ -49,8 +55,12 @@ class PoseNetwork(nn.Module):
         features = maps[-1] if isinstance(maps, list) else maps
         if self.channels_last:
             features = features.permute(0, 3, 1, 2)
-        heatmaps: Tensor = self.keypoint_head(features)
+        heatmaps: Tensor = self.keypoint_head(self.norm(features))
         return heatmaps
+
+    def translate_weights(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The weights of a file by this network's names; see `translate_released`."""
+        return translate_released(weights)
 
 
 class KeypointHead(nn.Module):
@@ -110,8 +120,13 @@ def build_network(subject: Subject, **options: Any) -> PoseNetwork:
     return PoseNetwork(*_last_map(subject, options | dict(subject.options)))
 
 
-def _last_map(subject: Subject, options: dict[str, Any]) -> tuple[nn.Module, int, int]:
-    """A backbone, the channels and the stride of the map that it gives last."""
+def _last_map(
+    subject: Subject, options: dict[str, Any]
+) -> tuple[nn.Module, int, int] | tuple[nn.Module, int, int, nn.Module]:
+    """A backbone, the channels and the stride of the map that it gives last, and that map's norm.
+
+    The norm is the one that the networks' detectors have, and mmpose's with them.
+    """
 
     def build(**more: Any) -> Any:
         return create_network(subject.backbone, options | more, subject.input_size)
@@ -124,7 +139,9 @@ def _last_map(subject: Subject, options: dict[str, Any]) -> tuple[nn.Module, int
         # As features these networks end before their last convolution, of MobileNetV2's 1280.
         whole = build(num_classes=0, global_pool="")
         return whole, whole.num_features, whole.feature_info[-1]["reduction"]
-    return features, features.feature_info.channels()[0], features.feature_info.reduction()[0]
+    channels, stride = features.feature_info.channels()[0], features.feature_info.reduction()[0]
+    norm = nn.Identity() if stride != _COARSEST else pyramid_of(subject.backbone, options).norm(-1)
+    return features, channels, stride, norm
 
 
 def _finest_branch(network: Any) -> tuple[nn.Module, int, int]:
