@@ -32,8 +32,26 @@ def test_all_backbones_train_as_appendix_a5_says(name):
     for variant in [None, *recipes.variants(name, TASK)]:
         recipe = load_recipe(name, variant=variant)
         assert (recipe.schedule.epochs, recipe.schedule.milestones) == (210, (170, 200))
-        assert recipe.optimizer.lr in (1e-3, 5e-4)
         assert recipe.optimizer.name.startswith("adam")
+        if not (variant or "").startswith("uniformer"):
+            assert recipe.optimizer.lr in (1e-3, 5e-4)
+
+
+@pytest.mark.parametrize(
+    ("size", "name", "batch", "lr", "drop_path"),
+    # pose_estimation/configs/…/uniformer_{s,b}_coco_{256x192,384x288}.py
+    [
+        ("256x192", "uniformer_small", 1024, 2e-3, 0.2),
+        ("256x192", "uniformer_base", 1024, 2e-3, 0.4),
+        ("384x288", "uniformer_small", 1024, 2e-3, 0.2),
+        ("384x288", "uniformer_base", 256, 5e-4, 0.5),
+    ],
+)
+def test_uniformer_trains_as_its_released_configurations_say(size, name, batch, lr, drop_path):
+    recipe = load_recipe(f"simple_baseline_{size}", variant=name)
+    optimizer = recipe.optimizer
+    assert (optimizer.name, optimizer.lr, optimizer.weight_decay) == ("adamw", lr, 0.01)
+    assert (recipe.batch_size, recipe.model.drop_path) == (batch, drop_path)
 
 
 def test_the_size_can_be_chosen():
