@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from mogabench.records import Store
     from mogabench.tables.join import JoinedTable
+    from mogabench.tables.plots import Point
 
 _WRITTEN_BY = "Written by `mogabench report`"
 _TRAININGS = "trainings.md"
@@ -53,26 +54,27 @@ def _file_name(table: JoinedTable) -> str:
 
 
 def _write_plots(tables: list[JoinedTable], store: Store) -> Iterator[tuple[str, str]]:
-    """Writes the plots and yields each one's title and file name."""
+    """Writes the plots and yields each one's title and file name, without its ending."""
     from mogabench.files import write_whole
     from mogabench.tables.plots import parameter_points, scatter, throughput_points
+
+    def write(points: list[Point], title: str, name: str, cost: str) -> tuple[str, str]:
+        for ending, picture in scatter(points, title=title, cost=cost).items():
+            write_whole(store.results / f"{name}.{ending}", picture)
+        return title, name
 
     by_id = {table.paper.id: table for table in tables}
     points = parameter_points(by_id["3"])
     if points:
         title = "Figure 1 (left): accuracy against parameters at 224 x 224"
-        picture = scatter(points, title=title, cost="parameters (M), measured")
-        write_whole(store.results / "figure_1_parameters.png", picture)
-        yield title, "figure_1_parameters.png"
+        yield write(points, title, "figure_1_parameters", "parameters (M), measured; SLaK sparse")
     printed = [by_id[name].paper for name in ("3", "2", "A15")]
     for dtype in ("float32", "bfloat16"):
         by_device = throughput_points(printed, store, dtype=dtype, compiled=False)
-        for device, company in by_device.items():
+        for device, networks in by_device.items():
             title = f"Figure A3: accuracy against throughput, {device}, {dtype}"
-            name = f"figure_A3_{_slug(device)}_{dtype}.png"
-            picture = scatter(company, title=title, cost="images per second, measured")
-            write_whole(store.results / name, picture)
-            yield title, name
+            name = f"figure_A3_{_slug(device)}_{dtype}"
+            yield write(networks, title, name, "images per second, measured")
 
 
 def _slug(text: str) -> str:
@@ -102,5 +104,6 @@ def _index(tables: list[JoinedTable], plots: list[tuple[str, str]], trainings: i
     text = "trainings done here, with their metrics, curves and pictures"
     lines += ["", f"[{trainings} {text}]({_TRAININGS})"]
     for title, name in plots:
-        lines += ["", f"## {title}", "", f"![{title}]({name})"]
+        lines += ["", f"## {title}", "", f"![{title}]({name}.png)", ""]
+        lines.append(f"[SVG]({name}.svg), [PDF]({name}.pdf)")
     return "\n".join(lines) + "\n"

@@ -54,6 +54,7 @@ class Cell:
         account: What the erratum's reason comes to in numbers, such as what was measured of the
             other configuration; empty for most cells.
         caveat: What a reader of the measured number must know; empty for most cells.
+        printed_for: What the printed number is a number of, by a proven derivation; None for most.
         counts: The measured operations by each convention, in the unit; empty for other figures.
         records: What the measured number was read from.
     """
@@ -71,6 +72,7 @@ class Cell:
     erratum: str = ""
     account: str = ""
     caveat: str = ""
+    printed_for: float | None = None
     counts: Mapping[str, float] = field(default_factory=dict)
     records: tuple[Record, ...] = ()
 
@@ -271,13 +273,19 @@ def _judge_cost(
     proven = known.should_be is not None or known.printed_is is not None
     if known.should_be is not None:
         proven &= agrees(known.should_be, measured, metric)
+    printed_for = None
     if known.printed_is is not None:
         value = derived[0][1]
-        proven &= value is not None and gives(
-            known.printed_is, value / SCALE[cell.unit], cell.printed, metric
+        printed_for = None if value is None else value / SCALE[cell.unit]
+        proven &= printed_for is not None and gives(
+            known.printed_is, printed_for, cell.printed, metric
         )
-    status = Status.KNOWN_REASON if proven else Status.UNEXPLAINED
-    return replace(cell, status=status, account="; ".join(texts))
+    return replace(
+        cell,
+        status=Status.KNOWN_REASON if proven else Status.UNEXPLAINED,
+        account="; ".join(texts),
+        printed_for=printed_for if proven else None,
+    )
 
 
 def _account(derivation: Derivation, value: float | None, cell: Cell) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections import defaultdict
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from mogabench.records import Kind
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from mogabench.paper import PaperTable
     from mogabench.records import Record, Store
     from mogabench.tables.join import JoinedTable
+
+FORMATS = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
+"""The endings of a figure's files, each with the metadata that would differ from run to run."""
 
 _SHAPES = "osD^"
 _OURS = "MogaNet"
@@ -40,14 +44,19 @@ class Point:
 
 
 def parameter_points(table: JoinedTable) -> list[Point]:
-    """Figure 1's points: measured parameters in M against printed top-1 at 224x224."""
+    """Figure 1's points: measured parameters in M against printed top-1 at 224x224.
+
+    SLaK's accuracies are those of networks with 40 % of the weights at zero, so it stands at the
+    number of the others, as its errata derive it.
+    """
     points = []
     for row in table.rows:
         by_metric = {cell.column.metric: cell for cell in row.cells}
         cost, accuracy = by_metric["params"], by_metric["top1"]
         at_224 = cost.subject is not None and cost.subject.input_size == (224, 224)
         if at_224 and cost.measured is not None and accuracy.paper is not None:
-            points.append(Point(cost.measured, accuracy.paper, row.row.label))
+            size = cost.measured if cost.printed_for is None else cost.printed_for
+            points.append(Point(size, accuracy.paper, row.row.label))
     return points
 
 
@@ -91,11 +100,17 @@ def _machine(record: Record) -> str:
     return f"{where.device}, {where.threads} thread(s)" if on_cpu else where.device
 
 
-def scatter(points: Sequence[Point], *, title: str, cost: str) -> bytes:
-    """Draws points as one line per family, MogaNet's on top; returns a PNG."""
+def scatter(points: Sequence[Point], *, title: str, cost: str) -> dict[str, bytes]:
+    """Draws points as one line per family, MogaNet's on top, labels moved apart.
+
+    Returns:
+        The picture by the endings of `FORMATS`.
+    """
+    from adjustText import adjust_text
+    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 5.5), layout="constrained", dpi=120)
+    figure = Figure(figsize=(9, 6.5), layout="constrained", dpi=120)
     axes = figure.subplots()
     families = defaultdict(list)
     for point in points:
@@ -114,20 +129,27 @@ def scatter(points: Sequence[Point], *, title: str, cost: str) -> bytes:
             color="crimson" if ours else None,
             label=family,
         )
-        for point in members:
-            axes.annotate(
-                point.size,
-                (point.cost, point.accuracy),
-                xytext=(5, -10),
-                textcoords="offset points",
-                fontsize=7,
-            )
-    axes.set(title=title, xlabel=cost, ylabel="ImageNet-1K top-1 (%), as printed", xscale="log")
+    axes.set(xlabel=cost, ylabel="ImageNet-1K top-1 (%), as printed", xscale="log")
+    axes.set_title("\n".join(wrap(title, 80)))
     for axis_formatter in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
         axis_formatter("{x:g}")
     axes.tick_params(axis="x", which="both", labelsize=8)
     axes.grid(alpha=0.3, which="both")
-    axes.legend(fontsize=8, ncols=2)
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", metadata={"Software": None})
-    return stream.getvalue()
+    figure.legend(*axes.get_legend_handles_labels(), fontsize=8, loc="outside right upper")
+    figure.draw_without_rendering()  # the labels need the axes in their place
+    labels = [axes.text(p.cost, p.accuracy, p.size, fontsize=7) for p in points]
+    adjust_text(
+        labels,
+        x=[point.cost for point in points],
+        y=[point.accuracy for point in points],
+        ax=axes,
+        expand=(1.8, 2.2),  # else a label may lie on its own marker
+        arrowprops={"arrowstyle": "-", "color": "grey", "linewidth": 0.5},
+    )
+    pictures = {}
+    for ending, metadata in FORMATS.items():
+        stream = io.BytesIO()
+        with rc_context({"svg.hashsalt": title}):  # else each run names its parts otherwise
+            figure.savefig(stream, format=ending, metadata=metadata)
+        pictures[ending] = stream.getvalue()
+    return pictures
