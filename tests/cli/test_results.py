@@ -81,7 +81,7 @@ def test_a_wrong_committed_number_is_found_however_small(
     wrong_by, packaged, tmp_path, monkeypatch, capsys
 ):
     store = Store(packaged)
-    record = next(r for r in store.all(Kind.COMPLEXITY) if r.subject.backbone == "moganet_tiny")
+    record = store.latest("classification/classifier/moganet_tiny@224x224", Kind.COMPLEXITY)
     parameters = record.values["trainable_parameters"].value
     wrong = {"trainable_parameters": Quantity(value=parameters + wrong_by, unit="1")}
     store.append(record.model_copy(update={"values": record.values | wrong}))
