@@ -1,4 +1,5 @@
 import math
+from math import floor
 
 import pytest
 import torch
@@ -67,7 +68,8 @@ def test_moganet_counts_as_the_official_tool_does(method: str, size: str) -> Non
     counted = count_subject(_subject(method, f"moganet_{size}"))
     millions, giga = MOGANET[method][size]
     assert counted.parameters / 1e6 == pytest.approx(millions, abs=0.1)
-    assert counted.operations["paper"] / 1e9 == pytest.approx(giga, rel=5e-4)
+    exact = counted.operations["paper"] / 1e9
+    assert giga in (round(exact, 1), floor(10 * exact) / 10)  # some of its digits are cut off
 
 
 @pytest.mark.parametrize(
