@@ -54,11 +54,8 @@ def test_moganet_counts_as_the_official_tool_does(method, size):
     millions, giga = MOGANET[method][size]
     assert counted.parameters / 1e6 == pytest.approx(millions, abs=0.06)
     exact = counted.operations["paper"] / 1e9
-    assert giga in (
-        round(exact, 1),
-        floor(10 * exact) / 10,
-        floor(exact),
-    )  # some digits are cut off
+    # Some of its digits are cut off.
+    assert giga in (round(exact, 1), floor(10 * exact) / 10, floor(exact))
 
 
 def test_the_auxiliary_head_has_parameters_but_no_operations():
