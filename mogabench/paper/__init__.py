@@ -2,9 +2,11 @@
 
 One file is one table, named ``table_<ID>_<title_with_underscores>.csv``; adding a table is adding a
 file. The first columns say what a row is about, with the names and in the order of the fields of
-`Meta`: ``input_size`` as ``256x192``, ``options`` as JSON. The rest is the printed table. Where the
-printed label is wrong, ``backbone`` is the network that the printed figures belong to, and
-``recipe`` is empty for other authors' own training.
+`Meta`: ``input_size`` as ``256x192``; ``settings``, ``options`` and ``baseline`` as JSON. The rest
+is the printed table. Where the printed label is wrong, ``backbone`` is the network that the printed
+figures belong to, and ``recipe`` is empty for other authors' own training. Who counted the printed
+operations, and so by which convention, is in ``counting.yaml``, never in a row; what is wrong with
+a printed figure, and how that follows from measurements, in ``errata.yaml``.
 
 Cells are as printed, digit for digit, misprints included, with typesetting turned into plain text:
 

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from mogabench.tables.join import Cell, JoinedTable
 
 MISSING = "—"
+NEAR = "≈"
+"""Marks a figure that is taken for the printed one without rounding to it."""
+
+_NEAR = (Status.WITHIN_TOLERANCE, Status.WITHIN_NOISE)
 _SHOWS_DIFFERENCE = ("params", "operations")
 _ALWAYS_COUNTED = (
     Status.ROUNDS,
@@ -160,7 +164,7 @@ def _texts(cell: Cell, footnotes: _Footnotes) -> list[Text]:
     printed = Text(cell.printed, footnotes=footnotes.numbers(cell.erratum))
     if cell.column.metric is None:
         return [printed]
-    shown = figure(cell.measured, cell.printed)
+    shown = figure(cell.measured, cell.printed) + NEAR * (cell.status in _NEAR)
     notes = (*footnotes.numbers(cell.account), *footnotes.numbers(cell.caveat))
     measured = Text(shown, cell.status, notes, hover=_counts(cell))
     if cell.column.metric not in _SHOWS_DIFFERENCE:

@@ -23,7 +23,8 @@ _LATEX = {
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}",
     "²": "$^2$", "×": r"$\times$", "‡": r"$^\ddagger$", "†": r"$^\dagger$", "§": r"$^\S$",
     "↓": r"$\downarrow$", "↑": r"$\uparrow$", "Δ": r"$\Delta$", "—": "---",
-    "₅": "$_5$", "₀": "$_0$", "₇": "$_7$", "±": r"$\pm$", "✓": r"\checkmark{}", "✗": r"$\times$",
+    "₅": "$_5$", "₀": "$_0$", "₇": "$_7$", "±": r"$\pm$", "≈": r"$\approx$",
+    "✓": r"\checkmark{}", "✗": r"$\times$",
 }  # fmt: skip
 
 

@@ -32,11 +32,11 @@ class Status(StrEnum):
 
 STATUS_TEXTS = {
     Status.ROUNDS: "round to the printed digits",
-    Status.WITHIN_TOLERANCE: "within tolerance",
+    Status.WITHIN_TOLERANCE: "within tolerance (≈)",
     Status.KNOWN_REASON: "differ for a proven reason",
     Status.UNEXPLAINED: "unexplained (!)",
     Status.REPRODUCED: "reproduced",
-    Status.WITHIN_NOISE: "within noise",
+    Status.WITHIN_NOISE: "within noise (≈)",
     Status.BELOW: "below the printed quality",
     Status.ABOVE: "above the printed quality",
     Status.OTHER_DEVICE: "on another device",
