@@ -65,9 +65,9 @@ def load_into(
     if stated is not None and is_whole and not new_head:
         stated.check_classes(path, classes, train=train)
     if not is_whole:
-        load_weights(network.get_submodule(backbone), path)
+        load_weights(network.get_submodule(backbone), path, prefer_ema=prefer_ema)
     elif not backbone:
-        load_weights(network, path, new_head=new_head)
+        load_weights(network, path, new_head=new_head, prefer_ema=prefer_ema)
     else:
         _load_whole(network, path, checkpoint.state_dict, backbone, new_head=new_head)
 

@@ -13,6 +13,7 @@ from mogabench.data.shapes import SCENE_CLASSES, sample_shapes
 from mogabench.engine.job import make_job
 from mogabench.engine.run import run
 from mogabench.engine.runner import make_runner
+from mogabench.engine.weights import load_job_weights
 from mogabench.errors import UserError
 from mogabench.subject import Subject
 from mogabench.tasks import get_task
@@ -52,6 +53,22 @@ def test_weights_state_what_it_takes_to_use_them(job):
     )  # of timm's test_convnext
     assert (stated.recipe, stated.recipe_changes["optimizer.lr"]) == ("sample_digits", 0.001)
     assert stated.epochs == 2
+
+
+def test_a_training_begins_with_the_average_or_without_it(tmp_path):
+    job = short_job("segmentation", "semantic_fpn", tmp_path / "work")
+    network = get_task("segmentation").build(job.network_subject(3))
+    start = network.backbone.network.state_dict()
+    # A classifier's file, as timm writes it, whose two sets of weights differ everywhere.
+    entries = {
+        entry: {name: torch.full_like(tensor, value) for name, tensor in start.items()}
+        for entry, value in (("state_dict", 1), ("state_dict_ema", 2))
+    }
+    torch.save(entries, tmp_path / "classifier.pth")
+    for ema, value in ((True, 2), (False, 1)):
+        begun = replace(job, weights=tmp_path / "classifier.pth", ema=ema)
+        load_job_weights(begun, network, backbone="backbone.network")
+        assert network.backbone.network.state_dict()["conv1.0.weight"].unique() == value
 
 
 def test_classes_in_another_order_are_refused(job, folder, tmp_path):

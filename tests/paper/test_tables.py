@@ -295,6 +295,13 @@ def test_a_figure_of_another_network_comes_with_what_ought_to_be_printed() -> No
             assert entry.should_be, entry
 
 
+def test_rows_of_other_authors_carry_no_recipe_of_ours() -> None:
+    """But in Tables 7 and A7 and the right half of A15, which MogaNet's authors trained."""
+    for table_id, row, _, subject in CELLS:
+        if subject and table_id in ("2", "3", "4", "5", "6", "A8", "A9", "A10", "A11", "A13"):
+            assert bool(row.meta.recipe) == row.meta.backbone.startswith("moganet_"), row
+
+
 def test_operations_are_counted_as_their_source_counts() -> None:
     found = {
         counting_source(cell_meta(row, column))
