@@ -71,7 +71,8 @@ def _of_task(task: str, pattern: str, results: Path | None) -> Iterator[tuple[st
 
     from mogabench.paper import load_table, table_ids
     from mogabench.records import Kind, open_store
-    from mogabench.tables.join import is_buildable, subjects_of
+    from mogabench.tables.cells import is_buildable
+    from mogabench.tables.join import subjects_of
     from mogabench.tasks import get_task
 
     name, store = get_task(task).name, open_store(results)

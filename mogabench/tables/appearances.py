@@ -13,7 +13,7 @@ from mogabench.tables.verdict import Status
 if TYPE_CHECKING:
     from mogabench.records import Store
     from mogabench.subject import Subject
-    from mogabench.tables.join import Cell
+    from mogabench.tables.cells import Cell
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mogabench.records import Record
-    from mogabench.tables.join import Cell, JoinedRow, JoinedTable
+    from mogabench.tables.cells import Cell
+    from mogabench.tables.join import JoinedRow, JoinedTable
 
 
 def find_rows(joined: JoinedTable, name: str) -> list[JoinedRow]:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mogabench.paper import Column
-    from mogabench.tables.join import Cell, JoinedTable
+    from mogabench.tables.cells import Cell
+    from mogabench.tables.join import JoinedTable
 
 MISSING = "—"
 NEAR = "≈"

@@ -14,7 +14,8 @@ from mogabench.tables.verdict import Status
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mogabench.tables.join import Cell, JoinedRow, JoinedTable
+    from mogabench.tables.cells import Cell
+    from mogabench.tables.join import JoinedRow, JoinedTable
 
 _PIPE_WIDTH = 200
 _EXPLANATIONS = ("convention", "command", "erratum", "account", "caveat")
