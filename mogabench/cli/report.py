@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _WRITTEN_BY = "Written by `mogabench report`"
 _TRAININGS = "trainings.md"
+_UNEXPLAINED = "unexplained.md"
 
 
 def report(
@@ -31,6 +32,7 @@ def report(
     from mogabench.records import open_store
     from mogabench.tables.render import render_markdown
     from mogabench.tables.trainings import render_trainings, trainings
+    from mogabench.tables.unexplained import render_unexplained
 
     store = open_store(results)
     folder = store.results
@@ -40,6 +42,7 @@ def report(
     tables, failures = measured_tables(["all"], store, fresh=fresh, quiet=quiet)
     for table in tables:
         write_whole(folder / _file_name(table), render_markdown([table]) + "\n")
+    write_whole(folder / _UNEXPLAINED, render_unexplained(tables) + "\n")
     plots = list(_write_plots(tables, store))
     done = trainings(store)
     write_whole(folder / _TRAININGS, render_trainings(done, folder) + "\n")
@@ -93,6 +96,8 @@ def _index(tables: list[JoinedTable], plots: list[tuple[str, str]], trainings: i
         f"{_WRITTEN_BY} from `records/*.jsonl` here and in the package; never edited by hand.",
         "",
         *total_lines(tables),
+        "",
+        f"[What is unexplained, with what was tried]({_UNEXPLAINED})",
         "",
         f"| table | title | rows | {heads} |",
         f"| --- | --- | ---: |{' ---: |' * len(shown)}",

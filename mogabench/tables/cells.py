@@ -169,13 +169,13 @@ def _judge_cost(
     texts = [_account(derivation, value, cell) for derivation, value in derived]
     proven = known.should_be is not None or known.printed_is is not None
     if known.should_be is not None:
-        proven &= agrees(known.should_be, measured, metric)
+        proven &= agrees(known.should_be, measured, metric, tolerant=tolerant)
     printed_for = None
     if known.printed_is is not None:
         value = derived[0][1]
         printed_for = None if value is None else value / SCALE[cell.unit]
         proven &= printed_for is not None and gives(
-            known.printed_is, printed_for, cell.printed, metric
+            known.printed_is, printed_for, cell.printed, metric, tolerant=tolerant
         )
     return replace(
         cell,

@@ -62,7 +62,9 @@ def agrees(printed: str, measured: float, metric: str, *, tolerant: bool = True)
     return rounds_to(printed, measured) or (tolerant and is_close(printed, measured, metric))
 
 
-def gives(derivation: Derivation, derived: float, printed: str, metric: str) -> bool:
+def gives(
+    derivation: Derivation, derived: float, printed: str, metric: str, *, tolerant: bool = True
+) -> bool:
     """Whether a derivation comes to the printed figure, or to what was meant by it.
 
     One that says how the digits were made must come to them; another may be off by the tolerance.
@@ -72,10 +74,11 @@ def gives(derivation: Derivation, derived: float, printed: str, metric: str) -> 
         derived: The sum of its measurements, in the unit of the print.
         printed: The printed figure.
         metric: ``params`` or ``operations``.
+        tolerant: Whether being close is enough, where nothing is said of how the digits were made.
     """
     wanted, value = derivation.meant or printed, Decimal(repr(derived))
     if not derivation.rounded_to and derivation.rounding == "nearest":
-        return agrees(wanted, derived, metric)
+        return agrees(wanted, derived, metric, tolerant=tolerant)
     for digits in derivation.rounded_to:
         value = _round(value, digits)
     return _round(value, decimals(wanted), _MODES[derivation.rounding]) == Decimal(wanted)
