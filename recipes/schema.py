@@ -174,6 +174,10 @@ class Expected(Section):
     """By metric, in the metric's unit, such as ``top1`` in %."""
 
 
+_OF_TEST = {"input", "test"}
+"""The sections of recipes that an evaluation follows."""
+
+
 class Recipe(Section):
     """A training set-up as resolved for one variant; every task's recipes have these keys.
 
@@ -259,10 +263,26 @@ class Recipe(Section):
             raise invalid(self.name, error_lines(error, type(self))) from None
         return recipe.resolved_as(self._name, self._variant, self._changes)
 
+    def with_epochs(self, epochs: int) -> Self:
+        """The recipe with a schedule of another length, as ``--set schedule.epochs=N`` makes it.
+
+        Raises:
+            UserError: The schedule is not valid at that length.
+        """
+        recipe = self.replace({"schedule": {"epochs": epochs}, "expected": None})
+        return recipe.resolved_as(
+            self._name, self._variant, self._changes | {"schedule.epochs": epochs}
+        )
+
     def resolved_as(self, name: str, variant: str | None, changes: dict[str, Any]) -> Self:
         """Stores where the settings came from, and returns the recipe itself."""
         self._name, self._variant, self._changes = name, variant, changes
         return self
+
+
+def training_settings(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of a recipe's changed settings that decide on the weights, not on an evaluation."""
+    return {key: value for key, value in changes.items() if key.split(".")[0] not in _OF_TEST}
 
 
 def invalid(name: str, problems: Iterable[str]) -> UserError:

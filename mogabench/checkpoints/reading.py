@@ -51,12 +51,14 @@ class Checkpoint:
         sha256: The file's digest in hexadecimal.
         entry: Where in the file the weights were, such as ``state_dict_ema``; empty when the file
             is nothing but weights.
+        has_both: Whether the file has averaged weights beside those that were trained.
         meta: What the file says of itself: ``arch``, ``epoch``, ``metric``, ``args``, ``meta``.
     """
 
     state_dict: dict[str, Tensor]
     sha256: str
     entry: str
+    has_both: bool
     meta: dict[str, Any]
 
 
@@ -79,10 +81,13 @@ def read_state_dict(path: Path, *, prefer_ema: bool = True) -> Checkpoint:
     except OSError as error:
         raise UserError(f"cannot read the weights {path}: {error.strerror}") from error
     payload = _unpack(path, start)
-    entry, weights = _weights_in(payload, prefer_ema)
+    averaged, trained = _entry(payload, _AVERAGED), _entry(payload, _TRAINED)
+    entry = averaged if prefer_ema else trained
+    weights = _tensors(payload[entry] if entry else payload)
     if not weights:
         raise UserError(f"{path} holds no weights, only {_contents(payload)}")
-    return Checkpoint(weights, digest, entry, _description(payload) if entry else {})
+    has_both = bool(averaged and trained) and averaged != trained
+    return Checkpoint(weights, digest, entry, has_both, _description(payload) if entry else {})
 
 
 def _unpack(path: Path, start: bytes) -> Any:
@@ -119,19 +124,17 @@ def _torch_load(path: Path) -> Any:
         ) from error
 
 
-def _weights_in(payload: Any, prefer_ema: bool) -> tuple[str, dict[str, Tensor]]:
-    if not isinstance(payload, Mapping):
-        return "", {}
-    for entry in _AVERAGED if prefer_ema else _TRAINED:
-        if isinstance(payload.get(entry), Mapping):
-            return entry, _tensors(payload[entry])
-    return "", _tensors(payload)
+def _entry(payload: Any, names: tuple[str, ...]) -> str:
+    """The first of the names under which there are weights; empty where there is none."""
+    entries = payload if isinstance(payload, Mapping) else {}
+    return next((name for name in names if isinstance(entries.get(name), Mapping)), "")
 
 
-def _tensors(mapping: Mapping[Any, Any]) -> dict[str, Tensor]:
+def _tensors(payload: Any) -> dict[str, Tensor]:
+    entries = payload if isinstance(payload, Mapping) else {}
     return {
         name: value
-        for name, value in mapping.items()
+        for name, value in entries.items()
         if isinstance(name, str) and isinstance(value, Tensor)
     }
 

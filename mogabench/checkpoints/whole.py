@@ -33,7 +33,7 @@ def load_into(
     new_head: bool = False,
     prefer_ema: bool = True,
     classes: Sequence[str] = (),
-) -> None:
+) -> tuple[Description | None, bool]:
     """Loads a file of the whole network or, to train, of its backbone alone.
 
     Args:
@@ -45,6 +45,10 @@ def load_into(
         new_head: Whether a head for other classes keeps its own, initial weights.
         prefer_ema: Take the averaged weights where the file has both.
         classes: Of the data; a file that states others is refused, unless for a new head.
+
+    Returns:
+        What the file states of itself, if it is of this project, and whether it has averaged
+        weights beside those that were trained.
 
     Raises:
         UserError: The file cannot be read, is of another network, or of other classes.
@@ -70,6 +74,7 @@ def load_into(
         load_weights(network, path, new_head=new_head, prefer_ema=prefer_ema)
     else:
         _load_whole(network, path, checkpoint.state_dict, backbone, new_head=new_head)
+    return stated, checkpoint.has_both
 
 
 def _load_whole(

@@ -59,6 +59,12 @@ def run(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Override a field of the recipe."),
     ] = None,
+    time_budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="6m", help="Train no more epochs than end, with the evaluation, in this time."
+        ),
+    ] = None,
     work_dir: Annotated[
         Path | None, typer.Option("--work-dir", metavar="DIR", help="Checkpoints and logs.")
     ] = None,
@@ -118,13 +124,14 @@ def run(
             compile=compiled,
             batch_size=batch_size,
             workers=workers,
+            time_budget=None if time_budget is None else _seconds(time_budget),
             quiet=quiet or as_json,
         )
         subject = job.subject  # at the size that the recipe evaluates at
     else:
         own_options = own.model_dump(exclude_defaults=True)
-        for_data = (train, weights, not ema, resume, new_head, recipe, overrides, work_dir)
-        how = (amp, channels_last, compiled, batch_size)
+        for_data = (train, weights, not ema, resume, new_head, recipe, overrides, time_budget)
+        how = (amp, channels_last, compiled, batch_size, work_dir)
         _refuse_without_data(any((*for_data, own_options, *how)))
     row = measure_row(
         task,
@@ -138,6 +145,22 @@ def run(
         _print_json(row)
     elif row is not None:
         _print(row)
+
+
+def _seconds(text: str) -> float:
+    """The seconds of a duration such as ``90s``, ``6m`` or ``1.5h``.
+
+    Raises:
+        UserError: It is none.
+    """
+    import re
+
+    from mogabench.errors import UserError
+
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text)
+    if found is None:
+        raise UserError(f"--time-budget {text}: give a duration such as 90s, 6m or 1.5h")
+    return float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]]
 
 
 def _refuse_without_data(is_given: bool) -> None:

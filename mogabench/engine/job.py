@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mogabench.engine.task import Task
+    from mogabench.recipes import Recipe
     from mogabench.subject import Subject
 
 _AMP = ("float16", "bfloat16")
@@ -45,6 +46,8 @@ class Job(Generic[R, O]):
         seed: Seeds initial weights, order, augmentation and dropout.
         quiet: Plain lines instead of a progress bar.
         save_seconds: Longest time between two checkpoints; one more ends each epoch.
+        time_budget: Seconds that training and evaluation may take together: a shorter schedule is
+            chosen where the recipe's does not fit. None leaves it as it is.
     """
 
     subject: Subject
@@ -66,6 +69,7 @@ class Job(Generic[R, O]):
     seed: int = 42
     quiet: bool = False
     save_seconds: float = 600.0
+    time_budget: float | None = None
 
     def __post_init__(self) -> None:
         if self.amp is not None and self.amp not in _AMP:
@@ -78,6 +82,11 @@ class Job(Generic[R, O]):
             raise UserError("--data needs --weights FILE to evaluate, or --train to train")
         if (self.resume or self.new_head) and not self.train:
             raise UserError("--resume and --new-head are for training: add --train")
+        if self.time_budget is not None and (self.resume or not self.train):
+            raise UserError(
+                "--time-budget chooses the length of a new training: add --train; --resume goes on "
+                "with --set schedule.epochs=N, as the first run stated it"
+            )
         if self.train and self.amp == "float16" and self.device == "cpu":
             raise UserError("training in float16 needs a GPU; --amp bfloat16 works on the CPU")
 
@@ -139,7 +148,7 @@ def make_job(
         train: As in `Job`.
         work_dir: As in `Job`; None takes a folder of its own below ``work/`` to train, and
             for the sample.
-        ema: As in `Job`; without, the recipe has no average either.
+        ema: As in `Job`; without, the recipe has no average either, and the reverse.
         device: As in `Job`, or ``auto``: the GPU where there is one.
         **settings: The other fields of `Job`, as they are.
 
@@ -171,6 +180,9 @@ def make_job(
                 f"the recipe {resolved.name} is for the method {resolved.method}, "
                 f"not {subject.method}; see 'mogabench list recipes'"
             )
+        if not train:
+            ema = ema and resolved.changes.get("ema", ...) is not None
+            _check_released(weights, resolved)
         if size_is_given:
             resolved = resolved.at_size(subject.input_size)
         if resolved.size is not None:
@@ -190,3 +202,18 @@ def make_job(
         seed=resolved.seed if resolved else 0,
         **settings,
     )
+
+
+def _check_released(weights: str | None, recipe: Recipe) -> None:
+    """Refuses to call the authors' weights trained by other settings than theirs.
+
+    They come with and without the average.
+    """
+    from mogabench.recipes.schema import training_settings
+
+    changed = [key for key in training_settings(recipe.changes) if key.split(".")[0] != "ema"]
+    if weights == "official" and changed:
+        raise UserError(
+            f"the released weights were trained by {recipe.name} as it is: leave out "
+            f"--set {' and '.join(changed)}, or add --train"
+        )

@@ -27,17 +27,19 @@ class Trained(BaseModel):
         self.network = network
         self.layout = torch.contiguous_format
         self.amp: torch.dtype | None = None
+        self.is_compiled = False
 
     def adapt(self, job: Job[Any, Any]) -> None:
-        """Takes precision and layout from the job, and compiles the network if it says so."""
+        """Takes precision and layout from the job, and compiles the network once if it says so."""
         self.amp = getattr(torch, job.amp) if job.amp else None
         self.layout = torch.channels_last if job.channels_last else torch.contiguous_format
         self.network.to(memory_format=self.layout)
-        if job.compile:
+        if job.compile and not self.is_compiled:
             # Else the sizes of networks that the process compiled before count as this one's, and
             # make its sizes symbolic.
             torch.compiler.reset()
             self.network.compile()
+            self.is_compiled = True
 
     def run(self, inputs: Tensor, *arguments: Any, **options: Any) -> Any:
         """The network's outputs under autocast, of images ``(N, C, H, W)`` in the layout."""

@@ -24,6 +24,10 @@ def quality_record(task: Task[Any, Any], job: Job[Any, Any], outcome: Outcome) -
     units = {metric.name: metric.unit for metric in task.metrics}
     values = {name: Quantity(value=v, unit=units[name]) for name, v in outcome.metrics.items()}
     weights = outcome.checkpoint or job.weights
+    recipe = outcome.recipe
+    changes = dict(recipe.changes) if recipe else {}
+    if not (job.train or job.ema):
+        changes["ema"] = None  # also where no recipe has an average that could be changed
     return Record(
         subject=job.subject,
         kind=Kind.QUALITY,
@@ -39,9 +43,9 @@ def quality_record(task: Task[Any, Any], job: Job[Any, Any], outcome: Outcome) -
             batch_size=outcome.batch_size,
             seed=job.seed,
             evaluated_size=outcome.size,
-            recipe=job.recipe and job.recipe.name,
-            recipe_changes=(job.recipe and job.recipe.changes) or None,
-            recipe_digest=job.recipe and job.recipe.digest,
+            recipe=recipe and recipe.name,
+            recipe_changes=changes or None,
+            recipe_digest=recipe and recipe.digest,
             weights=weights and _sha256(weights),
             initial_weights=_sha256(job.weights) if job.train and job.weights else None,
             training=outcome.training,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mmengine.model import is_model_wrapper
 
 from mogabench.checkpoints import Description, save_checkpoint
+from mogabench.engine.budget import shorten
 from mogabench.engine.environment import check_writable, enter, watch_space
 from mogabench.engine.optimization import AverageWeights
 from mogabench.engine.randomness import seed_everything
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from mogabench.engine.job import Job
     from mogabench.engine.task import Setup, Task
+    from mogabench.recipes import Recipe
     from mogabench.records import Data
 
 WEIGHTS = "weights.pth"
@@ -41,6 +43,7 @@ class Outcome:
 
     Attributes:
         metrics: By name, in the task's units.
+        recipe: What it followed: the job's, shortened where its time budget wanted that.
         data: What was evaluated on.
         size: Height and width that it was evaluated at, or as the subject has its size.
         batch_size: Samples per forward pass and device in evaluation.
@@ -51,6 +54,7 @@ class Outcome:
     """
 
     metrics: dict[str, float]
+    recipe: Recipe | None
     data: Data
     size: tuple[int, ...]
     batch_size: int
@@ -79,6 +83,8 @@ def run(job: Job[Any, Any], task: Task[Any, Any]) -> Outcome:
         stack.enter_context(watch_space(folder))
         seed_everything(job.seed)
         setup = task.prepare(job)
+        if job.time_budget is not None:
+            job = shorten(job, setup, began)
         if kept is None:
             setup = replace(setup, drawing=None)
         runner = make_runner(job, setup)
@@ -88,6 +94,7 @@ def run(job: Job[Any, Any], task: Task[Any, Any]) -> Outcome:
         metrics = runner.val_loop.run() if job.train else runner.val()
     return Outcome(
         metrics={name: float(value) for name, value in metrics.items()},
+        recipe=job.recipe,
         data=setup.test.identity,
         size=setup.eval_size or job.subject.input_size,
         batch_size=evaluation_batch(job, setup),

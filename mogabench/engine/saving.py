@@ -70,7 +70,7 @@ class SaveCheckpoints(Hook):
         self._save(runner, epoch=runner.epoch + 1, step=runner.iter)
 
     def _save(self, runner: Runner, *, epoch: int, step: int) -> None:
-        payload = _state(runner)
+        payload = state_of(runner)
         if not _is_finite(payload["state_dict"]):
             raise UserError(
                 f"the weights are no longer finite after step {step}; {self.folder / CHECKPOINT} "
@@ -107,7 +107,8 @@ def is_resumable(job: Job[Any, Any], identity: dict[str, str]) -> bool:
     return True
 
 
-def _state(runner: Runner) -> dict[str, Any]:
+def state_of(runner: Runner) -> dict[str, Any]:
+    """What a checkpoint holds of a training: weights and the optimizer's state."""
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     return {
         "state_dict": model.state_dict(),

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from mogabench.checkpoints import load_into
+from mogabench.errors import UserError
+from mogabench.recipes.schema import training_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     from torch import nn
 
+    from mogabench.checkpoints import Description
     from mogabench.engine.job import Job
+    from mogabench.recipes import Recipe
 
 
 def load_job_weights(
@@ -28,10 +36,11 @@ def load_job_weights(
         classes: Of the data, which must be those that a file states; empty where there are none.
 
     Raises:
-        UserError: The file cannot be read, or its weights do not fit.
+        UserError: The file cannot be read, its weights do not fit, or those to evaluate are not
+            what the job calls them: trained by its recipe, and averaged or not.
     """
     if job.weights is not None:
-        load_into(
+        stated, has_both = load_into(
             network,
             job.weights,
             job.subject,
@@ -41,3 +50,32 @@ def load_job_weights(
             new_head=job.new_head,
             classes=classes,
         )
+        if not job.train:
+            if stated is not None and stated.recipe and job.recipe is not None:
+                _check_recipe(job.weights, stated, job.recipe)
+            _check_average(job, stated, has_both=has_both)
+
+
+def _check_average(job: Job[Any, Any], stated: Description | None, *, has_both: bool) -> None:
+    """Refuses to call weights not averaged where nothing says so."""
+    without_average = stated is not None and job.recipe is not None and job.recipe.ema is None
+    if not (job.ema or has_both or without_average):
+        raise UserError(
+            f"{job.weights} holds one set of weights, not averaged and other ones: leave out "
+            "--no-ema"
+        )
+
+
+def _check_recipe(file: Path, stated: Description, recipe: Recipe) -> None:
+    """Refuses weights that were trained by another recipe than their record would name."""
+    own, given = training_settings(stated.recipe_changes), training_settings(recipe.changes)
+    if (stated.recipe, own) != (recipe.name, given):
+        raise UserError(
+            f"{file} was trained by {_words(stated.recipe, own)}, not by "
+            f"{_words(recipe.name, given)}: give what it was trained by"
+        )
+
+
+def _words(recipe: str, changes: Mapping[str, Any]) -> str:
+    settings = [f"--set {key}={json.dumps(value)}" for key, value in changes.items()]
+    return " ".join([f"--recipe {recipe}", *settings])

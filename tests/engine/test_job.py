@@ -54,6 +54,11 @@ def test_an_evaluation_takes_the_network_s_own_preprocessing(tmp_path):
         ({"size": (256, 224), "size_is_given": True}, "square images: give --size one number"),
         ({"recipe": "in1k_300"}, "unknown recipe 'in1k_300'; did you mean in1k_300e"),
         ({"overrides": ["optimizer.rl=1"]}, "unknown key 'optimizer.rl'; did you mean .*lr"),
+        (
+            {"train": False, "weights": "official", "overrides": ["precise_bn=8192"]},
+            "released weights were trained by in1k_300e as it is: leave out --set precise_bn",
+        ),
+        ({"resume": True, "time_budget": 60.0}, "--time-budget chooses the length of a new"),
         ({"device": "tpu"}, "unknown device 'tpu'"),
         ({"device": "cuda:99"}, "--device cuda:99: PyTorch sees"),
         ({"amp": "float8"}, "unknown autocast type 'float8'"),

@@ -1,5 +1,7 @@
 """Precise batch norm, against means and variances worked out from the batches."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -48,6 +50,6 @@ def test_a_training_ends_with_them_and_saves_and_evaluates_them(job, tmp_path, e
     )
     batches = -(-100 // precise.recipe.batch_size)
     assert {int(other[name]) for name in other if name.endswith("num_batches_tracked")} == {batches}
-    again = run(job(train=False, subject=backbone, weights=found.checkpoint, work_dir=None), TASK)
+    again = run(replace(precise, train=False, weights=found.checkpoint, work_dir=None), TASK)
     assert again.metrics == found.metrics
     assert found.checkpoint == precise.work_dir / WEIGHTS

@@ -2,6 +2,7 @@ import os
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -36,11 +37,11 @@ def test_the_average_is_what_is_saved_and_evaluated(job, tmp_path):
     # A rate of 0 in the first step makes the average start, and stay, at the initial weights.
     first_step = ["schedule={epochs: 4, warmup_epochs: 1, warmup_lr: 0}"]
     still = "ema={decay_start: 0.9999999, decay: 0.9999999}"
-    averaged = run(job(*first_step, still, work_dir=tmp_path / "averaged"), TASK)
-    plain = run(job(*first_step), TASK)
+    jobs = [job(*first_step, still, work_dir=tmp_path / "averaged"), job(*first_step)]
+    averaged, plain = outcomes = [run(each, TASK) for each in jobs]
     assert averaged.metrics["top1"] < 50 < plain.metrics["top1"]
-    for outcome in (averaged, plain):
-        alone = run(job(train=False, weights=outcome.checkpoint, work_dir=None), TASK)
+    for each, outcome in zip(jobs, outcomes, strict=True):
+        alone = run(replace(each, train=False, weights=outcome.checkpoint, work_dir=None), TASK)
         assert alone.metrics == outcome.metrics
 
 

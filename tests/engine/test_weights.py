@@ -6,11 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import timm
 import torch
 
 from mogabench.checkpoints import Description, read_state_dict
 from mogabench.data.shapes import SCENE_CLASSES, sample_shapes
 from mogabench.engine.job import make_job
+from mogabench.engine.record import quality_record
 from mogabench.engine.run import run
 from mogabench.engine.runner import make_runner
 from mogabench.engine.weights import load_job_weights
@@ -69,6 +71,36 @@ def test_a_training_begins_with_the_average_or_without_it(tmp_path):
         begun = replace(job, weights=tmp_path / "classifier.pth", ema=ema)
         load_job_weights(begun, network, backbone="backbone.network")
         assert network.backbone.network.state_dict()["conv1.0.weight"].unique() == value
+
+
+def test_without_the_average_needs_a_file_that_has_both(job, tmp_path):
+    start = timm.create_model("test_convnext", num_classes=3).state_dict()
+    one, both = tmp_path / "one.pth", tmp_path / "both.pth"
+    torch.save({"state_dict": start}, one)
+    torch.save({"state_dict": start, "state_dict_ema": dict(start)}, both)
+    run(job(train=False, ema=False, recipe=None, weights=both, work_dir=None), TASK)
+    with pytest.raises(UserError, match="one set of weights, not averaged and other ones: leave"):
+        run(job(train=False, ema=False, recipe=None, weights=one, work_dir=None), TASK)
+
+
+def test_weights_are_not_called_trained_by_another_recipe(job):
+    trained = job("schedule.epochs=1", "ema=null")
+    weights = run(trained, TASK).checkpoint
+    run(replace(trained, train=False, weights=weights, ema=False, work_dir=None), TASK)
+    for change in ("precise_bn=16", "ema={}", "schedule.epochs=3"):
+        other = job("schedule.epochs=1", "ema=null", change, train=False, weights=weights)
+        with pytest.raises(UserError, match=r"was trained by --recipe sample_digits .*, not by"):
+            run(replace(other, work_dir=None), TASK)
+
+
+def test_a_record_says_that_the_weights_are_not_the_average(job, tmp_path):
+    start = timm.create_model("test_convnext", num_classes=3).state_dict()
+    torch.save({"state_dict": start, "state_dict_ema": dict(start)}, tmp_path / "both.pth")
+    plain = job(train=False, recipe=None, weights=tmp_path / "both.pth", work_dir=None)
+    for ema, changes in ((False, {"ema": None}), (True, None)):
+        chosen = replace(plain, ema=ema)
+        record = quality_record(TASK, chosen, run(chosen, TASK))
+        assert record.provenance.recipe_changes == changes
 
 
 def test_classes_in_another_order_are_refused(job, folder, tmp_path):

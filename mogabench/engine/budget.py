@@ -1,0 +1,174 @@
+"""The longest training that ends in a given time, found by timing its steps."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import time
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from itertools import chain, repeat
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import torch
+from mmengine.dist import get_dist_info
+
+from mogabench.checkpoints import save_checkpoint
+from mogabench.engine.randomness import seed_everything
+from mogabench.engine.runner import make_runner
+from mogabench.engine.saving import CHECKPOINT, state_of
+from mogabench.errors import UserError
+from mogabench.recipes.schema import CosineSchedule, OneCycleSchedule
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from mogabench.engine.job import Job
+    from mogabench.engine.task import Setup
+
+_LOG = logging.getLogger(__name__)
+
+_FIRST_CALLS = 3
+"""Not timed: they compile the network and let cuDNN choose its kernels."""
+_SECONDS = 2.0
+"""Timed at least."""
+_CURVE_SECONDS = 1.0
+"""What drawing the curve takes, after each evaluation."""
+_RESERVE = 0.03
+"""Of the time, for what is not timed."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Seconds that the parts of a training take."""
+
+    epoch: float
+    evaluation: float
+
+    def epochs_within(self, seconds: float, schedule: CosineSchedule | OneCycleSchedule) -> int:
+        """The most epochs, up to the schedule's, that end in time with their evaluations."""
+
+        def needed(epochs: int) -> float:
+            evaluations = 1 + (epochs - 1) // schedule.evaluate_every
+            return epochs * self.epoch + evaluations * self.evaluation
+
+        lengths = range(1, schedule.epochs + 1)
+        return max((epochs for epochs in lengths if needed(epochs) <= seconds), default=0)
+
+
+def shorten(job: Job[Any, Any], setup: Setup, began: float) -> Job[Any, Any]:
+    """The job with as many epochs as its time budget allows, at most those of its recipe.
+
+    Trains some steps, evaluates some batches and writes a checkpoint, all as the job will do it,
+    and then puts the initial weights back.
+
+    Args:
+        job: Has a time budget.
+        setup: What the task prepared for it.
+        began: When the job began, by `time.monotonic`.
+
+    Raises:
+        UserError: The schedule has no length in epochs that could be changed, there are several
+            processes, or not even one epoch fits.
+    """
+    assert job.recipe is not None and job.time_budget is not None
+    schedule = job.recipe.schedule
+    if not isinstance(schedule, CosineSchedule | OneCycleSchedule):
+        raise UserError(
+            f"--time-budget cannot shorten the {schedule.policy} schedule of {job.recipe.name}, "
+            "which has more to it than a number of epochs; use --set"
+        )
+    if get_dist_info()[1] > 1:
+        raise UserError("--time-budget works on one device; use --set schedule.epochs=N")
+    initial = deepcopy(setup.model.state_dict())
+    with TemporaryDirectory(prefix="mogabench-") as folder:
+        pace = _time(replace(job, work_dir=Path(folder)), setup)
+    gc.collect()  # the optimizer's state, which a cycle keeps
+    setup.model.load_state_dict(initial)
+    seed_everything(job.seed)
+    left = job.time_budget * (1 - _RESERVE) - (time.monotonic() - began)
+    epochs = pace.epochs_within(left, schedule)
+    took = f"an epoch takes {pace.epoch:.1f} s, an evaluation {pace.evaluation:.1f} s"
+    if epochs < 1:
+        raise UserError(
+            f"--time-budget {job.time_budget:.0f}s is too short: {took}, and {max(left, 0):.0f} s "
+            "are left"
+        )
+    _LOG.info("%s: %d of %d epochs in %.0f s", took, epochs, schedule.epochs, left)
+    return job if epochs == schedule.epochs else replace(job, recipe=job.recipe.with_epochs(epochs))
+
+
+def _time(job: Job[Any, Any], setup: Setup) -> Pace:
+    """Times the parts of the job, in its own folder and with its own model."""
+    assert job.work_dir is not None
+    runner = make_runner(job, setup)
+    loop, model = runner.train_loop, runner.model
+    model.train()
+    batches = _checked(loop.more_batches())
+
+    def train() -> None:
+        for _ in range(loop.accumulation):
+            model.train_step(next(batches), optim_wrapper=runner.optim_wrapper)
+
+    step = _seconds_per_call(train, job.device)
+    start = _seconds_to_start(loop.more_batches())
+    model.eval()
+    evaluator, loader = runner.val_loop.evaluator, runner.val_loop.dataloader
+    to_evaluate = _checked(chain.from_iterable(repeat(loader)))
+
+    def evaluate() -> None:
+        batch = next(to_evaluate)
+        with torch.no_grad():
+            evaluator.process(model.val_step(batch), batch)
+
+    evaluation = _seconds_per_call(evaluate, job.device) * len(loader)
+    for metric in evaluator.metrics:
+        metric.results.clear()
+    began = time.monotonic()
+    save_checkpoint(job.work_dir / CHECKPOINT, state_of(runner))
+    saving = time.monotonic() - began
+    return Pace(
+        epoch=start + loop.steps_per_epoch * step + saving,
+        evaluation=start + evaluation + _CURVE_SECONDS,
+    )
+
+
+def _seconds_to_start(batches: Iterator[Any]) -> float:
+    """Until the first batch is there."""
+    began = time.monotonic()
+    next(batches)
+    return time.monotonic() - began
+
+
+def _checked(batches: Iterable[Any]) -> Iterator[Any]:
+    """The batches.
+
+    Raises:
+        UserError: It came in the place of one.
+    """
+    for batch in batches:
+        if isinstance(batch, UserError):
+            raise batch
+        yield batch
+
+
+def _seconds_per_call(call: Callable[[], None], device: str) -> float:
+    """Of the last of ever longer rounds; the ones before use up what the loader had ready."""
+    for _ in range(_FIRST_CALLS):
+        call()
+    calls, seconds = 2, 0.0
+    while seconds < _SECONDS:
+        calls, began = 2 * calls, _now(device)
+        for _ in range(calls):
+            call()
+        seconds = _now(device) - began
+    return seconds / calls
+
+
+def _now(device: str) -> float:
+    """The clock, once the device has done all that it was given."""
+    if device != "cpu":
+        torch.cuda.synchronize()
+    return time.monotonic()

@@ -1,0 +1,58 @@
+"""Trainings that choose their length by the time they may take."""
+
+import time
+from dataclasses import replace
+
+import pytest
+import torch
+
+from mogabench.engine import budget
+from mogabench.engine.run import run
+from mogabench.errors import UserError
+from mogabench.recipes.schema import OneCycleSchedule
+from mogabench.tasks.classification import TASK
+
+
+@pytest.fixture(autouse=True)
+def _brief(monkeypatch):
+    monkeypatch.setattr(budget, "_SECONDS", 0.2)
+
+
+@pytest.mark.slow
+def test_the_training_is_that_of_the_length_it_states(job, tmp_path):
+    steady = "schedule.evaluate_every=1000"
+    chosen = job("schedule.epochs=1000", steady, time_budget=12.0, work_dir=tmp_path / "budget")
+    began = time.monotonic()
+    short = run(chosen, TASK)
+    assert time.monotonic() - began < 15
+    epochs = short.recipe.schedule.epochs
+    assert 1 < epochs < 1000
+    assert short.training.epochs == epochs == short.recipe.changes["schedule.epochs"]
+    given = run(job(f"schedule.epochs={epochs}", steady), TASK)
+    assert given.recipe.digest == short.recipe.digest
+    assert given.metrics == short.metrics
+    one, other = (
+        torch.load(outcome.checkpoint, weights_only=True)["state_dict"]
+        for outcome in (given, short)
+    )
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_recipe_that_fits_is_not_changed(job):
+    chosen = job("schedule.epochs=1", time_budget=600.0)
+    assert run(chosen, TASK).recipe == chosen.recipe
+
+
+def test_too_little_time_is_refused(job):
+    with pytest.raises(UserError, match=r"too short: an epoch takes .* an evaluation"):
+        run(replace(job(), time_budget=0.5), TASK)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "epochs"), [(0, 0), (11, 0), (12, 1), (42, 4), (53, 4), (54, 5), (1e9, 9)]
+)
+def test_evaluations_count(seconds, epochs):
+    # 10 s an epoch and 2 s an evaluation, after every fourth epoch and at the end: the fifth
+    # needs 50 s, the evaluation after the fourth 2 s and the last one 2 s.
+    schedule = OneCycleSchedule(epochs=9, evaluate_every=4)
+    assert budget.Pace(epoch=10, evaluation=2).epochs_within(seconds, schedule) == epochs
