@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from timm.models import is_model, model_entrypoint
@@ -13,18 +14,41 @@ if TYPE_CHECKING:
 
     from mogabench.subject import Subject
 
+_OF_NETWORKS = tuple(f"mogabench.{name}." for name in ("layers", "models", "openmmlab", "ops"))
 _COUNTER = tuple(f"mogabench.measure.{name}" for name in ("complexity", "conventions", "operators"))
 
 
 def network_code(subject: Subject, network: nn.Module) -> dict[str, str]:
-    """Digests of the project's code behind a network: its classes, its sizes and its builder."""
+    """Digests of the project's code behind a network.
+
+    That is its classes, its sizes, its builder, and what these take from other modules: base
+    classes, layers that are made by a function, and functions that are called.
+    """
     modules = {type(module).__module__ for module in network.modules()}
     modules.add(f"mogabench.tasks.{subject.task}.network")
     if any(name.startswith("mogabench.openmmlab") for name in modules):
         modules.add("mogabench.openmmlab.configs")
     if is_model(subject.backbone):
         modules.add(model_entrypoint(subject.backbone).__module__)
-    return digests(modules)
+    return digests(_with_used(modules, f"mogabench.tasks.{subject.task}."))
+
+
+def _with_used(modules: set[str], of_task: str) -> set[str]:
+    """The modules, and those of networks or the task whose classes and functions they use."""
+    found: set[str] = set()
+    waiting = set(modules)
+    while waiting:
+        name = waiting.pop()
+        found.add(name)
+        if name.startswith((*_OF_NETWORKS, of_task)) and name in sys.modules:
+            used = {
+                getattr(value, "__module__", None) for value in vars(sys.modules[name]).values()
+            }
+            ours = {
+                x for x in used if isinstance(x, str) and x.startswith((*_OF_NETWORKS, of_task))
+            }
+            waiting |= ours - found
+    return found
 
 
 def counter_code() -> dict[str, str]:

@@ -65,8 +65,8 @@ def _outer_product(args: tuple[Any, ...], out: Tensor) -> Work:
 
 
 def _vector_products(args: tuple[Any, ...], out: Tensor) -> Work:
-    """Products of pairs of vectors, element by element, summed."""
-    return _matrix(out.numel() * max(vectors.shape[-1] for vectors in args[:2]), out.numel())
+    """Products of pairs of vectors, element by element, summed along any one dimension."""
+    return _matrix(prod(torch.broadcast_shapes(*(x.shape for x in args[:2]))), out.numel())
 
 
 def _batches_summed(args: tuple[Any, ...], out: Tensor) -> Work:

@@ -37,6 +37,10 @@ def counted(function, *shapes, device="meta", dtype=torch.float32):
     return found.operations["matmul"]
 
 
+def vecdot_of_columns(one, other):
+    return torch.linalg.vecdot(one, other, dim=0)
+
+
 @pytest.mark.parametrize("device", ["meta", "cpu"])
 @pytest.mark.parametrize(
     ("function", "shapes", "macs"),
@@ -46,6 +50,8 @@ def counted(function, *shapes, device="meta", dtype=torch.float32):
         (torch.kron, [(2, 3), (4, 5)], 6 * 20),
         (torch.vdot, [(5,), (5,)], 5),
         (torch.linalg.vecdot, [(3, 4), (3, 4)], 12),
+        (torch.linalg.vecdot, [(2, 1, 4), (3, 1)], 2 * 3 * 4),  # broadcast
+        (vecdot_of_columns, [(5, 4), (5, 4)], 20),
         # 3 products of 2x5 with 5x4 matrices
         (torch.addbmm, [(2, 4), (3, 2, 5), (3, 5, 4)], 3 * 2 * 5 * 4),
         # 6 samples, 5 outputs: a 3x4 matrix times one input, then 4 times the other
@@ -74,7 +80,7 @@ def test_products_of_integers_and_of_groups():
     assert counted(torch._int_mm, (32, 16), (16, 24), dtype=torch.int8) == 32 * 16 * 24
     groups = [(3, 16, 32), (3, 32, 8)]
     assert counted(torch._grouped_mm, *groups, dtype=torch.bfloat16) == 3 * 16 * 32 * 8
-    # Two rows of 16 numbers each are divided among the groups, which sum over them.
+    # The sum over 32 is divided in two, at 8: a product of its own for each part.
     ends = torch.tensor([8, 32], dtype=torch.int32)
     along_the_sum = partial(torch._grouped_mm, offs=ends)
     shapes = [(16, 32), (32, 8)]

@@ -42,7 +42,7 @@ def test_a_digest_is_that_of_the_file_and_finding_it_imports_nothing():
     assert done.stdout.split() == [digest, "False"]
 
 
-def test_the_code_of_a_network_is_that_of_its_classes_sizes_and_builder():
+def test_the_code_of_a_network_is_all_that_it_is_made_of():
     def code(task, method, backbone, size):
         subject = Subject(task=task, method=method, backbone=backbone, input_size=size)
         return set(network_code(subject, get_task(task).build(subject)))
@@ -50,6 +50,10 @@ def test_the_code_of_a_network_is_that_of_its_classes_sizes_and_builder():
     assert code("classification", "classifier", "resnet18", (64, 64)) == set()  # timm's, entirely
     # The layers are timm's, the sizes are not.
     swin = code("classification", "classifier", "swin_1g", (224, 224))
-    assert swin == {"mogabench.models.swin"}
+    assert swin == {"mogabench.models.swin", "mogabench.layers.registration"}
+    moganet = code("classification", "classifier", "moganet_xtiny", (64, 64))
+    # The base class, the function that makes depth-wise layers, and the initial weights.
+    parts = ("staged", "convolutions", "moga", "initialisation")
+    assert {"mogabench.models.moganet", *(f"mogabench.layers.{part}" for part in parts)} <= moganet
     pose = code("pose", "simple_baseline", "moganet_xtiny", (64, 64))
     assert {"mogabench.layers.moga", "mogabench.tasks.pose.network"} <= pose
