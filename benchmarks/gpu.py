@@ -38,7 +38,9 @@ import mogabench.models  # noqa: F401  (registers MogaNet with timm)
 from mogabench.data.identity import SAMPLE
 
 PROJECT = Path(__file__).parents[1]
-MOGABENCH = (sys.executable, "-m", "mogabench")
+MOGABENCH = (str(Path(sys.executable).with_name("mogabench")),)
+START_SECONDS = 20
+"""That a command takes to begin and to end, beside what it is told to take."""
 TIMING = ("--min-iterations", "10", "--min-seconds", "1", "--warmup-seconds", "0.5")
 
 
@@ -64,7 +66,11 @@ def main() -> None:
             if left < 1:
                 print(f"{stage.name}: no time left for {' '.join(command[1:])}", flush=True)
                 continue
-            _run(stage.name, [part.format(seconds=int(left)) for part in command], left)
+            _run(
+                stage.name,
+                [part.format(seconds=max(int(left) - START_SECONDS, 1)) for part in command],
+                left,
+            )
 
 
 def _arguments() -> argparse.Namespace:
@@ -122,7 +128,9 @@ def _run(stage: str, command: list[str], seconds: float) -> None:
     began = time.monotonic()
     print(f"{stage}: {' '.join(command[1:])}", flush=True)
     try:
-        status = str(subprocess.run(command, timeout=seconds + 5, check=False).returncode)
+        status = str(
+            subprocess.run(command, timeout=seconds + START_SECONDS, check=False).returncode
+        )
     except subprocess.TimeoutExpired:
         status = "out of time"
     print(f"{stage}: {status} after {time.monotonic() - began:.0f} s", flush=True)

@@ -35,19 +35,16 @@ def network_code(subject: Subject, network: nn.Module) -> dict[str, str]:
 
 def _with_used(modules: set[str], of_task: str) -> set[str]:
     """The modules, and those of networks or the task whose classes and functions they use."""
+    ours = (*_OF_NETWORKS, of_task)
     found: set[str] = set()
     waiting = set(modules)
     while waiting:
         name = waiting.pop()
         found.add(name)
-        if name.startswith((*_OF_NETWORKS, of_task)) and name in sys.modules:
-            used = {
-                getattr(value, "__module__", None) for value in vars(sys.modules[name]).values()
-            }
-            ours = {
-                x for x in used if isinstance(x, str) and x.startswith((*_OF_NETWORKS, of_task))
-            }
-            waiting |= ours - found
+        if name.startswith(ours) and name in sys.modules:
+            values = vars(sys.modules[name]).values()
+            used = {str(getattr(value, "__module__", "")) for value in values}
+            waiting |= {other for other in used if other.startswith(ours)} - found
     return found
 
 
