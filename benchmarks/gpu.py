@@ -39,8 +39,8 @@ from mogabench.data.identity import SAMPLE
 
 PROJECT = Path(__file__).parents[1]
 MOGABENCH = (str(Path(sys.executable).with_name("mogabench")),)
-START_SECONDS = 20
-"""That a command takes to begin and to end, beside what it is told to take."""
+END_SECONDS = 20
+"""That a command may take longer than it was told to."""
 TIMING = ("--min-iterations", "10", "--min-seconds", "1", "--warmup-seconds", "0.5")
 
 
@@ -68,7 +68,7 @@ def main() -> None:
                 continue
             _run(
                 stage.name,
-                [part.format(seconds=max(int(left) - START_SECONDS, 1)) for part in command],
+                [part.format(seconds=max(int(left) - END_SECONDS, 1)) for part in command],
                 left,
             )
 
@@ -128,9 +128,7 @@ def _run(stage: str, command: list[str], seconds: float) -> None:
     began = time.monotonic()
     print(f"{stage}: {' '.join(command[1:])}", flush=True)
     try:
-        status = str(
-            subprocess.run(command, timeout=seconds + START_SECONDS, check=False).returncode
-        )
+        status = str(subprocess.run(command, timeout=seconds + END_SECONDS, check=False).returncode)
     except subprocess.TimeoutExpired:
         status = "out of time"
     print(f"{stage}: {status} after {time.monotonic() - began:.0f} s", flush=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +20,10 @@ from mogabench.cli.options import (
 
 if TYPE_CHECKING:
     from mogabench.tables.row import Row
+
+
+_STARTED = time.monotonic()
+"""About when the process began, so that ``--time-budget`` covers what it imports, too."""
 
 
 def run(
@@ -62,7 +67,7 @@ def run(
     time_budget: Annotated[
         str | None,
         typer.Option(
-            metavar="6m", help="Train no more epochs than end, with the evaluation, in this time."
+            metavar="6m", help="Train as many epochs as end, with the evaluation, in this time."
         ),
     ] = None,
     work_dir: Annotated[
@@ -124,7 +129,7 @@ def run(
             compile=compiled,
             batch_size=batch_size,
             workers=workers,
-            time_budget=None if time_budget is None else _seconds(time_budget),
+            deadline=None if time_budget is None else _STARTED + _seconds(time_budget),
             quiet=quiet or as_json,
         )
         subject = job.subject  # at the size that the recipe evaluates at

@@ -46,8 +46,8 @@ class Job(Generic[R, O]):
         seed: Seeds initial weights, order, augmentation and dropout.
         quiet: Plain lines instead of a progress bar.
         save_seconds: Longest time between two checkpoints; one more ends each epoch.
-        time_budget: Seconds that training and evaluation may take together: a shorter schedule is
-            chosen where the recipe's does not fit. None leaves it as it is.
+        deadline: The time, of `time.monotonic`, by which training and evaluation are to end: a
+            shorter schedule is chosen where the recipe's does not fit. None leaves it as it is.
     """
 
     subject: Subject
@@ -69,7 +69,7 @@ class Job(Generic[R, O]):
     seed: int = 42
     quiet: bool = False
     save_seconds: float = 600.0
-    time_budget: float | None = None
+    deadline: float | None = None
 
     def __post_init__(self) -> None:
         if self.amp is not None and self.amp not in _AMP:
@@ -82,7 +82,7 @@ class Job(Generic[R, O]):
             raise UserError("--data needs --weights FILE to evaluate, or --train to train")
         if (self.resume or self.new_head) and not self.train:
             raise UserError("--resume and --new-head are for training: add --train")
-        if self.time_budget is not None and (self.resume or not self.train):
+        if self.deadline is not None and (self.resume or not self.train):
             raise UserError(
                 "--time-budget chooses the length of a new training: add --train; --resume goes on "
                 "with --set schedule.epochs=N, as the first run stated it"

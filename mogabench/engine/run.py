@@ -43,7 +43,7 @@ class Outcome:
 
     Attributes:
         metrics: By name, in the task's units.
-        recipe: What it followed: the job's, shortened where its time budget wanted that.
+        recipe: What it followed: the job's, shortened where its deadline wanted that.
         data: What was evaluated on.
         size: Height and width that it was evaluated at, or as the subject has its size.
         batch_size: Samples per forward pass and device in evaluation.
@@ -83,8 +83,8 @@ def run(job: Job[Any, Any], task: Task[Any, Any]) -> Outcome:
         stack.enter_context(watch_space(folder))
         seed_everything(job.seed)
         setup = task.prepare(job)
-        if job.time_budget is not None:
-            job = shorten(job, setup, began)
+        if job.deadline is not None:
+            job = shorten(job, setup)
         if kept is None:
             setup = replace(setup, drawing=None)
         runner = make_runner(job, setup)

@@ -21,8 +21,8 @@ def _brief(monkeypatch):
 @pytest.mark.slow
 def test_the_training_is_that_of_the_length_it_states(job, tmp_path):
     steady = "schedule.evaluate_every=1000"
-    chosen = job("schedule.epochs=1000", steady, time_budget=12.0, work_dir=tmp_path / "budget")
     began = time.monotonic()
+    chosen = job("schedule.epochs=1000", steady, deadline=began + 12, work_dir=tmp_path / "budget")
     short = run(chosen, TASK)
     assert time.monotonic() - began < 15
     epochs = short.recipe.schedule.epochs
@@ -39,13 +39,13 @@ def test_the_training_is_that_of_the_length_it_states(job, tmp_path):
 
 
 def test_a_recipe_that_fits_is_not_changed(job):
-    chosen = job("schedule.epochs=1", time_budget=600.0)
+    chosen = job("schedule.epochs=1", deadline=time.monotonic() + 600)
     assert run(chosen, TASK).recipe == chosen.recipe
 
 
 def test_too_little_time_is_refused(job):
     with pytest.raises(UserError, match=r"too short: an epoch takes .* an evaluation"):
-        run(replace(job(), time_budget=0.5), TASK)
+        run(replace(job(), deadline=time.monotonic() + 0.5), TASK)
 
 
 @pytest.mark.parametrize(
