@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mmengine.runner import Runner
     from torch import Tensor
 
@@ -102,3 +104,24 @@ class Noting(Hook):
     def notes(self) -> list[str]:
         """What a reader of the metrics must know, the same in every process."""
         raise NotImplementedError
+
+
+class DataNotes(Noting):
+    """Reports what was left out of the data or repaired, before the run and with its outcome.
+
+    Args:
+        lines: One for each kind, such as ``val: 3 boxes without an area were left out``.
+    """
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        self.lines = list(lines)
+
+    def before_run(self, runner: Runner) -> None:
+        """Shows the lines."""
+        if runner.rank == 0:
+            for line in self.lines:
+                _LOG.info(line)
+
+    def notes(self) -> list[str]:
+        """The same for the record."""
+        return self.lines

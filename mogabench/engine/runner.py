@@ -18,7 +18,7 @@ from mogabench.engine.drawing import DrawPredictions
 from mogabench.engine.loading import RaiseErrors, evaluation_loader, training_loader
 from mogabench.engine.loop import ResumableLoop
 from mogabench.engine.optimization import AverageWeights, optim_wrapper
-from mogabench.engine.reporting import ShowProgress
+from mogabench.engine.reporting import DataNotes, ShowProgress
 from mogabench.engine.saving import CHECKPOINT, SaveCheckpoints, is_resumable
 from mogabench.engine.schedule import FollowSchedule
 from mogabench.errors import UserError
@@ -77,7 +77,7 @@ def make_runner(job: Job[Any, Any], setup: Setup) -> QuietRunner:
     """
     rank, world = get_dist_info()
     setup.model.adapt(job)
-    hooks: list[Hook] = [RaiseErrors()]
+    hooks: list[Hook] = [RaiseErrors(), DataNotes(setup.data_notes)]
     options: dict[str, Any] = {}
     if rank == 0:
         plan = _plan(job, world) if setup.train is not None else ""

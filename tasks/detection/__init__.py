@@ -70,7 +70,6 @@ class Detection(Task[DetectionRecipe, TaskOptions]):
         from mogabench.tasks.detection.annotations import check_same_classes
         from mogabench.tasks.detection.data import (
             Images,
-            RepairedAnnotations,
             evaluation_transforms,
             open_split,
             training_transforms,
@@ -102,7 +101,9 @@ class Detection(Task[DetectionRecipe, TaskOptions]):
             Source(tested, test_split.identity, pseudo_collate),
             CocoPrecision(test_split.annotations, masks=masks),
             train,
-            hooks=[RepairedAnnotations([train_split, test_split])],
+            data_notes=[
+                line for split in (train_split, test_split) if split for line in split.notes
+            ],
             drawing=DrawDetections(classes),
             eval_batch=1,
             eval_size=(short, long),

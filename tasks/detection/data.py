@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,21 +12,16 @@ from mmengine.registry import DefaultScope
 from mogabench.data.coco import fill_index
 from mogabench.data.identity import data_name, data_root
 from mogabench.data.shapes import sample_shapes
-from mogabench.engine.reporting import Noting
 from mogabench.errors import UserError
 from mogabench.openmmlab.images import LoadImage
 from mogabench.records import Data
 from mogabench.tasks.detection.annotations import Annotations, read_annotations
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
-
-    from mmengine.runner import Runner
 
     from mogabench.tasks.detection.recipe import DetectionRecipe, Scale
 
-_LOG = logging.getLogger(__name__)
 _SMALLEST = 32
 """Training images with a shorter side, in pixels, are left out, as in mmdet's configurations."""
 
@@ -47,6 +41,11 @@ class Split:
     annotations: Annotations
     images: Path
     identity: Data
+
+    @property
+    def notes(self) -> list[str]:
+        """What was repaired in the annotations."""
+        return [f"{self.annotations.path.name}: {line}" for line in self.annotations.repairs]
 
 
 def open_split(data: str, part: Literal["train", "val"], *, masks: bool) -> Split:
@@ -136,32 +135,6 @@ class LoadAnnotatedImage(LoadImage):
                 f"annotations say {noted[1]}x{noted[0]}"
             )
         return results
-
-
-class RepairedAnnotations(Noting):
-    """Reports what was repaired in the annotations, before the run and with its outcome.
-
-    Args:
-        splits: The parts of the data set; None for one that is not used.
-    """
-
-    def __init__(self, splits: Sequence[Split | None]) -> None:
-        self.lines = [
-            f"{split.annotations.path.name}: {repair}"
-            for split in splits
-            if split is not None
-            for repair in split.annotations.repairs
-        ]
-
-    def before_run(self, runner: Runner) -> None:
-        """Shows the lines."""
-        if runner.rank == 0:
-            for line in self.lines:
-                _LOG.info(line)
-
-    def notes(self) -> list[str]:
-        """The same for the record."""
-        return self.lines
 
 
 def index(content: dict[str, Any]) -> COCO:
