@@ -123,15 +123,21 @@ def _train(job: Job[Any, Any], setup: Setup, runner: Runner) -> Path:
         trained = hook.ema_model.module
     assert job.recipe is not None
     if job.recipe.precise_bn is not None:
-        loop = runner.train_loop
-        samples_per_batch = job.recipe.batch_size // loop.accumulation
-        batches = ceil(job.recipe.precise_bn / samples_per_batch)
-        measure_statistics(trained, loop.more_batches(), batches)
+        _measure_statistics(trained, runner, job.recipe)
     file = job.work_dir / WEIGHTS
     if runner.rank == 0:
         meta = _describe(job, setup, epochs=runner.epoch).to_meta()
         save_checkpoint(file, {"state_dict": trained.network.state_dict(), "meta": meta})
     return file
+
+
+def _measure_statistics(trained: Any, runner: Runner, recipe: Recipe) -> None:
+    """Measures the norms' statistics on the batches that would come next."""
+    loop = runner.train_loop
+    batches = ceil(recipe.precise_bn / (recipe.batch_size // loop.accumulation))
+    # A training that is resumed after its last step has drawn no random numbers in this process.
+    seed_everything(runner.seed, runner.rank, runner.iter)
+    measure_statistics(trained, loop.more_batches(), batches)
 
 
 def _describe(job: Job[Any, Any], setup: Setup, *, epochs: int) -> Description:

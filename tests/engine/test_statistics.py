@@ -53,3 +53,15 @@ def test_a_training_ends_with_them_and_saves_and_evaluates_them(job, tmp_path, e
     again = run(replace(precise, train=False, weights=found.checkpoint, work_dir=None), TASK)
     assert again.metrics == found.metrics
     assert found.checkpoint == precise.work_dir / WEIGHTS
+
+
+def test_a_training_resumed_at_its_end_gives_the_same_statistics(job):
+    mixed = ["augment.mixup=0.8", "augment.mixup_prob=1.0", "precise_bn=64"]
+    training = job("schedule={epochs: 1, warmup_epochs: 0}", *mixed)
+    training = replace(
+        training, subject=training.subject.model_copy(update={"backbone": "resnet10t"})
+    )
+    first = torch.load(run(training, TASK).checkpoint, weights_only=True)["state_dict"]
+    again = run(replace(training, resume=True), TASK)
+    second = torch.load(again.checkpoint, weights_only=True)["state_dict"]
+    assert all(torch.equal(first[name], second[name]) for name in first)
