@@ -47,12 +47,7 @@ class Pyramid:
 
     def norm(self, level: int) -> nn.Module:
         """What a level's map ``(N, C, H, W)`` goes through; new, with its initial weights."""
-        last = self.last_norm
-        if last is None:
-            return nn.Identity()
-        kind = GroupNorm1 if isinstance(last, nn.GroupNorm) else LayerNorm2d
-        norm: nn.Module = kind(self.channels[level], eps=last.eps)
-        return norm
+        return _like(self.last_norm, self.channels[level])
 
 
 _SEEN: dict[str, Pyramid] = {}
@@ -104,6 +99,25 @@ def _look_at(name: str, options: Mapping[str, Any]) -> Pyramid:
         mean=tuple(255 * value for value in config["mean"]),
         std=tuple(255 * value for value in config["std"]),
     )
+
+
+def norm_after(network: nn.Module, channels: int) -> nn.Module:
+    """What a whole network's last feature map ``(N, C, H, W)`` lacks: its norm, made anew.
+
+    Args:
+        network: With its classifier; it may be on the meta device.
+        channels: Of the map.
+    """
+    return _like(_last_norm(network), channels)
+
+
+def _like(norm: nn.Module | None, channels: int) -> nn.Module:
+    """A norm of that kind for maps ``(N, C, H, W)``; none for None."""
+    if norm is None:
+        return nn.Identity()
+    kind = GroupNorm1 if isinstance(norm, nn.GroupNorm) else LayerNorm2d
+    made: nn.Module = kind(channels, eps=norm.eps)
+    return made
 
 
 def _last_norm(network: nn.Module) -> nn.Module | None:

@@ -41,6 +41,7 @@ from mogabench.paper.table import (
     cell_meta,
     cell_subject,
     load_table,
+    places_of,
     subject_of,
     table_ids,
 )
@@ -67,6 +68,7 @@ __all__ = [
     "figure_networks",
     "has_tolerance",
     "load_table",
+    "places_of",
     "printed_value",
     "remarks",
     "subject_of",

@@ -2,7 +2,7 @@
 
 An erratum of a parameter or operation cell explains a measured number only where it says what that
 number must be: what ought to be printed (``should_be``), or how the printed figure follows from a
-measurement (``printed_is``, a `Derivation`). `mogabench.tables.verdict` computes both.
+measurement (``printed_is``, a `Derivation`). `mogabench.tables.cells` computes both.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mogabench.errors import UserError
 from mogabench.paper.meta import parse_meta
-from mogabench.paper.table import load_table
+from mogabench.paper.table import load_table, places_of
 from mogabench.paper.vocabulary import read_yaml
 
 if TYPE_CHECKING:
@@ -116,7 +116,8 @@ def errata() -> dict[tuple[str, int, str], Erratum]:
     """Every erratum, by table, row index and head.
 
     Raises:
-        UserError: An entry names no cell, or a cell that an earlier entry names.
+        UserError: An entry names no cell, or a cell that an earlier entry names, or explains it by
+            another network alone.
     """
     found: dict[tuple[str, int, str], Erratum] = {}
     for table_id, entries in _read_file().items():
@@ -144,13 +145,18 @@ def _add(
     key = (table.id, row, head)
     if head not in table.rows[row].cells or key in found:
         raise UserError(f"errata.yaml: table {table.id} has no cell '{head}', or it is there twice")
-    derived = entry.get("printed_is")
+    derived = _derivation(entry["printed_is"]) if "printed_is" in entry else None
+    if derived and not derived.is_of_the_same_network and "should_be" not in entry:
+        # The row's own measurement could be anything.
+        raise UserError(
+            f"errata.yaml: table {table.id}, '{head}': a figure of another network needs should_be"
+        )
     found[key] = Erratum(
         *key,
         entry["reason"],
         entry.get("source", ""),
         entry.get("should_be"),
-        _derivation(derived) if derived else None,
+        derived,
         tuple(map(_derivation, entry.get("tried", ()))),
     )
 
@@ -183,13 +189,10 @@ def _rows(table: PaperTable, entry: dict[str, Any]) -> list[int]:
 
 
 def _row(table: PaperTable, name: str) -> int:
-    label, _, occurrence = name.partition(" #")
-    same = [row.index for row in table.rows if row.label == label]
-    if occurrence:
-        same = same[int(occurrence) - 1 : int(occurrence)]
+    same = places_of(name, [row.label for row in table.rows])
     if len(same) != 1:
         raise UserError(f"errata.yaml: '{name}' names {len(same)} rows of table {table.id}, not 1")
-    return same[0]
+    return table.rows[same[0]].index
 
 
 def _as_list(value: str | list[str]) -> list[str]:

@@ -14,7 +14,7 @@ from mogabench.paper.numbers import printed_size
 from mogabench.paper.vocabulary import Column, column_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from mogabench.subject import Subject
 
@@ -46,6 +46,13 @@ class PaperTable:
     title: str
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
+
+
+def places_of(name: str, labels: Sequence[str]) -> list[int]:
+    """Where rows of that label are; ``label #2`` is the second of them."""
+    label, _, number = name.partition(" #")
+    found = [place for place, other in enumerate(labels) if other == label]
+    return found[int(number) - 1 : int(number)] if number.isdigit() else found
 
 
 def table_ids() -> tuple[str, ...]:

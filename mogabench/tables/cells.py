@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mogabench.records import Record, Store
     from mogabench.subject import Subject
 
-MOGANET = Meta(task="classification", backbone="moganet_small")
+_MOGANET = Meta(task="classification", backbone="moganet_small")
 
 COSTS = ("params", "operations")
 _PLAIN = {"dtype": "float32", "compiled": False, "channels_last": False}
@@ -127,7 +127,7 @@ def _join_cost(
     metric, scale = cell.column.metric or "", SCALE[cell.unit]
     if metric == "operations":
         # A row without print is a user's own: counted as the MogaNet rows that it stands beside.
-        counted = counting_source(meta if cell.printed else MOGANET)
+        counted = counting_source(meta if cell.printed else _MOGANET)
         cell = replace(cell, convention=counted.convention, counted_by=counted.source)
     found = cost(meta, cell.convention, store)
     if found is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mogabench.errors import unknown
-from mogabench.paper import CONVENTIONS, cell_meta, counting_source
+from mogabench.paper import CONVENTIONS, cell_meta, counting_source, places_of
 from mogabench.tables.grid import percent
 
 if TYPE_CHECKING:
@@ -22,12 +22,9 @@ def find_rows(joined: JoinedTable, name: str) -> list[JoinedRow]:
     Raises:
         UserError: No row has it.
     """
-    label, _, number = name.partition(" #")
-    found = [row for row in joined.rows if row.row.label == label]
-    if number.isdigit():
-        found = found[int(number) - 1 : int(number)]
+    labels = [row.row.label for row in joined.rows]
+    found = [joined.rows[place] for place in places_of(name, labels)]
     if not found:
-        labels = [row.row.label for row in joined.rows]
         raise unknown(f"row of Table {joined.paper.id}", name, labels)
     return found
 

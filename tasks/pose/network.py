@@ -6,6 +6,7 @@ import math
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import torch
 from timm.layers.format import Format
 from timm.models.efficientnet import EfficientNetFeatures
 from timm.models.hrnet import HighResolutionNetFeatures
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from mogabench.catalogue import create_network
 from mogabench.errors import UserError
-from mogabench.openmmlab.pyramid import pyramid_of
+from mogabench.openmmlab.pyramid import norm_after
 from mogabench.tasks.pose.released import translate_released
 from mogabench.tasks.pose.skeleton import KEYPOINTS, STRIDE
 
@@ -36,15 +37,13 @@ class PoseNetwork(nn.Module):
         backbone: Gives feature maps, or just the last one; RSN's are the heat maps themselves.
         channels: Of the last map.
         stride: Pixels of the picture per cell of that map.
-        norm: What the last map goes through, in ``(N, C, H, W)``; None leaves it as it is.
+        norm: What the last map goes through, in ``(N, C, H, W)``.
     """
 
-    def __init__(
-        self, backbone: nn.Module, channels: int, stride: int, norm: nn.Module | None = None
-    ) -> None:
+    def __init__(self, backbone: nn.Module, channels: int, stride: int, norm: nn.Module) -> None:
         super().__init__()
         self.backbone = backbone
-        self.norm = norm or nn.Identity()
+        self.norm = norm
         self.channels_last = getattr(backbone, "output_fmt", None) == Format.NHWC
         gives_heatmaps = (channels, stride) == (len(KEYPOINTS), STRIDE)
         self.keypoint_head = nn.Identity() if gives_heatmaps else KeypointHead(channels, stride)
@@ -120,9 +119,7 @@ def build_network(subject: Subject, **options: Any) -> PoseNetwork:
     return PoseNetwork(*_last_map(subject, options | dict(subject.options)))
 
 
-def _last_map(
-    subject: Subject, options: dict[str, Any]
-) -> tuple[nn.Module, int, int] | tuple[nn.Module, int, int, nn.Module]:
+def _last_map(subject: Subject, options: dict[str, Any]) -> tuple[nn.Module, int, int, nn.Module]:
     """A backbone, the channels and the stride of the map that it gives last, and that map's norm.
 
     The norm is the one that the networks' detectors have, and mmpose's with them.
@@ -134,14 +131,17 @@ def _last_map(
     features = build(features_only=True, out_indices=(-1,))
     if isinstance(features, HighResolutionNetFeatures):
         whole = build(features_only=True, feature_location="", out_indices=(1,))
-        return _finest_branch(whole)
+        return *_finest_branch(whole), nn.Identity()
     if isinstance(features, EfficientNetFeatures):
         # As features these networks end before their last convolution, of MobileNetV2's 1280.
         whole = build(num_classes=0, global_pool="")
-        return whole, whole.num_features, whole.feature_info[-1]["reduction"]
+        return whole, whole.num_features, whole.feature_info[-1]["reduction"], nn.Identity()
     channels, stride = features.feature_info.channels()[0], features.feature_info.reduction()[0]
-    norm = nn.Identity() if stride != _COARSEST else pyramid_of(subject.backbone, options).norm(-1)
-    return features, channels, stride, norm
+    if stride != _COARSEST:
+        return features, channels, stride, nn.Identity()
+    with torch.device("meta"):
+        whole = build()
+    return features, channels, stride, norm_after(whole, channels)
 
 
 def _finest_branch(network: Any) -> tuple[nn.Module, int, int]:
