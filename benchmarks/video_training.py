@@ -24,6 +24,10 @@ memory
 The two overlap at best, so the floor is the larger. The project asks for 15 % of the peak in
 bfloat16, 10.7 ms a step: 200 epochs of 625 steps are then 22 minutes.
 
+Measured on an H200 on 2026-11-26 (torch 2.11, batch 16, bare, compiled): 50 ms a step, 18 ms of
+them in kernels. The step waits for the launch of its kernels, of which there are over a thousand:
+CUDA graphs are what it lacks. Eager it takes 63 ms, 33 ms of them in kernels.
+
 The data is measured as well: sequences that one worker process makes.
 """
 

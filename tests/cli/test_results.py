@@ -1,5 +1,6 @@
 """Where the commands write, and that the committed numbers are measured anew; in one process."""
 
+import re
 import runpy
 import shutil
 import sys
@@ -97,3 +98,11 @@ def test_a_wrong_committed_number_is_found_however_small(
     assert (line in printed) == bool(wrong_by)
     tables = [text for text in printed.splitlines() if text.startswith("--- committed")]
     assert bool(tables) == (wrong_by == 1_000_000)  # what the printed digits show
+
+
+def test_the_readme_counts_the_cells_as_the_results_do():
+    index = (packaged_results() / "README.md").read_text()
+    counted = re.search(r"(\d+) round .*?(\d+) within .*?(\d+) differ .*?(\d+) unexplained", index)
+    text = " ".join((packaged_results().parent / "README.md").read_text().split())
+    stated = re.search(r"(\d+) cells round .*?(\d+) are within .*?(\d+) differ .*?(\d+) are", text)
+    assert stated.groups() == counted.groups()
