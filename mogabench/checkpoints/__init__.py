@@ -2,18 +2,14 @@
 
 from mogabench.checkpoints.description import Description
 from mogabench.checkpoints.download import fetch, weights_folder
-from mogabench.checkpoints.loading import Misfit, Report, load_weights
-from mogabench.checkpoints.naming import Naming
+from mogabench.checkpoints.loading import Report, load_into, load_weights
 from mogabench.checkpoints.reading import Checkpoint, read_state_dict
 from mogabench.checkpoints.resolving import resolve_weights
 from mogabench.checkpoints.saving import save_checkpoint
-from mogabench.checkpoints.whole import load_into
 
 __all__ = [
     "Checkpoint",
     "Description",
-    "Misfit",
-    "Naming",
     "Report",
     "fetch",
     "load_into",

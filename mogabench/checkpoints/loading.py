@@ -1,30 +1,35 @@
-"""Fitting the weights of a file into a model: all of them, or none and a clear account."""
+"""The loader of weights for all tasks: a file fits into a network, or leaves it as it was."""
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import timm
 import torch
 
-import mogabench.models  # noqa: F401  (registers the MogaNet variants with timm)
-from mogabench.checkpoints.naming import Naming
-from mogabench.checkpoints.reading import read_state_dict
+from mogabench.checkpoints.description import Description
+from mogabench.checkpoints.fitting import (
+    Fit,
+    clean,
+    fit_model,
+    fit_network,
+    is_whole,
+    other_parts,
+)
+from mogabench.checkpoints.misfit import Misfit, hint
+from mogabench.checkpoints.naming import Naming, part_of
+from mogabench.checkpoints.reading import Checkpoint, read_state_dict
 from mogabench.errors import UserError
-from mogabench.variants import VARIANTS
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     from torch import Tensor, nn
 
-Weights = dict[str, "Tensor"]
+    from mogabench.subject import Subject
 
-_LISTED = 3
-"""How many names of each kind an error shows."""
+    Weights = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -35,60 +40,24 @@ class Report:
         path: The file.
         sha256: Its digest in hexadecimal.
         entry: Where in the file the weights were, such as ``state_dict_ema``.
+        has_both: Whether the file has averaged weights beside those that were trained.
+        stated: What the file says of itself, if it is of this project.
         loaded: Number of tensors that the model took.
         ignored: Names in the file that are no part of the model: a detector's neck and head, the
             classifier of a network that is used for its features.
+        notes: What was left out or repaired, a line for each kind.
         new_head: Whether the model kept its own, freshly initialised classifier.
     """
 
     path: Path
     sha256: str
     entry: str
+    has_both: bool
+    stated: Description | None
     loaded: int
     ignored: tuple[str, ...]
+    notes: tuple[str, ...]
     new_head: bool
-
-
-@dataclass(frozen=True)
-class Misfit:
-    """How the weights of a file differ from those a model needs, by name."""
-
-    missing: list[str]
-    unexpected: list[str]
-    misshapen: list[str]
-
-    @classmethod
-    def compare(cls, given: Weights, needed: Weights) -> Misfit:
-        """What of the needed weights is not given, or the other way round, or of another shape."""
-        return cls(
-            missing=[name for name in needed if name not in given],
-            unexpected=[name for name in given if name not in needed],
-            misshapen=[
-                name for name in needed if name in given and given[name].shape != needed[name].shape
-            ],
-        )
-
-    @property
-    def names(self) -> list[str]:
-        """All that does not fit."""
-        return [*self.missing, *self.unexpected, *self.misshapen]
-
-    def describe(self, given: Weights, needed: Weights) -> str:
-        """How many names of each kind there are, and the first few."""
-        shapes = [
-            f"{name} is {_shape(given[name])} and should be {_shape(needed[name])}"
-            for name in self.misshapen
-        ]
-        kinds = {
-            "missing": self.missing,
-            "unexpected": self.unexpected,
-            "of another shape": shapes,
-        }
-        return "; ".join(
-            f"{len(names)} {kind} ({', '.join(names[:_LISTED])}{', …' * (len(names) > _LISTED)})"
-            for kind, names in kinds.items()
-            if names
-        )
 
 
 def load_weights(
@@ -96,9 +65,11 @@ def load_weights(
 ) -> Report:
     """Loads a file into a timm-style model, which is left as it was if anything does not fit.
 
-    Names are matched whatever the file puts before them (``module.``, ``backbone.``, …), and the
-    classifier ``head.fc`` of OpenMixup goes to the model's own. A network without a classifier
-    ignores the file's, and the stages that it was built without.
+    Names are matched whatever the file puts before or into them (``module.``, ``backbone.``,
+    ``_orig_mod.``, …), also where they are those of the family's own release, and the classifier
+    ``head.fc`` of OpenMixup goes to the model's own. A network without a classifier ignores the
+    file's, and the stages that it was built without. Position embeddings of another image size are
+    resampled.
 
     Args:
         model: The network, wrapped or not.
@@ -110,39 +81,154 @@ def load_weights(
         UserError: The file cannot be read, its weights are not those of this model, or not finite.
     """
     checkpoint = read_state_dict(path, prefer_ema=prefer_ema)
-    target = _innermost(model)
-    weights = _translate_released(checkpoint.state_dict, target)
-    naming = Naming(target)
-    own = target.state_dict()
-    needed = {name: own[name] for name in own if not (new_head and naming.in_head(name))}
-    names = naming.translate(weights, skip_head=new_head)
-    given = {name: weights[key] for key, name in names.items()}
-    misfit = Misfit.compare(given, needed)
-    if misfit.names and all(map(naming.in_head, misfit.names)):
-        raise UserError(f"{path} {_other_head(misfit, given, needed)}")
-    if misfit.names:
-        raise UserError(
-            f"{path} does not fit {_title(target)}: {misfit.describe(given, needed)}"
-            f"{_hint(given, needed, checkpoint.meta)}"
-        )
-    check_finite(path, given)
-    target.load_state_dict(given, strict=False)
-    ignored = tuple(key for key in weights if key not in names)
-    return Report(path, checkpoint.sha256, checkpoint.entry, len(given), ignored, new_head)
+    return _load_model(model, path, checkpoint, new_head=new_head)
 
 
-def check_finite(path: Path, weights: Weights) -> None:
-    """Refuses weights that are not finite.
+def load_into(
+    network: nn.Module,
+    path: Path,
+    subject: Subject,
+    *,
+    backbone: str = "",
+    train: bool = False,
+    new_head: bool = False,
+    prefer_ema: bool = True,
+    classes: Sequence[str] = (),
+) -> Report:
+    """Loads a file of a task's whole network or, to train, of its backbone alone.
+
+    Args:
+        network: Left as it was if anything does not fit.
+        path: Any file that `read_state_dict` reads.
+        subject: What the network is, which must be what the file states, if it does.
+        backbone: The name within the network of the timm network; empty where it is one itself.
+        train: Whether the backbone's weights are enough.
+        new_head: Whether a head for other classes keeps its own, initial weights.
+        prefer_ema: Take the averaged weights where the file has both.
+        classes: Of the data; a file that states others is refused, unless for a new head.
 
     Raises:
-        UserError: Some are not.
+        UserError: The file cannot be read, is of another network, or of other classes.
     """
+    checkpoint = read_state_dict(path, prefer_ema=prefer_ema)
+    stated = Description.from_meta(checkpoint.meta.get("meta"))
+    if stated is not None:
+        stated.check_network(path, subject, train=train)
+    weights, left_out, notes = clean(checkpoint.state_dict, network.state_dict())
+    whole = is_whole(weights, network, backbone)
+    if not whole and not train:
+        parts = " or ".join(sorted(other_parts(network, backbone)))
+        raise UserError(
+            f"{path} holds no {parts}, so it cannot be evaluated; --train "
+            "trains the whole network from it"
+        )
+    if stated is not None and whole and not new_head:
+        stated.check_classes(path, classes, train=train)
+    if not backbone:
+        return _load_model(network, path, checkpoint, new_head=new_head)
+    if not whole:
+        return _load_model(network.get_submodule(backbone), path, checkpoint)
+    fit = fit_network(weights, network, backbone)
+    _check_rivals(path, fit)
+    given = _check_network(path, fit, network, backbone, new_head=new_head)
+    _check_finite(path, given)
+    network.load_state_dict(given, strict=False)
+    ignored = (*fit.ignored, *left_out)
+    return _report(path, checkpoint, len(given), ignored, (*notes, *fit.notes), new_head=new_head)
+
+
+def _load_model(
+    model: nn.Module, path: Path, checkpoint: Checkpoint, *, new_head: bool = False
+) -> Report:
+    target = _innermost(model)
+    naming, own = Naming(target), target.state_dict()
+    weights, left_out, notes = clean(checkpoint.state_dict, own)
+    fit = fit_model(weights, target, skip_head=new_head)
+    _check_rivals(path, fit)
+    needed = {name: own[name] for name in own if not (new_head and naming.in_head(name))}
+    misfit = Misfit.compare(fit.given, needed)
+    if misfit.names and all(map(naming.in_head, misfit.names)):
+        raise UserError(f"{path} {_other_head(misfit, fit.given, needed)}")
+    if misfit.names:
+        raise UserError(
+            f"{path} does not fit {_title(target)}: {misfit.describe(fit.given, needed)}"
+            f"{hint(fit.given, needed, checkpoint.meta)}"
+        )
+    _check_finite(path, fit.given)
+    target.load_state_dict(fit.given, strict=False)
+    ignored = (*fit.ignored, *left_out)
+    notes = [*notes, *fit.notes]
+    return _report(path, checkpoint, len(fit.given), ignored, notes, new_head=new_head)
+
+
+def _check_network(
+    path: Path, fit: Fit, network: nn.Module, backbone: str, *, new_head: bool
+) -> Weights:
+    """What of a fit a task's network takes: all of it, or all but what a new head replaces."""
+    given, needed = fit.given, network.state_dict()
+    misfit = Misfit.compare(given, needed)
+    is_head = not any(name.startswith(f"{backbone}.") for name in misfit.names)
+    is_head = is_head and not misfit.missing and not misfit.unexpected
+    if new_head and is_head:
+        return {name: given[name] for name in given if name not in misfit.misshapen}
+    if not misfit.names:
+        return given
+    if is_head:
+        advice = "; is it for other classes? --new-head trains new ones"
+    elif _parts(given) != _parts(needed):
+        advice = (
+            f"; its parts are {_list_some(_parts(given))}, those of this network are "
+            f"{_list_some(_parts(needed))}: it seems to be of another method"
+        )
+    else:
+        own = network.get_submodule(backbone).state_dict()
+        inside = f"{backbone}."
+        advice = hint(
+            {k.removeprefix(inside): v for k, v in given.items() if k.startswith(inside)}, own, {}
+        )
+    raise UserError(f"{path} does not fit: {misfit.describe(given, needed)}{advice}")
+
+
+def _check_rivals(path: Path, fit: Fit) -> None:
+    if fit.rivals:
+        raise UserError(
+            f"{path} holds several networks that fit, under {_list_some(fit.rivals)}; save the "
+            "weights of one alone"
+        )
+
+
+def _check_finite(path: Path, weights: Weights) -> None:
     spoiled = [name for name, value in weights.items() if not torch.isfinite(value).all()]
     if spoiled:
         raise UserError(
             f"{path} holds numbers that are not finite, such as in {spoiled[0]}: the training that "
             "it comes from has diverged"
         )
+
+
+def _report(
+    path: Path,
+    checkpoint: Checkpoint,
+    loaded: int,
+    ignored: Sequence[str],
+    notes: Sequence[str],
+    *,
+    new_head: bool,
+) -> Report:
+    stated = Description.from_meta(checkpoint.meta.get("meta"))
+    if checkpoint.has_both:
+        notes = [f"of several sets of weights, '{checkpoint.entry}' was taken", *notes]
+    return Report(
+        path,
+        checkpoint.sha256,
+        checkpoint.entry,
+        checkpoint.has_both,
+        stated,
+        loaded,
+        tuple(ignored),
+        tuple(notes),
+        new_head,
+    )
 
 
 def _innermost(model: nn.Module) -> nn.Module:
@@ -152,19 +238,6 @@ def _innermost(model: nn.Module) -> nn.Module:
         (model,) = children
         children = list(model.children())
     return model
-
-
-def _translate_released(weights: Weights, model: nn.Module) -> Weights:
-    """The weights by our names, where the file has those of the family's own release."""
-    family = sys.modules[type(model).__module__]
-    translate = getattr(family, "checkpoint_filter_fn", None)
-    if translate is None or not family.__name__.startswith("mogabench.models."):
-        return weights
-    first = {name.partition(".")[0] for name in weights}
-    if len(first) == 1:  # DDP's ``module.``, say
-        weights = {name.partition(".")[2]: tensor for name, tensor in weights.items()}
-    translated: Weights = translate(weights, model)
-    return translated
 
 
 def _other_head(misfit: Misfit, given: Weights, needed: Weights) -> str:
@@ -178,32 +251,15 @@ def _other_head(misfit: Misfit, given: Weights, needed: Weights) -> str:
     return f"was trained for {len(given[name])} classes, not for {len(needed[name])}{advice}"
 
 
-def _shape(tensor: Tensor) -> str:
-    return "x".join(map(str, tensor.shape)) or "a single number"
-
-
 def _title(model: nn.Module) -> str:
-    cfg = getattr(model, "pretrained_cfg", None) or {}
+    cfg: Any = getattr(model, "pretrained_cfg", None) or {}
     return str(cfg.get("architecture", type(model).__name__))
 
 
-def _hint(given: Weights, needed: Weights, meta: dict[str, Any]) -> str:
-    """What the file seems to be instead, by its shapes or by its own description."""
-    variants = _variants()
-    nearest = max(variants, key=lambda name: _likeness(given, variants[name]))
-    if _likeness(given, variants[nearest]) > max(_likeness(given, needed), 0.5):
-        return f"; it fits {nearest} better"
-    return f"; it calls itself {meta['arch']}" if "arch" in meta else ""
+def _parts(names: Collection[str]) -> set[str]:
+    return {part_of(name) for name in names}
 
 
-@cache
-def _variants() -> dict[str, Weights]:
-    with torch.device("meta"):
-        return {name: timm.create_model(name).state_dict() for name in VARIANTS.values()}
-
-
-def _likeness(given: Weights, other: Weights) -> float:
-    """The share of names and shapes that two networks have in common, from 0 to 1."""
-    mine = {(name, tensor.shape) for name, tensor in given.items()}
-    theirs = {(name, tensor.shape) for name, tensor in other.items()}
-    return len(mine & theirs) / len(mine | theirs)
+def _list_some(names: Collection[str], most: int = 8) -> str:
+    shown = sorted(names)
+    return ", ".join(shown[:most]) + f", … ({len(shown)} in all)" * (len(shown) > most)

@@ -1,4 +1,4 @@
-"""What a model calls the tensors of a file that another toolkit wrote."""
+"""What a model calls the tensors of a file that another program wrote."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from torch import nn
 
@@ -19,13 +19,16 @@ _IMPLIED = (".relative_position_index", ".attn_mask")
 _FOREIGN_HEAD = "head.fc."
 """What OpenMixup and mmpretrain call the classifier, beside ``backbone.``."""
 
+_WRAPPERS = {"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
+"""What DDP, ``torch.compile``, FSDP and its checkpointing put into names, anywhere."""
+
 
 class Naming:
     """Translates a file's names into those of one timm-style model."""
 
     def __init__(self, model: nn.Module) -> None:
         self._own = set(model.state_dict())
-        self._parts = {_part(name) for name in self._own}
+        self._parts = {part_of(name) for name in self._own}
         self._head = tuple(_classifier_prefixes(model))
         self._has_head = any(map(self.in_head, self._own))
 
@@ -40,35 +43,80 @@ class Naming:
         it is to be skipped or the model has none, and, for a model without a classifier, whole
         stages that it lacks. A name that the model ought to have but has not is kept.
         """
-        prefix = self._prefix(keys)
+        prefix = self.prefixes(keys)[0]
         names = {key: self._spell(key[len(prefix) :]) for key in keys if key.startswith(prefix)}
-        if prefix.endswith(_DENSE) and self._has_head:
-            foreign = prefix.removesuffix(_DENSE) + _FOREIGN_HEAD
-            heads = [key for key in keys if key.startswith(foreign)]
-            names |= {key: self._head[0] + key.removeprefix(foreign) for key in heads}
+        if prefix.endswith(_DENSE):
+            names |= self.foreign_head(keys, prefix.removesuffix(_DENSE))
         return {key: name for key, name in names.items() if self._expects(name, skip_head)}
+
+    def prefixes(self, keys: Collection[str]) -> list[str]:
+        """What keys have before a name of the model; several where as many have each."""
+        return common_prefixes(keys, self._own, self._spell)
+
+    def foreign_head(self, keys: Collection[str], prefix: str = "") -> dict[str, str]:
+        """The model's names for the classifier of OpenMixup and mmpretrain.
+
+        Args:
+            keys: Of the file.
+            prefix: What is before ``backbone.`` and ``head.fc.`` there.
+        """
+        foreign = prefix + _FOREIGN_HEAD
+        found = [key for key in keys if key.startswith(foreign)] if self._has_head else []
+        return {key: self._head[0] + key.removeprefix(foreign) for key in found}
 
     def _expects(self, name: str, skip_head: bool) -> bool:
         if self.in_head(name):
             return self._has_head and not skip_head
-        if name.endswith(_IMPLIED) and name not in self._own:
+        if is_implied(name) and name not in self._own:
             return False
-        return self._has_head or _part(name) in self._parts
-
-    def _prefix(self, keys: Collection[str]) -> str:
-        """What most keys have before a name of the model."""
-        votes = Counter(
-            key[:cut] for key in keys for cut in _cuts(key) if self._spell(key[cut:]) in self._own
-        )
-        return max(votes, key=votes.__getitem__, default="")
+        return self._has_head or part_of(name) in self._parts
 
     def _spell(self, name: str) -> str:
         """The name as in timm's feature lists, where ``stages.0`` has become ``stages_0``."""
         flat = name.replace(".", "_", 1)
-        return flat if _part(name) not in self._parts and _part(flat) in self._parts else name
+        return flat if part_of(name) not in self._parts and part_of(flat) in self._parts else name
 
 
-def _part(name: str) -> str:
+def unwrap(keys: Collection[str], own: Collection[str]) -> dict[str, str]:
+    """The keys without what wrappers have put into them; as they are where two would be equal.
+
+    Args:
+        keys: Of the file.
+        own: The network's names, which may have such parts themselves.
+    """
+    dropped = _WRAPPERS - {part for name in own for part in name.split(".")}
+    plain = [".".join(part for part in key.split(".") if part not in dropped) for key in keys]
+    return dict(zip(keys, plain if len(set(plain)) == len(plain) else keys, strict=True))
+
+
+def common_prefixes(
+    keys: Collection[str], own: Collection[str], spell: Callable[[str], str] = str
+) -> list[str]:
+    """What most keys have before a name of the network, the likeliest first.
+
+    Args:
+        keys: Of the file.
+        own: The network's names.
+        spell: Makes the name of a key without its prefix.
+
+    Returns:
+        One prefix, which may be empty; or several, where at least half the network is under each
+        and as much of it: a student and its teacher, say.
+    """
+    votes = Counter(key[:cut] for key in keys for cut in _cuts(key) if spell(key[cut:]) in own)
+    most = max(votes.values(), default=0)
+    best = [prefix for prefix in votes if votes[prefix] == most] or [""]
+    is_half = 2 * most >= len(own)
+    return best if is_half and "" not in best else sorted(best, key=bool)[:1]
+
+
+def is_implied(name: str) -> bool:
+    """Whether a tensor follows from the network's sizes, so that a file may have it or not."""
+    return name.endswith(_IMPLIED)
+
+
+def part_of(name: str) -> str:
+    """The name of the outermost module."""
     return name.partition(".")[0]
 
 

@@ -11,33 +11,48 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from mogabench.checkpoints.placeholders import Placeholder, module_weights, stand_ins
 from mogabench.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
-_NUMPY_SCALAR = np.float64().__reduce__()[0]
-_SAFE_GLOBALS: list[Any] = [
-    # timm and DeiT store their command line.
-    Namespace,
-    # mmpose's evaluation hook stores its best score as a numpy number; numpy 2 moved the function.
-    (_NUMPY_SCALAR, "numpy.core.multiarray.scalar"),
-    (_NUMPY_SCALAR, "numpy._core.multiarray.scalar"),
-    np.dtype,
-    type(np.dtype(np.float32)),
-    type(np.dtype(np.float64)),
-]
+# Where programs keep their weights; the first present wins.
+_AVERAGED = (
+    "state_dict_ema",
+    "model_ema",
+    "ema_state_dict",
+    "model_ema_state_dict",
+    "ema_model",
+    "params_ema",
+    "ema",
+    "teacher",
+)
+_PLAIN = (
+    "state_dict",
+    "model",
+    "model_state_dict",
+    "module",
+    "net",
+    "network",
+    "params",
+    "weights",
+    "weight",
+    "student",
+    "checkpoint",
+)
 
-# Where toolkits keep their weights, the first present wins. mmengine's EMA hook swaps the two on
-# saving: the average lies under `state_dict` and the trained weights under `ema_state_dict`.
-_AVERAGED = ("state_dict_ema", "model_ema", "state_dict", "model")
-_TRAINED = ("ema_state_dict", "state_dict", "model")
+_DEPTH = 4
+"""How deep entries may lie in each other, such as ``ema``, ``module``."""
+
+_NO_WEIGHTS = re.compile(r"optim|sched|scaler|loss|criterion|rng", re.IGNORECASE)
+"""Entries of a training's state whose tensors are none of a network."""
 
 _DESCRIPTION = ("arch", "epoch", "metric", "args", "meta")
 
@@ -49,8 +64,8 @@ class Checkpoint:
     Attributes:
         state_dict: The weights by the names the file gives them, on the CPU.
         sha256: The file's digest in hexadecimal.
-        entry: Where in the file the weights were, such as ``state_dict_ema``; empty when the file
-            is nothing but weights.
+        entry: Where in the file the weights were, such as ``state_dict_ema`` or ``ema.module``;
+            empty when the file is nothing but weights.
         has_both: Whether the file has averaged weights beside those that were trained.
         meta: What the file says of itself: ``arch``, ``epoch``, ``metric``, ``args``, ``meta``.
     """
@@ -64,6 +79,9 @@ class Checkpoint:
 
 def read_state_dict(path: Path, *, prefer_ema: bool = True) -> Checkpoint:
     """Reads the weights in a file without running any code that the file may carry.
+
+    The weights may lie in entries of entries, or in a whole network that was pickled. What else a
+    pickle holds becomes a placeholder.
 
     Args:
         path: A file that ``torch.save`` or safetensors wrote.
@@ -81,13 +99,18 @@ def read_state_dict(path: Path, *, prefer_ema: bool = True) -> Checkpoint:
     except OSError as error:
         raise UserError(f"cannot read the weights {path}: {error.strerror}") from error
     payload = _unpack(path, start)
-    averaged, trained = _entry(payload, _AVERAGED), _entry(payload, _TRAINED)
-    entry = averaged if prefer_ema else trained
-    weights = _tensors(payload[entry] if entry else payload)
-    if not weights:
+    try:
+        found = _find_weights(payload)
+    except RecursionError as error:
+        raise UserError(f"{path} is damaged: an entry of it contains itself") from error
+    if not found and isinstance(payload, Placeholder):
+        raise _refusal(path, type(payload).__name__)
+    if not found:
         raise UserError(f"{path} holds no weights, only {_contents(payload)}")
-    has_both = bool(averaged and trained) and averaged != trained
-    return Checkpoint(weights, digest, entry, has_both, _description(payload) if entry else {})
+    averaged, trained = _choose(path, found)
+    entry = averaged if prefer_ema else trained
+    has_both = averaged != trained
+    return Checkpoint(found[entry], digest, entry, has_both, _description(payload))
 
 
 def _unpack(path: Path, start: bytes) -> Any:
@@ -106,7 +129,7 @@ def _unpack(path: Path, start: bytes) -> Any:
 
 def _torch_load(path: Path) -> Any:
     try:
-        with torch.serialization.safe_globals(_SAFE_GLOBALS), warnings.catch_warnings():
+        with torch.serialization.safe_globals(stand_ins(path)), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the error below says all that matters
             # Only the zip format can be mapped; files from before PyTorch 1.6 are read whole.
             mapped = zipfile.is_zipfile(path)
@@ -114,39 +137,94 @@ def _torch_load(path: Path) -> Any:
     except Exception as error:  # what a damaged pickle raises can be anything
         refused = re.search(r"GLOBAL (\S+)", str(error))
         if refused:
-            raise UserError(
-                f"{path} is refused: to read it, '{refused[1]}' would have to run, and that could "
-                "do anything; ask its author for the weights alone, best as .safetensors"
-            ) from error
+            raise _refusal(path, refused[1]) from error
         raise UserError(
             f"{path} is not a checkpoint that PyTorch can read safely: "
             "damaged, incomplete, or another kind of file"
         ) from error
 
 
-def _entry(payload: Any, names: tuple[str, ...]) -> str:
-    """The first of the names under which there are weights; empty where there is none."""
-    entries = payload if isinstance(payload, Mapping) else {}
-    return next((name for name in names if isinstance(entries.get(name), Mapping)), "")
+def _refusal(path: Path, name: str) -> UserError:
+    return UserError(
+        f"{path} is refused: to read it, '{name}' would have to run, and that could do anything; "
+        "ask its author for the weights alone, best as .safetensors"
+    )
 
 
-def _tensors(payload: Any) -> dict[str, Tensor]:
-    entries = payload if isinstance(payload, Mapping) else {}
+def _find_weights(payload: Any) -> dict[str, dict[str, Tensor]]:
+    """The weights in each entry that has some, by the entry's name, those inside it included."""
+    found = {}
+    for name, value in payload.items() if isinstance(payload, Mapping) else ():
+        if isinstance(name, str) and (place := _place(value, _DEPTH)) is not None:
+            path, weights = place
+            found[".".join([name, *path])] = weights
+    if not any(_root(entry) in _AVERAGED + _PLAIN for entry in found) and (
+        own := _tensors(payload)
+    ):
+        return {"": own}
+    return found
+
+
+def _place(value: Any, depth: int) -> tuple[list[str], dict[str, Tensor]] | None:
+    """Where the weights lie in an entry, and what they are."""
+    if depth and isinstance(value, Mapping):
+        for name in _AVERAGED + _PLAIN:
+            inside = _place(value[name], depth - 1) if name in value else None
+            if inside is not None:
+                return [name, *inside[0]], inside[1]
+    weights = _tensors(value)
+    return ([], weights) if weights else None
+
+
+def _choose(path: Path, found: Mapping[str, dict[str, Tensor]]) -> tuple[str, str]:
+    """The entries of the averaged and of the trained weights; one twice where there is no other."""
+    by_root = {_root(entry): entry for entry in found}
+    averaged = [by_root[name] for name in _AVERAGED if name in by_root]
+    plain = [by_root[name] for name in _PLAIN if name in by_root]
+    if "state_dict" in by_root and "steps" in found.get("ema_state_dict", ()):
+        # mmengine's EMA hook, whose average counts its steps, swaps the two on saving.
+        return by_root["state_dict"], "ema_state_dict"
+    if averaged or plain:
+        return (averaged or plain)[0], (plain or averaged)[0]
+    others = [entry for entry in found if not _NO_WEIGHTS.search(_root(entry))]
+    if len(others) != 1:
+        raise UserError(
+            f"{path} holds several sets of tensors, {_list_some(found)}, none under a name that "
+            "is known; save the weights alone"
+        )
+    return others[0], others[0]
+
+
+def _root(entry: str) -> str:
+    return entry.partition(".")[0]
+
+
+def _tensors(value: Any) -> dict[str, Tensor]:
+    entries = value.items() if isinstance(value, Mapping) else module_weights(value)
     return {
-        name: value
-        for name, value in entries.items()
-        if isinstance(name, str) and isinstance(value, Tensor)
+        name: tensor
+        for name, tensor in entries
+        if isinstance(name, str) and isinstance(tensor, Tensor)
     }
 
 
-def _description(payload: Mapping[str, Any]) -> dict[str, Any]:
+def _description(payload: Any) -> dict[str, Any]:
+    if not isinstance(payload, Mapping):
+        return {}
     found = {name: payload[name] for name in _DESCRIPTION if name in payload}
     if isinstance(found.get("args"), Namespace):
         found["args"] = vars(found["args"])
-    return found
+    return {
+        name: value for name, value in found.items() if not isinstance(value, Placeholder | Tensor)
+    }
 
 
 def _contents(payload: Any) -> str:
     if isinstance(payload, Mapping):
-        return ", ".join(map(repr, payload)) or "an empty dictionary"
+        return _list_some(payload) or "an empty dictionary"
     return f"a {type(payload).__name__}"
+
+
+def _list_some(names: Iterable[Any], most: int = 5) -> str:
+    shown = [repr(name)[:40] for name in names]
+    return ", ".join(shown[:most]) + f", … ({len(shown)} in all)" * (len(shown) > most)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import TYPE_CHECKING, Any
 
 from mogabench.checkpoints import load_into
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from mogabench.checkpoints import Description
     from mogabench.engine.job import Job
     from mogabench.recipes import Recipe
+
+
+_LOG = logging.getLogger(__name__)
 
 
 def load_job_weights(
@@ -40,7 +44,7 @@ def load_job_weights(
             what the job calls them: trained by its recipe, and averaged or not.
     """
     if job.weights is not None:
-        stated, has_both = load_into(
+        report = load_into(
             network,
             job.weights,
             job.subject,
@@ -50,10 +54,13 @@ def load_job_weights(
             new_head=job.new_head,
             classes=classes,
         )
+        for note in report.notes:
+            _LOG.info("%s: %s", job.weights, note)
+        stated = report.stated
         if not job.train:
             if stated is not None and stated.recipe and job.recipe is not None:
                 _check_recipe(job.weights, stated, job.recipe)
-            _check_average(job, stated, has_both=has_both)
+            _check_average(job, stated, has_both=report.has_both)
 
 
 def _check_average(job: Job[Any, Any], stated: Description | None, *, has_both: bool) -> None:

@@ -5,6 +5,10 @@ import os
 import pickle
 import zipfile
 from argparse import Namespace
+from collections import OrderedDict, defaultdict
+from datetime import datetime
+from enum import Enum
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -90,6 +94,15 @@ def test_mmengine_file_has_the_average_under_the_plain_name(averaged, tmp_path):
         (lambda w: {"model": w, "optimizer": {}}, "model"),
         (lambda w: {"model": {}, "model_ema": w}, "model_ema"),
         (lambda w: {"meta": {"CLASSES": ("cat",)}, "state_dict": w}, "state_dict"),
+        (lambda w: {"epoch": 1, "model_state_dict": w}, "model_state_dict"),
+        (lambda w: {"net": w, "acc": 93.5}, "net"),
+        (lambda w: {"params": {}, "params_ema": w}, "params_ema"),
+        (lambda w: {"weight": w}, "weight"),
+        (lambda w: {"module": w, "optimizer": {"x": torch.ones(1)}}, "module"),
+        (lambda w: {"model": {}, "ema": {"module": w, "updates": 7}}, "ema.module"),
+        (lambda w: {"model": {"state_dict": w}, "epoch": torch.tensor(1)}, "model.state_dict"),
+        (lambda w: {"my_network": w, "optimizer": {"x": torch.ones(1)}}, "my_network"),
+        (lambda w: defaultdict(dict, state_dict=OrderedDict(w)), "state_dict"),
     ],
 )
 @pytest.mark.parametrize("zipped", [True, False])
@@ -159,6 +172,76 @@ def test_allow_list_is_narrow(function, tmp_path):
         read_state_dict(tmp_path / "bomb.pth")
 
 
+class _Kind(Enum):
+    GOOD = 1
+
+
+class _Names(list):
+    pass
+
+
+class _Settings(dict):
+    """As yacs's CfgNode: a mapping with attributes of its own."""
+
+    def __init__(self, **values):
+        super().__init__(values)
+        self.frozen = True
+
+
+class _Slots:
+    __slots__ = ("value",)
+
+    def __init__(self):
+        self.value = 1
+
+
+_BESIDE = {
+    "arrays": [np.eye(2), np.array(["a", None], dtype=object), np.zeros(1, [("x", "f4")])],
+    "numbers": [np.float32(1), np.int64(2), np.bool_(True), np.str_("x"), np.dtype("int8")],
+    "mappings": [defaultdict(list, a=[1]), OrderedDict(a=1), _Settings(a=_Settings(b=1))],
+    "lists": _Names("ab"),
+    "keys": {_Kind.GOOD: 1, Path("a"): {Path("b")}},
+    "args": Namespace(output=Path("out"), kind=_Kind.GOOD, when=datetime(2024, 1, 1)),
+    "attributes": [SimpleNamespace(a=1), _Slots(), range(3), len, nn.functional.gelu],
+    "generators": [np.random.get_state(), np.random.default_rng(0)],
+}
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("name", _BESIDE)
+def test_what_lies_beside_the_weights_is_in_nobody_s_way(name, zipped, tmp_path):
+    weights, path = {"w": torch.randn(2)}, tmp_path / "w.pth"
+    payload = {"state_dict": weights, name: _BESIDE[name]}
+    torch.save(payload, path, _use_new_zipfile_serialization=zipped)
+    with pytest.raises(pickle.UnpicklingError):
+        torch.load(path, weights_only=True)
+    _assert_equal(read_state_dict(path).state_dict, weights)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_code_beside_the_weights_does_not_run(zipped, tmp_path):
+    path, trace = tmp_path / "w.pth", tmp_path / "trace"
+    code = f"open({str(trace)!r}, 'w')"
+    pickle.loads(pickle.dumps(_Bomb(eval, code)))
+    assert trace.exists(), "the bomb is live"
+    trace.unlink()
+    payload = {"state_dict": {"w": torch.ones(1)}, "epoch": _Bomb(eval, code)}
+    torch.save(payload, path, _use_new_zipfile_serialization=zipped)
+    _assert_equal(read_state_dict(path).state_dict, {"w": torch.ones(1)})
+    assert not trace.exists()
+
+
+def test_a_whole_network_that_was_pickled_gives_its_weights(averaged, tmp_path):
+    model, average = averaged
+    model.register_buffer("hidden", torch.ones(1), persistent=False)
+    path = tmp_path / "model.pt"
+    torch.save(model, path)
+    _assert_equal(read_state_dict(path).state_dict, model.state_dict())
+    torch.save({"epoch": 3, "model": model, "ema": average.module}, path)
+    _assert_equal(read_state_dict(path).state_dict, average.module.state_dict())
+    _assert_equal(read_state_dict(path, prefer_ema=False).state_dict, model.state_dict())
+
+
 def test_allow_list_does_not_outlive_the_call(tmp_path):
     torch.save({"w": torch.ones(1), "args": Namespace()}, tmp_path / "w.pth")
     read_state_dict(tmp_path / "w.pth")
@@ -194,6 +277,11 @@ def _safetensors_bytes(folder):
         (lambda at: _safetensors_bytes(at)[:-500], "damaged or incomplete"),
         (lambda at: _torch_bytes([torch.ones(1)], at), "holds no weights, only a list"),
         (lambda at: _torch_bytes({0: torch.ones(1)}, at), "holds no weights, only 0"),
+        (lambda at: _torch_bytes({str(n): n for n in range(99)}, at), r"'4', … \(99 in all\)$"),
+        (
+            lambda at: _torch_bytes({n: {"w": torch.ones(1)} for n in "ab"}, at),
+            "holds several sets of tensors, 'a', 'b', none under a name that is known",
+        ),
         (lambda at: _torch_bytes({}, at), "only an empty dictionary"),
         (lambda at: _torch_bytes({"optimizer": {}, "epoch": 3}, at), "only 'optimizer', 'epoch'"),
     ],
