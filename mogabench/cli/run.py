@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -85,6 +85,13 @@ def run(
     workers: Annotated[int, typer.Option(help="Processes that load data.")] = min(
         2, len(os.sched_getaffinity(0))
     ),
+    on_bad_image: Annotated[
+        Literal["skip", "fill", "fail"],
+        typer.Option(
+            help="An image that cannot be read is left out and counted, is filled where it is "
+            "truncated, or ends the run."
+        ),
+    ] = "skip",
     throughput: Annotated[
         bool,
         typer.Option("--throughput", help="Time the network also where --data is given."),
@@ -129,6 +136,7 @@ def run(
             compile=compiled,
             batch_size=batch_size,
             workers=workers,
+            on_bad_image=on_bad_image,
             deadline=None if time_budget is None else _STARTED + _seconds(time_budget),
             quiet=quiet or as_json,
         )

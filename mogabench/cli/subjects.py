@@ -36,6 +36,11 @@ def choose_subject(
     if method is not None and method not in task.methods:
         raise unknown(f"method of {task.name}", method, task.methods)
     chosen = method or task.methods[0]
+    parsed = tuple(_parse_option(text) for text in options)
+    if "in_chans" in dict(parsed) and not task.takes_channels:
+        raise UserError(
+            f"{task.name} takes no --option in_chans: its inputs have a fixed number of channels"
+        )
     return Subject(
         task=task.name,
         method=chosen,
@@ -43,7 +48,7 @@ def choose_subject(
         if variant
         else check_backbone(backbone or "", task.backbones()),
         input_size=choose_size(task, chosen, size),
-        options=tuple(_parse_option(text) for text in options),
+        options=parsed,
     )
 
 

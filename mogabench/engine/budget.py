@@ -23,7 +23,7 @@ from mogabench.errors import UserError
 from mogabench.recipes.schema import CosineSchedule, OneCycleSchedule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from mogabench.engine.job import Job
     from mogabench.engine.task import Setup
@@ -105,7 +105,7 @@ def _time(job: Job[Any, Any], setup: Setup) -> Pace:
     runner = make_runner(job, setup)
     loop, model = runner.train_loop, runner.model
     model.train()
-    batches = _checked(loop.more_batches())
+    batches = loop.more_batches()
 
     def train() -> None:
         for _ in range(loop.accumulation):
@@ -115,7 +115,7 @@ def _time(job: Job[Any, Any], setup: Setup) -> Pace:
     start = _seconds_to_start(loop.more_batches())
     model.eval()
     evaluator, loader = runner.val_loop.evaluator, runner.val_loop.dataloader
-    to_evaluate = _checked(chain.from_iterable(repeat(loader)))
+    to_evaluate = chain.from_iterable(repeat(loader))
 
     def evaluate() -> None:
         batch = next(to_evaluate)
@@ -139,18 +139,6 @@ def _seconds_to_start(batches: Iterator[Any]) -> float:
     began = time.monotonic()
     next(batches)
     return time.monotonic() - began
-
-
-def _checked(batches: Iterable[Any]) -> Iterator[Any]:
-    """The batches.
-
-    Raises:
-        UserError: It came in the place of one.
-    """
-    for batch in batches:
-        if isinstance(batch, UserError):
-            raise batch
-        yield batch
 
 
 def _seconds_per_call(call: Callable[[], None], device: str) -> float:

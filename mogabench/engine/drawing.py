@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from mmengine.hooks import Hook
 from PIL import Image, ImageOps
 
+from mogabench.data.images import truncated_images_filled
 from mogabench.files import write_whole
 
 if TYPE_CHECKING:
@@ -71,13 +72,15 @@ class DrawPredictions(Hook):
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any, outputs: Any) -> None:
         """Shows the drawing a batch."""
         if runner.rank == 0:
-            self.drawing.add(data_batch, outputs)
+            with truncated_images_filled():
+                self.drawing.add(data_batch, outputs)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float]) -> None:
         """Writes the files; says where they are after the last evaluation."""
         if runner.rank != 0:
             return
-        files = self.drawing.files()
+        with truncated_images_filled():
+            files = self.drawing.files()
         for name, content in files.items():
             write_whole(self.folder / name, content)
         if runner.epoch == 0 or runner.iter >= runner.max_iters:

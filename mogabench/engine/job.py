@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic
+from typing import TYPE_CHECKING, Any, Generic, Literal
 
 from mogabench.data.identity import SAMPLE
 from mogabench.engine.task import O, R
@@ -43,6 +43,9 @@ class Job(Generic[R, O]):
         batch_size: Samples per forward pass and device. Training accumulates gradients up to the
             recipe's batch size; None takes that at once, and in evaluation the task's own number.
         workers: Processes that load data, per device.
+        on_bad_image: What becomes of an image that cannot be read: ``skip`` replaces it in training
+            and leaves it out of the evaluation, ``fill`` takes what there is of a truncated one
+            and skips the others, ``fail`` ends the run.
         seed: Seeds initial weights, order, augmentation and dropout.
         quiet: Plain lines instead of a progress bar.
         save_seconds: Longest time between two checkpoints; one more ends each epoch.
@@ -66,6 +69,7 @@ class Job(Generic[R, O]):
     compile: bool = False
     batch_size: int | None = None
     workers: int = 2
+    on_bad_image: Literal["skip", "fill", "fail"] = "skip"
     seed: int = 42
     quiet: bool = False
     save_seconds: float = 600.0

@@ -12,11 +12,15 @@ from mmengine.hooks import Hook
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from mogabench.engine.environment import gather
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mmengine.runner import Runner
     from torch import Tensor
+
+    from mogabench.engine.loading import Loader
 
 _LOG = logging.getLogger(__name__)
 _BAR_PERIOD_S = 0.5
@@ -104,6 +108,30 @@ class Noting(Hook):
     def notes(self) -> list[str]:
         """What a reader of the metrics must know, the same in every process."""
         raise NotImplementedError
+
+
+class ImageNotes(Noting):
+    """Notes which images could not be read, or were filled.
+
+    Args:
+        loaders: Those of the job.
+    """
+
+    def __init__(self, loaders: Sequence[Loader]) -> None:
+        self.loaders = loaders
+
+    def notes(self) -> list[str]:
+        """A line for each kind and split."""
+        lines = []
+        for loader in self.loaders:
+            errors = {error.name: error.filled for error in loader.errors.values()}
+            gathered = {name: filled for part in gather(errors) for name, filled in part.items()}
+            for filled, what in ((False, "cannot be read"), (True, "were truncated and filled")):
+                names = sorted(name for name in gathered if gathered[name] == filled)
+                if names:
+                    split = loader.identity.split
+                    lines.append(f"{len(names)} {split} image(s) {what}: {', '.join(names)}")
+        return lines
 
 
 class DataNotes(Noting):

@@ -15,10 +15,10 @@ from mmengine.runner import Runner, ValLoop
 from mogabench.engine.batches import batches_per_step
 from mogabench.engine.curve import KeepCurve
 from mogabench.engine.drawing import DrawPredictions
-from mogabench.engine.loading import RaiseErrors, evaluation_loader, training_loader
+from mogabench.engine.loading import Loader, evaluation_loader, training_loader
 from mogabench.engine.loop import ResumableLoop
 from mogabench.engine.optimization import AverageWeights, optim_wrapper
-from mogabench.engine.reporting import DataNotes, ShowProgress
+from mogabench.engine.reporting import DataNotes, ImageNotes, ShowProgress
 from mogabench.engine.saving import CHECKPOINT, SaveCheckpoints, is_resumable
 from mogabench.engine.schedule import FollowSchedule
 from mogabench.errors import UserError
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from mogabench.engine.job import Job
-    from mogabench.engine.task import Setup, Source
+    from mogabench.engine.task import Setup
     from mogabench.records import Data
 
 
@@ -77,18 +77,22 @@ def make_runner(job: Job[Any, Any], setup: Setup) -> QuietRunner:
     """
     rank, world = get_dist_info()
     setup.model.adapt(job)
-    hooks: list[Hook] = [RaiseErrors(), DataNotes(setup.data_notes)]
-    options: dict[str, Any] = {}
+    tested = evaluation_loader(job, setup.test, evaluation_batch(job, setup))
+    setup.metric.unread = tested.left_out
+    loaders, options = [tested], dict[str, Any]()
+    hooks: list[Hook] = [DataNotes(setup.data_notes)]
     if rank == 0:
         plan = _plan(job, world) if setup.train is not None else ""
         hooks.append(ShowProgress(quiet=job.quiet, plan=plan))
     if setup.train is not None:
         identity = _identity(job, setup.train.identity)
-        options = _training_options(job, setup.model.network, setup.train)
+        loader = training_loader(job, setup.train, batches_per_step(job)[0])
+        options = _training_options(job, setup.model.network, loader)
+        loaders.insert(0, loader)
         hooks += _training_hooks(job, identity)
         if job.resume and is_resumable(job, identity):
             options |= {"resume": True, "load_from": f"{job.work_dir}/{CHECKPOINT}"}
-    hooks += setup.hooks
+    hooks += [ImageNotes(loaders), *setup.hooks]
     if setup.drawing is not None and job.work_dir is not None:
         hooks.append(DrawPredictions(job.work_dir, setup.drawing))
     wrapper: dict[str, Any] = {"type": "MMDistributedDataParallel", "broadcast_buffers": True}
@@ -97,7 +101,7 @@ def make_runner(job: Job[Any, Any], setup: Setup) -> QuietRunner:
     return QuietRunner(
         setup.model,
         work_dir=str(job.work_dir),
-        val_dataloader=evaluation_loader(job, setup.test, evaluation_batch(job, setup)),
+        val_dataloader=tested,
         val_cfg={"type": ValLoop},
         val_evaluator=Evaluator(setup.metric),
         default_hooks=dict.fromkeys(_REPLACED_HOOKS),
@@ -138,13 +142,12 @@ def _identity(job: Job[Any, Any], data: Data) -> dict[str, str]:
     }
 
 
-def _training_options(job: Job[Any, Any], network: nn.Module, source: Source) -> dict[str, Any]:
+def _training_options(job: Job[Any, Any], network: nn.Module, loader: Loader) -> dict[str, Any]:
     assert job.recipe is not None
-    size, accumulation = batches_per_step(job)
-    loader = training_loader(job, source, size)
+    accumulation = batches_per_step(job)[1]
     if len(loader) < accumulation:
         raise UserError(
-            f"{source.identity.samples} training samples are less than one step of "
+            f"{loader.identity.samples} training samples are less than one step of "
             f"{job.recipe.batch_size}; --set batch_size=N takes fewer"
         )
     return {

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from mogabench.catalogue import backbones
+from mogabench.errors import UserError
 from mogabench.recipes import Recipe
 
 if TYPE_CHECKING:
@@ -126,6 +127,18 @@ class Setup:
     normalization: Normalization | None = None
 
 
+def input_channels(subject: Subject) -> int:
+    """Of the images that a subject's network takes; 3 unless its option ``in_chans`` says else.
+
+    Raises:
+        UserError: The option is not a positive number.
+    """
+    channels = dict(subject.options).get("in_chans", 3)
+    if not isinstance(channels, int) or channels < 1:
+        raise UserError(f"--option in_chans={channels} is not a number of channels, such as 3")
+    return channels
+
+
 class Task(ABC, Generic[R, O]):
     """A task: what can be measured of a network, and how.
 
@@ -146,6 +159,8 @@ class Task(ABC, Generic[R, O]):
         datasets: What records call the data set behind the paper's figures, by method.
         counted_input: What one forward pass takes when parameters and operations are counted.
         backbone_word: What its backbones are called, which is one more name of ``--backbone``.
+        takes_channels: Whether its networks may take other than RGB images, by the backbone's
+            option ``in_chans``.
         example: The network of the example in the command line's help.
     """
 
@@ -161,6 +176,7 @@ class Task(ABC, Generic[R, O]):
     datasets: ClassVar[Mapping[str, str]] = {}
     counted_input: ClassVar[str] = "one image"
     backbone_word: ClassVar[str] = "backbone"
+    takes_channels: ClassVar[bool] = False
     example: ClassVar[str] = "--variant xt"
 
     def backbones(self) -> Collection[str]:
@@ -180,10 +196,10 @@ class Task(ABC, Generic[R, O]):
         """
 
     def example_inputs(self, subject: Subject, batch_size: int = 1) -> tuple[Tensor, ...]:
-        """Random images ``(batch_size, 3, H, W)`` for one forward pass, on the default device."""
+        """Random images ``(batch_size, C, H, W)`` for one forward pass, on the default device."""
         import torch
 
-        return (torch.randn(batch_size, 3, *subject.input_size),)
+        return (torch.randn(batch_size, input_channels(subject), *subject.input_size),)
 
     @abstractmethod
     def prepare(self, job: Job[R, O]) -> Setup:

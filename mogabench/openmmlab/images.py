@@ -18,8 +18,17 @@ class LoadImage(BaseTransform):
         """Adds the image ``(height, width, 3)``, BGR, and its size.
 
         Raises:
-            UserError: It cannot be read.
+            ImageError: It cannot be read.
         """
-        image = np.ascontiguousarray(read_image(Path(results["img_path"]))[..., ::-1])
+        image = read_image(Path(results["img_path"]), self.stated_size(results))
+        image = np.ascontiguousarray(image[..., ::-1])
         size = image.shape[:2]
         return results | {"img": image, "img_shape": size, "ori_shape": size}
+
+    def stated_size(self, results: dict[str, Any]) -> tuple[int, int] | None:
+        """``(height, width)`` that the sample's annotations are for; None where nothing says so.
+
+        Args:
+            results: What is known of the sample.
+        """
+        return None

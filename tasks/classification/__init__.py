@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from mogabench.catalogue import create_network, fixed_size
-from mogabench.data.normalization import Normalization
-from mogabench.engine.task import Metric, Task, TaskOptions
+from mogabench.engine.task import Metric, Task, TaskOptions, input_channels
 from mogabench.errors import UserError
 from mogabench.tasks.classification.recipe import ClassificationRecipe
 
@@ -39,9 +38,6 @@ class ClassificationOptions(TaskOptions):
         description="Class folders in label order, one a line; default: sorted by name.",
         json_schema_extra={"metavar": "FILE"},
     )
-    on_bad_image: Literal["skip", "fail"] = Field(
-        "skip", description="What to do about an image that cannot be read."
-    )
 
 
 class Classification(Task[ClassificationRecipe, ClassificationOptions]):
@@ -59,6 +55,7 @@ class Classification(Task[ClassificationRecipe, ClassificationOptions]):
     Options = ClassificationOptions
     sample_recipe = "sample_digits"
     datasets = {"classifier": "imagenet-1k"}
+    takes_channels = True
 
     def default_recipe(self, subject: Subject) -> str:
         """300 epochs of ImageNet-1K at 224 pixels."""
@@ -76,18 +73,21 @@ class Classification(Task[ClassificationRecipe, ClassificationOptions]):
         from mogabench.engine.batches import batches_per_step
         from mogabench.engine.task import Setup, Source
         from mogabench.engine.weights import load_job_weights
+        from mogabench.tasks.classification.channels import image_mode, normalization
         from mogabench.tasks.classification.data import open_splits
         from mogabench.tasks.classification.images import evaluation_images, training_images
         from mogabench.tasks.classification.metric import TopAccuracy
         from mogabench.tasks.classification.model import Classifier, check_pairs
-        from mogabench.tasks.classification.unreadable import UnreadableImages
 
         _check_sizes(job)
+        image_mode(input_channels(job.subject))
         train_split, test_split = open_splits(job)
         subject = job.network_subject(test_split.num_classes)
         network = self.build(subject)
         load_job_weights(job, network, classes=test_split.classes)
         config = resolve_model_data_config(network)
+        pixels = normalization(config, input_channels(subject))
+        config |= {"mean": pixels.mean, "std": pixels.std}
         train = None
         if train_split is not None and job.recipe is not None:
             check_pairs(job.recipe, batches_per_step(job)[0])
@@ -99,10 +99,9 @@ class Classification(Task[ClassificationRecipe, ClassificationOptions]):
             Source(evaluation_images(job, test_split, config), test_split.identity),
             TopAccuracy(),
             train,
-            hooks=[UnreadableImages(train_split, test_split, job.options.on_bad_image)],
             same_shapes=True,
             classes=test_split.classes,
-            normalization=Normalization(tuple(config["mean"]), tuple(config["std"])),
+            normalization=pixels,
         )
 
 

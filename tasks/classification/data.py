@@ -12,8 +12,10 @@ from torch.utils.data import IterableDataset
 from mogabench.data.classes import read_class_names
 from mogabench.data.digits import sample_digits
 from mogabench.data.identity import SAMPLE, data_name, data_root
+from mogabench.engine.task import input_channels
 from mogabench.errors import UserError
 from mogabench.records import Data
+from mogabench.tasks.classification.channels import image_mode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -148,6 +150,7 @@ def _open_named(job: ClassificationJob, split: str, class_map: dict[str, int] | 
             is_training=split == "train",
             batch_size=job.batch_size or 1,
             seed=job.seed,
+            input_img_mode=image_mode(input_channels(job.subject)),
         )
     except ImportError as error:
         raise UserError(

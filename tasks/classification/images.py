@@ -1,76 +1,59 @@
-"""The images of a split as tensors: timm's transforms, and replacements for unreadable images."""
+"""The images of a split as tensors, by timm's transforms."""
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from mmengine.dist import get_dist_info
-from PIL import Image
 from timm.data import auto_augment, create_transform
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
+from mogabench.data.images import ImageError, decode_image
 from mogabench.engine.randomness import seed_everything
+from mogabench.tasks.classification.channels import image_mode, keep_alpha
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from PIL import Image
+
     from mogabench.tasks.classification.data import ClassificationJob, Split
     from mogabench.tasks.classification.recipe import ClassificationRecipe
 
-Transform = Callable[[Image.Image], Tensor]
+Transform = Callable[["Image.Image"], Tensor]
 
 Sample = dict[str, Tensor | int]
-"""``inputs`` ``(3, H, W)``, ``labels``, and in ``unreadable`` the index of an image that is."""
-
-SKIPPED = -1
-"""The label of a blank image that stands for one that cannot be read."""
-
-NONE = -1
-"""In ``unreadable``: the image could be read."""
-
-_DAMAGE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
-"""What Pillow raises for files with random bytes changed or missing, over its common formats."""
-
-_REPLACEMENTS = 20
-"""Others to try in training where one cannot be read; if half cannot, 1 in 10^6 ends blank."""
+"""``inputs`` ``(C, H, W)`` and ``labels``."""
 
 
 class Images(Dataset[Sample]):
     """The images of a split as tensors.
 
-    For an unreadable image training gets another, chosen at random, and evaluation a blank one
-    labelled `SKIPPED`; either way ``unreadable`` is its index.
-
     Args:
         split: An indexable split.
         transform: From PIL's images to tensors.
-        training: Whether to replace unreadable images rather than to skip them.
+        mode: Pillow's, of the images.
     """
 
-    def __init__(self, split: Split, transform: Transform, *, training: bool) -> None:
-        self.split, self.transform, self.training = split, transform, training
+    def __init__(self, split: Split, transform: Transform, mode: str) -> None:
+        self.split, self.transform, self.mode = split, transform, mode
 
     def __len__(self) -> int:
         return self.split.identity.samples
 
     def __getitem__(self, index: int) -> Sample:
-        found = self._read(index)
-        unreadable = NONE if found else index
-        for _ in range(_REPLACEMENTS if self.training else 0):
-            found = found or self._read(random.randrange(len(self)))
-        image, label = found or (Image.new("RGB", (1, 1)), SKIPPED)
-        return {"inputs": self.transform(image), "labels": label, "unreadable": unreadable}
-
-    def _read(self, index: int) -> tuple[Image.Image, int] | None:
+        name = self.split.name_of(index)
         try:
             file, label = self.split.source.reader[index]
             with file:
-                return Image.open(file).convert("RGB"), label
-        except _DAMAGE:
-            return None
+                content = file.read()
+        except OSError as error:
+            raise ImageError(name, error.strerror or str(error)) from None
+        image = decode_image(content, name, mode=self.mode)
+        return {"inputs": self.transform(image), "labels": label}
 
 
 class Stream(IterableDataset[Sample]):
@@ -100,7 +83,7 @@ class Stream(IterableDataset[Sample]):
         assert worker is not None, "streams are read by workers, which begin each epoch afresh"
         for count, (image, label) in enumerate(self.split.source):
             seed_everything(self.seed, self.epoch, self.rank, worker.id, count)
-            yield {"inputs": self.transform(image), "labels": int(label), "unreadable": NONE}
+            yield {"inputs": self.transform(image), "labels": int(label)}
 
 
 def training_images(
@@ -111,13 +94,11 @@ def training_images(
     Args:
         job: Its recipe gives the augmentation, its seed the randomness.
         split: What to load.
-        data_config: The network's, as timm resolves it; gives mean and standard deviation.
+        data_config: The network's, as timm resolves it; gives mean and standard deviation, whose
+            number is that of the channels.
     """
     assert job.recipe is not None
-    transform = _training_transform(job.recipe, data_config)
-    if split.is_stream:
-        return _stream(job, split, transform)
-    return Images(split, transform, training=True)
+    return _images(job, split, _training_transform(job.recipe, data_config), data_config)
 
 
 def evaluation_images(
@@ -130,13 +111,14 @@ def evaluation_images(
         split: What to load.
         data_config: The network's, as timm resolves it; gives the rest.
     """
-    transform = _evaluation_transform(job, data_config)
-    if split.is_stream:
-        return _stream(job, split, transform)
-    return Images(split, transform, training=False)
+    return _images(job, split, _evaluation_transform(job, data_config), data_config)
 
 
-def _stream(job: ClassificationJob, split: Split, transform: Transform) -> Stream:
+def _images(
+    job: ClassificationJob, split: Split, transform: Transform, data_config: dict[str, Any]
+) -> Images | Stream:
+    if not split.is_stream:
+        return Images(split, transform, image_mode(len(data_config["mean"])))
     split.source.set_loader_cfg(num_workers=max(job.workers, 1))
     return Stream(split, transform, job.seed, rank=get_dist_info()[0])
 
@@ -167,12 +149,20 @@ def _training_transform(recipe: ClassificationRecipe, data_config: dict[str, Any
         re_prob=augment.erasing,
         re_mode="pixel",
     )
-    for step in getattr(transform, "transforms", ()):
+    steps = getattr(transform, "transforms", [])
+    operations = [operation for step in steps for operation in _operations(step)]
+    for operation in operations:
         # RandAugment 9/0.5 asks for no bits at its highest level, once in about 650 images.
-        for operation in getattr(step, "ops", ()):
-            if getattr(operation, "aug_fn", None) is auto_augment.posterize:
-                operation.aug_fn = _posterize
+        if operation.aug_fn is auto_augment.posterize:
+            operation.aug_fn = _posterize
+    if len(data_config["mean"]) == 4:
+        keep_alpha(steps, operations)
     return transform
+
+
+def _operations(step: Any) -> list[Any]:
+    """timm's operations in a step: those of RandAugment, or of a policy's lists."""
+    return [*getattr(step, "ops", ()), *chain.from_iterable(getattr(step, "policy", ()))]
 
 
 def _evaluation_transform(job: ClassificationJob, data_config: dict[str, Any]) -> Transform:

@@ -20,7 +20,7 @@ class Classifier(Trained):
     """A network with what its training adds.
 
     Args:
-        network: Maps images ``(N, 3, H, W)`` to logits ``(N, num_classes)``.
+        network: Maps images ``(N, C, H, W)`` to logits ``(N, num_classes)``.
         recipe: Says how images are mixed, and the loss; None to evaluate only.
     """
 
@@ -31,7 +31,7 @@ class Classifier(Trained):
             self.criterion = training_loss(recipe)
 
     def loss(self, inputs: Tensor, labels: Tensor, **_: Any) -> dict[str, Tensor]:
-        """The recipe's loss of images ``(N, 3, H, W)`` of classes ``(N,)``."""
+        """The recipe's loss of images ``(N, C, H, W)`` of classes ``(N,)``."""
         if self.mixup:
             inputs, labels = self.mixup(inputs, labels)
         return {"loss": self.criterion(self.run(inputs).float(), labels)}

@@ -126,7 +126,7 @@ class LoadAnnotatedImage(LoadImage):
         Raises:
             UserError: It cannot be read, or is not of the size that the annotations say.
         """
-        noted = (results["height"], results["width"])
+        noted = self.stated_size(results)
         results = super().transform(results)
         if results["ori_shape"] != noted:
             height, width = results["ori_shape"]
@@ -135,6 +135,10 @@ class LoadAnnotatedImage(LoadImage):
                 f"annotations say {noted[1]}x{noted[0]}"
             )
         return results
+
+    def stated_size(self, results: dict[str, Any]) -> tuple[int, int]:
+        """What the annotations say."""
+        return results["height"], results["width"]
 
 
 def index(content: dict[str, Any]) -> COCO:

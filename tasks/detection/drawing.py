@@ -44,7 +44,7 @@ class DrawDetections(Mosaic):
     def draw(self, batch: Any, outputs: Sequence[DetDataSample]) -> Iterator[NDArray[np.uint8]]:
         """The images of a batch with the detections that are fairly sure."""
         for sample in outputs:
-            image = read_image(Path(sample.img_path))
+            image = read_image(Path(sample.img_path), sample.ori_shape)
             yield draw_instances(image, sample.pred_instances.cpu(), self.classes)
 
 

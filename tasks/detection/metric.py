@@ -80,6 +80,9 @@ class CocoPrecision(GatheredMetric):
             # pycocotools cannot load an empty list.
             found = self.truth.loadRes(kept) if kept else index({**self.content, "annotations": []})
             evaluation = COCOeval(self.truth, found, kind)
+            images = self.truth.get_img_ids()  # in the order of the data set
+            unread = {images[place] for place in self.left_out}
+            evaluation.params.imgIds = [n for n in evaluation.params.imgIds if n not in unread]
             evaluation.evaluate()
             evaluation.accumulate()
             evaluation.summarize()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Literal, NotRequired
 
 import numpy as np
@@ -83,6 +83,7 @@ class Person:
         score: How sure the detector is; 1 for an annotated box.
         keypoints: ``(17, 3)``: x, y, and 0 for unlabelled, 1 for hidden, 2 for visible; None for a
             detected person.
+        image_size: ``(height, width)`` that the annotations say; None where they do not.
     """
 
     image: int
@@ -90,6 +91,7 @@ class Person:
     box: Array
     score: float = 1.0
     keypoints: Array | None = None
+    image_size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,8 @@ def read_people(
     count = len(persons)
     if boxes is not None:
         persons = _read_detected(boxes, category, files)
+    sizes = {image["id"]: (image["height"], image["width"]) for image in images}
+    persons = [replace(person, image_size=sizes[person.image]) for person in persons]
     is_coco = (len(files), count) == _COCO_VALIDATION
     name = data_name(root, COCO_NAME if is_coco else None)
     if split == "val" and boxes is None:

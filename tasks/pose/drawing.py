@@ -38,13 +38,18 @@ class DrawPoses(Mosaic):
 
     def files(self) -> dict[str, bytes]:
         """The poses that were kept."""
-        files = {person.image: person.file for person in self.metric.people.persons}
+        left_out = self.metric.left_out
+        persons = {
+            person.image: person
+            for place, person in enumerate(self.metric.people.persons)
+            if place not in left_out
+        }
         self.tiles = [
             draw_poses(
-                read_image(files[image]),
+                read_image(person.file, person.image_size),
                 [pose for pose in self.metric.poses if pose["image"] == image],
             )
-            for image in list(files)[:MOST]
+            for image, person in list(persons.items())[:MOST]
         ]
         return super().files()
 

@@ -15,7 +15,7 @@ from mogabench.engine.metric import GatheredMetric
 from mogabench.tasks.pose.skeleton import SIGMAS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Sequence, Set
 
     from torch import Tensor
 
@@ -64,7 +64,8 @@ class KeypointAP(GatheredMetric):
             pose = self._pose(index, found)
             by_image[pose["image"]].append(pose)
         self.poses = [pose for poses in by_image.values() for pose in suppress(poses)]
-        return average_precision(self.people, self.poses)
+        unread = {self.people.persons[place].image for place in self.left_out}
+        return average_precision(self.people, self.poses, unread)
 
     def _pose(self, index: int, found: Array) -> Pose:
         person, view = self.people.persons[index], self.pictures.view(index)
@@ -112,8 +113,10 @@ def suppress(poses: list[Pose]) -> list[Pose]:
     return kept
 
 
-def average_precision(people: People, poses: list[Pose]) -> dict[str, float]:
-    """What pycocotools makes of the poses, in percent."""
+def average_precision(
+    people: People, poses: list[Pose], unread: Set[int] = frozenset()
+) -> dict[str, float]:
+    """What pycocotools makes of the poses, in percent, without the images of some numbers."""
     truth = people.truth
     person = people.truth.getCatIds(catNms=["person"])[0]
     results = [
@@ -128,6 +131,7 @@ def average_precision(people: People, poses: list[Pose]) -> dict[str, float]:
     with contextlib.redirect_stdout(io.StringIO()):
         evaluation = COCOeval(truth, truth.loadRes(results), "keypoints")
         evaluation.params.kpt_oks_sigmas = np.array(SIGMAS)
+        evaluation.params.imgIds = [n for n in evaluation.params.imgIds if n not in unread]
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()

@@ -47,7 +47,8 @@ class PersonPictures(Dataset[Item]):
         return View.around(self.persons[index].box, self.size, _PADDING)
 
     def _show(self, index: int, view: View) -> Item:
-        picture = view.show(read_image(self.persons[index].file), self.size)
+        person = self.persons[index]
+        picture = view.show(read_image(person.file, person.image_size), self.size)
         return {"inputs": normalize(picture), "index": index}
 
 

@@ -65,7 +65,7 @@ def training_split(job: SegmentationJob, recipe: SegmentationRecipe) -> Split:
     classes = class_names(job)
     short, augment = recipe.input.short_side, recipe.augment
     transforms: list[BaseTransform] = [
-        LoadImage(),
+        LoadScene(),
         LoadMask(len(classes)),
         RandomResize(scale=(LONG_SIDE * short, short), ratio_range=augment.scale, keep_ratio=True),
         RandomCrop((recipe.input.crop,) * 2, cat_max_ratio=augment.largest_class),
@@ -84,7 +84,7 @@ def evaluation_split(job: SegmentationJob) -> Split:
     """
     classes = class_names(job)
     short = job.subject.input_size[0]
-    transforms = [LoadImage(), Resize(scale=(LONG_SIDE * short, short), keep_ratio=True)]
+    transforms = [LoadScene(), Resize(scale=(LONG_SIDE * short, short), keep_ratio=True)]
     if job.recipe and job.recipe.input.test_divisor:
         transforms.append(ResizeToMultiple(job.recipe.input.test_divisor))
     return _split(job, "val", classes, [*transforms, LoadMask(len(classes)), PackSegInputs()])
@@ -107,6 +107,18 @@ def class_names(job: SegmentationJob) -> tuple[str, ...]:
             f"{len(names)}"
         )
     return names
+
+
+class LoadScene(LoadImage):
+    """Reads an image so that its mask fits, where one of its two readings does."""
+
+    def stated_size(self, results: dict[str, Any]) -> tuple[int, int] | None:
+        """The mask's; None where it cannot be read, which `LoadMask` tells."""
+        try:
+            with Image.open(results["seg_map_path"]) as mask:
+                return mask.height, mask.width
+        except (OSError, SyntaxError):
+            return None
 
 
 class LoadMask(BaseTransform):

@@ -35,7 +35,7 @@ class DrawMasks(Mosaic):
     def draw(self, batch: Any, outputs: Sequence[Any]) -> Iterator[Picture]:
         """The images of a batch, in the colours of the truth and of the prediction."""
         for sample in outputs:
-            image = read_image(Path(sample.img_path))
+            image = read_image(Path(sample.img_path), sample.ori_shape)
             for mask in (sample.gt_sem_seg, sample.pred_sem_seg):
                 yield colour(image, mask.data.squeeze(0).cpu().numpy(), self.palette)
 

@@ -47,8 +47,8 @@ def mogabench(*arguments, **environment):
         (["run", "pose", "-v", "b", "--boxes", "b.json"], ["need --data"]),
         (["run", "detection", "--boxes", "f"], ["--boxes is an option of pose, not of detection"]),
         (
-            ["run", "detection", "-v", "b", "--on-bad-image", "fail"],
-            ["--on-bad-image is an option of classification, not of detection"],
+            ["run", "detection", "-v", "b", "--boxes", "x.json"],
+            ["--boxes is an option of pose, not of detection"],
         ),
         (
             ["run", "mesh", "--class-map", "f"],

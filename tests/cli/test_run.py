@@ -124,11 +124,11 @@ def test_without_data_a_network_is_counted_and_timed(mogabench):
 
 def test_help_of_a_task_shows_its_own_options(mogabench):
     pose, _ = mogabench("run", "pose", "--help")
-    assert "--boxes FILE" in pose and "--on-bad-image" not in pose and "--translator" not in pose
+    assert "--boxes FILE" in pose and "--on-bad-image" in pose and "--translator" not in pose
     assert "simple_baseline" in pose and "sample_figures" in pose
     assert "mogabench run pose --variant xt --data sample --train" in pose
     classification, _ = mogabench("run", "classification", "--help")
-    assert "--boxes" not in classification and "--on-bad-image" in classification
+    assert "--boxes" not in classification and "--class-map" in classification
     video, _ = mogabench("run", "video", "--help")
     assert "--translator" in video and "gsta" in video
     every, _ = mogabench("run", "--help")

@@ -72,7 +72,7 @@ def shapes(tmp_path):
 def test_an_image_that_cannot_be_read_is_named(tmp_path, shapes, content):
     for image in (shapes / "train2017").iterdir():
         image.write_bytes(content)
-    with pytest.raises(UserError, match=r"^cannot read the image .*train2017/.*\.png$"):
+    with pytest.raises(UserError, match=r"^most train images .*train2017/.*\.png: it is "):
         run(job(tmp_path / "work", data=str(shapes), workers=1), TASK)
 
 

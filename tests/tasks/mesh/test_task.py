@@ -111,9 +111,9 @@ def test_what_does_not_fit(job, tmp_path):
     with pytest.raises(UserError, match=r"^the sample has hands only: --method expose_hand$"):
         run(job("expose_face", data="sample"), TASK)
     image = tmp_path / "faces" / "stirling" / "Subset_2D_FG2018" / "HQ" / "F1001_b.jpg"
-    this = job("expose_face")
+    this = job("expose_face", on_bad_image="fail")
     image.write_bytes(b"")
-    with pytest.raises(UserError, match=f"^cannot read the image {image}$"):
+    with pytest.raises(UserError, match=f"^cannot read the image {image}: it is empty$"):
         run(this, TASK)
 
 

@@ -73,7 +73,7 @@ def test_without_augmentation_the_view_is_that_of_evaluation(marked, recipe):
 
 def test_an_unreadable_image_is_named(marked):
     marked.file.write_bytes(b"")
-    with pytest.raises(UserError, match=f"^cannot read the image {marked.file}$"):
+    with pytest.raises(UserError, match=f"^cannot read the image {marked.file}: it is empty$"):
         PersonPictures((marked,), SIZE)[0]
 
 
