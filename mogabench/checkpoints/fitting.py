@@ -78,6 +78,7 @@ def fit_model(weights: Weights, model: nn.Module, *, skip_head: bool = False) ->
     best, least = Fit({}), len(needed) + len(weights) + 1
     for spelled, reshaped in _spellings(weights, model, naming):
         names = naming.translate(spelled, skip_head=skip_head)
+        names = _without_cut_parts(names, own, model, naming)
         given, resampled = resample_positions({names[key]: spelled[key] for key in names}, model)
         differences = len(Misfit.compare(given, needed).names)
         if differences < least:
@@ -189,6 +190,18 @@ def _keep_sizes(translated: Weights, original: Weights) -> tuple[Weights, list[s
     return translated | kept, notes if positions else []
 
 
+def _without_cut_parts(
+    names: dict[str, str], own: Collection[str], model: nn.Module, naming: Naming
+) -> dict[str, str]:
+    """The names without those of layers that a network for features was built without."""
+    if naming.has_head or all(name in own for name in names.values()):
+        return names
+    whole = _whole_network(model)
+    known = naming.translate(whole.state_dict(), skip_head=True).values() if whole else ()
+    cut = set(known) - set(own)
+    return {key: name for key, name in names.items() if name not in cut}
+
+
 def _family(model: nn.Module) -> Any:
     """The module that defines a network, or the one that it gives the features of."""
     cfg = getattr(model, "pretrained_cfg", None) or {}
@@ -201,8 +214,15 @@ def _family(model: nn.Module) -> Any:
 
 def _as_built(model: nn.Module) -> nn.Module:
     """The network with its modules as named in its class, which feature lists flatten."""
-    cfg = getattr(model, "pretrained_cfg", None) or {}
-    if type(model).__module__ != "timm.models._features":
-        return model
+    is_list = type(model).__module__ == "timm.models._features"
+    return _whole_network(model) or model if is_list else model
+
+
+def _whole_network(model: nn.Module) -> nn.Module | None:
+    """The network, without values, that timm builds by the name of another one of its kind."""
+    name = (getattr(model, "pretrained_cfg", None) or {}).get("architecture", "")
+    if not timm.is_model(name):
+        return None
     with torch.device("meta"):
-        return timm.create_model(cfg["architecture"])
+        network: nn.Module = timm.create_model(name)
+    return network

@@ -30,7 +30,7 @@ class Naming:
         self._own = set(model.state_dict())
         self._parts = {part_of(name) for name in self._own}
         self._head = tuple(_classifier_prefixes(model))
-        self._has_head = any(map(self.in_head, self._own))
+        self.has_head = any(map(self.in_head, self._own))
 
     def in_head(self, name: str) -> bool:
         """Whether a name of the model belongs to its classifier."""
@@ -61,15 +61,15 @@ class Naming:
             prefix: What is before ``backbone.`` and ``head.fc.`` there.
         """
         foreign = prefix + _FOREIGN_HEAD
-        found = [key for key in keys if key.startswith(foreign)] if self._has_head else []
+        found = [key for key in keys if key.startswith(foreign)] if self.has_head else []
         return {key: self._head[0] + key.removeprefix(foreign) for key in found}
 
     def _expects(self, name: str, skip_head: bool) -> bool:
         if self.in_head(name):
-            return self._has_head and not skip_head
+            return self.has_head and not skip_head
         if is_implied(name) and name not in self._own:
             return False
-        return self._has_head or part_of(name) in self._parts
+        return self.has_head or part_of(name) in self._parts
 
     def _spell(self, name: str) -> str:
         """The name as in timm's feature lists, where ``stages.0`` has become ``stages_0``."""

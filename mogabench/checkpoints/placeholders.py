@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 _LEGACY_PICKLES = 4
@@ -37,8 +37,11 @@ class Placeholder(list[Any]):
     """
 
     __slots__ = ("arguments", "state")
-    __hash__ = object.__hash__
+    __hash__ = object.__hash__  # type: ignore[assignment]
     __eq__ = object.__eq__
+
+    arguments: tuple[Any, ...]
+    state: Any
 
     def __new__(cls, *arguments: Any) -> Placeholder:
         """Keeps the arguments."""
@@ -69,14 +72,14 @@ def _number(dtype: Any = None, data: Any = None) -> Any:
     return Placeholder(dtype, data)
 
 
-_KNOWN = {
+_KNOWN: dict[str, Callable[..., Any]] = {
     "argparse.Namespace": Namespace,  # the command line of timm and DeiT
     "numpy.core.multiarray.scalar": _number,
     "numpy._core.multiarray.scalar": _number,
 }
 
 
-def stand_ins(path: Path) -> list[tuple[Any, str]]:
+def stand_ins(path: Path) -> list[Callable[..., Any] | tuple[Callable[..., Any], str]]:
     """What `torch.serialization.safe_globals` needs to read a file of ``torch.save``.
 
     Args:
@@ -112,6 +115,7 @@ def _names(file: IO[bytes]) -> dict[str, bool]:
     found: dict[str, bool] = {}
     stack: list[str | None] = []
     memo: dict[int, str | None] = {}
+    argument: Any
     for operation, argument, _ in pickletools.genops(file):
         taken = _pop(stack, operation)
         match operation.name:

@@ -1,6 +1,7 @@
 """Files of whole detectors: this project's, OpenMMLab's, and those that do not fit."""
 
 import pytest
+import timm
 import torch
 
 from mogabench.checkpoints import load_into
@@ -70,12 +71,80 @@ def test_a_detector_on_another_backbone_is_refused(tmp_path):
         load_network(detector("retinanet", "resnet18"), file)
 
 
-@pytest.mark.parametrize("wrapper", ["module.", "network.", "module._orig_mod."])
-def test_wrappers_are_taken_off(tmp_path, wrapper):
+def test_a_new_head_is_none_for_a_backbone_of_another_width(tmp_path):
+    file = saved(detector("retinanet", "test_resnet", num_classes=3), tmp_path)
+    wider = detector("retinanet", "test_resnet", channels=(32, 48, 64, 96))
+    with pytest.raises(UserError, match=r"of another shape \(backbone\.network\."):
+        load_network(wider, file, new_head=True)
+
+
+@pytest.mark.parametrize(
+    "rename",
+    [
+        lambda name: f"module.{name}",
+        lambda name: f"network.{name}",
+        lambda name: f"module._orig_mod.{name}",
+        lambda name: f"student.module.{name}",
+        lambda name: name.replace("backbone.network.", "backbone._orig_mod."),
+        lambda name: f"model.{name}".replace("backbone.network.", "backbone.module.model."),
+    ],
+)
+def test_wrappers_are_taken_off(tmp_path, rename):
     trained, fresh = detector(), detector()
-    load_network(fresh, saved(trained, tmp_path, lambda name: wrapper + name))
+    load_network(fresh, saved(trained, tmp_path, rename))
     for name, value in trained.state_dict().items():
         assert torch.equal(fresh.state_dict()[name], value), name
+
+
+def test_counters_of_thop_and_missing_ones_of_batches(tmp_path):
+    trained, fresh = detector(), detector()
+    state = {
+        name: value
+        for name, value in trained.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    }
+    counters = {"total_ops": torch.ones(1), "neck.lateral_convs.0.total_params": torch.ones(1)}
+    torch.save(state | counters, tmp_path / "detector.pth")
+    load_network(fresh, tmp_path / "detector.pth")
+    for name, value in state.items():
+        assert torch.equal(fresh.state_dict()[name], value), name
+
+
+@pytest.mark.parametrize("prefer_ema", [True, False])
+def test_a_training_s_checkpoint_gives_the_average_or_what_was_trained(tmp_path, prefer_ema):
+    average, trained, fresh = detector(), detector(), detector()
+    checkpoint = {  # as the work folder has it where an average is kept, swapped by mmengine
+        "state_dict": {f"network.{name}": v for name, v in average.state_dict().items()},
+        "ema_state_dict": {
+            "steps": torch.tensor(9),
+            **{f"module.network.{name}": v for name, v in trained.state_dict().items()},
+        },
+        "optimizer": {"state": {}, "param_groups": []},
+        "meta": {"epoch": 1, "iter": 9, "seed": 0},
+    }
+    torch.save(checkpoint, tmp_path / "checkpoint.pth")
+    load_network(fresh, tmp_path / "checkpoint.pth", prefer_ema=prefer_ema)
+    for name, value in (average if prefer_ema else trained).state_dict().items():
+        assert torch.equal(fresh.state_dict()[name], value), name
+
+
+def test_a_detector_begins_with_a_classifier_of_another_image_size(tmp_path):
+    classifier = timm.create_model("swin_tiny_patch4_window7_224")
+    torch.save({"model": classifier.state_dict()}, tmp_path / "swin.pth")
+    network = detector(backbone="swin_tiny_patch4_window7_224")
+    report = load_into(
+        network,
+        tmp_path / "swin.pth",
+        subject(backbone="swin_tiny_patch4_window7_224"),
+        backbone="backbone.network",
+        train=True,
+    )
+    name = "backbone.network.layers_0.blocks.0.attn.relative_position_bias_table"
+    assert torch.equal(
+        network.state_dict()[name],
+        classifier.layers[0].blocks[0].attn.relative_position_bias_table,
+    )
+    assert "head.fc.weight" in report.ignored
 
 
 def test_weights_that_are_not_finite_are_refused(tmp_path):
