@@ -144,7 +144,7 @@ def run(
     else:
         own_options = own.model_dump(exclude_defaults=True)
         for_data = (train, weights, not ema, resume, new_head, recipe, overrides, time_budget)
-        how = (amp, channels_last, compiled, batch_size, work_dir)
+        how = (amp, channels_last, compiled, batch_size, work_dir, on_bad_image != "skip")
         _refuse_without_data(any((*for_data, own_options, *how)))
     row = measure_row(
         task,

@@ -25,7 +25,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from mogabench.errors import UserError
 
@@ -137,7 +137,7 @@ def decode_image(
             _check_size(*image.size)
             image.load()
             return _scale(_turn(image, stated)).convert(mode)
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise ImageError(name, _describe_stranger(content)) from None
     except _DAMAGE as error:
         raise ImageError(name, _reason(error)) from None
@@ -173,9 +173,9 @@ def _check_size(width: int, height: int) -> None:
 def _turn(image: Image.Image, stated: Size | None) -> Image.Image:
     """The image upright, or as stored if only so it has the stated size."""
     try:
-        orientation = image.getexif().get(_ORIENTATION)
+        orientation = image.getexif().get(_ORIENTATION, 1)
     except _DAMAGE:  # of the EXIF data, not of the pixels
-        orientation = None
+        orientation = 1
     turn = _TURNS.get(orientation)
     if turn is None:
         return image

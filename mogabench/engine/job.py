@@ -45,7 +45,8 @@ class Job(Generic[R, O]):
         workers: Processes that load data, per device.
         on_bad_image: What becomes of an image that cannot be read: ``skip`` replaces it in training
             and leaves it out of the evaluation, ``fill`` takes what there is of a truncated one
-            and skips the others, ``fail`` ends the run.
+            and skips the others, ``fail`` ends the run. All tasks skip by default, since a damaged
+            file should end no training of days; the log and the record name what was skipped.
         seed: Seeds initial weights, order, augmentation and dropout.
         quiet: Plain lines instead of a progress bar.
         save_seconds: Longest time between two checkpoints; one more ends each epoch.

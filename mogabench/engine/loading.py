@@ -90,6 +90,7 @@ class Loader(DataLoader[Any]):
     Attributes:
         errors: The images that could not be read, or were filled, by their place in the data set.
         left_out: The places of those that could not be read.
+        named: The images that the log has named; several items may be of one.
 
     Args:
         job: Says what becomes of unreadable images.
@@ -112,6 +113,7 @@ class Loader(DataLoader[Any]):
         self.identity, self.training = source.identity, training
         self.may_fail = job.on_bad_image == "fail"
         self.errors: dict[int, ImageError] = {}
+        self.named: set[str] = set()
         self.left_out: set[int] = set()
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]  # PyTorch's own class is private
@@ -148,11 +150,12 @@ class Loader(DataLoader[Any]):
     def _note(self, place: int, error: UserError) -> None:
         if self.may_fail or not isinstance(error, ImageError):
             raise error
-        if place not in self.errors:
-            self.errors[place] = error
+        if error.name not in self.named:
+            self.named.add(error.name)
             _LOG.warning("%s: %s", "filled" if error.filled else "left out", error)
-            if not error.filled:
-                self.left_out.add(place)
+        self.errors[place] = error
+        if not error.filled:
+            self.left_out.add(place)
 
 
 def training_loader(job: Job[Any, Any], source: Source, batch_size: int) -> Loader:
@@ -188,9 +191,12 @@ def _loader(
     *,
     training: bool,
 ) -> Loader:
-    items, collate = source.items, source.collate or default_collate
-    if not isinstance(items, IterableDataset):
-        items = Seeded(items, job, replace=training and job.on_bad_image != "fail")
+    collate = source.collate or default_collate
+    if isinstance(source.items, IterableDataset):
+        items: Dataset[Any] = source.items
+    else:
+        replace = training and job.on_bad_image != "fail"
+        items = Seeded(source.items, job, replace=replace)
         collate = partial(_join, collate, training)
     return Loader(
         job,

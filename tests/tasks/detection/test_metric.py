@@ -66,3 +66,12 @@ def test_nothing_found_scores_0(shapes):
     metric = CocoPrecision(shapes, masks=True)
     values = metric.evaluate(0)
     assert values["box_ap"] == values["mask_ap"] == 0
+
+
+def test_images_that_cannot_be_read_count_neither_way(shapes):
+    metric = CocoPrecision(shapes, masks=False)
+    metric.process(None, list(outputs(metric))[2:])
+    assert metric.evaluate(0)["box_ap"] < 99
+    metric.process(None, list(outputs(metric))[2:])
+    metric.unread = {0, 1}
+    assert metric.evaluate(0)["box_ap"] == pytest.approx(100)

@@ -115,6 +115,8 @@ def test_what_does_not_fit(job, tmp_path):
     image.write_bytes(b"")
     with pytest.raises(UserError, match=f"^cannot read the image {image}: it is empty$"):
         run(this, TASK)
+    outcome = run(replace(this, on_bad_image="skip", resume=True), TASK)
+    assert outcome.notes[-1] == f"1 test image(s) cannot be read: {image}"
 
 
 @pytest.mark.parametrize("method", ["expose_hand", "expose_face"])

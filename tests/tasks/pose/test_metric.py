@@ -118,3 +118,10 @@ def test_a_missed_person_costs_recall(metric):
     metrics = metric.compute_metrics(results)
     assert metrics["pose_ar"] == pytest.approx(75)
     assert metrics["pose_ap"] == pytest.approx(100 * 76 / 101)
+
+
+def test_persons_in_images_that_cannot_be_read_are_not_missed(metric):
+    metric.unread = {0, 1}  # of one image
+    found = torch.from_numpy(np.stack(list(picture_points(metric))))
+    metric.process({"index": torch.arange(2, 4)}, found[2:])
+    assert metric.evaluate(4) == pytest.approx(PERFECT)

@@ -110,6 +110,22 @@ def test_an_image_that_cannot_be_read_ends_the_run(job):
         run(this, TASK)
 
 
+def test_an_image_that_cannot_be_read_is_left_out(job, caplog):
+    this = job()
+    for split in ("train", "val"):
+        bad = Path(this.data) / f"{split}2017" / "b.png"
+        bad.write_bytes(bad.read_bytes()[:50])
+    outcome = run(this, TASK)
+    assert f"1 val image(s) cannot be read: {bad}" in outcome.notes
+    assert caplog.text.count(f"left out: cannot read the image {bad}: ") == 1
+    alone = json.loads((Path(this.data) / "annotations/person_keypoints_val2017.json").read_text())
+    alone["images"] = alone["images"][:1]
+    alone["annotations"] = alone["annotations"][:2]
+    (Path(this.data) / "annotations/person_keypoints_val2017.json").write_text(json.dumps(alone))
+    again = replace(this, train=False, weights=outcome.checkpoint, work_dir=None)
+    assert run(again, TASK).metrics == outcome.metrics
+
+
 def test_weights_that_do_not_fit(job, released, tmp_path):
     pose, _ = released
     with pytest.raises(UserError, match=r"^[^\n]*does not fit[^\n]*$"):
