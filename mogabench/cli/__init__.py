@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
+from mogabench import __version__
 from mogabench.cli import doctor, explain, listing, profile, report, show, table
 from mogabench.cli.task_commands import TaskGroup
 
 app = typer.Typer(
     name="mogabench",
-    help="Reproduce every table of the MogaNet paper: printed, measured, and the difference.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help: rich's takes three times as long to appear
+    context_settings={"help_option_names": ["-h", "--help"]},  # of the commands as well
 )
 tasks_app = typer.Typer(
     cls=TaskGroup,
@@ -23,6 +25,22 @@ tasks_app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+
+
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        typer.echo(f"mogabench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def choose_command(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Reproduce every table of the MogaNet paper: printed, measured, and the difference."""
 
 
 @tasks_app.callback()

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from mmengine.hooks import Hook
+from mmengine.optim import AmpOptimWrapper
 
+from mogabench.errors import UserError
 from mogabench.files import write_whole
 
 if TYPE_CHECKING:
@@ -55,12 +57,12 @@ class KeepCurve(Hook):
         self.losses.append(outputs)
         self.rate = max(group["lr"] for group in runner.optim_wrapper.optimizer.param_groups)
         if (runner.iter + 1) % self.every == 0:
-            self._make_point(runner.iter + 1)
+            self._make_point(runner, runner.iter + 1)
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Takes the means of the steps since the last point, before an evaluation may follow."""
         if self.losses:
-            self._make_point(runner.iter)
+            self._make_point(runner, runner.iter)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float]) -> None:
         """Adds the metrics and draws the curve so far."""
@@ -78,9 +80,18 @@ class KeepCurve(Hook):
         """Goes on with the curve of the checkpoint."""
         self.points = checkpoint["curve"]
 
-    def _make_point(self, step: int) -> None:
-        self.points.append({"step": step, "lr": self.rate, **_means(self.losses)})
+    def _make_point(self, runner: Runner, step: int) -> None:
+        means = _means(self.losses)
         self.losses.clear()
+        # In float16 a step may overflow: its gradients are then left out, and their scale lowered.
+        if not all(map(math.isfinite, means.values())):
+            if not isinstance(runner.optim_wrapper, AmpOptimWrapper):
+                raise UserError(
+                    f"the loss is not finite about step {step}: the training has diverged, and a "
+                    "lower optimizer.lr may keep it from that; the last checkpoint is untouched"
+                )
+            return
+        self.points.append({"step": step, "lr": self.rate, **means})
 
     def _write(self) -> None:
         lines = [json.dumps(point) + "\n" for point in self.points]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
+import platform
 import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,10 @@ from mogabench.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+
+_LOCK = ".lock"
+"""The file in the work folder that a training holds locked."""
 
 
 def choose_device(name: str) -> str:
@@ -64,6 +70,28 @@ def check_writable(folder: Path) -> None:
             file.write(b"0")
     except OSError as error:
         raise UserError(f"cannot write to {folder}: {error.strerror}") from error
+
+
+@contextmanager
+def lock(folder: Path) -> Iterator[None]:
+    """Keeps other trainings out of a folder; the system frees it when the process ends.
+
+    Raises:
+        UserError: Another process trains there.
+    """
+    with (folder / _LOCK).open("a+") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # not flock: workers would inherit it
+        except OSError:
+            file.seek(0)
+            owner = file.read().strip() or "another process"
+            raise UserError(
+                f"{owner} is training in {folder}: choose another --work-dir, or wait"
+            ) from None
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {platform.node()}")
+        file.flush()
+        yield
 
 
 @contextmanager

@@ -8,8 +8,15 @@ import torch
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
+from mogabench.errors import UserError
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mogabench.engine.job import Job
+
+_TOO_FEW_VALUES = "Expected more than 1 value per channel"
+"""What PyTorch's batch norms say of a batch that has no variance."""
 
 
 class Trained(BaseModel):
@@ -42,11 +49,18 @@ class Trained(BaseModel):
             self.is_compiled = True
 
     def run(self, inputs: Tensor, *arguments: Any, **options: Any) -> Any:
-        """The network's outputs under autocast, of images ``(N, C, H, W)`` in the layout."""
+        """The network's outputs under autocast, of images ``(N, C, H, W)`` in the layout.
+
+        Raises:
+            UserError: In evaluation, the outputs are not finite.
+        """
         if inputs.ndim == 4:
             inputs = inputs.to(memory_format=self.layout)
         with torch.autocast(inputs.device.type, self.amp, enabled=self.amp is not None):
-            return self.network(inputs, *arguments, **options)
+            outputs = self.network(inputs, *arguments, **options)
+        if not self.training:
+            require_finite(outputs, self.amp)
+        return outputs
 
     def forward(self, *, mode: str = "tensor", **batch: Any) -> Any:
         """The losses by name in mode ``loss``, predictions in mode ``predict``.
@@ -54,8 +68,21 @@ class Trained(BaseModel):
         Args:
             mode: mmengine's.
             **batch: What the loader gave, on the device.
+
+        Raises:
+            UserError: A batch norm sees one value for each channel.
         """
-        return self.loss(**batch) if mode == "loss" else self.predict(**batch)
+        if mode != "loss":
+            return self.predict(**batch)
+        try:
+            return self.loss(**batch)
+        except ValueError as error:
+            if _TOO_FEW_VALUES not in str(error):
+                raise
+            raise UserError(
+                "a batch norm of this network sees a single value for each channel, which has no "
+                "variance: take batches of two or more (--batch-size), or larger images"
+            ) from error
 
     def loss(self, *_: Any, **batch: Any) -> dict[str, Tensor]:
         """What to minimise: values whose names contain ``loss`` are added up."""
@@ -67,3 +94,33 @@ class Trained(BaseModel):
 
     def init_weights(self) -> None:
         """Does nothing: the network has its initial or loaded weights."""
+
+
+@torch.compiler.disable
+def require_finite(outputs: Any, amp: torch.dtype | None) -> None:
+    """Refuses outputs of a network with NaN or infinity, of which metrics make figures.
+
+    Args:
+        outputs: Tensors, in lists, tuples and dictionaries; anything else is passed over.
+        amp: The autocast type, for the advice.
+
+    Raises:
+        UserError: Some number is not finite.
+    """
+    if all(bool(tensor.isfinite().all()) for tensor in _tensors(outputs)):
+        return
+    if amp == torch.float16:
+        advice = "float16 ends at 65504: --amp bfloat16, or none, has float32's range"
+    else:
+        advice = "its weights have diverged, or are not of this network"
+    raise UserError(f"the network gives numbers that are not finite: {advice}")
+
+
+def _tensors(outputs: Any) -> Iterator[Tensor]:
+    if isinstance(outputs, Tensor):
+        yield outputs
+    elif isinstance(outputs, dict):
+        yield from _tensors(list(outputs.values()))
+    elif isinstance(outputs, list | tuple):
+        for output in outputs:
+            yield from _tensors(output)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from math import ceil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from mmengine.dist import get_rank
 from mmengine.model import is_model_wrapper
 
 from mogabench.checkpoints import Description, save_checkpoint
 from mogabench.engine.budget import shorten
-from mogabench.engine.environment import check_writable, enter, watch_space
+from mogabench.engine.environment import check_writable, enter, lock, watch_space
 from mogabench.engine.optimization import AverageWeights
 from mogabench.engine.randomness import seed_everything
 from mogabench.engine.reporting import Noting, ShowProgress
@@ -79,7 +80,10 @@ def run(job: Job[Any, Any], task: Task[Any, Any]) -> Outcome:
         kept = job.work_dir
         folder = kept or Path(stack.enter_context(TemporaryDirectory(prefix="mogabench-")))
         job = replace(job, work_dir=folder)
-        _check_folder(job, folder)
+        check_writable(folder)
+        if job.train and get_rank() == 0:
+            stack.enter_context(lock(folder))
+        _check_unused(job, folder)
         stack.enter_context(watch_space(folder))
         seed_everything(job.seed)
         setup = task.prepare(job)
@@ -93,7 +97,7 @@ def run(job: Job[Any, Any], task: Task[Any, Any]) -> Outcome:
         checkpoint = _train(job, setup, runner) if job.train else None
         metrics = runner.val_loop.run() if job.train else runner.val()
     return Outcome(
-        metrics={name: float(value) for name, value in metrics.items()},
+        metrics={name: _finite(name, float(value)) for name, value in metrics.items()},
         recipe=job.recipe,
         data=setup.test.identity,
         size=setup.eval_size or job.subject.input_size,
@@ -105,8 +109,13 @@ def run(job: Job[Any, Any], task: Task[Any, Any]) -> Outcome:
     )
 
 
-def _check_folder(job: Job[Any, Any], folder: Path) -> None:
-    check_writable(folder)
+def _finite(metric: str, value: float) -> float:
+    if not math.isfinite(value):
+        raise UserError(f"the evaluation gives {metric} {value}: no figure to record")
+    return value
+
+
+def _check_unused(job: Job[Any, Any], folder: Path) -> None:
     if job.train and not job.resume and (folder / CHECKPOINT).exists():
         raise UserError(
             f"{folder} already holds a training: add --resume to go on with it, or choose "
@@ -134,7 +143,7 @@ def _train(job: Job[Any, Any], setup: Setup, runner: Runner) -> Path:
 def _measure_statistics(trained: Any, runner: Runner, recipe: Recipe) -> None:
     """Measures the norms' statistics on the batches that would come next."""
     loop = runner.train_loop
-    batches = ceil(recipe.precise_bn / (recipe.batch_size // loop.accumulation))
+    batches = math.ceil(recipe.precise_bn / (recipe.batch_size // loop.accumulation))
     # A training that is resumed after its last step has drawn no random numbers in this process.
     seed_everything(runner.seed, runner.rank, runner.iter)
     measure_statistics(trained, loop.more_batches(), batches)

@@ -76,6 +76,11 @@ def make_runner(job: Job[Any, Any], setup: Setup) -> QuietRunner:
         UserError: The checkpoint is of another training, or the training data is less than a step.
     """
     rank, world = get_dist_info()
+    for source in (setup.train, setup.test):
+        if source is not None and not source.identity.samples:
+            raise UserError(
+                f"{source.identity.name} has nothing in its part '{source.identity.split}'"
+            )
     setup.model.adapt(job)
     tested = evaluation_loader(job, setup.test, evaluation_batch(job, setup))
     setup.metric.unread = tested.left_out

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from mogabench.data.normalization import Normalization
-from mogabench.engine.model import Trained
+from mogabench.engine.model import Trained, require_finite
 
 if TYPE_CHECKING:
     from mmengine.model import BaseModel
@@ -42,11 +42,16 @@ class OpenMMLabModel(Trained):
         super().__init__(network, network.data_preprocessor)
 
     def adapt(self, job: Job[Any, Any]) -> None:
-        """Takes precision and layout from the job."""
+        """Takes precision and layout from the job, and lets the last layers check their outputs.
+
+        What is decoded from numbers that are not finite would be boxes of no score, and a class
+        for each pixel.
+        """
         super().adapt(job)
-        if self.amp:
-            for name, module in self.network.named_modules():
-                if _LAST_LAYERS.search(name):
+        for name, module in self.network.named_modules():
+            if _LAST_LAYERS.search(name):
+                module.register_forward_hook(self._check)
+                if self.amp:
                     module.register_forward_hook(_to_float)
 
     def loss(self, inputs: Tensor, data_samples: list[Any]) -> dict[str, Any]:
@@ -57,6 +62,10 @@ class OpenMMLabModel(Trained):
     def predict(self, inputs: Tensor, data_samples: list[Any]) -> Any:
         """The network's predictions, which are added to what is known of each image."""
         return self.run(inputs, data_samples, mode="predict")
+
+    def _check(self, module: nn.Module, _inputs: Any, outputs: Any) -> None:
+        if not module.training:
+            require_finite(outputs, self.amp)
 
 
 def _to_float(_module: nn.Module, _inputs: Any, outputs: Any) -> Any:

@@ -26,7 +26,7 @@ class Quantity(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    value: float
+    value: float = Field(allow_inf_nan=False)
     unit: str
     """``1`` for counts, ``B`` bytes, ``ms``, ``img/s``, ``%``, ``mm``, …"""
 

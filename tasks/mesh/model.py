@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mogabench.engine.model import Trained
-from mogabench.errors import UserError
+from mogabench.engine.model import Trained, require_finite
 from mogabench.tasks.mesh.code import CODES, from_axis_angle, to_sixes
 from mogabench.tasks.mesh.losses import losses
 
@@ -60,11 +59,7 @@ class MeshEstimator(Trained):
 
     def _bodies(self, inputs: Tensor) -> tuple[Body, Parameters]:
         vectors: Tensor = self.run(inputs)
-        if not vectors.isfinite().all():
-            raise UserError(
-                "the network gives numbers that are not finite, of which no mesh can be made: its "
-                "weights have diverged; a lower optimizer.lr, or no --amp, may keep them from it"
-            )
+        require_finite(vectors, self.amp)  # in training, too: no mesh can be made of others
         found = self.code.read(vectors.float())
         return self.body(found), found
 

@@ -178,6 +178,8 @@ def read_images(path: Path) -> NDArray[np.uint8]:
                 images = _parse_idx(file.read())
     except (OSError, EOFError, ValueError, struct.error) as error:
         raise UserError(f"cannot read the images {path}: {error}") from error
+    if not isinstance(images, np.ndarray):
+        raise UserError(f"{path} is an .npz archive by its content; give one array as .npy")
     if images.dtype != np.uint8 or images.ndim != 3 or not len(images):
         raise UserError(
             f"{path} holds {images.dtype} {images.shape}; it should hold uint8 (N, 28, 28)"
@@ -243,6 +245,8 @@ def _open_recorded(path: Path, frames: int, canvas: int) -> Source:
         video = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, EOFError, ValueError) as error:
         raise UserError(f"cannot read the sequences {path}: {error}") from error
+    if not isinstance(video, np.ndarray):
+        raise UserError(f"{path} is an .npz archive by its content; give one array as .npy")
     if video.dtype != np.uint8 or (video.shape[:1], video.shape[2:]) != ((frames,), (canvas,) * 2):
         raise UserError(
             f"{path} holds {video.dtype} {video.shape}; it should hold uint8 "

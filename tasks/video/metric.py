@@ -38,7 +38,8 @@ def frame_quality(predicted: Tensor, true: Tensor) -> dict[str, Tensor]:
 
     Returns:
         By name, each ``(...)`` in float64: ``mse`` and ``mae`` summed over the pixels of a frame
-        (Table A14 has them so), ``ssim`` as of `structural_similarity`, and ``psnr`` in dB.
+        (Table A14 has them so), ``ssim`` as of `structural_similarity`, and ``psnr`` in dB, 100 for
+        a frame without an error, which would be infinity.
     """
     predicted, true = predicted.double(), true.double()
     error = predicted - true
@@ -47,7 +48,7 @@ def frame_quality(predicted: Tensor, true: Tensor) -> dict[str, Tensor]:
         "mse": error.square().flatten(-3).sum(-1),
         "mae": error.abs().flatten(-3).sum(-1),
         "ssim": structural_similarity(clipped, true).mean(-1),
-        "psnr": -10 * (clipped - true).square().flatten(-3).mean(-1).log10(),
+        "psnr": -10 * (clipped - true).square().flatten(-3).mean(-1).clamp_min(1e-10).log10(),
     }
 
 
