@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -85,7 +86,8 @@ def read(path: Path, schema: type[_Content], expected: str) -> tuple[_Content, s
         raw = path.read_bytes()
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}; {expected}") from None
-    return validate(path, schema, raw), hashlib.sha256(raw).hexdigest()
+    content = raw.removeprefix(codecs.BOM_UTF8)
+    return validate(path, schema, content), hashlib.sha256(raw).hexdigest()
 
 
 def validate(path: Path, schema: type[_Content], content: Any) -> _Content:
@@ -148,6 +150,26 @@ def check_images(path: Path, images: list[Image], folder: Path) -> None:
             f"{len(missing)} of the {len(images)} images of {path.name} are not in {folder}: "
             f"{list_some(missing)}"
         )
+
+
+def renumber(content: dict[str, Any]) -> list[str]:
+    """Numbers annotations from 1 where an id is below 1 or repeated.
+
+    pycocotools takes a match with annotation 0 for none, and keeps one of several with one id.
+
+    Args:
+        content: Of a file; its annotations are replaced.
+
+    Returns:
+        What was repaired, a line or none.
+    """
+    ids = [item["id"] for item in content["annotations"]]
+    if min(ids, default=1) >= 1 and len(set(ids)) == len(ids):
+        return []
+    content["annotations"] = [
+        {**item, "id": number} for number, item in enumerate(content["annotations"], 1)
+    ]
+    return ["its annotations' ids are below 1 or repeated, and were counted from 1 instead"]
 
 
 def list_some(items: list[Any]) -> str:

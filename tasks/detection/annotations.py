@@ -11,14 +11,13 @@ from typing_extensions import TypedDict
 
 from mogabench.data import coco
 from mogabench.errors import UserError
-from mogabench.tasks.detection.masks import check_masks
+from mogabench.tasks.detection.masks import check_masks, mask_area
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _DISTINCT = (
     ("images", "id"),
-    ("annotations", "id"),
     ("categories", "id"),
     ("categories", "name"),  # the heads' classes are known by it
 )
@@ -30,8 +29,9 @@ _EXPECTED = (
 
 
 class _Annotation(coco.Annotation):
-    area: NotRequired[Annotated[coco.Number, Field(ge=0)]]
+    area: NotRequired[coco.Number]
     iscrowd: NotRequired[Literal[0, 1]]
+    ignore: NotRequired[Literal[0, 1]]
 
 
 class _File(TypedDict):
@@ -67,8 +67,9 @@ class Annotations:
 def read_annotations(path: Path, images: Path, *, masks: bool = False) -> Annotations:
     """Reads an annotation file and checks it against the folder of its images.
 
-    Two faults are repaired: annotations whose ids start at 0, the first of which pycocotools would
-    never match, are counted from 1; boxes without an area in their image are left out.
+    Repaired, and said in `Annotations.repairs`: ids below 1, for which pycocotools would take a
+    match for none, and repeated ones are numbered anew from 1; areas that are missing, 0 or
+    negative become those of the masks or boxes; boxes without an area in their image are left out.
 
     Args:
         path: A file such as ``instances_val2017.json``.
@@ -86,9 +87,10 @@ def read_annotations(path: Path, images: Path, *, masks: bool = False) -> Annota
     # pycocotools lists categories as the file does, and would number classes by that.
     content["categories"] = sorted(file["categories"], key=lambda item: item["id"])
     dropped = _without_empty_boxes(content)
+    _check_pixels(path, content)
     if masks:
         check_masks(path, content)
-    repairs = [*_renumber(content), *dropped]
+    repairs = [*coco.renumber(content), *dropped, *_fill_areas(content, masks=masks)]
     if all(item["iscrowd"] for item in content["annotations"]):
         raise UserError(
             f"{path} annotates nothing to find: it lists no box with an area in its image, other "
@@ -127,22 +129,36 @@ def _check_references(path: Path, content: dict[str, Any]) -> None:
             )
 
 
-def _renumber(content: dict[str, Any]) -> list[str]:
-    annotations = content["annotations"]
-    if all(item["id"] != 0 for item in annotations):
+def _check_pixels(path: Path, content: dict[str, Any]) -> None:
+    """Boxes are in pixels: not all of them lie within the first pixel of larger images."""
+    boxes = [item["bbox"] for item in content["annotations"]]
+    is_large = all(min(image["width"], image["height"]) > 1 for image in content["images"])
+    if boxes and is_large and all(min(box) >= 0 and max(box) <= 1 for box in boxes):
+        raise UserError(
+            f"{path}: all boxes lie within 0 and 1, as shares of the image; COCO's are in pixels: "
+            "multiply x and width by the image's width, y and height by its height"
+        )
+
+
+def _fill_areas(content: dict[str, Any], *, masks: bool) -> list[str]:
+    """Takes areas that are missing or not positive from the masks, or from the boxes."""
+    sizes = {image["id"]: (image["height"], image["width"]) for image in content["images"]}
+    without = [item for item in content["annotations"] if item.get("area", 0) <= 0]
+    for item in without:
+        _, _, width, height = item["bbox"]
+        area = mask_area(item["segmentation"], *sizes[item["image_id"]]) if masks else 0
+        item["area"] = area or width * height
+    if not without:
         return []
-    content["annotations"] = [{**item, "id": item["id"] + 1} for item in annotations]
-    return ["its annotations' ids start at 0 and were counted from 1 instead"]
+    source = "masks" if masks else "boxes"
+    return [f"{len(without)} areas were missing or not positive; the {source}' are used"]
 
 
 def _without_empty_boxes(content: dict[str, Any]) -> list[str]:
     whole = content["annotations"]
     sizes = {image["id"]: (image["width"], image["height"]) for image in content["images"]}
     content["annotations"] = [
-        # A file without masks may leave the area out; it is the box's then.
-        {"iscrowd": 0, "area": item["bbox"][2] * item["bbox"][3], **item}
-        for item in whole
-        if _is_seen(item["bbox"], sizes[item["image_id"]])
+        {"iscrowd": 0, **item} for item in whole if _is_seen(item["bbox"], sizes[item["image_id"]])
     ]
     dropped = len(whole) - len(content["annotations"])
     return [f"{dropped} boxes without an area in their image were left out"] if dropped else []

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
+import pycocotools.mask
 from pydantic import Field, NonNegativeInt, PositiveInt, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
@@ -57,6 +58,17 @@ def check_masks(path: Path, content: dict[str, Any]) -> None:
         fault = _fault(item.get("segmentation"), *sizes[item["image_id"]])
         if fault:
             raise UserError(f"{path}: the mask of annotation {item['id']} {fault}")
+
+
+def mask_area(mask: Any, height: int, width: int) -> int:
+    """The pixels of a sound ``segmentation`` in an image of that size."""
+    if isinstance(mask, list):
+        runs = pycocotools.mask.merge(pycocotools.mask.frPyObjects(mask, height, width))
+    elif isinstance(mask["counts"], list):
+        runs = pycocotools.mask.frPyObjects(mask, height, width)
+    else:
+        runs = mask
+    return int(pycocotools.mask.area(runs))
 
 
 def _fault(mask: Any, height: int, width: int) -> str | None:

@@ -43,21 +43,66 @@ def test_a_sound_file_is_taken_as_it_is(read):
     assert [item["id"] for item in annotations.content["annotations"]] == [7, 8]
 
 
-def test_ids_that_start_at_0_are_repaired_so_that_the_truth_scores_100(read):
-    def from_zero(content):
-        for number, item in enumerate(content["annotations"]):
-            item["id"] = number
+@pytest.mark.parametrize("ids", [(0, 1), (-1, 0), (-1, 5), (7, 7)])
+def test_ids_are_repaired_so_that_the_truth_scores_100(read, ids):
+    def number(content):
+        for item, to in zip(content["annotations"], ids, strict=True):
+            item["id"] = to
 
-    annotations = read(from_zero)
+    annotations = read(number)
     assert annotations.repairs == (
-        "its annotations' ids start at 0 and were counted from 1 instead",
+        "its annotations' ids are below 1 or repeated, and were counted from 1 instead",
     )
-    metric = CocoPrecision(annotations, masks=False)
+    assert precision_of_truth(annotations) == pytest.approx(100)
+
+
+def precision_of_truth(annotations):
+    """The AP of the true boxes."""
     truth = [
         {"image_id": 1, "category_id": x["category_id"], "bbox": x["bbox"], "score": 1.0}
         for x in SOUND["annotations"]
     ]
-    assert metric.compute_metrics(truth)["box_ap"] == pytest.approx(100)
+    return CocoPrecision(annotations, masks=False).compute_metrics(truth)["box_ap"]
+
+
+@pytest.mark.parametrize("area", [0, -5, None])
+def test_areas_that_are_not_positive_become_the_boxes(read, area):
+    def spoil(content):
+        for item in content["annotations"]:
+            item["area"] = area
+            if area is None:
+                del item["area"]
+
+    annotations = read(spoil)
+    assert annotations.repairs == ("2 areas were missing or not positive; the boxes' are used",)
+    assert [item["area"] for item in annotations.content["annotations"]] == [100, 120]
+    assert precision_of_truth(annotations) == pytest.approx(100)
+
+
+def test_areas_become_those_of_masks_where_they_are_learned(tmp_path):
+    Image.new("RGB", (30, 20)).save(tmp_path / "a.png")
+    content = copy.deepcopy(SOUND)
+    for item in content["annotations"]:  # half of the box, in one polygon
+        x, y, width, height = item["bbox"]
+        item["segmentation"] = [[x, y, x + width / 2, y, x + width / 2, y + height, x, y + height]]
+        item["area"] = 0
+    (tmp_path / "instances.json").write_text(json.dumps(content))
+    read = read_annotations(tmp_path / "instances.json", tmp_path, masks=True)
+    assert [item["area"] for item in read.content["annotations"]] == [50, 60]
+
+
+def test_boxes_as_shares_of_the_image_are_refused(read):
+    def divide(content):
+        for item in content["annotations"]:
+            x, y, width, height = item["bbox"]
+            item["bbox"] = [x / 30, y / 20, width / 30, height / 20]
+
+    with pytest.raises(UserError, match=r"all boxes lie within 0 and 1, .*: multiply x and width"):
+        read(divide)
+
+
+def test_a_byte_order_mark_is_passed_over(read):
+    assert read(text="\ufeff" + json.dumps(SOUND)).classes == ("cat", "dog")
 
 
 @pytest.mark.parametrize("box", [[3, 3, 0, 4], [3, 3, 4, -1], [31, 3, 4, 4], [3, -9, 4, 9]])
@@ -85,7 +130,6 @@ def test_boxes_without_an_area_in_their_image_are_left_out(read, box):
             lambda c: c["annotations"][0].update(bbox=[1, 2, float("nan"), 4]),
             r"annotations\[0\].bbox\[2\] should be a finite number, not nan",
         ),
-        (lambda c: c["annotations"][1].update(id=7), "several of its annotations have the id 7"),
         (
             lambda c: c["annotations"][1].update(category_id=4),
             r"have the category_id 4, not one of its categories \(3, 9\)",

@@ -114,7 +114,8 @@ def test_repairs_are_noted_in_the_outcome(tmp_path, shapes, caplog):
         job(tmp_path / "work", "schedule.epochs=1", "batch_size=2", data=str(shapes)), TASK
     )
     repair = (
-        "instances_val2017.json: its annotations' ids start at 0 and were counted from 1 instead"
+        "instances_val2017.json: its annotations' ids are below 1 or repeated, and were counted "
+        "from 1 instead"
     )
     assert repair in outcome.notes
     assert repair in caplog.text
