@@ -82,7 +82,7 @@ def lock(folder: Path) -> Iterator[None]:
     with (folder / _LOCK).open("a+") as file:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # not flock: workers would inherit it
-        except OSError:
+        except (BlockingIOError, PermissionError):
             file.seek(0)
             owner = file.read().strip() or "another process"
             raise UserError(

@@ -90,7 +90,8 @@ def read_annotations(path: Path, images: Path, *, masks: bool = False) -> Annota
     _check_pixels(path, content)
     if masks:
         check_masks(path, content)
-    repairs = [*coco.renumber(content), *dropped, *_fill_areas(content, masks=masks)]
+    repairs = [*coco.renumber(content), *dropped, *_ignored_to_crowds(content)]
+    repairs += _fill_areas(content, masks=masks)
     if all(item["iscrowd"] for item in content["annotations"]):
         raise UserError(
             f"{path} annotates nothing to find: it lists no box with an area in its image, other "
@@ -138,6 +139,15 @@ def _check_pixels(path: Path, content: dict[str, Any]) -> None:
             f"{path}: all boxes lie within 0 and 1, as shares of the image; COCO's are in pixels: "
             "multiply x and width by the image's width, y and height by its height"
         )
+
+
+def _ignored_to_crowds(content: dict[str, Any]) -> list[str]:
+    """Makes crowds of what a file ignores: mmdet would drop it, and pycocotools look for it."""
+    ignored = [item for item in content["annotations"] if item.get("ignore")]
+    for item in ignored:
+        item["iscrowd"] = 1
+    text = f"{len(ignored)} annotations are to be ignored, and are treated as crowds (iscrowd 1)"
+    return [text] if ignored else []
 
 
 def _fill_areas(content: dict[str, Any], *, masks: bool) -> list[str]:

@@ -124,7 +124,7 @@ def test_a_finished_training_resumes_to_the_same_figures(job):
 
 
 def test_weights_that_are_no_numbers_never_reach_a_checkpoint(job):
-    with pytest.raises(UserError, match="the weights are no longer finite after step"):
+    with pytest.raises(UserError, match=r"the (loss|weights) (is not|are no longer) finite (about|after) step"):
         run(job("optimizer={name: sgd, lr: 1e30, weight_decay: 0.0}", save_seconds=0), TASK)
     saved = torch.load(job().work_dir / CHECKPOINT, weights_only=True)["state_dict"]
     assert all(torch.isfinite(value).all() for value in saved.values())
@@ -148,3 +148,22 @@ def test_batches_that_do_not_add_up(job):
         run(job(batch_size=3), TASK)
     with pytest.raises(UserError, match="48 training samples are less than one step of 64"):
         run(job("batch_size=64"), TASK)
+
+
+def test_two_trainings_do_not_share_a_folder(job, tmp_path):
+    first = job(work_dir=tmp_path / "work")
+    script = (
+        "import sys, time; from pathlib import Path\n"
+        "from mogabench.engine.environment import lock\n"
+        "with lock(Path(sys.argv[1])): print('locked', flush=True); time.sleep(60)"
+    )
+    (tmp_path / "work").mkdir()
+    owner = subprocess.Popen(
+        [sys.executable, "-c", script, tmp_path / "work"], stdout=subprocess.PIPE, text=True
+    )
+    assert owner.stdout.readline() == "locked\n"
+    with pytest.raises(UserError, match=f"process {owner.pid} on .* is training in .*--work-dir"):
+        run(first, TASK)
+    owner.kill()
+    owner.wait()
+    run(first, TASK)

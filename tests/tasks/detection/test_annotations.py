@@ -101,6 +101,19 @@ def test_boxes_as_shares_of_the_image_are_refused(read):
         read(divide)
 
 
+def test_what_is_ignored_is_a_crowd_and_nothing_to_find_is_refused(read):
+    annotations = read(lambda content: content["annotations"][0].update(ignore=1))
+    assert [item["iscrowd"] for item in annotations.content["annotations"]] == [1, 0]
+    assert annotations.repairs[0].startswith("1 annotations are to be ignored")
+
+    def ignore_all(content):
+        for item in content["annotations"]:
+            item["ignore"] = 1
+
+    with pytest.raises(UserError, match="annotates nothing to find"):
+        read(ignore_all)
+
+
 def test_a_byte_order_mark_is_passed_over(read):
     assert read(text="\ufeff" + json.dumps(SOUND)).classes == ("cat", "dog")
 

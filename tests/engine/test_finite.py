@@ -1,0 +1,73 @@
+"""Numbers that are not finite end a run in one line, and reach no record."""
+
+import math
+
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import nn
+
+from mogabench.engine.model import require_finite
+from mogabench.engine.run import run
+from mogabench.errors import UserError
+from mogabench.records import Quantity
+from mogabench.tasks.classification import TASK
+from mogabench.tasks.video.metric import frame_quality
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_nested_outputs_are_looked_through(bad):
+    fine = {"maps": [torch.ones(2), (torch.zeros(3), None)], "sizes": "32x32"}
+    require_finite(fine, None)
+    fine["maps"][1][0][2] = bad
+    with pytest.raises(UserError, match="not finite: its weights have diverged"):
+        require_finite(fine, None)
+    with pytest.raises(UserError, match="not finite: float16 ends at 65504: --amp bfloat16"):
+        require_finite(fine, torch.float16)
+
+
+def test_an_evaluation_of_a_network_that_overflows_gives_no_figure(job, tmp_path, monkeypatch):
+    whole = run(job("schedule.epochs=1"), TASK)
+    build = TASK.build
+
+    def overflowing(subject):
+        network = build(subject)
+        network.get_classifier().register_forward_hook(lambda *_: torch.full((4, 3), math.nan))
+        return network
+
+    monkeypatch.setattr(TASK, "build", overflowing)
+    evaluation = job(
+        "schedule.epochs=1", train=False, weights=whole.checkpoint, work_dir=None, batch_size=4
+    )
+    with pytest.raises(UserError, match="the network gives numbers that are not finite"):
+        run(evaluation, TASK)
+
+
+def test_a_training_that_diverges_stops_before_its_checkpoint(job):
+    diverging = job("optimizer={name: sgd, lr: 1e30, weight_decay: 0.0}", "schedule.epochs=4")
+    with pytest.raises(UserError, match=r"loss is not finite about step|no longer finite after"):
+        run(diverging, TASK)
+
+
+def test_a_batch_norm_over_single_values_is_one_line(job):
+    single = job("batch_size=1", "augment.mixup=0.0", "augment.cutmix=0.0")
+    subject = single.subject.model_copy(update={"backbone": "resnet10t"})
+    model = TASK.build(subject)
+    assert any(isinstance(module, nn.BatchNorm2d) for module in model.modules())
+    with pytest.raises(UserError, match="a single value for each channel"):
+        run(job("batch_size=1", subject=subject), TASK)
+
+
+def test_records_take_finite_numbers_only():
+    for value in (math.nan, math.inf):
+        with pytest.raises(ValidationError):
+            Quantity(value=value, unit="1")
+
+
+def test_a_perfect_frame_has_100_db():
+    frame = torch.rand(1, 1, 8, 8)
+    assert frame_quality(frame, frame)["psnr"].item() == 100
+    # An error of 0.1 in each pixel is 20 dB.
+    assert frame_quality(torch.full((1, 1, 8, 8), 0.6), torch.full((1, 1, 8, 8), 0.5))[
+        "psnr"
+    ].item() == pytest.approx(20, abs=1e-4)
