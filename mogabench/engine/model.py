@@ -96,7 +96,7 @@ class Trained(BaseModel):
         """Does nothing: the network has its initial or loaded weights."""
 
 
-@torch.compiler.disable
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 def require_finite(outputs: Any, amp: torch.dtype | None) -> None:
     """Refuses outputs of a network with NaN or infinity, of which metrics make figures.
 

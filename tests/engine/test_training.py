@@ -124,7 +124,7 @@ def test_a_finished_training_resumes_to_the_same_figures(job):
 
 
 def test_weights_that_are_no_numbers_never_reach_a_checkpoint(job):
-    with pytest.raises(UserError, match=r"the (loss|weights) (is not|are no longer) finite (about|after) step"):
+    with pytest.raises(UserError, match=r"loss is not finite|no longer finite"):
         run(job("optimizer={name: sgd, lr: 1e30, weight_decay: 0.0}", save_seconds=0), TASK)
     saved = torch.load(job().work_dir / CHECKPOINT, weights_only=True)["state_dict"]
     assert all(torch.isfinite(value).all() for value in saved.values())
