@@ -125,7 +125,7 @@ def test_weights_that_diverged(job, tmp_path, method):
     torch.nn.init.constant_(network.regressor.perceptron[6].bias, 3e38)
     file = tmp_path / "diverged.pth"
     save_checkpoint(file, {"state_dict": network.state_dict()})
-    with pytest.raises(UserError, match=r"^the network gives numbers that are not finite, [^\n]+$"):
+    with pytest.raises(UserError, match=r"^the network gives numbers that are not finite: [^\n]+$"):
         run(job(method, train=False, weights=file), TASK)
 
 
