@@ -28,7 +28,7 @@ def photographs():
 def test_repaired_ids_let_the_truth_score_100(photographs):
     annotations = read_annotations(photographs / "annotations.json", photographs)
     assert annotations.repairs == (
-        "its annotations' ids start at 0 and were counted from 1 instead",
+        "its annotations' ids are below 1 or repeated, and were counted from 1 instead",
     )
     metric = CocoPrecision(annotations, masks=True)
     for number in metric.truth.get_img_ids():
