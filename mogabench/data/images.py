@@ -40,6 +40,12 @@ if TYPE_CHECKING:
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "TIFF", "BMP", "DIB", "PPM", "JPEG2000", "AVIF")
 """Pillow's names of what is read; none of the others, some of which run programs (EPS)."""
 
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".gif", ".tif", ".tiff"),
+    *(".bmp", ".dib", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".avif"),
+)
+"""What the names of image files end in, in lower case."""
+
 LONGEST_SIDE = 32_766
 """In pixels; OpenCV's transformations take no longer one."""
 

@@ -99,6 +99,9 @@ class Classification(Task[ClassificationRecipe, ClassificationOptions]):
             Source(evaluation_images(job, test_split, config), test_split.identity),
             TopAccuracy(),
             train,
+            data_notes=[
+                note for split in (train_split, test_split) if split for note in split.notes
+            ],
             same_shapes=True,
             classes=test_split.classes,
             normalization=pixels,

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from timm.data import ImageNetInfo, create_dataset
+from timm.data import ImageDataset, ImageNetInfo, create_dataset
 from torch.utils.data import IterableDataset
 
 from mogabench.data.classes import read_class_names
@@ -16,6 +16,7 @@ from mogabench.engine.task import input_channels
 from mogabench.errors import UserError
 from mogabench.records import Data
 from mogabench.tasks.classification.channels import image_mode
+from mogabench.tasks.classification.folders import FolderReader, list_images
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,12 +43,14 @@ class Split:
         identity: What a record calls it.
         num_classes: How many classes it has; None where it does not say.
         classes: Their names in label order; empty where it does not say.
+        notes: What was left out of it, a line for each kind.
     """
 
     source: Any
     identity: Data
     num_classes: int | None
     classes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def is_stream(self) -> bool:
@@ -93,23 +96,23 @@ def _open(job: ClassificationJob, split: Literal["train", "val"]) -> Split:
         ),
         num_classes,
         names if len(names) == num_classes else (),
+        getattr(source, "notes", ()),
     )
 
 
 def _open_folder(job: ClassificationJob, split: str, class_map: dict[str, int] | None) -> Any:
     folder = _subfolder(_root(job), split)
-    unlisted = {item.name for item in folder.iterdir() if item.is_dir()} - set(class_map or ())
+    listing = list_images(folder)
+    unlisted = set(listing.classes) - set(class_map or ())
     if class_map and unlisted:
         raise UserError(f"{job.options.class_map} lacks the class folders {_some(unlisted)}")
-    try:
-        source = create_dataset("", root=str(folder), search_split=False, class_map=class_map)
-    except RuntimeError as error:  # what timm raises when it finds no images
-        raise UserError(f"{folder} holds no images in class folders") from error
-    if len(source.reader.class_to_idx) < 2:
-        only = next(iter(source.reader.class_to_idx)) or "none: its images lie in it directly"
+    if len(class_map or listing.classes) < 2:
+        only = ", ".join(listing.classes) or "none"
         raise UserError(
-            f"{folder} must have a folder for each of two or more classes (found {only})"
+            f"{folder} must have a folder of images for each of two or more classes (found {only})"
         )
+    source = ImageDataset(str(folder), reader=FolderReader(folder, listing, class_map))
+    source.notes = listing.notes
     return source
 
 
@@ -187,7 +190,7 @@ def _digest(job: ClassificationJob, source: Any) -> str:
         )
     digest = hashlib.sha256()
     for line in lines:
-        digest.update(f"{line}\n".encode())
+        digest.update(f"{line}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()
 
 

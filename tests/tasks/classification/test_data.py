@@ -2,11 +2,13 @@ import shutil
 from types import SimpleNamespace
 
 import pytest
+from PIL import Image
 from timm.data import ImageNetInfo
 
 from mogabench.engine.run import run
 from mogabench.errors import UserError
 from mogabench.tasks.classification import TASK, data
+from mogabench.tasks.classification.data import open_splits
 
 SYNSETS = ImageNetInfo().label_names()
 
@@ -66,13 +68,55 @@ def test_an_empty_folder(job, folder):
 def test_a_folder_of_one_class(job, folder):
     for name in ("blue", "green"):
         shutil.rmtree(folder / "val" / name)
-    refused(job(), r"val must have a folder for each of two or more classes \(found red\)")
+    refused(job(), r"val must have a folder .* two or more classes \(found red\)")
 
 
 def test_images_outside_class_folders(job, folder):
     for image in folder.glob("val/*/*.png"):
         image.rename(folder / "val" / f"{image.parent.name}-{image.name}")
-    refused(job(), "val must have a folder for each of two or more classes .*directly")
+    refused(job(), "val holds no images in class folders: 12 lie in it directly")
+
+
+def test_images_of_any_ending_are_read_and_the_rest_is_counted(job, folder):
+    for split in ("train", "val"):
+        for place, image in enumerate(sorted(folder.glob(f"{split}/red/*.png"))):
+            ending = (".webp", ".TIF", ".bmp", ".gif")[place % 4]
+            Image.open(image).save(image.with_suffix(ending))
+            image.unlink()
+        (folder / split / "red" / "labels.txt").touch()
+        (folder / split / "blue" / "._0.png").touch()
+        (folder / split / ".ipynb_checkpoints").mkdir()
+        deeper = folder / split / "green" / "more"
+        deeper.mkdir()
+        (folder / split / "green" / "0.png").rename(deeper / "0.png")
+        (deeper / "again").symlink_to(folder / split / "green")  # a loop
+    shutil.copy(folder / "val" / "blue" / "0.png", folder / "val" / "stray.png")
+    train, val = open_splits(job())
+    assert (train.identity.samples, val.identity.samples) == (48, 12)
+    assert val.classes == ("blue", "green", "red")
+    labels = [val.source.reader[index][1] for index in range(12)]
+    assert sorted(labels) == [0] * 4 + [1] * 4 + [2] * 4
+    assert val.notes == (
+        "val: left out what is hidden or made by tools: 2, such as .ipynb_checkpoints",
+        "val: left out files that are no images: 1 .txt",
+        "val: left out 1 images that lie in no class folder",
+    )
+    assert run(job("schedule.epochs=1"), TASK).notes[: len(train.notes)] == list(train.notes)
+
+
+def test_a_class_that_loses_its_images_is_refused(job, folder):
+    for image in folder.glob("train/red/*.png"):
+        image.rename(image.with_suffix(".heic"))
+    refused(job(), r"class folder .*red has no image that is read, but 16 \.heic; images end in")
+
+
+def test_numbers_are_in_natural_order_and_that_is_said(job, folder):
+    for split in ("train", "val"):
+        for name, number in (("blue", "1"), ("green", "10"), ("red", "2")):
+            (folder / split / name).rename(folder / split / number)
+    _, val = open_splits(job())
+    assert val.classes == ("1", "2", "10")
+    assert "natural order (1, 2, 10, …), not as torchvision's ImageFolder" in val.notes[0]
 
 
 def test_classes_that_differ_between_train_and_val(job, folder):
