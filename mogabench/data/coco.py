@@ -172,6 +172,12 @@ def renumber(content: dict[str, Any]) -> list[str]:
     return ["its annotations' ids are below 1 or repeated, and were counted from 1 instead"]
 
 
+def are_cocos(images: list[Image], count: int) -> bool:
+    """Whether these are so many images of COCO 2017, by their names: numbers of twelve digits."""
+    names = all(image["file_name"] == f"{image['id']:012d}.jpg" for image in images)
+    return len(images) == count and names
+
+
 def list_some(items: list[Any]) -> str:
     """The first few, for an error."""
     listed = ", ".join(map(str, items[:_LISTED]))

@@ -49,12 +49,14 @@ class Annotations:
     Attributes:
         path: The file it was read from.
         content: What the file says, repaired.
+        listed: How many annotations the file has.
         digest: SHA-256 of the file.
         repairs: What was wrong with the file and has been put right.
     """
 
     path: Path
     content: dict[str, Any]
+    listed: int
     digest: str
     repairs: tuple[str, ...]
 
@@ -97,7 +99,7 @@ def read_annotations(path: Path, images: Path, *, masks: bool = False) -> Annota
             f"{path} annotates nothing to find: it lists no box with an area in its image, other "
             "than crowds (iscrowd 1)"
         )
-    return Annotations(path, content, digest, tuple(repairs))
+    return Annotations(path, content, len(file["annotations"]), digest, tuple(repairs))
 
 
 def check_same_classes(train: Annotations, test: Annotations) -> None:

@@ -9,7 +9,7 @@ from mmdet.datasets import CocoDataset
 from mmdet.datasets.api_wrappers import COCO
 from mmengine.registry import DefaultScope
 
-from mogabench.data.coco import fill_index
+from mogabench.data.coco import are_cocos, fill_index
 from mogabench.data.identity import data_name, data_root
 from mogabench.data.shapes import sample_shapes
 from mogabench.errors import UserError
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 _SMALLEST = 32
 """Training images with a shorter side, in pixels, are left out, as in mmdet's configurations."""
 
-_COCO_VAL_IMAGES = 5000
+_COCO_VALIDATION = (5000, 36_781)
+"""Images and annotations in ``instances_val2017.json`` (cocodataset/cocoapi, issue 117)."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +74,13 @@ def open_split(data: str, part: Literal["train", "val"], *, masks: bool) -> Spli
 
 
 def _is_coco(annotations: Annotations) -> bool:
-    """Whether these are the 5000 validation images of COCO in its own 80 classes."""
-    is_whole = len(annotations.content["images"]) == _COCO_VAL_IMAGES
-    return is_whole and annotations.classes == CocoDataset.METAINFO["classes"]
+    """Whether these are COCO's validation images and annotations in its own 80 classes."""
+    images, count = _COCO_VALIDATION
+    return (
+        are_cocos(annotations.content["images"], images)
+        and annotations.listed == count
+        and annotations.classes == CocoDataset.METAINFO["classes"]
+    )
 
 
 class Images(CocoDataset):

@@ -32,6 +32,9 @@ COCO_NAME = "coco-keypoints"
 _COCO_VALIDATION = (5000, 6352)
 """Images, and persons with key points."""
 
+_LEAST_COVERED = 0.9
+"""Of the images with persons, the share in which a file of detected boxes must have some."""
+
 _EXPECTED = (
     f"--data takes COCO's folder, with annotations/person_keypoints_{{train,val}}{_YEAR}.json, "
     f"train{_YEAR}/ and val{_YEAR}/, or sample"
@@ -137,7 +140,10 @@ def read_people(
         persons = _read_detected(boxes, category, files)
     sizes = {image["id"]: (image["height"], image["width"]) for image in images}
     persons = [replace(person, image_size=sizes[person.image]) for person in persons]
-    is_coco = (len(files), count) == _COCO_VALIDATION
+    is_coco = coco.are_cocos(images, _COCO_VALIDATION[0]) and count == _COCO_VALIDATION[1]
+    with_persons = {a["image_id"] for a in annotations if a["num_keypoints"]}
+    looked_at = {person.image for person in persons}
+    is_coco = is_coco and len(looked_at & with_persons) >= _LEAST_COVERED * len(with_persons)
     name = data_name(root, COCO_NAME if is_coco else None)
     if split == "val" and boxes is None:
         name += "-true-boxes"

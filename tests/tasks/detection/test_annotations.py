@@ -2,10 +2,12 @@ import copy
 import json
 
 import pytest
+from mmdet.datasets import CocoDataset
 from PIL import Image
 
 from mogabench.errors import UserError
 from mogabench.tasks.detection.annotations import read_annotations
+from mogabench.tasks.detection.data import open_split
 from mogabench.tasks.detection.metric import CocoPrecision
 
 SOUND = {
@@ -189,3 +191,28 @@ def test_what_is_no_json_or_not_there(read, tmp_path):
     (tmp_path / "instances.json").write_text(json.dumps(SOUND))
     with pytest.raises(UserError, match=r"there is no folder .*nowhere with the images"):
         read_annotations(tmp_path / "instances.json", tmp_path / "nowhere")
+
+
+def test_coco_is_recognised_by_names_counts_and_classes(tmp_path, monkeypatch):
+    monkeypatch.setattr("mogabench.tasks.detection.data._COCO_VALIDATION", (1, 80))
+    (tmp_path / "val2017").mkdir()
+    (tmp_path / "annotations").mkdir()
+
+    def name(file_name, boxes):
+        Image.new("RGB", (30, 20)).save(tmp_path / "val2017" / file_name, "JPEG")
+        names = CocoDataset.METAINFO["classes"]
+        content = {
+            "images": [{"id": 42, "file_name": file_name, "height": 20, "width": 30}],
+            "categories": [{"id": n, "name": each} for n, each in enumerate(names, 1)],
+            "annotations": [
+                {"id": n, "image_id": 42, "category_id": n, "bbox": [1, 1, 5, 5]}
+                for n in range(1, boxes + 1)
+            ],
+        }
+        file = tmp_path / "annotations" / "instances_val2017.json"
+        file.write_text(json.dumps(content))
+        return open_split(str(tmp_path), "val", masks=False).identity.name
+
+    assert name("000000000042.jpg", 80) == "coco-2017"
+    assert name("000000000042.jpg", 79).startswith("folder:")
+    assert name("black.jpg", 80).startswith("folder:")

@@ -49,9 +49,19 @@ def test_detected_boxes(folder, content, tmp_path):
     assert people.identity.digest != true_boxes.identity.digest
 
 
-def test_coco_is_recognised_by_its_size(folder, content, monkeypatch):
+def test_coco_is_recognised_by_names_persons_and_covered_images(
+    folder, content, monkeypatch, tmp_path
+):
     monkeypatch.setattr("mogabench.tasks.pose.data._COCO_VALIDATION", (2, 4))
+    assert read_people(folder(content), "val").identity.name.startswith("folder:")
+    for image in content["images"]:
+        image["file_name"] = f"{image['id']:012d}.jpg"
     assert read_people(folder(content), "val").identity.name == "coco-keypoints-true-boxes"
+    one, both = tmp_path / "one.json", tmp_path / "both.json"
+    one.write_text(json.dumps(DETECTIONS[:1]))
+    both.write_text(json.dumps([DETECTIONS[0], {**DETECTIONS[0], "image_id": 9}]))
+    assert read_people(folder(content), "val", one).identity.name.startswith("folder:")
+    assert read_people(folder(content), "val", both).identity.name == "coco-keypoints"
     monkeypatch.setattr("mogabench.tasks.pose.data._COCO_VALIDATION", (2, 5))
     assert read_people(folder(content), "val").identity.name.startswith("folder:")
 
