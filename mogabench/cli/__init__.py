@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import Annotated
 
@@ -65,6 +66,9 @@ def main() -> None:
     from mogabench.console import print_error, show_messages
     from mogabench.errors import UserError
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # for any name on any terminal
     show_messages()
     try:
         app()

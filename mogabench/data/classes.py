@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from mogabench.errors import UserError
@@ -14,10 +15,14 @@ def read_class_names(file: Path) -> tuple[str, ...]:
     """Reads one name from each line that is not empty.
 
     Raises:
-        UserError: The file cannot be read.
+        UserError: The file cannot be read, or names a class twice.
     """
     try:
-        lines = file.read_text().splitlines()
+        lines = file.read_text("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot read the class map {file}: {error}") from error
-    return tuple(line.strip() for line in lines if line.strip())
+    names = tuple(line.strip() for line in lines if line.strip())
+    repeated = next((name for name, count in Counter(names).items() if count > 1), None)
+    if repeated is not None:
+        raise UserError(f"the class map {file} names {repeated} twice")
+    return names

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from mogabench.subject import Subject
 
 SCHEMA_VERSION: Literal[1] = 1
+
+
+def _escape_bytes(text: Any) -> Any:
+    r"""Text in which bytes that are not UTF-8 are written ``\xff``; JSON cannot hold them."""
+    if not isinstance(text, str):
+        return text
+    return text.encode(errors="surrogateescape").decode(errors="backslashreplace")
+
+
+Text = Annotated[str, BeforeValidator(_escape_bytes)]
+"""What may hold the name of a file."""
 
 
 class Kind(StrEnum):
@@ -39,7 +50,7 @@ class Data(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str
+    name: Text
     """``imagenet-1k`` only where the content is recognised; else ``sample-…`` or ``folder:…``."""
     split: Split
     samples: int
@@ -65,7 +76,7 @@ class Provenance(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    command: str
+    command: Text
     commit: str | None = None
     dirty: bool | None = None
     packages: dict[str, str] = Field(default_factory=dict)
@@ -111,7 +122,7 @@ class Record(BaseModel):
     subject: Subject
     kind: Kind
     values: dict[str, Quantity]
-    notes: list[str] = Field(default_factory=list)
+    notes: list[Text] = Field(default_factory=list)
     """What a reader of the numbers must know, such as operators that were not counted."""
     provenance: Provenance
 

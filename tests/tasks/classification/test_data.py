@@ -1,4 +1,8 @@
+import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -7,6 +11,7 @@ from timm.data import ImageNetInfo
 
 from mogabench.engine.run import run
 from mogabench.errors import UserError
+from mogabench.records import Kind, Store
 from mogabench.tasks.classification import TASK, data
 from mogabench.tasks.classification.data import open_splits
 
@@ -145,3 +150,34 @@ def test_a_network_for_another_number_of_classes(job):
 @pytest.mark.parametrize("data", ["hfds/x", "tfds/x", "wds/x"])
 def test_a_data_set_whose_package_or_files_are_missing(job, data):
     refused(job(data=data), f"{data}")
+
+
+def test_a_class_map_may_begin_with_a_byte_order_mark_and_names_no_class_twice(job, tmp_path):
+    file = tmp_path / "classes.txt"
+    file.write_bytes(b"\xef\xbb\xbfred\r\ngreen\r\nblue\r\n")
+    _, val = open_splits(job(options=TASK.Options(class_map=file)))
+    assert val.classes == ("red", "green", "blue")
+    file.write_text("red\ngreen\nred\nblue\n")
+    refused(job(options=TASK.Options(class_map=file)), "names red twice")
+
+
+def test_names_that_are_not_utf8_go_through_a_training_and_its_record(folder, tmp_path):
+    odd = os.fsdecode(bytes(folder) + b"-\xff")
+    folder.rename(odd)
+    Path(odd, "train", "red", os.fsdecode(b"\xfe.txt")).touch()
+    command = [Path(sys.executable).with_name("mogabench"), "run", "classification", "--train"]
+    command += [
+        "--backbone",
+        "test_convnext",
+        "--recipe",
+        "sample_digits",
+        "--set",
+        "batch_size=16",
+    ]
+    command += ["--set", "schedule={epochs: 1, warmup_epochs: 0}", "--workers", "0", "--quiet"]
+    command += ["--data", odd, "--work-dir", tmp_path / "work", "--results", tmp_path / "results"]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    (record,) = Store(tmp_path / "results").all(Kind.QUALITY)
+    assert record.provenance.data.name == "folder:colours-\\xff"
