@@ -13,7 +13,7 @@ FOLDERS = {"mogabench": "mogabench", "tasks": "mogabench.tasks", "recipes": "mog
 
 LAYERS = (
     *("errors", "files", "variants", "subject", "console", "progress", "releases"),
-    *("layers", "models", "catalogue", "ops"),
+    *("ops", "layers", "models", "catalogue"),
     *("records", "machine", "paper", "recipes", "data", "checkpoints"),
     *("engine", "openmmlab"),
     *("a task", "tasks"),

@@ -8,6 +8,7 @@ import torch
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
+from mogabench.engine.batches import batches_per_step
 from mogabench.errors import UserError
 
 if TYPE_CHECKING:
@@ -27,7 +28,12 @@ class Trained(BaseModel):
     Args:
         network: What is trained, and whose weights are saved in the end.
         preprocessor: mmengine's, which moves batches to the device; None takes the plain one.
+
+    Attributes:
+        has_one_size: Whether all inputs have the same height and width.
     """
+
+    has_one_size = False
 
     def __init__(self, network: nn.Module, preprocessor: Any = None) -> None:
         super().__init__(preprocessor)
@@ -45,7 +51,11 @@ class Trained(BaseModel):
             # Else the sizes of networks that the process compiled before count as this one's, and
             # make its sizes symbolic.
             torch.compiler.reset()
-            self.network.compile()
+            # A CUDA graph replays a whole pass: else a small network waits for its launches. The
+            # gradients lie in the graph's memory, which the next pass overwrites.
+            accumulates = job.train and batches_per_step(job)[1] > 1
+            graphs = self.has_one_size and job.device != "cpu" and not accumulates
+            self.network.compile(mode="reduce-overhead" if graphs else None)
             self.is_compiled = True
 
     def run(self, inputs: Tensor, *arguments: Any, **options: Any) -> Any:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from torch import nn
 
+from mogabench.ops.depthwise import DepthwiseConv2d
+
 
 def depthwise_conv(dim: int, kernel_size: int, dilation: int = 1) -> nn.Module:
     """A depth-wise convolution that keeps the size; the identity where there are no channels."""
     if dim == 0:
         return nn.Identity()
-    padding = dilation * (kernel_size // 2)
-    return nn.Conv2d(dim, dim, kernel_size, padding=padding, dilation=dilation, groups=dim)
+    return DepthwiseConv2d(dim, kernel_size, dilation)
 
 
 def conv_norm(

@@ -17,6 +17,8 @@ class Predictor(Trained):
         network: Maps past frames ``(B, T, C, H, W)`` to future ones.
     """
 
+    has_one_size = True
+
     def __init__(self, network: nn.Module) -> None:
         super().__init__(network, {"type": "BaseDataPreprocessor", "non_blocking": True})
 

@@ -1,0 +1,226 @@
+"""Depth-wise convolution of maps in channels_last layout by Triton kernels, for NVIDIA GPUs.
+
+cuDNN takes four to eighty times as long as the bytes to be moved for the depth-wise convolutions
+of MogaNet in bfloat16 (`benchmarks/gpu.py`). `DepthwiseConv2d` uses the kernels where they are
+for, and PyTorch's own convolution everywhere else.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.util import find_spec
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+_LARGEST = 2**31
+"""The kernels count elements in 32 bits."""
+_PARTS = 1024
+"""Programs that sum a weight's gradient, over all blocks of channels: some for each processor."""
+
+
+class DepthwiseConv2d(nn.Conv2d):
+    """`torch.nn.Conv2d` with one filter per channel, stride 1, an odd kernel and the same size.
+
+    Args:
+        dim: Channels.
+        kernel_size: Height and width of the filters; odd.
+        dilation: Distance of their taps.
+    """
+
+    def __init__(self, dim: int, kernel_size: int, dilation: int = 1) -> None:
+        padding = dilation * (kernel_size // 2)
+        super().__init__(dim, dim, kernel_size, padding=padding, dilation=dilation, groups=dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps ``(N, C, H, W)`` to the same shape."""
+        if not suits_kernels(x):
+            return super().forward(x)
+        dtype = x.dtype
+        if torch.is_autocast_enabled("cuda"):
+            dtype = torch.get_autocast_dtype("cuda")
+        bias = None if self.bias is None else self.bias.to(dtype)
+        out: Tensor = depthwise(x.to(dtype), self.weight.to(dtype), bias, self.dilation[0])
+        return out
+
+
+def suits_kernels(x: Tensor) -> bool:
+    """Whether the kernels can and should compute with ``(N, C, H, W)``.
+
+    They do for maps of one channel-last layout on an NVIDIA GPU, unless the network is being
+    exported: a file must not need them.
+    """
+    return (
+        x.is_cuda
+        and _has_triton()
+        and not torch.compiler.is_exporting()
+        and not torch.jit.is_tracing()
+        and x.dtype in (torch.bfloat16, torch.float16, torch.float32)
+        and _pixel_stride(x) is not None
+        and _span(x) < _LARGEST
+    )
+
+
+@cache
+def _has_triton() -> bool:
+    return torch.version.hip is None and find_spec("triton") is not None
+
+
+def _pixel_stride(x: Tensor) -> int | None:
+    """Elements from a pixel to the next, of maps or a slice of their channels in NHWC."""
+    n, c, h, w = x.shape
+    stride = x.stride(3) if w > 1 else x.stride(2) if h > 1 else x.stride(0)
+    is_nhwc = (
+        (c == 1 or x.stride(1) == 1)
+        and (h == 1 or x.stride(2) == w * stride)
+        and (n == 1 or x.stride(0) == h * w * stride)
+        and stride >= c
+        and c > 1
+    )
+    return stride if is_nhwc and x.numel() > 0 else None
+
+
+def _span(x: Tensor) -> int:
+    n, _, h, w = x.shape
+    return n * h * w * (_pixel_stride(x) or 1)
+
+
+@torch.library.custom_op("mogabench::depthwise", mutates_args=())
+def depthwise(x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int) -> Tensor:
+    """Convolves each channel with its filter, keeping the size.
+
+    Args:
+        x: Maps ``(N, C, H, W)`` in channels_last layout, or a slice of the channels of such.
+        weight: Filters ``(C, 1, K, K)``, ``K`` odd.
+        bias: ``(C,)`` or None.
+        dilation: Distance of the filters' taps.
+
+    Returns:
+        ``(N, C, H, W)`` in channels_last layout, of the type of ``x``.
+    """
+    from mogabench.ops import kernels
+
+    n, c, h, w = x.shape
+    kernel = weight.shape[-1]
+    out = _like(x)
+    rows, columns = _tile(h, w)
+    block = _block(c, 64)
+    tiles = -(-h // rows) * -(-w // columns)
+    kernels.convolve[(-(-c // block), n * tiles)](
+        x,
+        weight.reshape(c, kernel * kernel).t().contiguous(),
+        x if bias is None else bias,
+        out,
+        c,
+        h,
+        w,
+        _pixel_stride(x),
+        c,
+        HAS_BIAS=bias is not None,
+        KERNEL=kernel,
+        DILATION=dilation,
+        ROWS=rows,
+        COLUMNS=columns,
+        CHANNELS=block,
+    )
+    return out
+
+
+@depthwise.register_fake
+def _(x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int) -> Tensor:
+    return _like(x)
+
+
+@torch.library.custom_op("mogabench::depthwise_weight_gradient", mutates_args=())
+def weight_gradient(x: Tensor, gradient: Tensor, kernel: int, dilation: int) -> Tensor:
+    """The gradients of a depth-wise convolution's filters and bias, over a batch.
+
+    Args:
+        x: Its input ``(N, C, H, W)``, as in `depthwise`.
+        gradient: Its output's gradient, of the same shape.
+        kernel: ``K``, the filters' height and width.
+        dilation: Distance of their taps.
+
+    Returns:
+        float32 ``(K * K + 1, C)``: the filters' taps row by row, then the bias.
+    """
+    from mogabench.ops import kernels
+
+    n, c, h, w = x.shape
+    pixels, taps = n * h * w, kernel * kernel + 1
+    padded_taps = _power_of_two(taps)
+    block = _block(c, 32)
+    step = max(4096 // (padded_taps * block), 1)
+    blocks = -(-c // block)
+    parts = max(min(_PARTS // blocks, -(-pixels // step)), 1)
+    each = -(-pixels // parts // step) * step if pixels > parts * step else step
+    parts = -(-pixels // each)
+    sums = x.new_empty((parts, taps, c), dtype=torch.float32)
+    kernels.reduce_weight[(blocks, parts)](
+        x,
+        gradient,
+        sums,
+        c,
+        h,
+        w,
+        pixels,
+        each,
+        _pixel_stride(x),
+        _pixel_stride(gradient),
+        KERNEL=kernel,
+        TAPS=padded_taps,
+        DILATION=dilation,
+        PIXELS=step,
+        CHANNELS=block,
+    )
+    return sums.sum(0)
+
+
+@weight_gradient.register_fake
+def _(x: Tensor, gradient: Tensor, kernel: int, dilation: int) -> Tensor:
+    return x.new_empty((kernel * kernel + 1, x.shape[1]), dtype=torch.float32)
+
+
+def _save(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor | None, int], output: Tensor) -> None:
+    x, weight, bias, dilation = inputs
+    ctx.save_for_backward(x, weight)
+    ctx.dilation, ctx.has_bias = dilation, bias is not None
+
+
+def _differentiate(
+    ctx: Any, gradient: Tensor
+) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
+    x, weight = ctx.saved_tensors
+    kernel = weight.shape[-1]
+    gradient = gradient.contiguous(memory_format=torch.channels_last)
+    for_x = for_weight = for_bias = None
+    if ctx.needs_input_grad[0]:
+        for_x = depthwise(gradient, weight.flip((2, 3)), None, ctx.dilation)
+    if any(ctx.needs_input_grad[1:3]):
+        sums = weight_gradient(x, gradient, kernel, ctx.dilation)
+        for_weight = sums[:-1].t().reshape(weight.shape).to(weight.dtype)
+        for_bias = sums[-1].to(weight.dtype) if ctx.has_bias else None
+    return for_x, for_weight, for_bias, None
+
+
+depthwise.register_autograd(_differentiate, setup_context=_save)
+
+
+def _like(x: Tensor) -> Tensor:
+    return torch.empty(x.shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
+
+
+def _tile(height: int, width: int) -> tuple[int, int]:
+    """Rows and columns of a tile of 64 pixels, or fewer of small maps."""
+    columns = min(_power_of_two(width), 8)
+    return min(_power_of_two(height), 64 // columns), columns
+
+
+def _block(channels: int, most: int) -> int:
+    return min(_power_of_two(channels), most)
+
+
+def _power_of_two(number: int) -> int:
+    """The next power of two that is not smaller."""
+    return 1 << (number - 1).bit_length()

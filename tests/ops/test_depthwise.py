@@ -1,0 +1,112 @@
+"""The Triton kernels in Triton's interpreter on the CPU, or on the GPU where there is one."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from mogabench.ops import depthwise as module
+from mogabench.ops.depthwise import DepthwiseConv2d, depthwise
+
+ON_GPU = torch.cuda.is_available()
+DEVICE = "cuda" if ON_GPU else "cpu"
+in_interpreter = pytest.mark.skipif(
+    not ON_GPU and os.environ.get("TRITON_INTERPRET") != "1",
+    reason="runs in a process of its own, with the interpreter",
+)
+
+SHAPES = [
+    # batch, channels, height, width, kernel, dilation
+    (2, 8, 9, 11, 5, 1),
+    (1, 24, 7, 7, 5, 2),
+    (2, 40, 5, 13, 7, 3),
+    (3, 70, 6, 3, 3, 1),
+    (1, 5, 1, 1, 3, 1),
+    (1, 2, 1, 17, 3, 2),
+]
+TOLERANCE = {torch.float32: 1e-5, torch.float16: 2e-3, torch.bfloat16: 1e-2}
+
+
+def test_in_the_interpreter() -> None:
+    if ON_GPU:
+        pytest.skip("the other tests run on the GPU")
+    command = [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", "-k", "kernels"]
+    ended = subprocess.run(
+        [*command, __file__],
+        env={**os.environ, "TRITON_INTERPRET": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout
+    assert "PASSED" in ended.stdout and "SKIPPED" not in ended.stdout
+
+
+def relative_error(found: Tensor, expected: Tensor) -> float:
+    return float((found.cpu().double() - expected).norm() / expected.norm())
+
+
+@in_interpreter
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_kernels_equal_float64(shape: tuple[int, ...], dtype: torch.dtype) -> None:
+    n, c, h, w, kernel, dilation = shape
+    torch.manual_seed(0)
+    conv = nn.Conv2d(
+        c, c, kernel, padding=dilation * (kernel // 2), dilation=dilation, groups=c
+    ).double()
+    # A slice of more channels, in place, as the multi-order branches take it.
+    wide = torch.randn(n, h, w, c + 16).to(dtype).to(DEVICE).permute(0, 3, 1, 2)
+    with torch.no_grad():
+        for value in conv.parameters():
+            value.copy_(value.to(dtype))
+    weight = conv.weight.detach().to(DEVICE, dtype).requires_grad_()
+    bias = conv.bias.detach().to(DEVICE, dtype).requires_grad_()
+    x = wide[:, 8 : 8 + c].detach().requires_grad_()
+    gradient = torch.randn(n, c, h, w).to(dtype)
+
+    exact = x.detach().cpu().double().requires_grad_()
+    conv(exact).backward(gradient.double())
+    out = depthwise(x, weight, bias, dilation)
+    out.backward(gradient.to(DEVICE))
+
+    assert out.is_contiguous(memory_format=torch.channels_last)
+    pairs = [(out, conv(exact)), (x.grad, exact.grad)]
+    pairs += [(weight.grad, conv.weight.grad), (bias.grad, conv.bias.grad)]
+    for found, expected in pairs:
+        assert relative_error(found.detach(), expected.detach()) < TOLERANCE[dtype]
+
+
+@in_interpreter
+def test_kernels_pass_the_checks_of_custom_operators() -> None:
+    x = torch.randn(1, 3, 4, 6).to(memory_format=torch.channels_last).to(DEVICE)
+    weight, bias = torch.randn(3, 1, 3, 3).to(DEVICE), torch.randn(3).to(DEVICE)
+    for value in (x, weight, bias):
+        value.requires_grad_()
+    torch.library.opcheck(depthwise, (x, weight, bias, 1))
+    torch.library.opcheck(depthwise, (x, weight, None, 2))
+
+
+def test_layer_is_pytorchs_on_the_cpu() -> None:
+    layer = DepthwiseConv2d(6, 5, dilation=2)
+    x = torch.randn(2, 6, 8, 8).to(memory_format=torch.channels_last)
+    expected = nn.functional.conv2d(x, layer.weight, layer.bias, padding=4, dilation=2, groups=6)
+    assert torch.equal(layer(x), expected)
+
+
+@pytest.mark.parametrize(
+    ("x", "stride"),
+    [
+        (torch.zeros(2, 3, 4, 5), None),
+        (torch.zeros(2, 3, 4, 5).to(memory_format=torch.channels_last), 3),
+        (torch.zeros(2, 9, 4, 5).to(memory_format=torch.channels_last)[:, 2:5], 9),
+        (torch.zeros(2, 3, 4, 6).to(memory_format=torch.channels_last)[..., :5], None),
+        (torch.zeros(2, 3, 1, 1), 3),
+        (torch.zeros(0, 3, 2, 2).to(memory_format=torch.channels_last), None),
+    ],
+)
+def test_pixel_stride(x: Tensor, stride: int | None) -> None:
+    assert module._pixel_stride(x) == stride
