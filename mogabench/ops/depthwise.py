@@ -7,13 +7,13 @@ for, and PyTorch's own convolution everywhere else.
 
 from __future__ import annotations
 
-from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+_HAS_TRITON = torch.version.hip is None and find_spec("triton") is not None
 _LARGEST = 2**31
 """The kernels count elements in 32 bits."""
 _PARTS = 1024
@@ -35,7 +35,7 @@ class DepthwiseConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps ``(N, C, H, W)`` to the same shape."""
-        if not suits_kernels(x):
+        if self.dilation[0] == 1 or not suits_kernels(x):
             return super().forward(x)
         dtype = x.dtype
         if torch.is_autocast_enabled("cuda"):
@@ -53,18 +53,14 @@ def suits_kernels(x: Tensor) -> bool:
     """
     return (
         x.is_cuda
-        and _has_triton()
+        and not torch.is_grad_enabled()
+        and _HAS_TRITON
         and not torch.compiler.is_exporting()
         and not torch.jit.is_tracing()
         and x.dtype in (torch.bfloat16, torch.float16, torch.float32)
         and _pixel_stride(x) is not None
         and _span(x) < _LARGEST
     )
-
-
-@cache
-def _has_triton() -> bool:
-    return torch.version.hip is None and find_spec("triton") is not None
 
 
 def _pixel_stride(x: Tensor) -> int | None:
