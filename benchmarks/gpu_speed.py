@@ -198,7 +198,7 @@ def time_inference() -> None:
 
 def _compile_blocks(network: nn.Module) -> None:
     """Compiles what repeats, block by block: a code for each stage, not for each block."""
-    for name, part in network.named_modules():
+    for part in network.modules():
         if type(part).__name__ in ("MogaBlock", "ConvNeXtBlock"):
             part.compile()
 
