@@ -70,6 +70,9 @@ _SIDEWAYS = (5, 6, 7, 8)
 
 _ID_MODES = ("1", "L", "P", "I", "I;16", "I;16L", "I;16B")
 
+_LOSSLESS_WEBP = b"VP8L"
+"""In the header; such files have no greys, but colours of three equal channels."""
+
 _SPREAD = {"L;2": 85, "L;4": 17}
 """What Pillow multiplies greys of 2 and 4 bits by, to make 255 of the greatest."""
 
@@ -167,6 +170,8 @@ def read_ids(file: Path) -> NDArray[np.int64]:
                 f"the mask {file} is a {image.format} file, which may change the class ids that "
                 "were saved; it should be a PNG file"
             )
+        if content[12:16] == _LOSSLESS_WEBP and _is_grey(image):
+            image = image.getchannel(0)
         if image.mode not in _ID_MODES:
             raise UserError(
                 f"the mask {file} is a picture in colours (Pillow's mode {image.mode}), not of "
@@ -238,6 +243,11 @@ def _faults_told(content: bytes, name: str, what: str = "image") -> Iterator[Non
         raise ImageError(name, _describe_stranger(content), what=what) from None
     except _DAMAGE as error:
         raise ImageError(name, _reason(error), what=what) from None
+
+
+def _is_grey(image: Image.Image) -> bool:
+    colours = np.asarray(image)
+    return colours.ndim == 3 and bool((colours[..., :3] == colours[..., :1]).all())
 
 
 @cache
