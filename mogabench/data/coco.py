@@ -178,10 +178,10 @@ def are_cocos(images: list[Image], count: int) -> bool:
     return len(images) == count and names
 
 
-def list_some(items: list[Any]) -> str:
+def list_some(items: list[Any], most: int = _LISTED) -> str:
     """The first few, for an error."""
-    listed = ", ".join(map(str, items[:_LISTED]))
-    return f"{listed}, …" if len(items) > _LISTED else listed
+    listed = ", ".join(map(str, items[:most]))
+    return f"{listed}, …" if len(items) > most else listed
 
 
 def fill_index(coco: _Coco, content: dict[str, Any]) -> _Coco:

@@ -65,6 +65,17 @@ _TURNS = {
 }
 """What makes an image upright, by EXIF's number of its orientation."""
 
+_SIDEWAYS = (5, 6, 7, 8)
+"""Those that exchange width and height."""
+
+_ID_MODES = ("1", "L", "P", "I", "I;16", "I;16L", "I;16B")
+
+_LOSSLESS_WEBP = b"VP8L"
+"""In the header; such files have no greys, but colours of three equal channels."""
+
+_SPREAD = {"L;2": 85, "L;4": 17}
+"""What Pillow multiplies greys of 2 and 4 bits by, to make 255 of the greatest."""
+
 _DAMAGE = (
     *(OSError, SyntaxError, ValueError, struct.error, EOFError, IndexError, KeyError, TypeError),
     Image.DecompressionBombError,
@@ -93,14 +104,15 @@ class ImageError(UserError):
         name: Of the file.
         reason: Why not.
         filled: Whether it is truncated, and was read nonetheless by `truncated_images_filled`.
+        what: What it should be: an image, or a mask.
     """
 
-    def __init__(self, name: str, reason: str, filled: bool = False) -> None:
-        super().__init__(name, reason, filled)  # what makes it anew in another process
-        self.name, self.reason, self.filled = name, reason, filled
+    def __init__(self, name: str, reason: str, filled: bool = False, what: str = "image") -> None:
+        super().__init__(name, reason, filled, what)  # what makes it anew in another process
+        self.name, self.reason, self.filled, self.what = name, reason, filled, what
 
     def __str__(self) -> str:
-        return f"cannot read the image {self.name}: {self.reason}"
+        return f"cannot read the {self.what} {self.name}: {self.reason}"
 
 
 def read_image(file: Path, stated: Size | None = None) -> NDArray[np.uint8]:
@@ -114,11 +126,7 @@ def read_image(file: Path, stated: Size | None = None) -> NDArray[np.uint8]:
     Raises:
         ImageError: It cannot be read.
     """
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise ImageError(str(file), error.strerror or str(error)) from None
-    return np.array(decode_image(content, str(file), stated=stated))
+    return np.array(decode_image(_content(file), str(file), stated=stated))
 
 
 def decode_image(
@@ -135,29 +143,111 @@ def decode_image(
     Raises:
         ImageError: It cannot be decoded.
     """
+    with _faults_told(content, name):
+        image = Image.open(io.BytesIO(content), formats=_formats())
+        _check_size(*image.size)
+        image.load()
+        return _scale(_turn(image, stated)).convert(mode)
+
+
+def read_ids(file: Path) -> NDArray[np.int64]:
+    """The numbers ``(height, width)`` of a mask as they are stored: greys, or places in a palette.
+
+    A truncated mask is never filled, since whatever would fill it means a class.
+
+    Raises:
+        ImageError: It cannot be read.
+        UserError: It has colours, or its kind of file changes numbers.
+    """
+    content = _content(file)
+    with _truncation(fill=False), _faults_told(content, str(file), "mask"):
+        image = Image.open(io.BytesIO(content), formats=_formats())
+        _check_size(*image.size)
+        packed = image.tile[0][3] if image.tile else None
+        image.load()
+        if image.format in ("JPEG", "MPO", "JPEG2000", "AVIF"):
+            raise UserError(
+                f"the mask {file} is a {image.format} file, which may change the class ids that "
+                "were saved; it should be a PNG file"
+            )
+        if content[12:16] == _LOSSLESS_WEBP and _is_grey(image):
+            image = image.getchannel(0)
+        if image.mode not in _ID_MODES:
+            raise UserError(
+                f"the mask {file} is a picture in colours (Pillow's mode {image.mode}), not of "
+                "class ids; it should have one channel (mode 1, L, P or I;16)"
+            )
+        return np.asarray(image).astype(np.int64) // _SPREAD.get(packed, 1)
+
+
+def header_size(file: Path, stated: Size) -> Size:
+    """``(height, width)`` that `read_image` gives, by the header of the file alone.
+
+    Args:
+        file: The image.
+        stated: See `read_image`.
+
+    Raises:
+        ImageError: The header cannot be read.
+    """
     try:
-        with warnings.catch_warnings():
-            # Pillow warns of what is repaired here, or of no concern for the pixels.
-            warnings.simplefilter("ignore")
-            image = Image.open(io.BytesIO(content), formats=_formats())
-            _check_size(*image.size)
-            image.load()
-            return _scale(_turn(image, stated)).convert(mode)
-    except UnidentifiedImageError:
-        raise ImageError(name, _describe_stranger(content)) from None
-    except _DAMAGE as error:
-        raise ImageError(name, _reason(error)) from None
+        stream = file.open("rb")
+    except OSError as error:
+        raise ImageError(str(file), error.strerror or str(error)) from None
+    with stream, _faults_told(b"", str(file)):
+        image = Image.open(stream, formats=_formats())
+        stored = image.height, image.width
+        # Pillow decodes a PNG file to find its EXIF data, so they are read only where they matter.
+        is_turned = stored != stated and image.getexif().get(_ORIENTATION, 1) in _SIDEWAYS
+        return stored[::-1] if is_turned else stored
 
 
 @contextmanager
 def truncated_images_filled() -> Iterator[None]:
     """Lets truncated images be read meanwhile: what they lack is black or grey."""
+    with _truncation(fill=True):
+        yield
+
+
+def are_truncated_filled() -> bool:
+    """Whether this is within `truncated_images_filled`."""
+    return ImageFile.LOAD_TRUNCATED_IMAGES
+
+
+@contextmanager
+def _truncation(*, fill: bool) -> Iterator[None]:
     before = ImageFile.LOAD_TRUNCATED_IMAGES
-    ImageFile.LOAD_TRUNCATED_IMAGES = True
+    ImageFile.LOAD_TRUNCATED_IMAGES = fill
     try:
         yield
     finally:
         ImageFile.LOAD_TRUNCATED_IMAGES = before
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise ImageError(str(file), error.strerror or str(error)) from None
+
+
+@contextmanager
+def _faults_told(content: bytes, name: str, what: str = "image") -> Iterator[None]:
+    """Says in an `ImageError` what Pillow raises for a file with that content."""
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns of what is repaired here, or of no concern for the pixels.
+            warnings.simplefilter("ignore")
+            yield
+    except UnidentifiedImageError:
+        raise ImageError(name, _describe_stranger(content), what=what) from None
+    except _DAMAGE as error:
+        raise ImageError(name, _reason(error), what=what) from None
+
+
+def _is_grey(image: Image.Image) -> bool:
+    colours = np.asarray(image)
+    return colours.ndim == 3 and bool((colours[..., :3] == colours[..., :1]).all())
 
 
 @cache

@@ -80,7 +80,7 @@ class Seeded(Dataset[_Loaded]):
                 raise
             with truncated_images_filled():
                 item = self.source[place]
-            errors[place] = ImageError(error.name, error.reason, True)
+            errors[place] = ImageError(error.name, error.reason, True, error.what)
             return item
 
 

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import os
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from timm.data.readers.reader_image_folder import ReaderImageFolder
 from timm.utils.misc import natural_key
 
+from mogabench.data.folders import count_endings, is_image, left_out, visible, walk
 from mogabench.data.images import SUFFIXES
 from mogabench.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
-
-_TOOLS = {"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"}
-_TOOLS |= {"Thumbs.db", "desktop.ini"}
-"""Files and folders that file systems and viewers leave; others begin with a dot."""
 
 
 @dataclass(frozen=True)
@@ -69,37 +64,33 @@ def list_images(folder: Path) -> Listing:
         UserError: There are no images in class folders, or one of these has none.
     """
     hidden: list[Path] = []
-    visible = list(_visible(folder, hidden))
-    classes = {item.name: list(_walk(item, hidden, set())) for item in visible if item.is_dir()}
-    images = {name: list(filter(_is_image, files)) for name, files in classes.items()}
-    loose = sum(_is_image(item) for item in visible if item.is_file())
+    direct = list(visible(folder, hidden))
+    classes = {item.name: list(walk(item, hidden)) for item in direct if item.is_dir()}
+    images = {name: list(filter(is_image, files)) for name, files in classes.items()}
+    loose = sum(is_image(item) for item in direct if item.is_file())
     if not any(images.values()):
-        direct = f": {loose} lie in it directly" if loose else ""
-        raise UserError(f"{folder} holds no images in class folders{direct}")
-    others = Counter[str]()
+        told = f": {loose} lie in it directly" if loose else ""
+        raise UserError(f"{folder} holds no images in class folders{told}")
+    others: list[Path] = []
     for name, files in classes.items():
-        held = Counter(_ending(file) for file in files if not _is_image(file))
+        held = [file for file in files if not is_image(file)]
         if not images[name]:
             raise UserError(
                 f"the class folder {folder / name} has no image that is read, but "
-                f"{_count(held) or 'nothing'}; images end in {', '.join(SUFFIXES)}"
+                f"{count_endings(held) or 'nothing'}; images end in {', '.join(SUFFIXES)}"
             )
         others += held
     found = [(file, name) for name, files in images.items() for file in files]
     found.sort(key=lambda item: natural_key(str(item[0])))
     ordered = tuple(sorted(images, key=natural_key))
     paths, labels = zip(*found, strict=True)
-    notes = [*_left_out(hidden, others, loose), *_order(ordered)]
+    notes = [*left_out(hidden, others), *_loose(loose), *_order(ordered)]
     return Listing(paths, labels, ordered, tuple(f"{folder.name}: {note}" for note in notes))
 
 
-def _left_out(hidden: list[Path], others: Counter[str], loose: int) -> Iterator[str]:
-    if hidden:
-        yield f"left out what is hidden or made by tools: {len(hidden)}, such as {hidden[0].name}"
-    if others:
-        yield f"left out files that are no images: {_count(others)}"
-    if loose:
-        yield f"left out {loose} images that lie in no class folder"
+def _loose(count: int) -> Iterator[str]:
+    if count:
+        yield f"left out {count} images that lie in no class folder"
 
 
 def _order(classes: tuple[str, ...]) -> Iterator[str]:
@@ -109,37 +100,3 @@ def _order(classes: tuple[str, ...]) -> Iterator[str]:
             f"classes are numbered in natural order ({', '.join(classes[:3])}, …), not as "
             f"torchvision's ImageFolder has them ({', '.join(plain[:3])}, …)"
         )
-
-
-def _is_image(file: Path) -> bool:
-    return file.suffix.lower() in SUFFIXES
-
-
-def _ending(file: Path) -> str:
-    return file.suffix or "without an ending"
-
-
-def _visible(folder: Path, hidden: list[Path]) -> Iterator[Path]:
-    """What is in a folder, by name; the hidden goes into the list."""
-    for item in sorted(folder.iterdir()):
-        if item.name.startswith(".") or item.name in _TOOLS:
-            hidden.append(item)
-        else:
-            yield item
-
-
-def _walk(folder: Path, hidden: list[Path], seen: set[str]) -> Iterator[Path]:
-    """The files below a folder, through links, but into no folder twice."""
-    real = os.path.realpath(folder)
-    if real in seen:
-        return
-    seen.add(real)
-    for item in _visible(folder, hidden):
-        if item.is_dir():
-            yield from _walk(item, hidden, seen)
-        else:
-            yield item
-
-
-def _count(endings: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {ending}" for ending, count in sorted(endings.items()))

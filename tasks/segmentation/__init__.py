@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -27,8 +27,14 @@ class SegmentationOptions(TaskOptions):
 
     class_map: Path | None = Field(
         None,
-        description="Names of the masks' classes from id 1, one a line; default: ADE20K's.",
+        description="Names of the masks' classes in the order of their ids, one a line; "
+        "default: ADE20K's.",
         json_schema_extra={"metavar": "FILE"},
+    )
+    mask_zero: Literal["ignore", "class"] | None = Field(
+        None,
+        description="Whether 0 in the masks is none of the classes, which then count from 1, or "
+        "the first class; default: ignore, as ADE20K has it, unless the masks make that doubtful.",
     )
 
 
@@ -74,6 +80,7 @@ class Segmentation(Task[SegmentationRecipe, SegmentationOptions]):
         from mogabench.tasks.segmentation.data import (
             class_names,
             evaluation_split,
+            look_at_masks,
             training_split,
         )
         from mogabench.tasks.segmentation.drawing import DrawMasks
@@ -82,10 +89,13 @@ class Segmentation(Task[SegmentationRecipe, SegmentationOptions]):
 
         recipe, classes = job.recipe, class_names(job)
         test, train, crop = evaluation_split(job), None, None
+        splits = [test]
         if job.train and recipe is not None:
             split, crop = training_split(job, recipe), (recipe.input.crop,) * 2
+            splits.insert(0, split)
             train = Source(split.scenes, split.identity, pseudo_collate)
             _check_batch(job.subject, batches_per_step(job)[0])
+        notes = look_at_masks(job, splits)
         network = build_segmentor(job.network_subject(len(classes)), crop=crop)
         load_job_weights(job, network, backbone="backbone.network", classes=classes)
         return Setup(
@@ -93,6 +103,7 @@ class Segmentation(Task[SegmentationRecipe, SegmentationOptions]):
             Source(test.scenes, test.identity, pseudo_collate),
             Overlap(classes),
             train,
+            data_notes=notes,
             drawing=DrawMasks(test.scenes.metainfo["palette"]),
             eval_batch=1,
             max_eval_batch=1,  # images of different sizes make no batch

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-from mmcv.transforms import BaseTransform, RandomFlip, RandomResize, Resize
+from mmcv.transforms import RandomFlip, RandomResize, Resize
 from mmseg.datasets import ADE20KDataset, BaseSegDataset
 from mmseg.datasets.transforms import (
     PackSegInputs,
@@ -16,18 +14,22 @@ from mmseg.datasets.transforms import (
     RandomCrop,
     ResizeToMultiple,
 )
-from PIL import Image
 
 from mogabench.data.classes import read_class_names
 from mogabench.data.identity import SAMPLE, data_name, data_root
 from mogabench.data.shapes import SCENE_CLASSES, sample_shapes
 from mogabench.errors import UserError
-from mogabench.openmmlab.images import LoadImage
 from mogabench.records import Data
+from mogabench.tasks.segmentation.masks import IGNORED, Ids, LoadMask, LoadScene
+from mogabench.tasks.segmentation.pairs import find_pairs
 from mogabench.tasks.segmentation.recipe import LONG_SIDE
+from mogabench.tasks.segmentation.survey import check_zero, count_ids, describe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
+
+    from mmcv.transforms import BaseTransform
 
     from mogabench.engine.job import Job
     from mogabench.tasks.segmentation import SegmentationOptions
@@ -35,11 +37,7 @@ if TYPE_CHECKING:
 
     SegmentationJob = Job[SegmentationRecipe, SegmentationOptions]
 
-IGNORED = 255
-"""Stands in a mask, as 0 does, for a pixel that has none of the classes."""
-
 _FOLDERS = {"train": "training", "val": "validation"}
-_SUFFIXES = (".jpg", ".jpeg", ".png")
 _ADE20K = tuple(ADE20KDataset.METAINFO["classes"])
 
 
@@ -50,10 +48,12 @@ class Split:
     Attributes:
         scenes: mmseg's data set.
         identity: What a record calls it.
+        notes: What was left out of it, a line for each kind.
     """
 
-    scenes: BaseSegDataset
+    scenes: Scenes
     identity: Data
+    notes: tuple[str, ...] = ()
 
 
 def training_split(job: SegmentationJob, recipe: SegmentationRecipe) -> Split:
@@ -62,18 +62,18 @@ def training_split(job: SegmentationJob, recipe: SegmentationRecipe) -> Split:
     Raises:
         UserError: The folder lacks images or masks.
     """
-    classes = class_names(job)
+    ids = _ids(job)
     short, augment = recipe.input.short_side, recipe.augment
     transforms: list[BaseTransform] = [
         LoadScene(),
-        LoadMask(len(classes)),
+        LoadMask(ids),
         RandomResize(scale=(LONG_SIDE * short, short), ratio_range=augment.scale, keep_ratio=True),
         RandomCrop((recipe.input.crop,) * 2, cat_max_ratio=augment.largest_class),
         RandomFlip(prob=augment.hflip),
     ]
     if augment.photometric:
         transforms.append(PhotoMetricDistortion())
-    return _split(job, "train", classes, [*transforms, PackSegInputs()])
+    return _split(job, "train", ids, [*transforms, PackSegInputs()])
 
 
 def evaluation_split(job: SegmentationJob) -> Split:
@@ -82,16 +82,16 @@ def evaluation_split(job: SegmentationJob) -> Split:
     Raises:
         UserError: The folder lacks images or masks.
     """
-    classes = class_names(job)
+    ids = _ids(job)
     short = job.subject.input_size[0]
     transforms = [LoadScene(), Resize(scale=(LONG_SIDE * short, short), keep_ratio=True)]
     if job.recipe and job.recipe.input.test_divisor:
         transforms.append(ResizeToMultiple(job.recipe.input.test_divisor))
-    return _split(job, "val", classes, [*transforms, LoadMask(len(classes)), PackSegInputs()])
+    return _split(job, "val", ids, [*transforms, LoadMask(ids), PackSegInputs()])
 
 
 def class_names(job: SegmentationJob) -> tuple[str, ...]:
-    """What the ids in the masks mean, from 1: ADE20K's 150, the sample's, or the class map's.
+    """What the ids in the masks mean, in order: ADE20K's 150, the sample's, or the class map's.
 
     Raises:
         UserError: The class map cannot be read, or names fewer than two classes.
@@ -109,127 +109,95 @@ def class_names(job: SegmentationJob) -> tuple[str, ...]:
     return names
 
 
-class LoadScene(LoadImage):
-    """Reads an image so that its mask fits, where one of its two readings does."""
+def look_at_masks(job: SegmentationJob, splits: Sequence[Split]) -> list[str]:
+    """Looks at up to 3000 masks of each split before a run.
 
-    def stated_size(self, results: dict[str, Any]) -> tuple[int, int] | None:
-        """The mask's; None where it cannot be read, which `LoadMask` tells."""
-        try:
-            with Image.open(results["seg_map_path"]) as mask:
-                return mask.height, mask.width
-        except (OSError, SyntaxError):
-            return None
+    Returns:
+        What was left out of the data and what the masks lack, a line for each kind.
+
+    Raises:
+        UserError: Masks do not fit their images or the classes, or it is unclear what 0 means.
+    """
+    ids = _ids(job)
+    may_skip = job.on_bad_image != "fail"
+    counts = [count_ids(split.scenes.pairs, ids, may_skip=may_skip) for split in splits]
+    if job.options.mask_zero is None:
+        check_zero(sum(counts), ids, own_classes=job.options.class_map is not None)
+    lines = [line for split in splits for line in split.notes]
+    for split, found in zip(splits, counts, strict=True):
+        lines += describe(_FOLDERS[split.identity.split], found, ids)
+    if ids.zero == "class":
+        lines.append(f"0 in the masks is the class {ids.names[0]} (--mask-zero class)")
+    return lines
 
 
-class LoadMask(BaseTransform):
-    """Reads a mask of class ids from 1, so that the classes are counted from 0 thereafter.
+class Scenes(BaseSegDataset):
+    """Images and masks through mmseg's transforms.
 
     Args:
-        classes: How many there are; 0 and 255 in the file stand for none of them.
+        pairs: Images and masks.
+        classes: The classes' names.
+        transforms: mmseg's.
+        training: Whether it is trained on.
     """
 
-    def __init__(self, classes: int) -> None:
-        self.classes = np.full(256, IGNORED, np.uint8)
-        self.classes[1 : classes + 1] = np.arange(classes)
+    def __init__(
+        self,
+        pairs: Sequence[tuple[Path, Path]],
+        classes: tuple[str, ...],
+        transforms: Sequence[BaseTransform],
+        *,
+        training: bool,
+    ) -> None:
+        self.pairs = pairs
+        palette = ADE20KDataset.METAINFO["palette"] if classes == _ADE20K else []
+        super().__init__(
+            metainfo={"classes": classes, "palette": palette},
+            pipeline=list(transforms),
+            test_mode=not training,
+        )
 
-    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Adds the mask of the image that was read.
-
-        Raises:
-            UserError: It cannot be read, is a picture in colours, is not of the image's size, or
-                holds an id that no class has.
-        """
-        ids = _read_ids(results["seg_map_path"])
-        if ids.shape != results["ori_shape"]:
-            raise UserError(
-                f"the mask {results['seg_map_path']} is of {_size(ids.shape)} pixels, but its "
-                f"image {Path(results['img_path']).name} of {_size(results['ori_shape'])}"
-            )
-        results["gt_seg_map"] = self.classes[ids]
-        wrong = ids[(results["gt_seg_map"] == IGNORED) & (ids != 0) & (ids != IGNORED)]
-        if wrong.size:
-            last = np.count_nonzero(self.classes != IGNORED)
-            raise UserError(
-                f"the mask {results['seg_map_path']} holds the class id {wrong.max()}; the "
-                f"{last} classes have 1 to {last}, and 0 or {IGNORED} is ignored"
-            )
-        results["seg_fields"].append("gt_seg_map")
-        return results
+    def load_data_list(self) -> list[dict[str, Any]]:
+        """The pairs as mmseg has them, which itself finds images of one ending only."""
+        common = {"label_map": None, "reduce_zero_label": False}
+        return [
+            {"img_path": str(image), "seg_map_path": str(mask), "seg_fields": [], **common}
+            for image, mask in self.pairs
+        ]
 
 
-def _read_ids(file: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    try:
-        with Image.open(file) as mask:
-            if mask.mode not in ("L", "P"):
-                raise UserError(
-                    f"the mask {file} is a picture in Pillow's mode {mask.mode}; it should have "
-                    "one channel of 8 bits with class ids (mode L or P)"
-                )
-            return np.asarray(mask)
-    except (OSError, SyntaxError) as error:
-        raise UserError(f"cannot read the mask {file}") from error
-
-
-def _size(shape: tuple[int, ...]) -> str:
-    return f"{shape[1]}x{shape[0]}"
+def _ids(job: SegmentationJob) -> Ids:
+    return Ids(class_names(job), job.options.mask_zero or "ignore")
 
 
 def _split(
     job: SegmentationJob,
     split: Literal["train", "val"],
-    classes: tuple[str, ...],
+    ids: Ids,
     transforms: Sequence[BaseTransform],
 ) -> Split:
     root = data_root(job.data, lambda: sample_shapes() / "ade")
     images, masks = root / "images" / _FOLDERS[split], root / "annotations" / _FOLDERS[split]
-    pairs = _pairs(images, masks)
-    scenes = BaseSegDataset(
-        img_suffix=pairs[0][0].suffix,
-        metainfo={
-            "classes": classes,
-            "palette": ADE20KDataset.METAINFO["palette"] if classes == _ADE20K else [],
-        },
-        data_prefix={"img_path": str(images), "seg_map_path": str(masks)},
-        pipeline=list(transforms),
-        test_mode=split == "val",
-    )
-    known = "ade20k" if _is_ade20k(split, pairs, classes) else None
-    digest = hashlib.sha256("\n".join(classes).encode())
-    for image, mask in pairs:
-        digest.update(f"{image.name} {mask.stat().st_size}\n".encode())
+    found = find_pairs(images, masks)
+    scenes = Scenes(found.pairs, ids.names, transforms, training=split == "train")
+    known = "ade20k" if _is_ade20k(split, found.pairs, ids) else None
+    digest = hashlib.sha256("\n".join(ids.names).encode())
+    if ids.zero == "class":
+        digest.update(b"\n0 is a class\n")
+    for image, mask in found.pairs:
+        line = f"{image.relative_to(images)} {mask.stat().st_size}\n"
+        digest.update(line.encode(errors="surrogateescape"))
     identity = Data(
-        name=data_name(root, known), split=split, samples=len(pairs), digest=digest.hexdigest()
+        name=data_name(root, known),
+        split=split,
+        samples=len(found.pairs),
+        digest=digest.hexdigest(),
     )
-    return Split(scenes, identity)
+    return Split(scenes, identity, found.notes)
 
 
-def _pairs(images: Path, masks: Path) -> list[tuple[Path, Path]]:
-    """The images, all of one suffix, and their masks."""
-    for folder in (images, masks):
-        if not folder.is_dir():
-            raise UserError(
-                f"there is no folder {folder}; --data takes a folder with "
-                "{images,annotations}/{training,validation}/, as ADEChallengeData2016 has, or "
-                f"{SAMPLE}"
-            )
-    found = sorted(file for file in images.iterdir() if file.suffix.lower() in _SUFFIXES)
-    suffixes = {file.suffix for file in found}
-    if len(suffixes) != 1:
-        raise UserError(
-            f"{images} should hold images of one kind ({', '.join(_SUFFIXES)}), but holds "
-            f"{', '.join(sorted(suffixes)) or 'none'}"
-        )
-    without = {file.stem for file in found} - {file.stem for file in masks.glob("*.png")}
-    if without:
-        raise UserError(
-            f"{masks} lacks the masks of {len(without)} of {len(found)} images, such as "
-            f"{min(without)}.png"
-        )
-    return [(file, masks / f"{file.stem}.png") for file in found]
-
-
-def _is_ade20k(split: str, pairs: Sequence[tuple[Path, Path]], classes: tuple[str, ...]) -> bool:
+def _is_ade20k(split: str, pairs: Sequence[tuple[Path, Path]], ids: Ids) -> bool:
     """Whether these are all images of ADE20K's release of 2016 in its own classes."""
     count, prefix = {"train": (20_210, "ADE_train_"), "val": (2000, "ADE_val_")}[split]
     named = all(image.stem.startswith(prefix) for image, _ in pairs)
-    return named and len(pairs) == count and classes == _ADE20K
+    return named and len(pairs) == count and ids == Ids(_ADE20K)

@@ -21,7 +21,8 @@ from mogabench.errors import UserError
 from mogabench.subject import Subject
 from mogabench.tasks import load_recipe
 from mogabench.tasks.segmentation import TASK
-from mogabench.tasks.segmentation.data import IGNORED, evaluation_split, training_split
+from mogabench.tasks.segmentation.data import evaluation_split, training_split
+from mogabench.tasks.segmentation.masks import IGNORED
 
 SIZES = {"training": [(640, 480), (300, 500)], "validation": [(700, 512), (400, 411)]}
 """Widths and heights."""
@@ -135,7 +136,8 @@ def empty_image(folder):
 
 
 def lose_mask(folder):
-    (folder / "annotations/training/1.png").unlink()
+    for file in (folder / "annotations/training").iterdir():
+        file.rename(file.with_stem(f"{file.stem}_mask"))
 
 
 def lose_images(folder):
@@ -150,14 +152,20 @@ def lose_folder(folder):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (spoil_colours, r"mask .*/0\.png is a picture in .* mode RGB; .* ids \(mode L or P\)$"),
+        (
+            spoil_colours,
+            r"mask .*/0\.png is a picture in colours .* mode RGB\), not of class ids; it",
+        ),
         (spoil_size, r"mask .*/0\.png is of 512x700 pixels, but its image 0\.jpg of 700x512$"),
         (spoil_ids, r"holds the class id 151; the 150 classes have 1 to 150, and 0 or 255 is ig"),
-        (spoil_mask, r"^cannot read the mask .*validation/0\.png$"),
+        (spoil_mask, r"^cannot read the mask .*validation/0\.png: it is damaged, or in none of"),
         (spoil_image, r"^cannot read the image .*validation/0\.jpg: it is damaged, or in none of"),
         (empty_image, r"^cannot read the image .*validation/0\.jpg: it is empty$"),
-        (lose_mask, r"annotations/training lacks the masks of 1 of 2 images, such as 1\.png$"),
-        (lose_images, r"images/training should hold images of one kind .*, but holds none$"),
+        (
+            lose_mask,
+            r"no image in .*/training has a mask in .*: 2 files such as 0\.jpg and 2 files",
+        ),
+        (lose_images, r"images/training has no image; images and masks end in \.jpg, "),
         (lose_folder, r"no folder .*annotations.*\{images,annotations\}/\{training,validation\}/"),
     ],
 )
