@@ -22,7 +22,7 @@ import struct
 import warnings
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
@@ -161,13 +161,13 @@ def read_ids(file: Path) -> NDArray[np.int64]:
     """
     content = _content(file)
     with _truncation(fill=False), _faults_told(content, str(file), "mask"):
-        image = Image.open(io.BytesIO(content), formats=_formats())
-        _check_size(*image.size)
-        packed = image.tile[0][3] if image.tile else None
+        opened = Image.open(io.BytesIO(content), formats=_formats())
+        _check_size(*opened.size)
+        packed, image = str(opened.tile[0][3]) if opened.tile else "", cast("Image.Image", opened)
         image.load()
-        if image.format in ("JPEG", "MPO", "JPEG2000", "AVIF"):
+        if opened.format in ("JPEG", "MPO", "JPEG2000", "AVIF"):
             raise UserError(
-                f"the mask {file} is a {image.format} file, which may change the class ids that "
+                f"the mask {file} is a {opened.format} file, which may change the class ids that "
                 "were saved; it should be a PNG file"
             )
         if content[12:16] == _LOSSLESS_WEBP and _is_grey(image):
@@ -177,7 +177,8 @@ def read_ids(file: Path) -> NDArray[np.int64]:
                 f"the mask {file} is a picture in colours (Pillow's mode {image.mode}), not of "
                 "class ids; it should have one channel (mode 1, L, P or I;16)"
             )
-        return np.asarray(image).astype(np.int64) // _SPREAD.get(packed, 1)
+        ids: NDArray[np.int64] = np.asarray(image).astype(np.int64)
+        return ids // _SPREAD.get(packed, 1)
 
 
 def header_size(file: Path, stated: Size) -> Size:

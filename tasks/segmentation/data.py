@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 from mmcv.transforms import RandomFlip, RandomResize, Resize
 from mmseg.datasets import ADE20KDataset, BaseSegDataset
 from mmseg.datasets.transforms import (
@@ -121,11 +122,11 @@ def look_at_masks(job: SegmentationJob, splits: Sequence[Split]) -> list[str]:
     ids = _ids(job)
     may_skip = job.on_bad_image != "fail"
     counts = [count_ids(split.scenes.pairs, ids, may_skip=may_skip) for split in splits]
-    if job.options.mask_zero is None:
-        check_zero(sum(counts), ids, own_classes=job.options.class_map is not None)
     lines = [line for split in splits for line in split.notes]
     for split, found in zip(splits, counts, strict=True):
         lines += describe(_FOLDERS[split.identity.split], found, ids)
+    if job.options.mask_zero is None:
+        check_zero(np.sum(counts, axis=0), ids, own_classes=job.options.class_map is not None)
     if ids.zero == "class":
         lines.append(f"0 in the masks is the class {ids.names[0]} (--mask-zero class)")
     return lines
