@@ -92,6 +92,15 @@ def run(
             "truncated, or ends the run."
         ),
     ] = "skip",
+    predictions: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write what the evaluation predicts, in the task's file format."
+        ),
+    ] = None,
+    per_class: Annotated[
+        bool, typer.Option("--per-class", help="Print the evaluation's figures for each class.")
+    ] = False,
     throughput: Annotated[
         bool,
         typer.Option("--throughput", help="Time the network also where --data is given."),
@@ -106,9 +115,12 @@ def run(
     With --data it is counted and, by --weights or --train, its quality is measured.
     """
     from mogabench.cli.subjects import choose_subject
+    from mogabench.errors import UserError
     from mogabench.records import open_store
     from mogabench.tables.row import measure_row
 
+    if per_class and not task.has_classes:
+        raise UserError(f"--per-class: {task.name} has no classes to tell apart")
     subject = choose_subject(
         task, variant=variant, backbone=backbone, method=method, size=size, options=options or ()
     )
@@ -138,6 +150,7 @@ def run(
             workers=workers,
             on_bad_image=on_bad_image,
             deadline=None if time_budget is None else _STARTED + _seconds(time_budget),
+            predictions=predictions,
             quiet=quiet or as_json,
         )
         subject = job.subject  # at the size that the recipe evaluates at
@@ -145,6 +158,7 @@ def run(
         own_options = own.model_dump(exclude_defaults=True)
         for_data = (train, weights, not ema, resume, new_head, recipe, overrides, time_budget)
         how = (amp, channels_last, compiled, batch_size, work_dir, on_bad_image != "skip")
+        how += (predictions, per_class)
         _refuse_without_data(any((*for_data, own_options, *how)))
     row = measure_row(
         task,
@@ -158,6 +172,8 @@ def run(
         _print_json(row)
     elif row is not None:
         _print(row)
+        if per_class:
+            _print_classes(row)
 
 
 def _seconds(text: str) -> float:
@@ -213,6 +229,21 @@ def _print(row: Row) -> None:
         print_line(f"to measure the rest: {command}")
 
 
+def _print_classes(row: Row) -> None:
+    from mogabench.console import print_table
+
+    names = dict.fromkeys(name for figures in row.by_class.values() for name in figures)
+    heads = ("class", *row.by_class)
+    rows = [
+        (name, *(_figure(figures.get(name)) for figures in row.by_class.values())) for name in names
+    ]
+    print_table(heads, rows, right=heads[1:])
+
+
+def _figure(value: float | None) -> str:
+    return "—" if value is None else f"{value:.2f}"
+
+
 def _print_json(row: Row) -> None:
     from mogabench.console import print_json
     from mogabench.tables.appearances import appearances
@@ -221,6 +252,7 @@ def _print_json(row: Row) -> None:
     print_json(
         {
             "subject": row.subject.key,
+            "by_class": row.by_class,
             "cells": [item.entry() for item in appearances(row.subject, row.store)],
             **{
                 name: record and record.model_dump(mode="json", exclude_none=True)

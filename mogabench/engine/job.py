@@ -48,6 +48,7 @@ class Job(Generic[R, O]):
             and skips the others, ``fail`` ends the run. All tasks skip by default, since a damaged
             file should end no training of days; the log and the record name what was skipped.
         seed: Seeds initial weights, order, augmentation and dropout.
+        predictions: The file that the predictions of the last evaluation go to; None keeps none.
         quiet: Plain lines instead of a progress bar.
         save_seconds: Longest time between two checkpoints; one more ends each epoch.
         deadline: The time, of `time.monotonic`, by which training and evaluation are to end: a
@@ -72,6 +73,7 @@ class Job(Generic[R, O]):
     workers: int = 2
     on_bad_image: Literal["skip", "fill", "fail"] = "skip"
     seed: int = 42
+    predictions: Path | None = None
     quiet: bool = False
     save_seconds: float = 600.0
     deadline: float | None = None
@@ -134,6 +136,7 @@ def make_job(
     work_dir: Path | None,
     device: str,
     ema: bool = True,
+    predictions: Path | None = None,
     **settings: Any,
 ) -> Job[R, O]:
     """Resolves the command line's recipe, size, weights, device and folder.
@@ -155,6 +158,7 @@ def make_job(
             for the sample.
         ema: As in `Job`; without, the recipe has no average either, and the reverse.
         device: As in `Job`, or ``auto``: the GPU where there is one.
+        predictions: As in `Job`.
         **settings: The other fields of `Job`, as they are.
 
     Raises:
@@ -165,6 +169,7 @@ def make_job(
     from mogabench.recipes import load, variant_for
     from mogabench.releases import official_weights
 
+    _check_predictions(task, predictions)
     name = recipe
     if recipe is None and data == SAMPLE:
         name = task.sample_recipe
@@ -205,8 +210,16 @@ def make_job(
         train=train,
         device=choose_device(device),
         seed=resolved.seed if resolved else 0,
+        predictions=predictions,
         **settings,
     )
+
+
+def _check_predictions(task: Task[Any, Any], file: Path | None) -> None:
+    if file is None or (task.predictions and file.suffix == task.predictions):
+        return
+    what = f"goes to a {task.predictions} file" if task.predictions else "cannot be written"
+    raise UserError(f"--predictions {file}: what {task.name} predicts {what}")
 
 
 def _check_released(weights: str | None, recipe: Recipe) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from mmengine.dist import get_rank
 from mmengine.evaluator import BaseMetric
 
 from mogabench.engine.environment import gather
+from mogabench.files import write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Set
+    from collections.abc import Mapping, Set
+    from pathlib import Path
 
 
 class GatheredMetric(BaseMetric):
@@ -20,11 +23,16 @@ class GatheredMetric(BaseMetric):
     Attributes:
         unread: The places in the data set of items whose images this process could not read.
         left_out: Those of all processes, in ``compute_metrics``.
+        predictions: The file that an evaluation writes its predictions to; None writes none.
+        by_class: Figures by metric and class name, of the last evaluation; empty where the task has
+            none.
     """
 
     default_prefix = ""
     unread: Set[int] = frozenset()
     left_out: Set[int] = frozenset()
+    predictions: Path | None = None
+    by_class: Mapping[str, Mapping[str, float]] = {}
 
     def evaluate(self, size: int) -> dict[str, float]:
         """What ``compute_metrics`` makes of the results of all processes.
@@ -36,4 +44,14 @@ class GatheredMetric(BaseMetric):
         results: list[Any] = [result for share in gather(self.results) for result in share]
         self.results.clear()
         metrics: dict[str, float] = self.compute_metrics(results)
+        if self.predictions is not None and get_rank() == 0:
+            write_whole(self.predictions, self.encode(results))
         return metrics
+
+    def encode(self, results: list[Any]) -> str | bytes:
+        """The content of the file of predictions.
+
+        Args:
+            results: Of all processes, which may each have evaluated any of the images.
+        """
+        raise NotImplementedError

@@ -26,6 +26,8 @@ from mogabench.errors import UserError
 from mogabench.records import Training
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mmengine.hooks import Hook
     from mmengine.runner import Runner
 
@@ -52,6 +54,7 @@ class Outcome:
         training: How they were trained; None likewise.
         seconds: How long it took, of this process.
         notes: What a reader of the metrics must know.
+        by_class: Figures by metric and class name; empty where the task has none.
     """
 
     metrics: dict[str, float]
@@ -63,6 +66,7 @@ class Outcome:
     training: Training | None
     seconds: float
     notes: list[str] = field(default_factory=list)
+    by_class: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 def run(job: Job[Any, Any], task: Task[Any, Any]) -> Outcome:
@@ -81,6 +85,8 @@ def run(job: Job[Any, Any], task: Task[Any, Any]) -> Outcome:
         folder = kept or Path(stack.enter_context(TemporaryDirectory(prefix="mogabench-")))
         job = replace(job, work_dir=folder)
         check_writable(folder)
+        if job.predictions is not None:
+            check_writable(job.predictions.parent)
         if job.train and get_rank() == 0:
             stack.enter_context(lock(folder))
         _check_unused(job, folder)
@@ -95,6 +101,7 @@ def run(job: Job[Any, Any], task: Task[Any, Any]) -> Outcome:
         for hook in _hooks(runner, ShowProgress):
             stack.callback(hook.close)
         checkpoint = _train(job, setup, runner) if job.train else None
+        setup.metric.predictions = job.predictions
         metrics = runner.val_loop.run() if job.train else runner.val()
     return Outcome(
         metrics={name: _finite(name, float(value)) for name, value in metrics.items()},
@@ -106,6 +113,7 @@ def run(job: Job[Any, Any], task: Task[Any, Any]) -> Outcome:
         training=_training(job, setup, runner) if job.train else None,
         seconds=time.monotonic() - began,
         notes=[note for hook in _hooks(runner, Noting) for note in hook.notes()],
+        by_class=setup.metric.by_class,
     )
 
 

@@ -159,6 +159,9 @@ class Task(ABC, Generic[R, O]):
         datasets: What records call the data set behind the paper's figures, by method.
         counted_input: What one forward pass takes when parameters and operations are counted.
         backbone_word: What its backbones are called, which is one more name of ``--backbone``.
+        predictions: The ending of the file that its predictions can be written to, such as
+            ``.json``; empty where its metric has no ``encode``.
+        has_classes: Whether its metric has figures ``by_class``.
         takes_channels: Whether its networks may take other than RGB images, by the backbone's
             option ``in_chans``.
         example: The network of the example in the command line's help.
@@ -176,6 +179,8 @@ class Task(ABC, Generic[R, O]):
     datasets: ClassVar[Mapping[str, str]] = {}
     counted_input: ClassVar[str] = "one image"
     backbone_word: ClassVar[str] = "backbone"
+    predictions: ClassVar[str] = ""
+    has_classes: ClassVar[bool] = False
     takes_channels: ClassVar[bool] = False
     example: ClassVar[str] = "--variant xt"
 

@@ -12,7 +12,7 @@ from mogabench.measure.quick import count, time_briefly
 from mogabench.tables.trainings import keep
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from mogabench.engine.job import Job
     from mogabench.engine.task import Task
@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 
 
 class Row(NamedTuple):
-    """What is known of a subject, from this run or an earlier one."""
+    """What is known of a subject, from this run or an earlier one; ``by_class`` only from this."""
 
     subject: Subject
     store: Store
     complexity: Record
     quality: Record | None
     throughput: Record | None
+    by_class: Mapping[str, Mapping[str, float]] = {}
 
 
 def measure_row(
@@ -70,4 +71,5 @@ def measure_row(
     if timed_on is not None:
         on_gpu = choose_device(timed_on).startswith("cuda")
         timed = time_briefly(subject, store, "cuda" if on_gpu else "cpu", packages)
-    return Row(subject, store, complexity, quality, timed)
+    by_class = outcome.by_class if outcome is not None else {}
+    return Row(subject, store, complexity, quality, timed, by_class)

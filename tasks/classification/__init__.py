@@ -55,6 +55,8 @@ class Classification(Task[ClassificationRecipe, ClassificationOptions]):
     Options = ClassificationOptions
     sample_recipe = "sample_digits"
     datasets = {"classifier": "imagenet-1k"}
+    predictions = ".csv"
+    has_classes = True
     takes_channels = True
 
     def default_recipe(self, subject: Subject) -> str:
@@ -82,6 +84,8 @@ class Classification(Task[ClassificationRecipe, ClassificationOptions]):
         _check_sizes(job)
         image_mode(input_channels(job.subject))
         train_split, test_split = open_splits(job)
+        if job.predictions is not None and test_split.is_stream:
+            raise UserError("--predictions needs images in folders, whose names the file can give")
         subject = job.network_subject(test_split.num_classes)
         network = self.build(subject)
         load_job_weights(job, network, classes=test_split.classes)
@@ -97,7 +101,7 @@ class Classification(Task[ClassificationRecipe, ClassificationOptions]):
         return Setup(
             Classifier(network, job.recipe),
             Source(evaluation_images(job, test_split, config), test_split.identity),
-            TopAccuracy(),
+            TopAccuracy(test_split.classes, test_split.name_of),
             train,
             data_notes=[
                 note for split in (train_split, test_split) if split for note in split.notes

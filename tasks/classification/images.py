@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Transform = Callable[["Image.Image"], Tensor]
 
 Sample = dict[str, Tensor | int]
-"""``inputs`` ``(C, H, W)`` and ``labels``."""
+"""``inputs`` ``(C, H, W)``, ``labels``, and ``index`` but in streams, the place in the split."""
 
 
 class Images(Dataset[Sample]):
@@ -53,7 +53,7 @@ class Images(Dataset[Sample]):
         except OSError as error:
             raise ImageError(name, error.strerror or str(error)) from None
         image = decode_image(content, name, mode=self.mode)
-        return {"inputs": self.transform(image), "labels": label}
+        return {"inputs": self.transform(image), "labels": label, "index": index}
 
 
 class Stream(IterableDataset[Sample]):

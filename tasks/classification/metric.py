@@ -2,34 +2,85 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import csv
+import io
+from collections import Counter
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
 from mogabench.engine.metric import GatheredMetric
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor
+
+
+class Guess(NamedTuple):
+    """What a network takes an image for.
+
+    Attributes:
+        index: The image's place in the split; -1 in a stream.
+        label: Its true class.
+        best: The five most probable classes, or as many as there are.
+        probabilities: Of these, from 0 to 1.
+    """
+
+    index: int
+    label: int
+    best: list[int]
+    probabilities: list[float]
 
 
 class TopAccuracy(GatheredMetric):
     """Top-1 and top-5 accuracy in percent, over every image that could be read.
 
     Where there are fewer than five classes, top-5 takes as many as there are.
+
+    Args:
+        classes: The classes' names; empty where the data does not say, and numbers are taken.
+        name_of: Gives the name of the image at a place in the split.
     """
 
-    def process(self, data_batch: dict[str, Tensor], data_samples: Sequence[Tensor]) -> None:
-        """Notes for each image of a batch at which place its label was, from 0; 5 if later."""
-        labels, logits = data_batch["labels"], torch.stack(list(data_samples)).cpu()
-        best = logits.topk(min(5, logits.shape[1])).indices
-        hits = best == labels[:, None]
-        places = torch.where(hits.any(1), hits.int().argmax(1), 5)
-        self.results.extend(places.tolist())
+    def __init__(self, classes: Sequence[str] = (), name_of: Callable[[int], str] = str) -> None:
+        super().__init__()
+        self.classes, self.name_of = classes, name_of
 
-    def compute_metrics(self, results: list[int]) -> dict[str, float]:
-        """The accuracies in percent, from the places of the labels."""
-        top1 = sum(place == 0 for place in results)
-        top5 = sum(place < 5 for place in results)
-        return {"top1": 100 * top1 / len(results), "top5": 100 * top5 / len(results)}
+    def process(self, data_batch: dict[str, Tensor], data_samples: Sequence[Tensor]) -> None:
+        """Notes the most probable classes of each image of a batch."""
+        labels, logits = data_batch["labels"], torch.stack(list(data_samples)).cpu()
+        best = logits.topk(min(5, logits.shape[1])).indices  # probabilities may be rounded equal
+        places = data_batch.get("index", torch.full_like(labels, -1))
+        columns = (places, labels, best, logits.softmax(1).gather(1, best))
+        rows = zip(*(column.tolist() for column in columns), strict=True)
+        self.results.extend(Guess(*row) for row in rows)
+
+    def compute_metrics(self, results: list[Guess]) -> dict[str, float]:
+        """The accuracies in percent."""
+        right = [guess.label == guess.best[0] for guess in results]
+        top5 = sum(guess.label in guess.best for guess in results)
+        images = Counter(guess.label for guess in results)
+        hits = Counter(guess.label for guess, hit in zip(results, right, strict=True) if hit)
+        self.by_class = {
+            "Top-1 (%)": {self._name(n): 100 * hits[n] / images[n] for n in sorted(images)},
+            "images": {self._name(n): images[n] for n in sorted(images)},
+        }
+        return {"top1": 100 * sum(right) / len(results), "top5": 100 * top5 / len(results)}
+
+    def encode(self, results: list[Guess]) -> str:
+        """CSV: the image, its class, and five pairs of a class and its probability."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        places = range(1, len(results[0].best) + 1)
+        heads = [name for n in places for name in (f"class_{n}", f"probability_{n}")]
+        writer.writerow(["image", "label", *heads])
+        for guess in sorted(results):
+            pairs: list[Any] = []
+            for number, probability in zip(guess.best, guess.probabilities, strict=True):
+                pairs += [self._name(number), f"{probability:.6f}"]
+            writer.writerow([self.name_of(guess.index), self._name(guess.label), *pairs])
+        return text.getvalue()
+
+    def _name(self, number: int) -> str:
+        return self.classes[number] if self.classes else str(number)

@@ -44,6 +44,8 @@ class Detection(Task[DetectionRecipe, TaskOptions]):
     Recipe = DetectionRecipe
     Options = TaskOptions
     sample_recipe = "sample_shapes_detection"
+    predictions = ".json"
+    has_classes = True
     example = "--method retinanet --backbone resnet10t"
     datasets = dict.fromkeys(_METHODS, "coco-2017")
     counted_input = "one image; detectors of two stages take 1000 proposals and 100 masks"

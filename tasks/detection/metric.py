@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
@@ -66,11 +67,16 @@ class CocoPrecision(GatheredMetric):
     def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
         """The metrics of detections in COCO's result format; all 0 where nothing was detected."""
         metrics: dict[str, float] = {}
+        self.by_class = {}
         for kind in self.kinds:
             named = zip(_STATISTICS, self._precision(results, _KINDS[kind]), strict=True)
             metrics |= {f"{kind}_{name}": 100 * value for name, value in named}
         # pycocotools gives -1 for sizes of which the data has none: there is no such figure.
         return {name: value for name, value in metrics.items() if value >= 0}
+
+    def encode(self, results: list[dict[str, Any]]) -> str:
+        """The detections in COCO's results format, JSON, as its evaluation server takes them."""
+        return json.dumps([_as_json(item) for item in results])
 
     def _precision(self, results: list[dict[str, Any]], kind: str) -> list[float]:
         # Without its box, a result's size is that of its mask.
@@ -86,4 +92,25 @@ class CocoPrecision(GatheredMetric):
             evaluation.evaluate()
             evaluation.accumulate()
             evaluation.summarize()
+        heading = "Mask AP (%)" if kind == "segm" else "Box AP (%)"
+        self.by_class = {**self.by_class, heading: self._class_precision(evaluation)}
         return [float(value) for value in evaluation.stats[: len(_STATISTICS)]]
+
+    def _class_precision(self, evaluation: COCOeval) -> dict[str, float]:
+        """AP by class name in percent, of all sizes; without the classes that do not occur."""
+        # thresholds x recalls x classes x sizes x numbers of detections
+        precision = evaluation.eval["precision"][:, :, :, 0, -1]
+        by_id = dict(zip(evaluation.params.catIds, precision.transpose(2, 0, 1), strict=True))
+        return {
+            self.truth.cats[number]["name"]: 100 * float(found.mean())
+            for number, found in ((number, by_id[number]) for number in self.categories)
+            if (found >= 0).all()
+        }
+
+
+def _as_json(result: dict[str, Any]) -> dict[str, Any]:
+    """A result with its mask's code as text."""
+    if "segmentation" not in result:
+        return result
+    mask = result["segmentation"]
+    return {**result, "segmentation": {**mask, "counts": mask["counts"].decode("ascii")}}

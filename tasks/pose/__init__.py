@@ -44,6 +44,7 @@ class Pose(Task[PoseRecipe, PoseOptions]):
     Recipe = PoseRecipe
     Options = PoseOptions
     sample_recipe = "sample_figures"
+    predictions = ".json"
     datasets = {"simple_baseline": "coco-keypoints"}
     counted_input = "one image of a person"
 

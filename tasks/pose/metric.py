@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +68,10 @@ class KeypointAP(GatheredMetric):
         unread = {self.people.persons[place].image for place in self.left_out}
         return average_precision(self.people, self.poses, unread)
 
+    def encode(self, results: list[tuple[int, Array]]) -> str:
+        """The poses that were kept, in COCO's results format, JSON."""
+        return json.dumps(as_results(self.people, self.poses))
+
     def _pose(self, index: int, found: Array) -> Pose:
         person, view = self.people.persons[index], self.pictures.view(index)
         size = self.pictures.size
@@ -117,17 +122,7 @@ def average_precision(
     people: People, poses: list[Pose], unread: Set[int] = frozenset()
 ) -> dict[str, float]:
     """What pycocotools makes of the poses, in percent, without the images of some numbers."""
-    truth = people.truth
-    person = people.truth.getCatIds(catNms=["person"])[0]
-    results = [
-        {
-            "image_id": pose["image"],
-            "category_id": person,
-            "keypoints": pose["keypoints"].ravel().tolist(),
-            "score": pose["score"],
-        }
-        for pose in poses
-    ]
+    truth, results = people.truth, as_results(people, poses)
     with contextlib.redirect_stdout(io.StringIO()):
         evaluation = COCOeval(truth, truth.loadRes(results), "keypoints")
         evaluation.params.kpt_oks_sigmas = np.array(SIGMAS)
@@ -136,3 +131,17 @@ def average_precision(
         evaluation.accumulate()
         evaluation.summarize()
     return {name: 100 * float(evaluation.stats[place]) for name, place in _STATS.items()}
+
+
+def as_results(people: People, poses: list[Pose]) -> list[dict[str, Any]]:
+    """Poses in COCO's results format."""
+    person = people.truth.getCatIds(catNms=["person"])[0]
+    return [
+        {
+            "image_id": pose["image"],
+            "category_id": person,
+            "keypoints": pose["keypoints"].ravel().tolist(),
+            "score": pose["score"],
+        }
+        for pose in poses
+    ]

@@ -53,6 +53,8 @@ class Segmentation(Task[SegmentationRecipe, SegmentationOptions]):
     Recipe = SegmentationRecipe
     Options = SegmentationOptions
     sample_recipe = "sample_shapes_segmentation"
+    predictions = ".zip"
+    has_classes = True
     example = "--method semantic_fpn --variant xt"
     datasets = {"semantic_fpn": "ade20k", "upernet": "ade20k"}
     counted_input = "one image of the given size, without the auxiliary head"
@@ -101,7 +103,7 @@ class Segmentation(Task[SegmentationRecipe, SegmentationOptions]):
         return Setup(
             OpenMMLabModel(network),
             Source(test.scenes, test.identity, pseudo_collate),
-            Overlap(classes),
+            Overlap(classes, first_id=int(job.options.mask_zero != "class")),
             train,
             data_notes=notes,
             drawing=DrawMasks(test.scenes.metainfo["palette"]),

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import io
+import os
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 from mmseg.evaluation import IoUMetric
+from PIL import Image
 
 from mogabench.engine.metric import GatheredMetric
 from mogabench.errors import UserError
@@ -15,6 +21,20 @@ if TYPE_CHECKING:
 _NAMES = {"mIoU": "miou", "mAcc": "macc", "aAcc": "aacc"}
 
 
+class Scene(NamedTuple):
+    """What is noted of an image.
+
+    Attributes:
+        areas: Pixels by class: intersection, union, predicted, true.
+        image: Its file; only where predictions are to be written, as the mask.
+        mask: The predicted one as a PNG file.
+    """
+
+    areas: tuple[Any, ...]
+    image: Path = Path()
+    mask: bytes = b""
+
+
 class Overlap(GatheredMetric, IoUMetric):
     """Mean intersection over union, mean and overall accuracy of the pixels, in percent.
 
@@ -22,21 +42,68 @@ class Overlap(GatheredMetric, IoUMetric):
 
     Args:
         classes: Their names.
+        first_id: What the masks' files call the first class.
     """
 
-    def __init__(self, classes: Sequence[str]) -> None:
+    def __init__(self, classes: Sequence[str], first_id: int = 1) -> None:
         super().__init__()
         self.dataset_meta = {"classes": classes}
+        self.first_id = first_id
 
-    def compute_metrics(self, results: list[Any]) -> dict[str, float]:
+    def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
+        """Notes the areas in each image of a batch, and the mask where it is to be written."""
+        for sample in data_samples:
+            super().process(data_batch, [sample])
+            scene = Scene(self.results.pop())
+            if self.predictions is not None:
+                found = sample["pred_sem_seg"]["data"][0].cpu().numpy()
+                scene = scene._replace(
+                    image=Path(sample["img_path"]), mask=_png(found + self.first_id)
+                )
+            self.results.append(scene)
+
+    def encode(self, results: list[Scene]) -> bytes:
+        """A ZIP archive of masks ``<image>.png``, whose ids are those of the true masks."""
+        content = io.BytesIO()
+        folder = os.path.commonpath([scene.image.parent for scene in results])
+        with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as archive:
+            for scene in sorted(results, key=lambda scene: scene.image):
+                name = scene.image.relative_to(folder).with_suffix(".png")
+                archive.writestr(name.as_posix(), scene.mask)
+        return content.getvalue()
+
+    def compute_metrics(self, results: list[Scene]) -> dict[str, float]:
         """The figures, from the images' areas by class.
 
         Raises:
             UserError: The true masks are empty, so that there are no figures.
         """
-        if not sum(truth.sum() for _, _, _, truth in results):
+        areas = [scene.areas for scene in results]
+        if not sum(truth.sum() for _, _, _, truth in areas):
             raise UserError(
                 "no pixel of the validation masks has a class: all are 0 or 255, which are ignored"
             )
-        figures = super().compute_metrics(results)
+        figures = super().compute_metrics(areas)
+        self.by_class = self._class_figures(areas)
         return {name: float(figures[key]) for key, name in _NAMES.items()}
+
+    def _class_figures(self, areas: list[tuple[Any, ...]]) -> dict[str, dict[str, float]]:
+        """IoU and accuracy in percent, of the classes that are true or predicted somewhere."""
+        both, either, _, true = (
+            np.sum([np.asarray(row) for row in rows], 0) for rows in zip(*areas, strict=True)
+        )
+        names = self.dataset_meta["classes"]
+        return {
+            label: {
+                name: 100 * float(one / whole)
+                for name, one, whole in zip(names, both, of, strict=True)
+                if whole
+            }
+            for label, of in (("IoU (%)", either), ("Acc (%)", true))
+        }
+
+
+def _png(ids: Any) -> bytes:
+    content = io.BytesIO()
+    Image.fromarray(ids.astype(np.uint8)).save(content, "PNG")
+    return content.getvalue()

@@ -108,12 +108,39 @@ def test_a_command_trains_and_another_evaluates_what_it_left(name, mogabench, fe
     counted = Store(store.results, base=packaged_results())  # SimVP's count comes with the package
     assert counted.latest(record.subject.key, Kind.COMPLEXITY) is not None
 
-    again, _ = mogabench(*arguments, *settings, "--weights", work / "weights.pth", "--json", "-q")
+    file = tmp_path / f"predictions{task.predictions}"
+    asked = ["--predictions", file] if task.predictions else []
+    asked += ["--per-class"] if task.has_classes else []
+    evaluation = [*arguments, *settings, "--weights", work / "weights.pth", *asked, "-q"]
+    again, _ = mogabench(*evaluation, "--json")
+    assert file.exists() == bool(task.predictions)
+    assert bool(json.loads(again)["by_class"]) == task.has_classes
     evaluated = json.loads(again)["quality"]
     assert evaluated["values"][first.name]["value"] == pytest.approx(value, rel=1e-6)
     assert evaluated["provenance"]["weights"] == record.provenance.weights
     batches = {"segmentation": 1, "detection": 1, "pose": 32, "video": 16}
     assert evaluated["provenance"]["batch_size"] == batches.get(name, 64)
+
+
+def test_predictions_and_classes_are_refused_where_there_are_none(mogabench):
+    pose = ["run", "pose", "--backbone", "test_resnet", "--data", "sample", "--weights", "none.pth"]
+    _, err = mogabench(*pose, "--predictions", "poses.csv", status=2)
+    assert "--predictions poses.csv: what pose predicts goes to a .json file" in err
+    _, err = mogabench(*pose, "--per-class", status=2)
+    assert "--per-class: pose has no classes" in err
+    video = [
+        "run",
+        "video",
+        "--translator",
+        "gsta",
+        "--data",
+        "sample",
+        "--train",
+        "--predictions",
+        "frames.npy",
+    ]
+    _, err = mogabench(*video, status=2)
+    assert "--predictions frames.npy: what video predicts cannot be written" in err
 
 
 def test_without_data_a_network_is_counted_and_timed(mogabench):

@@ -1,5 +1,8 @@
+import csv
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional
@@ -65,6 +68,10 @@ def test_accuracies_by_hand():
     metric.process({"labels": torch.tensor([0, 0])}, list(logits[:2]))
     metric.process({"labels": torch.tensor([1, 0])}, list(logits[:2]))
     assert metric.evaluate(5) == {"top1": 25.0, "top5": 50.0}
+    assert metric.by_class == {
+        "Top-1 (%)": {"0": pytest.approx(100 / 3), "1": 0},
+        "images": {"0": 3, "1": 1},
+    }
 
 
 def test_undecided_networks_are_not_right():
@@ -118,3 +125,18 @@ def test_the_error_of_a_full_disk_is_one_line(tmp_path):
 def test_training_in_bfloat16_and_channels_last(job):
     wanted = job("schedule.epochs=4", amp="bfloat16", channels_last=True)
     assert run(wanted, TASK).metrics["top1"] > 90
+
+
+def test_predictions_name_the_images_and_give_the_accuracy(job, folder, tmp_path):
+    file = tmp_path / "out" / "found.csv"
+    outcome = run(replace(job(), predictions=file), TASK)
+    with file.open(newline="") as text:
+        rows = list(csv.DictReader(text))
+    assert {row["image"] for row in rows} == {str(x) for x in (folder / "val").rglob("*.png")}
+    assert all(row["label"] == Path(row["image"]).parent.name for row in rows)
+    right = sum(row["class_1"] == row["label"] for row in rows)
+    assert 100 * right / len(rows) == pytest.approx(outcome.metrics["top1"])
+    for row in rows:
+        assert sum(float(row[f"probability_{n}"]) for n in (1, 2, 3)) == pytest.approx(1, abs=1e-5)
+    assert list(outcome.by_class["Top-1 (%)"]) == ["blue", "green", "red"]
+    assert np.mean([*outcome.by_class["Top-1 (%)"].values()]) == outcome.metrics["top1"]

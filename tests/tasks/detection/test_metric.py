@@ -1,8 +1,12 @@
 """Average precision against cases whose answer can be worked out."""
 
+import contextlib
+
 import numpy as np
 import pytest
 import torch
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
 
 from mogabench.data.shapes import sample_shapes
 from mogabench.tasks.detection.annotations import read_annotations
@@ -75,3 +79,38 @@ def test_images_that_cannot_be_read_count_neither_way(shapes):
     metric.process(None, list(outputs(metric))[2:])
     metric.unread = {0, 1}
     assert metric.evaluate(0)["box_ap"] == pytest.approx(100)
+
+
+def test_predictions_score_the_same_in_pycocotools_alone(shapes, tmp_path):
+    def shifted(corners):
+        return corners + 0.1 * (corners[:, 2:] - corners[:, :2]).mean()
+
+    metric = CocoPrecision(shapes, masks=True)
+    metric.predictions = tmp_path / "found.json"
+    metric.process(None, list(outputs(metric, shifted)))
+    values = metric.evaluate(0)
+    assert 10 < values["box_ap"] < 90
+    for kind, name in (("bbox", "box_ap"), ("segm", "mask_ap")):
+        with contextlib.redirect_stdout(None):
+            truth = COCO(shapes.path)
+            evaluation = COCOeval(truth, truth.loadRes(str(metric.predictions)), kind)
+            evaluation.evaluate()
+            evaluation.accumulate()
+            evaluation.summarize()
+        assert 100 * evaluation.stats[0] == pytest.approx(values[name], abs=1e-6)
+
+
+def test_precision_by_class(shapes):
+    """One class is found, the others never; their mean is the AP."""
+    metric = CocoPrecision(shapes, masks=False)
+    samples = list(outputs(metric))
+    for sample in samples:
+        found = sample["pred_instances"]
+        kept = found["labels"] == 1
+        sample["pred_instances"] = {key: value[kept] for key, value in found.items()}
+    metric.process(None, samples)
+    ap = metric.evaluate(0)["box_ap"]
+    by_class = metric.by_class["Box AP (%)"]
+    assert list(by_class) == list(shapes.classes)
+    assert [round(value, 6) for value in by_class.values()] == [0, 100, *[0] * (len(by_class) - 2)]
+    assert ap == pytest.approx(np.mean(list(by_class.values())))

@@ -100,6 +100,21 @@ def test_moved_points_score_what_they_should(metric):
     assert metric.compute_metrics(results) == pytest.approx(expected)
 
 
+def test_predictions_score_the_same_in_pycocotools_alone(metric, tmp_path):
+    metric.predictions = tmp_path / "poses.json"
+    shift = np.array(SIGMAS) * 2 * np.sqrt(2 * 1000 * -np.log(0.72))
+    found = torch.from_numpy(np.stack(list(picture_points(metric, shift))))
+    metric.process({"index": torch.arange(4)}, found)
+    expected = metric.evaluate(4)["pose_ap"]
+    with contextlib.redirect_stdout(None):
+        truth = metric.people.truth
+        evaluation = COCOeval(truth, truth.loadRes(str(metric.predictions)), "keypoints")
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    assert 100 * evaluation.stats[0] == pytest.approx(expected) == 50
+
+
 def test_a_pose_is_as_sure_as_its_box_and_its_key_points(metric):
     (found, *_) = picture_points(metric)
     found[:5, 2], found[5:, 2] = 0.6, 0.1

@@ -1,7 +1,12 @@
 """The metric against figures worked out by hand."""
 
+import io
+import zipfile
+
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from mogabench.errors import UserError
 from mogabench.tasks.segmentation.metric import Overlap
@@ -21,7 +26,10 @@ def test_the_figures_by_hand():
     )
     # Without the ignored pixel: road 2 of 4 found and no other taken for it; sky 2 of 2, and one
     # pixel of road; tree 1 of 1, and one of road. The fourth class occurs nowhere.
-    assert metric.evaluate(2) == {
+    figures = metric.evaluate(2)
+    assert metric.by_class["IoU (%)"] == pytest.approx({"road": 50, "sky": 200 / 3, "tree": 50})
+    assert metric.by_class["Acc (%)"] == pytest.approx({"road": 50, "sky": 100, "tree": 100})
+    assert figures == {
         "miou": pytest.approx(100 * (2 / 4 + 2 / 3 + 1 / 2) / 3, abs=0.005),
         "macc": pytest.approx(100 * (2 / 4 + 1 + 1) / 3, abs=0.005),
         "aacc": pytest.approx(100 * 5 / 7, abs=0.005),
@@ -41,3 +49,19 @@ def test_masks_without_a_class_have_no_figures():
     metric.process({}, [sample([[255, 255]], [[1, 1]])])
     with pytest.raises(UserError, match="no pixel of the validation masks has a class"):
         metric.evaluate(1)
+
+
+@pytest.mark.parametrize("first_id", [0, 1])
+def test_the_archive_of_predictions_has_the_ids_of_the_masks(tmp_path, first_id):
+    metric = Overlap(("road", "sky"), first_id)
+    metric.predictions = tmp_path / "masks.zip"
+    for name, row in (("val/town/b.jpg", [1, 0]), ("val/a.tif", [0, 1])):
+        metric.process({}, [{**sample([[0, 1]], [row]), "img_path": f"/data/{name}"}])
+    metric.evaluate(2)
+    with zipfile.ZipFile(metric.predictions) as archive:
+        masks = {
+            name: np.asarray(Image.open(io.BytesIO(archive.read(name)))).tolist()
+            for name in archive.namelist()
+        }
+    expected = {"a.png": [0, 1], "town/b.png": [1, 0]}
+    assert masks == {name: [[i + first_id for i in row]] for name, row in expected.items()}
