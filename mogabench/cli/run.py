@@ -158,8 +158,7 @@ def run(
         own_options = own.model_dump(exclude_defaults=True)
         for_data = (train, weights, not ema, resume, new_head, recipe, overrides, time_budget)
         how = (amp, channels_last, compiled, batch_size, work_dir, on_bad_image != "skip")
-        how += (predictions, per_class)
-        _refuse_without_data(any((*for_data, own_options, *how)))
+        _refuse_without_data(any((*for_data, own_options, *how, predictions, per_class)))
     row = measure_row(
         task,
         subject,

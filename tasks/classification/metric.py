@@ -21,13 +21,13 @@ class Guess(NamedTuple):
     """What a network takes an image for.
 
     Attributes:
-        index: The image's place in the split; -1 in a stream.
+        place: The image's place in the split; -1 in a stream.
         label: Its true class.
         best: The five most probable classes, or as many as there are.
         probabilities: Of these, from 0 to 1.
     """
 
-    index: int
+    place: int
     label: int
     best: list[int]
     probabilities: list[float]
@@ -79,7 +79,7 @@ class TopAccuracy(GatheredMetric):
             pairs: list[Any] = []
             for number, probability in zip(guess.best, guess.probabilities, strict=True):
                 pairs += [self._name(number), f"{probability:.6f}"]
-            writer.writerow([self.name_of(guess.index), self._name(guess.label), *pairs])
+            writer.writerow([self.name_of(guess.place), self._name(guess.label), *pairs])
         return text.getvalue()
 
     def _name(self, number: int) -> str:
