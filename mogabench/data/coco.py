@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import hashlib
+from collections import Counter
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -11,15 +12,25 @@ from pycocotools.coco import COCO
 from pydantic import ConfigDict, Field, PositiveInt, TypeAdapter, ValidationError
 from typing_extensions import TypedDict  # pydantic wants this one before Python 3.12
 
+from mogabench.data.folders import evenly_spaced
+from mogabench.data.images import ImageError, header_size
 from mogabench.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 Id = Annotated[int, Field(strict=True)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Box = Annotated[list[Number], Field(min_length=4, max_length=4)]
 """``(x, y, width, height)`` in pixels."""
+
+_DISTINCT = (
+    ("images", "id"),
+    ("images", "file_name"),
+    ("categories", "id"),
+    ("categories", "name"),  # the heads' classes are known by it
+)
 
 _LISTED = 3
 """How many examples an error shows."""
@@ -152,6 +163,58 @@ def check_images(path: Path, images: list[Image], folder: Path) -> None:
         )
 
 
+def check_sizes(path: Path, images: list[Image], folder: Path) -> None:
+    """Compares the sizes that a file states with the images' own, of up to 3000 of them.
+
+    Images that cannot be read are passed over: what becomes of them is the loader's affair.
+
+    Args:
+        path: The file that lists them, for the error.
+        images: What it lists.
+        folder: Where they lie.
+
+    Raises:
+        UserError: Some image has another size.
+    """
+    differing = []
+    for image in evenly_spaced(images):
+        stated = (image["height"], image["width"])
+        try:
+            found = header_size(folder / image["file_name"], stated)
+        except ImageError:
+            continue
+        if found != stated:
+            differing.append(
+                f"{image['file_name']} ({stated[1]}x{stated[0]}, but is {found[1]}x{found[0]})"
+            )
+    if differing:
+        raise UserError(
+            f"{path} states another size than that of {len(differing)} of its images, so its "
+            f"boxes may be elsewhere: {list_some(differing)}"
+        )
+
+
+def check_references(path: Path, content: dict[str, Any]) -> None:
+    """Makes sure that annotations are of images and categories of the file, which are distinct.
+
+    Raises:
+        UserError: They are not.
+    """
+    for name, key in _DISTINCT:
+        repeated = [value for value, n in Counter(x[key] for x in content[name]).items() if n > 1]
+        if repeated:
+            listed = list_some(repeated)
+            raise UserError(f"{path}: several of its {name} have the {key} {listed}")
+    for key, name in (("category_id", "categories"), ("image_id", "images")):
+        known = {item["id"] for item in content[name]}
+        strange = sorted({item[key] for item in content["annotations"]} - known)
+        if strange:
+            raise UserError(
+                f"{path}: annotations have the {key} {list_some(strange)}, not one of its "
+                f"{name} ({list_some(sorted(known))})"
+            )
+
+
 def renumber(content: dict[str, Any]) -> list[str]:
     """Numbers annotations from 1 where an id is below 1 or repeated.
 
@@ -170,6 +233,44 @@ def renumber(content: dict[str, Any]) -> list[str]:
         {**item, "id": number} for number, item in enumerate(content["annotations"], 1)
     ]
     return ["its annotations' ids are below 1 or repeated, and were counted from 1 instead"]
+
+
+def ignored_to_crowds(content: dict[str, Any]) -> list[str]:
+    """Makes crowds of what a file ignores: mmdet would drop it, and pycocotools look for it.
+
+    Returns:
+        What was changed, a line or none.
+    """
+    ignored = [item for item in content["annotations"] if item.get("ignore")]
+    for item in ignored:
+        item["iscrowd"] = 1
+    text = f"{len(ignored)} annotations are to be ignored, and are treated as crowds (iscrowd 1)"
+    return [text] if ignored else []
+
+
+def fill_areas(
+    content: dict[str, Any], mask_area: Callable[[Any, int, int], float] | None = None
+) -> list[str]:
+    """Takes areas that are missing or not positive from the masks, or from the boxes.
+
+    Args:
+        content: Of a file; its annotations are changed.
+        mask_area: The pixels of a segmentation in an image of some height and width; None where
+            annotations have none.
+
+    Returns:
+        What was repaired, a line or none.
+    """
+    sizes = {image["id"]: (image["height"], image["width"]) for image in content["images"]}
+    without = [item for item in content["annotations"] if item.get("area", 0) <= 0]
+    for item in without:
+        _, _, width, height = item["bbox"]
+        size = sizes[item["image_id"]]
+        item["area"] = (mask_area and mask_area(item["segmentation"], *size)) or width * height
+    if not without:
+        return []
+    source = "masks" if mask_area else "boxes"
+    return [f"{len(without)} areas were missing or not positive; the {source}' are used"]
 
 
 def are_cocos(images: list[Image], count: int) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired
 
@@ -15,12 +14,6 @@ from mogabench.tasks.detection.masks import check_masks, mask_area
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-_DISTINCT = (
-    ("images", "id"),
-    ("categories", "id"),
-    ("categories", "name"),  # the heads' classes are known by it
-)
 
 _EXPECTED = (
     "--data takes COCO's folder, with annotations/instances_{train,val}2017.json, train2017/ and "
@@ -84,16 +77,17 @@ def read_annotations(path: Path, images: Path, *, masks: bool = False) -> Annota
     """
     file, digest = coco.read(path, _File, _EXPECTED)
     content: dict[str, Any] = {**file}
-    _check_references(path, content)
+    coco.check_references(path, content)
     coco.check_images(path, file["images"], images)
     # pycocotools lists categories as the file does, and would number classes by that.
     content["categories"] = sorted(file["categories"], key=lambda item: item["id"])
     dropped = _without_empty_boxes(content)
+    coco.check_sizes(path, file["images"], images)
     _check_pixels(path, content)
     if masks:
         check_masks(path, content)
-    repairs = [*coco.renumber(content), *dropped, *_ignored_to_crowds(content)]
-    repairs += _fill_areas(content, masks=masks)
+    repairs = [*coco.renumber(content), *dropped, *coco.ignored_to_crowds(content)]
+    repairs += coco.fill_areas(content, mask_area if masks else None)
     if all(item["iscrowd"] for item in content["annotations"]):
         raise UserError(
             f"{path} annotates nothing to find: it lists no box with an area in its image, other "
@@ -115,23 +109,6 @@ def check_same_classes(train: Annotations, test: Annotations) -> None:
         )
 
 
-def _check_references(path: Path, content: dict[str, Any]) -> None:
-    """Every annotation belongs to an image and a category of the file, and these are distinct."""
-    for name, key in _DISTINCT:
-        repeated = [value for value, n in Counter(x[key] for x in content[name]).items() if n > 1]
-        if repeated:
-            listed = coco.list_some(repeated)
-            raise UserError(f"{path}: several of its {name} have the {key} {listed}")
-    for key, name in (("category_id", "categories"), ("image_id", "images")):
-        known = {item["id"] for item in content[name]}
-        strange = sorted({item[key] for item in content["annotations"]} - known)
-        if strange:
-            raise UserError(
-                f"{path}: annotations have the {key} {coco.list_some(strange)}, not one of its "
-                f"{name} ({coco.list_some(sorted(known))})"
-            )
-
-
 def _check_pixels(path: Path, content: dict[str, Any]) -> None:
     """Boxes are in pixels: not all of them lie within the first pixel of larger images."""
     boxes = [item["bbox"] for item in content["annotations"]]
@@ -141,29 +118,6 @@ def _check_pixels(path: Path, content: dict[str, Any]) -> None:
             f"{path}: all boxes lie within 0 and 1, as shares of the image; COCO's are in pixels: "
             "multiply x and width by the image's width, y and height by its height"
         )
-
-
-def _ignored_to_crowds(content: dict[str, Any]) -> list[str]:
-    """Makes crowds of what a file ignores: mmdet would drop it, and pycocotools look for it."""
-    ignored = [item for item in content["annotations"] if item.get("ignore")]
-    for item in ignored:
-        item["iscrowd"] = 1
-    text = f"{len(ignored)} annotations are to be ignored, and are treated as crowds (iscrowd 1)"
-    return [text] if ignored else []
-
-
-def _fill_areas(content: dict[str, Any], *, masks: bool) -> list[str]:
-    """Takes areas that are missing or not positive from the masks, or from the boxes."""
-    sizes = {image["id"]: (image["height"], image["width"]) for image in content["images"]}
-    without = [item for item in content["annotations"] if item.get("area", 0) <= 0]
-    for item in without:
-        _, _, width, height = item["bbox"]
-        area = mask_area(item["segmentation"], *sizes[item["image_id"]]) if masks else 0
-        item["area"] = area or width * height
-    if not without:
-        return []
-    source = "masks" if masks else "boxes"
-    return [f"{len(without)} areas were missing or not positive; the {source}' are used"]
 
 
 def _without_empty_boxes(content: dict[str, Any]) -> list[str]:

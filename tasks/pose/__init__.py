@@ -73,10 +73,11 @@ class Pose(Task[PoseRecipe, PoseOptions]):
 
         recipe = job.recipe
         test_people = read_people(job.data, "val", job.options.boxes)
-        train = None
+        train, notes = None, [*test_people.notes]
         if job.train and recipe is not None:
             people = read_people(job.data, "train")
             train = Source(TrainingPictures(people.persons, recipe), people.identity)
+            notes[:0] = people.notes
         network = build_network(job.network_subject())
         load_job_weights(job, network, backbone="backbone")
         height, width = job.subject.input_size
@@ -87,6 +88,7 @@ class Pose(Task[PoseRecipe, PoseOptions]):
             Source(pictures, test_people.identity),
             metric,
             train,
+            data_notes=notes,
             drawing=DrawPoses(metric),
             eval_batch=32,
             same_shapes=True,

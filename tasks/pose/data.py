@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Literal, NotRequired
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired
 
 import numpy as np
 from pycocotools.coco import COCO
@@ -62,17 +62,20 @@ class _AnyAnnotation(TypedDict):
 
 
 class _Annotation(coco.Annotation):
-    area: coco.Number
-    iscrowd: Literal[0, 1]
+    area: NotRequired[coco.Number]
+    iscrowd: NotRequired[Literal[0, 1]]
+    ignore: NotRequired[Literal[0, 1]]
     keypoints: Annotated[
         list[coco.Number],
         Field(min_length=3 * len(KEYPOINTS), max_length=3 * len(KEYPOINTS)),
     ]
-    num_keypoints: Annotated[int, Field(ge=0)]
+    num_keypoints: NotRequired[int]
 
 
 class _Persons(TypedDict):
-    persons: list[_Annotation]
+    """Those among a file's annotations, by their place."""
+
+    annotations: dict[int, _Annotation]
 
 
 @dataclass(frozen=True)
@@ -105,11 +108,13 @@ class People:
         persons: Whom to look at.
         truth: The annotations, as pycocotools has them.
         identity: What a record calls the data.
+        notes: What was repaired, a line for each kind.
     """
 
     persons: tuple[Person, ...]
     truth: COCO
     identity: Data
+    notes: tuple[str, ...] = ()
 
 
 def read_people(
@@ -129,10 +134,10 @@ def read_people(
     file = root / "annotations" / f"person_keypoints_{split}{_YEAR}.json"
     content, _ = coco.read(file, _File, _EXPECTED)
     category = _person_category(file, content["categories"])
-    persons_only = [a for a in content["annotations"] if a["category_id"] == category]
-    annotations = coco.validate(file, _Persons, {"persons": persons_only})["persons"]
     images, folder = content["images"], root / f"{split}{_YEAR}"
+    annotations, repairs = _repair(file, content, category)
     coco.check_images(file, images, folder)
+    coco.check_sizes(file, images, folder)
     files = {image["id"]: folder / image["file_name"] for image in images}
     persons = _read_annotated(file, annotations, images, files)
     count = len(persons)
@@ -149,14 +154,44 @@ def read_people(
         name += "-true-boxes"
     return People(
         tuple(persons),
-        _truth(content, annotations),
+        coco.fill_index(COCO(), {**content, "annotations": annotations}),
         Data(
             name=name,
             split=split,
             samples=len(persons),
             digest=_digest(persons),
         ),
+        tuple(f"{file.name}: {line}" for line in repairs),
     )
+
+
+def _repair(file: Path, content: _File, category: int) -> tuple[list[dict[str, Any]], list[str]]:
+    """The annotations of persons, sound or repaired, and what was repaired."""
+    of_persons = {
+        place: annotation
+        for place, annotation in enumerate(content["annotations"])
+        if annotation["category_id"] == category
+    }
+    valid = coco.validate(file, _Persons, {"annotations": of_persons})["annotations"]
+    persons: dict[str, Any] = {
+        **content,
+        "annotations": [{"iscrowd": 0, **item} for item in valid.values()],
+    }
+    coco.check_references(file, persons)
+    repairs = [*coco.renumber(persons), *coco.ignored_to_crowds(persons)]
+    repairs += [*coco.fill_areas(persons), *_count_keypoints(persons["annotations"])]
+    return persons["annotations"], repairs
+
+
+def _count_keypoints(annotations: list[dict[str, Any]]) -> list[str]:
+    """Counts labelled key points: pycocotools looks for nobody who is said to have none."""
+    wrong = 0
+    for annotation in annotations:
+        count = sum(flag > 0 for flag in annotation["keypoints"][2::3])
+        wrong += annotation.get("num_keypoints") != count
+        annotation["num_keypoints"] = count
+    text = f"{wrong} persons had no or another num_keypoints than labelled key points; these count"
+    return [text] if wrong else []
 
 
 def _person_category(file: Path, categories: list[_Category]) -> int:
@@ -174,7 +209,7 @@ def _person_category(file: Path, categories: list[_Category]) -> int:
 
 def _read_annotated(
     file: Path,
-    annotations: list[_Annotation],
+    annotations: list[dict[str, Any]],
     images: list[coco.Image],
     files: dict[int, Path],
 ) -> list[Person]:
@@ -182,24 +217,12 @@ def _read_annotated(
     sizes = {image["id"]: (image["width"], image["height"]) for image in images}
     persons = []
     for annotation in annotations:
-        if annotation["image_id"] not in files:
-            raise UserError(
-                f"{file}: annotation {annotation['id']} is of image "
-                f"{annotation['image_id']}, which is not listed"
-            )
         image = annotation["image_id"]
         box = _within(annotation["bbox"], sizes[image])
         # COCO also annotates crowds, and persons too small for key points.
         if annotation["iscrowd"] or not annotation["num_keypoints"] or min(box[2:]) <= 0:
             continue
         points = np.array(annotation["keypoints"], dtype=float).reshape(-1, 3)
-        if not (points[:, 2] > 0).any():
-            # pycocotools would take any pose within the box for the right one.
-            raise UserError(
-                f"{file}: annotation {annotation['id']} has num_keypoints "
-                f"{annotation['num_keypoints']}, and none of its keypoints is labelled; it should "
-                "be 0"
-            )
         persons.append(Person(image, files[image], box, keypoints=points))
     if not persons:
         raise UserError(f"{file} has no person with key points")
@@ -228,12 +251,6 @@ def _read_detected(file: Path, category: int, files: dict[int, Path]) -> list[Pe
         Person(d["image_id"], files[d["image_id"]], np.array(d["bbox"], dtype=float), d["score"])
         for d in found
     ]
-
-
-def _truth(content: _File, annotations: list[_Annotation]) -> COCO:
-    # pycocotools takes a match with annotation 0 for none.
-    numbered = [{**annotation, "id": n} for n, annotation in enumerate(annotations, 1)]
-    return coco.fill_index(COCO(), {**content, "annotations": numbered})
 
 
 def _digest(persons: list[Person]) -> str:

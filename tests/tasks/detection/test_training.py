@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from mogabench.data import folders
 from mogabench.data.shapes import sample_shapes
 from mogabench.engine.job import make_job
 from mogabench.engine.run import run
@@ -76,9 +77,12 @@ def test_an_image_that_cannot_be_read_is_named(tmp_path, shapes, content):
         run(job(tmp_path / "work", data=str(shapes), workers=1), TASK)
 
 
-def test_an_image_of_another_size_than_annotated_is_named(tmp_path, shapes):
-    for image in (shapes / "train2017").iterdir():
-        Image.new("RGB", (60, 96)).save(image)
+def test_an_image_of_another_size_than_annotated_is_named(tmp_path, shapes, monkeypatch):
+    Image.new("RGB", (60, 96)).save(shapes / "train2017" / "000000000003.png")
+    message = r"size than that of 1 of its images, .*3\.png \(96x96, but is 60x96\)$"
+    with pytest.raises(UserError, match=message):
+        TASK.prepare(job(tmp_path / "work", data=str(shapes)))
+    monkeypatch.setattr(folders, "_LOOKED_AT", 2)  # the first and the last one
     with pytest.raises(UserError, match=r"\.png is of 60x96 pixels, but its annotations say 96x96"):
         run(job(tmp_path / "work", data=str(shapes)), TASK)
 
@@ -88,6 +92,7 @@ def test_images_that_are_all_too_small_to_train_on(tmp_path, shapes):
     content = json.loads(file.read_text())
     for image in content["images"]:
         image["height"] = 31
+        Image.new("RGB", (96, 31)).save(shapes / "train2017" / image["file_name"])
     for item in content["annotations"]:
         item["bbox"] = [1, 1, 5, 5]
     file.write_text(json.dumps(content))

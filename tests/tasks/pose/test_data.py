@@ -13,9 +13,18 @@ DETECTIONS = [
 ]
 
 
+def score_of_truth(people):
+    poses = [
+        {"image": p.image, "score": 1.0, "keypoints": p.keypoints, "area": 1.0}
+        for p in people.persons
+    ]
+    return average_precision(people, poses)
+
+
 def test_who_is_looked_at(folder, content, points):
     crowd, tiny, outside, animal = (dict(a) for a in content["annotations"])
-    crowd["iscrowd"], tiny["num_keypoints"], animal["category_id"] = 1, 0, 2
+    crowd["iscrowd"], tiny["keypoints"], animal["category_id"] = 1, [0] * 51, 2
+    crowd["id"], tiny["id"], outside["id"] = 11, 12, 13
     outside["bbox"] = [-10.0, 100.0, 50.0, 50.0]
     content["annotations"] += [crowd, tiny, outside, animal]
     content["annotations"][0]["keypoints"][2] = 0
@@ -29,11 +38,7 @@ def test_who_is_looked_at(folder, content, points):
 
 def test_the_truth_scores_100_though_an_annotation_is_called_0(folder, content):
     people = read_people(folder(content), "val")
-    poses = [
-        {"image": p.image, "score": 1.0, "keypoints": p.keypoints, "area": 1.0}
-        for p in people.persons
-    ]
-    assert list(average_precision(people, poses).values()) == pytest.approx([100] * 4)
+    assert list(score_of_truth(people).values()) == pytest.approx([100] * 4)
 
 
 def test_detected_boxes(folder, content, tmp_path):
@@ -86,20 +91,15 @@ BAD = {
         5,
         r"categories\[0\].keypoints should be a valid array, not 5",
     ),
-    "nothing_labelled": (
-        ("annotations", 2, "keypoints"),
-        [0] * 51,
-        "annotation 2 has num_keypoints 17, and none of its keypoints is labelled; it should be 0",
-    ),
     "fewer_points": (
         ("annotations", 2, "keypoints"),
         [1, 2, 2] * 14,
-        r"persons\[2\].keypoints should have at least 51 items, not 42",
+        r"annotations\[2\].keypoints should have at least 51 items, not 42",
     ),
     "other_image": (
         ("annotations", 1, "image_id"),
         5,
-        "annotation 1 is of image 5, which is not listed",
+        "annotations have the image_id 5, not one of its images (7, 9)",
     ),
     "image_missing": (
         ("images", 1, "file_name"),
@@ -122,15 +122,61 @@ def test_bad_annotations_are_told_in_one_line(folder, content, case):
         read_people(root, "val")
 
 
-def test_an_annotation_without_an_area(folder, content):
-    del content["annotations"][3]["area"]
-    with pytest.raises(UserError, match=r"^[^\n]*persons\[3\] has no area$"):
-        read_people(folder(content), "val")
+@pytest.mark.parametrize("area", [None, 0, -5])
+def test_areas_are_those_of_the_boxes_where_they_are_none(folder, content, area):
+    """With an area of 0 the truth would score 0, with a negative one -100."""
+    for annotation in content["annotations"]:
+        annotation["area"] = area
+        if area is None:
+            del annotation["area"]
+    people = read_people(folder(content), "val")
+    assert (
+        "person_keypoints_val2017.json: 4 areas were missing or not positive; the boxes' are"
+        in (people.notes[1])
+    )
+    for annotation in people.truth.anns.values():
+        assert annotation["area"] == annotation["bbox"][2] * annotation["bbox"][3]
+    assert list(score_of_truth(people).values()) == pytest.approx([100] * 4)
+
+
+def test_persons_count_by_their_labelled_key_points(folder, content):
+    content["annotations"][0]["num_keypoints"] = 0  # would vanish
+    content["annotations"][1]["keypoints"] = [0] * 51  # any pose in the box would do
+    del content["annotations"][2]["num_keypoints"]
+    people = read_people(folder(content), "val")
+    assert [person.image for person in people.persons] == [7, 9, 9]
+    counts = [annotation["num_keypoints"] for annotation in people.truth.anns.values()]
+    assert counts == [17, 0, 17, 17]
+    assert people.notes[1].endswith(
+        ": 3 persons had no or another num_keypoints than labelled key points; these count"
+    )
+
+
+def test_ignored_persons_are_not_looked_for(folder, content):
+    content["annotations"][0]["ignore"] = 1
+    people = read_people(folder(content), "val")
+    assert len(people.persons) == 3
+    assert list(score_of_truth(people).values()) == pytest.approx([100] * 4)
+
+
+def test_one_image_with_two_ids_and_sizes_that_are_not_the_images(folder, content):
+    root = folder(content)
+    file = root / "annotations" / "person_keypoints_val2017.json"
+    twice = {**content, "images": [content["images"][0], {**content["images"][0], "id": 9}]}
+    file.write_text(json.dumps(twice))
+    with pytest.raises(UserError, match=r"several of its images have the file_name a\.png$"):
+        read_people(root, "val")
+    content["images"][1]["width"] = 320
+    file.write_text(json.dumps(content))
+    with pytest.raises(
+        UserError, match=r"of 1 of its images, .*b\.png \(320x120, but is 160x120\)$"
+    ):
+        read_people(root, "val")
 
 
 def test_nobody_with_key_points(folder, content):
     for annotation in content["annotations"]:
-        annotation["num_keypoints"] = 0
+        annotation["keypoints"] = [0] * 51
     with pytest.raises(UserError, match=r"^[^\n]* has no person with key points$"):
         read_people(folder(content), "val")
 
