@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pydantic import Field, PositiveInt
+
 from mogabench.engine.task import Metric, Task, TaskOptions
 from mogabench.errors import UserError
+from mogabench.tasks.video.layout import Layout  # noqa: TC001  (pydantic reads it)
 from mogabench.tasks.video.recipe import VideoRecipe
 
 if TYPE_CHECKING:
@@ -18,7 +21,22 @@ if TYPE_CHECKING:
     from mogabench.subject import Subject
 
 
-class Video(Task[VideoRecipe, TaskOptions]):
+class VideoOptions(TaskOptions):
+    """What video prediction adds to the command line."""
+
+    out_frames: PositiveInt | None = Field(
+        None,
+        description="Frames to predict in sequences of your own; default: as many as are seen, "
+        "which is the first number of --size. More are predicted from predicted ones.",
+        json_schema_extra={"metavar": "N"},
+    )
+    layout: Layout | None = Field(
+        None,
+        description="Axes of your arrays: sequences, time, channels, height, width.",
+    )
+
+
+class Video(Task[VideoRecipe, VideoOptions]):
     """See `mogabench.engine.task.Task`."""
 
     name = "video"
@@ -32,7 +50,7 @@ class Video(Task[VideoRecipe, TaskOptions]):
     )
     default_sizes = {"simvp": (10, 1, 64, 64)}
     Recipe = VideoRecipe
-    Options = TaskOptions
+    Options = VideoOptions
     sample_recipe = "sample_video"
     example = "--translator moganet"
     datasets = {"simvp": "moving-mnist"}
@@ -60,7 +78,7 @@ class Video(Task[VideoRecipe, TaskOptions]):
 
         return (torch.rand(batch_size, *subject.input_size),)
 
-    def prepare(self, job: Job[VideoRecipe, TaskOptions]) -> Setup:
+    def prepare(self, job: Job[VideoRecipe, VideoOptions]) -> Setup:
         """Opens or draws the sequences, builds SimVP and loads its weights."""
         from mogabench.data.normalization import Normalization
         from mogabench.engine.task import Setup
@@ -71,24 +89,26 @@ class Video(Task[VideoRecipe, TaskOptions]):
         from mogabench.tasks.video.model import Predictor
 
         recipe = job.recipe
-        train, test = open_sources(job, recipe.sequences if recipe else 0)
+        train, test, data_notes = open_sources(job, recipe.sequences if recipe else 0)
+        seen, channels, *_ = job.subject.input_size
         # What the recipe has other than the paper's SimVP.
         changed = recipe.model.model_dump(exclude_defaults=True) if recipe else {}
         network = _network(job.subject, {**dict(job.subject.options), **changed})
         load_job_weights(job, network)
-        metric = FrameQuality()
+        metric = FrameQuality(seen)
         listed = ", ".join(f"{name}={value}" for name, value in changed.items())
         notes = [f"the recipe builds the network with {listed}"] if listed else []
         return Setup(
-            Predictor(network),
+            Predictor(network, seen),
             test,
             metric,
             train,
             hooks=[Baseline(metric, notes)],
-            drawing=DrawSequences(),
+            data_notes=data_notes,
+            drawing=DrawSequences(seen),
             eval_batch=16,
             same_shapes=True,
-            normalization=Normalization((0.0,), (1.0,)),
+            normalization=Normalization((0.0,) * channels, (1.0,) * channels),
         )
 
 

@@ -17,6 +17,7 @@ from mogabench.data.identity import SAMPLE, data_name
 from mogabench.engine.task import Source
 from mogabench.errors import UserError
 from mogabench.records import Data
+from mogabench.tasks.video.clips import has_clips, open_clips
 from mogabench.tasks.video.moving import Scenes, draw_scenes, join, render
 
 if TYPE_CHECKING:
@@ -24,16 +25,17 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from mogabench.engine.job import Job
-    from mogabench.engine.task import TaskOptions
+    from mogabench.tasks.video import VideoOptions
     from mogabench.tasks.video.recipe import VideoRecipe
 
-    VideoJob = Job[VideoRecipe, TaskOptions]
+    VideoJob = Job[VideoRecipe, VideoOptions]
 
 TEST_SEQUENCES = 10_000
 SAMPLE_TEST_SEQUENCES = 100
 TEST_SEED = 0
 """Of the sequences drawn to test on, where no file has them."""
 
+_LEAST_SIDE = 8
 _RECORDED = "*test_seq.npy"
 _IMAGES = {"train": "train-images*", "test": "t10k-images*"}
 _IDX_UINT8_CUBE = 0x00000803
@@ -135,17 +137,47 @@ class RecordedFrames:
         return torch.from_numpy(self.video[:, index].copy()).unsqueeze(1)
 
 
-def open_sources(job: VideoJob, sequences: int) -> tuple[Source | None, Source]:
+def open_sources(job: VideoJob, sequences: int) -> tuple[Source | None, Source, list[str]]:
     """Opens the data for training, where the job trains, and for evaluation.
 
     Args:
-        job: Names the data: ``sample``, or a folder with images of digits and, to evaluate on,
-            ``mnist_test_seq.npy`` or other images.
+        job: Names the data: ``sample``, a folder with sequences in ``train`` and ``val``, or one
+            with images of digits and, to evaluate on, ``mnist_test_seq.npy`` or other images.
         sequences: To draw for each epoch of training.
+
+    Returns:
+        The data to train on and to evaluate on, and what a reader must know of them.
 
     Raises:
         UserError: The folder has not what is needed, or the network is for other frames.
     """
+    if job.data != SAMPLE and has_clips(_folder(job)):
+        return _own_sequences(job)
+    if job.options.out_frames is not None or job.options.layout is not None:
+        raise UserError(
+            "--out-frames and --layout are for sequences of your own, in train/ and val/ of --data"
+        )
+    return *_digits(job, sequences), []
+
+
+def _own_sequences(job: VideoJob) -> tuple[Source | None, Source, list[str]]:
+    seen, channels, height, width = job.subject.input_size
+    if min(height, width) < _LEAST_SIDE:
+        raise UserError(f"SSIM's windows need frames of {_LEAST_SIDE} pixels or more (--size)")
+    predicted = job.options.out_frames or seen
+    size = (channels, height, width)
+    opened = [
+        open_clips(_folder(job), split, seen + predicted, size, job.options.layout)
+        for split in (("train", "test") if job.train else ("test",))
+    ]
+    notes = [note for _, split_notes in opened for note in split_notes]
+    if predicted != seen:
+        again = ", feeding its predictions back" if predicted > seen else ""
+        notes.append(f"predicts {predicted} frames from {seen}{again}")
+    return opened[0][0] if job.train else None, opened[-1][0], notes
+
+
+def _digits(job: VideoJob, sequences: int) -> tuple[Source | None, Source]:
     frames, canvas = _frames_and_canvas(job)
     training = None
     if job.train:

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from mogabench.engine.drawing import PICTURE as PNG
+from mogabench.tasks.video.frames import split_frames
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,44 +27,61 @@ def strip(sequences: list[NDArray[np.uint8]]) -> Image.Image:
     """Sequences as rows of frames.
 
     Args:
-        sequences: Each ``(T, H, W)``.
+        sequences: Each ``(T, H, W)`` or, in colour, ``(T, H, W, 3)``; one may be shorter.
     """
-    return Image.fromarray(_stack([_join(list(frames)) for frames in sequences]))
+    rows = [_join(list(frames)) for frames in sequences]
+    return Image.fromarray(_stack([_widened(row, max(r.shape[1] for r in rows)) for row in rows]))
 
 
 def animation(groups: list[list[NDArray[np.uint8]]]) -> list[Image.Image]:
     """Groups of sequences, which move side by side, one group below the other.
 
     Args:
-        groups: Each a list of ``(T, H, W)``.
+        groups: Each a list of ``(T, H, W)`` or ``(T, H, W, 3)``; the last frame of a shorter one
+            stays.
 
     Returns:
         The pictures, one for each moment.
     """
-    length = len(groups[0][0])
+    length = max(len(frames) for frames in groups[0])
     return [
-        Image.fromarray(_stack([_join([frames[t] for frames in group]) for group in groups]))
+        Image.fromarray(
+            _stack(
+                [_join([frames[min(t, len(frames) - 1)] for frames in group]) for group in groups]
+            )
+        )
         for t in range(length)
     ]
 
 
+def _widened(row: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
+    missing = ((0, 0), (0, width - row.shape[1]), *[(0, 0)] * (row.ndim - 2))
+    return np.pad(row, missing, constant_values=_GREY)
+
+
 def _join(pictures: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    gap = np.full((pictures[0].shape[0], _GAP), _GREY, np.uint8)
+    first = pictures[0]
+    gap = np.full((first.shape[0], _GAP, *first.shape[2:]), _GREY, np.uint8)
     parts = [part for picture in pictures for part in (gap, picture)]
     return np.concatenate([*parts, gap], axis=1)
 
 
 def _stack(pictures: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    return np.ascontiguousarray(_join([picture.T for picture in pictures]).T)
+    return np.ascontiguousarray(_join([p.swapaxes(0, 1) for p in pictures]).swapaxes(0, 1))
 
 
 class DrawSequences:
     """Draws the first sequences of an evaluation: what was seen, what came, what was predicted.
 
-    The PNG has three rows for each sequence; in the GIF the three move side by side.
+    The PNG has three rows for each sequence; in the GIF the three move side by side. Of other than
+    one or three channels the first is drawn.
+
+    Args:
+        seen: Frames of a sequence that were seen.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, seen: int) -> None:
+        self.seen = seen
         self.groups: list[list[NDArray[np.uint8]]] = []
 
     def begin(self) -> None:
@@ -74,20 +92,24 @@ class DrawSequences:
         """Keeps the first sequences.
 
         Args:
-            batch: Has bytes ``frames`` ``(B, 2T, C, H, W)``.
-            outputs: Predicted frames ``(B, T, C, H, W)``.
+            batch: Has ``frames`` ``(B, T + T', C, H, W)``.
+            outputs: Predicted frames ``(B, T', C, H, W)``.
         """
         if self.groups:
             return
-        frames = batch["frames"][:_SHOWN, :, 0].cpu().numpy()
-        seen, future = np.split(frames, 2, axis=1)
-        pixels = (255 * outputs[:_SHOWN, :, 0].clamp(0, 1)).round().byte().cpu().numpy()
-        self.groups = [list(group) for group in zip(seen, future, pixels, strict=True)]
+        parts = (*split_frames(batch["frames"][:_SHOWN], self.seen), outputs[:_SHOWN])
+        self.groups = [list(group) for group in zip(*map(_pixels, parts), strict=True)]
 
     def files(self) -> dict[str, bytes]:
         """The PNG and the GIF."""
         picture = strip([row for group in self.groups for row in group])
         return {PNG: _encode([picture], "png"), GIF: _encode(animation(self.groups), "gif")}
+
+
+def _pixels(frames: Tensor) -> NDArray[np.uint8]:
+    """Frames ``(B, T, C, H, W)`` as bytes ``(B, T, H, W)`` or ``(B, T, H, W, 3)``."""
+    found: NDArray[np.uint8] = (255 * frames.clamp(0, 1)).round().byte().cpu().numpy()
+    return np.moveaxis(found, 2, -1) if found.shape[2] == 3 else found[:, :, 0]
 
 
 def _encode(pictures: list[Image.Image], kind: str) -> bytes:

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from mogabench.engine.metric import GatheredMetric
 from mogabench.engine.reporting import Noting
+from mogabench.tasks.video.frames import split_frames
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -88,17 +89,20 @@ class FrameQuality(GatheredMetric):
 
     Attributes:
         baseline: By metric, what copying gives; set by each evaluation.
+
+    Args:
+        seen: Frames of a sequence that are no part of the prediction.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, seen: int) -> None:
         super().__init__()
+        self.seen = seen
         self.baseline: dict[str, float] = {}
 
     def process(self, data_batch: dict[str, Tensor], data_samples: Sequence[Tensor]) -> None:
         """Notes for each sequence of a batch its metrics, then those of the baseline."""
         predicted = torch.stack(list(data_samples))
-        frames = data_batch["frames"].to(predicted.device).double() / 255
-        seen, future = frames.chunk(2, dim=1)
+        seen, future = split_frames(data_batch["frames"].to(predicted.device), self.seen)
         self.results.append([_rows(frame, future) for frame in (predicted, seen[:, -1:])])
 
     def compute_metrics(self, results: list[list[list[list[float]]]]) -> dict[str, float]:

@@ -2,38 +2,51 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from mogabench.engine.model import Trained
+from mogabench.tasks.video.frames import split_frames
 
 
 class Predictor(Trained):
     """A network with its loss.
 
-    Batches are frames as bytes ``(B, 2T, C, H, W)``: the first half is seen, the second is to be
-    predicted.
+    Batches are frames ``(B, T + T', C, H, W)``: the first are seen, the others to be predicted.
 
     Args:
-        network: Maps past frames ``(B, T, C, H, W)`` to future ones.
+        network: Maps past frames ``(B, T, C, H, W)`` to as many future ones.
+        seen: ``T``.
     """
 
     has_one_size = True
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, seen: int) -> None:
         super().__init__(network, {"type": "BaseDataPreprocessor", "non_blocking": True})
+        self.seen = seen
 
     def loss(self, frames: Tensor) -> dict[str, Tensor]:
         """The mean squared error."""
-        seen, future = _halves(frames)
-        return {"loss": nn.functional.mse_loss(self.run(seen).float(), future)}
+        seen, future = split_frames(frames, self.seen)
+        return {"loss": nn.functional.mse_loss(self.continued(seen, future.shape[1]), future)}
 
     def predict(self, frames: Tensor) -> Tensor:
-        """The predicted frames ``(B, T, C, H, W)``."""
-        seen, _ = _halves(frames)
-        predicted: Tensor = self.run(seen).float()
-        return predicted
+        """The predicted frames ``(B, T', C, H, W)``."""
+        seen, future = split_frames(frames, self.seen)
+        return self.continued(seen, future.shape[1])
 
+    def continued(self, seen: Tensor, length: int) -> Tensor:
+        """As many frames after those seen; what the network predicts is its input for more.
 
-def _halves(frames: Tensor) -> tuple[Tensor, Tensor]:
-    seen, future = (frames.float() / 255).chunk(2, dim=1)
-    return seen, future
+        Args:
+            seen: Frames ``(B, T, C, H, W)``.
+            length: ``T'``.
+
+        Returns:
+            Frames ``(B, T', C, H, W)`` in float32.
+        """
+        parts = [self.run(seen).float()]
+        while self.seen * len(parts) < length:
+            parts[-1] = parts[-1].clone()  # a CUDA graph writes its next outputs to the same place
+            parts.append(self.run(parts[-1]).float())
+        return torch.cat(parts, dim=1)[:, :length] if len(parts) > 1 else parts[0][:, :length]

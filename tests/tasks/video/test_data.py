@@ -13,7 +13,7 @@ DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 
 
 def batches(job, epoch=0):
-    training, _ = open_sources(job, 12)
+    training, *_ = open_sources(job, 12)
     loader = training_loader(job, training, 4)
     loader.sampler.start(epoch, 0)
     return torch.cat([batch["frames"] for batch in loader])
@@ -30,7 +30,7 @@ def test_training_follows_from_seed_and_epoch_alone(job):
 
 
 def test_a_resumed_epoch_goes_on_with_the_same_sequences(job):
-    training, _ = open_sources(job(), 12)
+    training, *_ = open_sources(job(), 12)
     loader = training_loader(job(), training, 4)
     loader.sampler.start(0, 8)
     (last,) = [batch["frames"] for batch in loader]
@@ -38,10 +38,10 @@ def test_a_resumed_epoch_goes_on_with_the_same_sequences(job):
 
 
 def test_without_recorded_sequences_the_test_is_drawn_and_always_the_same(job):
-    _, test = open_sources(job(), 1)
+    _, test, _ = open_sources(job(), 1)
     assert (test.identity.split, test.identity.samples) == ("test", 10_000)
     assert test.identity.name == "folder:shapes"
-    _, again = open_sources(job(seed=7), 1)
+    _, again, _ = open_sources(job(seed=7), 1)
     first, same = (split.collate([split.items[5]])["frames"] for split in (test, again))
     assert torch.equal(first, same)
     assert test.identity == again.identity
@@ -50,7 +50,7 @@ def test_without_recorded_sequences_the_test_is_drawn_and_always_the_same(job):
 def test_recorded_sequences_come_first(job, folder):
     video = np.random.default_rng(0).integers(256, size=(20, 3, 64, 64), dtype=np.uint8)
     np.save(folder / "mnist_test_seq.npy", video)
-    _, test = open_sources(job(), 1)
+    _, test, _ = open_sources(job(), 1)
     assert (test.identity.name, test.identity.samples) == ("file:mnist_test_seq.npy", 3)
     (batch,) = evaluation_loader(job(), test, 16)
     assert np.array_equal(batch["frames"].numpy()[:, :, 0], video.swapaxes(0, 1))
@@ -109,6 +109,6 @@ def test_errors_of_an_incomplete_folder(job, folder, tmp_path):
 
 @pytest.mark.skipif(not DEBIAN.is_dir(), reason="needs Debian's dataset-fashion-mnist")
 def test_knows_fashion_mnist(job):
-    training, test = open_sources(job(data=str(DEBIAN)), 1)
+    training, test, _ = open_sources(job(data=str(DEBIAN)), 1)
     assert (training.identity.name, training.identity.samples) == ("moving-fashion-mnist", 60_000)
     assert test.identity.name == "moving-fashion-mnist"

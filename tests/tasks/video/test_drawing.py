@@ -19,7 +19,7 @@ def test_draws_what_was_seen_what_came_and_what_was_predicted():
     frames = torch.zeros(5, 20, 1, 16, 16, dtype=torch.uint8)
     frames[:, 10:] = 50 + 5 * torch.arange(10, dtype=torch.uint8)[:, None, None, None]
     predicted = torch.full((5, 10, 1, 16, 16), 0.6)
-    drawing = DrawSequences()
+    drawing = DrawSequences(10)
     drawing.begin()
     drawing.add({"frames": frames}, predicted)
     drawing.add({"frames": frames + 1}, predicted)  # the first batch is enough
@@ -29,3 +29,20 @@ def test_draws_what_was_seen_what_came_and_what_was_predicted():
     assert [png[10 + 18 * row, 10] for row in range(3)] == [0, 50, 153]
     with Image.open(io.BytesIO(files[GIF])) as gif:
         assert (gif.n_frames, gif.size) == (10, (3 * 18 + 2, 4 * 18 + 2))
+
+
+def test_draws_colours_and_predictions_of_another_length():
+    frames = torch.zeros(1, 5, 3, 8, 8)
+    frames[:, :, 0] = torch.tensor([1.0, 0.9, 0.8, 0.7, 0.6])[:, None, None]
+    predicted = torch.zeros(1, 3, 3, 8, 8)
+    predicted[:, :, 2] = 0.2
+    drawing = DrawSequences(2)
+    drawing.begin()
+    drawing.add({"frames": frames}, predicted)
+    files = drawing.files()
+    png = np.asarray(Image.open(io.BytesIO(files[PNG])))
+    assert png.shape == (3 * 10 + 2, 3 * 10 + 2, 3)
+    assert png[5, 5].tolist() == [255, 0, 0] and png[25, 25].tolist() == [0, 0, 51]
+    assert png[5, 25].tolist() == [96, 96, 96]  # two frames were seen
+    with Image.open(io.BytesIO(files[GIF])) as gif:
+        assert gif.n_frames == 3

@@ -62,7 +62,7 @@ def test_means_over_batches_of_any_size_and_the_baseline():
     random = torch.Generator().manual_seed(1)
     frames = torch.randint(256, (5, 4, 1, 16, 16), dtype=torch.uint8, generator=random)
     predicted = torch.rand(5, 2, 1, 16, 16, generator=random)
-    metric = FrameQuality()
+    metric = FrameQuality(2)
     for part in (slice(0, 3), slice(3, 5)):
         metric.process({"frames": frames[part]}, predicted[part])
     measured = metric.evaluate(5)

@@ -1,0 +1,287 @@
+"""Sequences of the user's own: arrays in files, and folders of frames."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+import torch
+from timm.utils.misc import natural_key
+
+from mogabench.data.folders import is_image, left_out, visible
+from mogabench.data.identity import data_name
+from mogabench.data.images import ImageError, decode_image
+from mogabench.engine.task import Source
+from mogabench.errors import UserError
+from mogabench.records import Data
+from mogabench.tasks.video.layout import Layout
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+_ARRAYS = (".npy", ".npz")
+_SPLITS = {"train": ("train",), "test": ("val", "test")}
+_MODES = {1: "L", 3: "RGB"}
+"""Pillow's, by channels."""
+
+
+@dataclass(frozen=True)
+class ArrayClips:
+    """The clips of a file.
+
+    Attributes:
+        frames: ``(N, T, C, H, W)``.
+    """
+
+    frames: NDArray[Any]
+
+    def read(self, clip: int, start: int, length: int) -> NDArray[Any]:
+        """Frames ``(length, C, H, W)``."""
+        return np.array(self.frames[clip, start : start + length])
+
+
+@dataclass(frozen=True)
+class FolderClip:
+    """The one clip of a folder.
+
+    Attributes:
+        files: Its frames, in order.
+        size: Channels, height and width.
+    """
+
+    files: tuple[Path, ...]
+    size: tuple[int, int, int]
+
+    def read(self, clip: int, start: int, length: int) -> NDArray[Any]:
+        """Frames ``(length, C, H, W)``.
+
+        Raises:
+            UserError: A frame is of another size.
+        """
+        return np.stack([self._frame(file) for file in self.files[start : start + length]])
+
+    def _frame(self, file: Path) -> NDArray[np.uint8]:
+        channels, height, width = self.size
+        try:
+            content = file.read_bytes()
+        except OSError as error:
+            raise ImageError(str(file), error.strerror or str(error)) from None
+        image = decode_image(content, str(file), mode=_MODES[channels])
+        if image.size != (width, height):
+            raise UserError(
+                f"the frame {file} is of {image.width}x{image.height} pixels, not {width}x{height}"
+            )
+        pixels: NDArray[np.uint8] = np.asarray(image).reshape(height, width, channels)
+        return pixels.transpose(2, 0, 1)
+
+
+class Windows:
+    """Parts of clips, all of the same length and none overlapping another.
+
+    Args:
+        places: For each part the clips, the clip's number among these and its first frame.
+        length: Frames of a part.
+    """
+
+    def __init__(
+        self, places: Sequence[tuple[ArrayClips | FolderClip, int, int]], length: int
+    ) -> None:
+        self.places, self.length = places, length
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, index: int) -> Tensor:
+        clips, clip, start = self.places[index]
+        return torch.from_numpy(clips.read(clip, start, self.length))
+
+
+def has_clips(root: Path) -> bool:
+    """Whether a folder holds sequences, and not images of digits to draw them from."""
+    return any(_find(root, split) for split in _SPLITS)
+
+
+def open_clips(
+    root: Path,
+    split: Literal["train", "test"],
+    length: int,
+    size: tuple[int, int, int],
+    layout: Layout | None,
+) -> tuple[Source, list[str]]:
+    """Opens the sequences in ``train`` or in ``val`` or ``test`` of a folder.
+
+    Each of these is a file ``.npy`` or ``.npz``, or a folder of such files and of folders of
+    frames.
+
+    Args:
+        root: The folder.
+        split: Which part; ``test`` is in ``val`` or ``test``.
+        length: Frames that were seen, and those to predict.
+        size: Channels, height and width.
+        layout: The axes of the arrays; None where their sizes tell them.
+
+    Returns:
+        The sequences, and what a reader must know of them.
+
+    Raises:
+        UserError: There are none, or they are not of that size and length.
+    """
+    place = _find(root, split)
+    if place is None:
+        names = " or ".join(f"{name}/ or {name}.npy" for name in _SPLITS[split])
+        raise UserError(f"{root} has no {names} with sequences")
+    notes: list[str] = []
+    found = _clips(place, size, layout, notes)
+    digest, places, rest, short = hashlib.sha256(), [], 0, 0
+    for name, clips, lengths in found:
+        digest.update(f"{name} {lengths}\n".encode())
+        for clip, frames in enumerate(lengths):
+            places += [(clips, clip, n * length) for n in range(frames // length)]
+            rest += frames % length if frames >= length else 0
+            short += frames < length
+        _update(digest, clips)
+    if not places:
+        raise UserError(
+            f"{place} has no sequence of {length} frames, seen and to predict: --size "
+            "TxCxHxW says how many are seen, --out-frames how many are predicted"
+        )
+    clip_count = sum(len(lengths) for _, _, lengths in found)
+    notes.insert(0, f"{len(places)} sequences of {length} frames from {clip_count} clips")
+    if short:
+        notes.append(f"left out {short} clips of fewer than {length} frames")
+    if rest:
+        notes.append(f"left out {rest} frames at the ends of clips, too few for a sequence")
+    identity = Data(
+        name=data_name(root), split=split, samples=len(places), digest=digest.hexdigest()
+    )
+    source = Source(Windows(places, length), identity, _stack)
+    return source, [f"{place.name}: {note}" for note in notes]
+
+
+def _stack(sequences: list[Tensor]) -> dict[str, Tensor]:
+    return {"frames": torch.stack(sequences)}
+
+
+def _find(root: Path, split: str) -> Path | None:
+    for name in _SPLITS[split]:
+        for place in (root / name, *(root / f"{name}{ending}" for ending in _ARRAYS)):
+            if place.exists():
+                return place
+    return None
+
+
+_Found = list[tuple[str, ArrayClips | FolderClip, list[int]]]
+"""For each file or folder its name, its clips and their lengths."""
+
+
+def _clips(
+    place: Path, size: tuple[int, int, int], layout: Layout | None, notes: list[str]
+) -> _Found:
+    if place.is_file():
+        return [_from_array(place, size, layout)]
+    hidden: list[Path] = []
+    items = sorted(visible(place, hidden), key=lambda item: natural_key(item.name))
+    found: _Found = [
+        _from_array(item, size, layout) for item in items if item.suffix.lower() in _ARRAYS
+    ]
+    others = [item for item in items if item.is_file() and item.suffix.lower() not in _ARRAYS]
+    for folder in (item for item in items if item.is_dir()):
+        files = sorted(visible(folder, hidden), key=lambda item: natural_key(item.name))
+        frames = tuple(file for file in files if is_image(file))
+        others += [file for file in files if not is_image(file)]
+        if size[0] not in _MODES:
+            raise UserError(f"frames of images have 1 or 3 channels, not {size[0]} (--size)")
+        found.append((folder.name, FolderClip(frames, size), [len(frames)]))
+    notes += left_out(hidden, others)
+    return found
+
+
+def _from_array(
+    file: Path, size: tuple[int, int, int], layout: Layout | None
+) -> tuple[str, ArrayClips, list[int]]:
+    array = _load(file)
+    axes = layout or _guess(file, array.shape, size)
+    if len(axes) != array.ndim:
+        raise UserError(f"{file} has {array.ndim} axes, but --layout {axes} names {len(axes)}")
+    for axis, name in (("N", "sequences"), ("T", "frames")):
+        if axis in axes and not array.shape[axes.index(axis)]:
+            raise UserError(f"{file} holds no {name}: its shape is {array.shape}")
+    missing = [axis for axis in "NTCHW" if axis not in axes]
+    expanded = array.reshape(array.shape + (1,) * len(missing))
+    frames = expanded.transpose([(axes + "".join(missing)).index(axis) for axis in "NTCHW"])
+    found = "x".join(map(str, frames.shape[2:]))
+    if found != "x".join(map(str, size)):
+        raise UserError(
+            f"{file} has frames of {found} (channels, height, width), but the network takes "
+            f"{'x'.join(map(str, size))}: give --size Tx{found}, T being the frames that are seen"
+        )
+    return file.name, ArrayClips(_in_range(file, frames)), [frames.shape[1]] * frames.shape[0]
+
+
+def _load(file: Path) -> NDArray[Any]:
+    try:
+        loaded = np.load(file, mmap_mode="r", allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return loaded
+        with loaded:
+            if len(loaded.files) != 1:
+                raise UserError(
+                    f"{file} holds {len(loaded.files)} arrays ({', '.join(loaded.files[:5])}); "
+                    "it should hold one"
+                )
+            only: NDArray[Any] = loaded[loaded.files[0]]
+            return only
+    except (OSError, EOFError, ValueError) as error:
+        raise UserError(f"cannot read the sequences {file}: {error}") from error
+
+
+def _guess(file: Path, shape: tuple[int, ...], size: tuple[int, int, int]) -> Layout:
+    """The layout whose channels, height and width fit, if there is just one."""
+    sizes = dict(zip("CHW", size, strict=True))
+    fitting: list[Layout] = [
+        layout
+        for layout in get_args(Layout)
+        if len(layout) == len(shape)
+        and all(sizes.get(axis, n) == n for axis, n in zip(layout, shape, strict=True))
+        and ("C" in layout or size[0] == 1)
+    ]
+    if len(fitting) == 1:
+        return fitting[0]
+    if not fitting:
+        raise UserError(
+            f"{file} has the shape {shape}, in which no axes are frames of "
+            f"{'x'.join(map(str, size))} (channels, height, width): give their --size TxCxHxW"
+        )
+    raise UserError(
+        f"{file} has the shape {shape}, which may be {' or '.join(fitting)}: choose by --layout"
+    )
+
+
+def _in_range(file: Path, frames: NDArray[Any]) -> NDArray[Any]:
+    """The frames as bytes or as float32 within [0, 1]."""
+    if frames.dtype == np.uint8:
+        return frames
+    if not np.issubdtype(frames.dtype, np.floating):
+        raise UserError(f"{file} holds {frames.dtype}; it should hold uint8, or floats from 0 to 1")
+    low, high = float(frames.min()), float(frames.max())
+    if not (low >= 0 and high <= 1):
+        raise UserError(
+            f"{file} holds numbers from {low:g} to {high:g}; floats should lie within 0 and 1, "
+            "and pixels from 0 to 255 be uint8"
+        )
+    return frames.astype(np.float32, copy=False)
+
+
+def _update(digest: Any, clips: ArrayClips | FolderClip) -> None:
+    if isinstance(clips, ArrayClips):
+        for clip in clips.frames:
+            digest.update(np.ascontiguousarray(clip).tobytes())
+        return
+    for file in clips.files:
+        digest.update(f"{file.name} {file.stat().st_size}\n".encode())

@@ -1,0 +1,136 @@
+"""Sequences of the user's own."""
+
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from mogabench.cli import main
+from mogabench.errors import UserError
+from mogabench.tasks.video.clips import open_clips
+from mogabench.tasks.video.metric import FrameQuality
+from mogabench.tasks.video.model import Predictor
+
+SIZE = (3, 8, 12)
+RANDOM = np.random.default_rng(0)
+CLIPS = RANDOM.integers(0, 256, (2, 11, *SIZE), np.uint8)
+"""(N, T, C, H, W)"""
+
+
+def frames(source):
+    return np.stack([np.asarray(source.items[n]) for n in range(len(source.items))])
+
+
+def opened(root, layout=None, size=SIZE, length=5):
+    return open_clips(root, "test", length, size, layout)
+
+
+def expected():
+    """Two windows of five frames from each clip; the eleventh frame is left over."""
+    return np.concatenate([np.stack([clip[:5], clip[5:10]]) for clip in CLIPS])
+
+
+@pytest.mark.parametrize(
+    ("axes", "layout"),
+    [((0, 1, 2, 3, 4), None), ((0, 1, 3, 4, 2), "NTHWC"), ((1, 0, 2, 3, 4), "TNCHW")],
+)
+def test_arrays_of_any_layout(tmp_path, axes, layout):
+    array = CLIPS.transpose(axes)
+    np.save(tmp_path / "val.npy", array)
+    if layout is None:  # (2, 11, …) may also be two frames of eleven clips
+        with pytest.raises(UserError, match=r"may be NTCHW or TNCHW: choose by --layout$"):
+            opened(tmp_path)
+    source, notes = opened(tmp_path, layout or "NTCHW")
+    assert np.array_equal(frames(source), expected())
+    assert source.identity.samples == 4
+    assert notes == [
+        "val.npy: 4 sequences of 5 frames from 2 clips",
+        "val.npy: left out 2 frames at the ends of clips, too few for a sequence",
+    ]
+
+
+def test_a_folder_of_arrays_and_of_frames(tmp_path):
+    place = tmp_path / "test"
+    (place / "b").mkdir(parents=True)
+    np.savez(place / "a.npz", clip=CLIPS[0].transpose(0, 2, 3, 1))  # (T, H, W, C): no other fits
+    for number, frame in enumerate(CLIPS[1]):
+        Image.fromarray(frame.transpose(1, 2, 0)).save(place / "b" / f"frame{number}.png")
+    (place / "b" / "notes.txt").write_text("")
+    (place / ".DS_Store").write_text("")
+    source, notes = opened(tmp_path)
+    assert np.array_equal(frames(source), expected())  # frame10 comes after frame9
+    assert notes[1:3] == [
+        "test: left out what is hidden or made by tools: 1, such as .DS_Store",
+        "test: left out files that are no images: 1 .txt",
+    ]
+
+
+def test_floats_stay_as_they_are(tmp_path):
+    values = RANDOM.random((5, 8, 12))
+    np.save(tmp_path / "val.npy", values)
+    source, _ = opened(tmp_path, size=(1, 8, 12))
+    assert np.array_equal(frames(source)[0, :, 0], values.astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (CLIPS.astype(np.float32), "holds numbers from 0 to 255; floats should lie within 0 and 1"),
+        (np.full((5, *SIZE), np.nan), "holds numbers from nan to nan"),
+        (np.zeros((5, *SIZE), np.int64), "holds int64; it should hold uint8"),
+        (np.zeros((0, 5, *SIZE), np.uint8), "holds no sequences"),
+        (np.zeros((4, *SIZE), np.uint8), "val.npy has no sequence of 5 frames"),
+        (np.zeros((5, 3, 16, 12), np.uint8), "give --size Tx3x16x12, T being"),
+    ],
+)
+def test_what_is_refused(tmp_path, array, message):
+    np.save(tmp_path / "val.npy", array)
+    layout = {5: "NTCHW", 4: "TCHW"}[array.ndim]
+    with pytest.raises(UserError, match=f"^[^\n]*{message}[^\n]*$"):
+        opened(tmp_path, layout)
+
+
+class Falling(nn.Module):
+    """Each frame one grey darker than the one a network of as many frames saw."""
+
+    def forward(self, seen):
+        return seen - 0.01 * seen.shape[1]
+
+
+@pytest.mark.parametrize("length", [1, 3, 7])
+def test_more_frames_come_from_predicted_ones(length):
+    """Frames of brightness 1, .99, .98, … continue without a break, however many are asked for."""
+    brightness = 1 - 0.01 * torch.arange(3 + length)
+    video = brightness[None, :, None, None, None].expand(2, -1, 1, 8, 8).contiguous()
+    model = Predictor(Falling(), seen=3).eval()
+    predicted = model.predict(video)
+    assert torch.allclose(predicted, video[:, 3:])
+    assert float(model.loss(video)["loss"]) == pytest.approx(0, abs=1e-12)
+    metric = FrameQuality(3)
+    metric.process({"frames": video}, list(predicted))
+    assert metric.evaluate(2)["mse"] == pytest.approx(0, abs=1e-9)
+    copied = 64 * np.mean([(0.01 * n) ** 2 for n in range(1, length + 1)])
+    assert metric.baseline["mse"] == pytest.approx(copied, rel=1e-4)
+
+
+def test_a_command_trains_on_a_folder_and_says_what_it_predicts(tmp_path, monkeypatch, capfd):
+    for name in ("train", "val"):
+        np.save(tmp_path / f"{name}.npy", RANDOM.integers(0, 256, (4, 7, 3, 16, 24), np.uint8))
+    words = ["mogabench", "run", "video", "--translator", "moganet", "--size", "2x3x16x24"]
+    words += ["--data", str(tmp_path), "--train", "--out-frames", "5", "--layout", "NTCHW", "-q"]
+    words += ["--recipe", "sample_video", "--set", "schedule.epochs=1", "--set", "batch_size=2"]
+    for setting in ("encoder_dim=8", "hidden_dim=16", "depth=2"):
+        words += ["--set", f"model.{setting}"]
+    words += ["--work-dir", str(tmp_path / "work"), "--results", str(tmp_path / "results")]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit) as stop:
+        main()
+    out, err = capfd.readouterr()
+    assert stop.value.code == 0, err
+    assert "predicts 5 frames from 2, feeding its predictions back" in out
+    assert "val.npy: 4 sequences of 7 frames from 4 clips" in out
+    with Image.open(tmp_path / "work" / "predictions.png") as picture:
+        assert picture.mode == "RGB" and picture.size == (5 * 26 + 2, 4 * 3 * 18 + 2)
