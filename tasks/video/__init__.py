@@ -8,7 +8,7 @@ from pydantic import Field, PositiveInt
 
 from mogabench.engine.task import Metric, Task, TaskOptions
 from mogabench.errors import UserError
-from mogabench.tasks.video.layout import Layout  # noqa: TC001  (pydantic reads it)
+from mogabench.tasks.video.layout import Layout
 from mogabench.tasks.video.recipe import VideoRecipe
 
 if TYPE_CHECKING:

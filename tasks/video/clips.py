@@ -205,7 +205,7 @@ def _clips(
 def _from_array(
     file: Path, size: tuple[int, int, int], layout: Layout | None
 ) -> tuple[str, ArrayClips, list[int]]:
-    array = _load(file)
+    array: Any = _load(file)  # of any number of axes
     axes = layout or _guess(file, array.shape, size)
     if len(axes) != array.ndim:
         raise UserError(f"{file} has {array.ndim} axes, but --layout {axes} names {len(axes)}")

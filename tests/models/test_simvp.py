@@ -147,3 +147,9 @@ def test_drop_path_goes_from_one_in_a_hundred_to_the_last_rate():
 def test_tells_what_is_wrong(options, message):
     with pytest.raises(UserError, match=message):
         SimVP(**options)
+
+
+@pytest.mark.parametrize("translator", ["vit", "uniformer", "incepu"])
+def test_widths_that_heads_or_groups_do_not_divide_are_refused_in_one_line(translator):
+    with pytest.raises(UserError, match=r"^the translator .* 36 inside .*: take multiples of 8$"):
+        SimVP(translator, encoder_dim=16, hidden_dim=36, depth=4)
