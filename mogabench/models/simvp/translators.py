@@ -48,7 +48,14 @@ def make_translator(
     try:
         if name == INCEPU:
             return IncepUTranslator(dim, hidden_dim, depth)
-        places = _places(dim, size, hidden_dim, depth, mlp_ratio, drop_path)
+        places = _places(
+            dim,
+            size,
+            hidden_dim=hidden_dim,
+            depth=depth,
+            mlp_ratio=mlp_ratio,
+            drop_path=drop_path,
+        )
         return BlockTranslator(BLOCKS[name], places)
     except (AssertionError, ValueError) as error:  # of heads or groups, by timm or PyTorch
         raise UserError(
@@ -60,6 +67,7 @@ def make_translator(
 def _places(
     dim: int,
     size: tuple[int, int],
+    *,
     hidden_dim: int,
     depth: int,
     mlp_ratio: float,
