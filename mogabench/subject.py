@@ -7,6 +7,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
+_TOO_LARGE = 2**16
+"""No side of an image: PyTorch fails on far larger ones in its own words."""
+
 OptionValue = str | int | float | bool | tuple[int | float, ...]
 
 
@@ -55,9 +58,9 @@ def parse_size(text: str) -> tuple[int, ...]:
     """Reads ``"224x224"`` or ``"10x1x64x64"`` as integers; a single number is a square.
 
     Raises:
-        ValueError: The text is not positive integers separated by ``x``.
+        ValueError: The text is not positive integers below 65536 separated by ``x``.
     """
     parts = [int(part) for part in text.lower().replace("×", "x").split("x")]
-    if min(parts) <= 0:
+    if min(parts) <= 0 or max(parts) >= _TOO_LARGE:
         raise ValueError(f"'{text}' is not a size such as 224 or 800x1280")
     return (parts[0], parts[0]) if len(parts) == 1 else tuple(parts)

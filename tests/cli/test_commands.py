@@ -36,6 +36,10 @@ def mogabench(*arguments, **environment):
         (["run", "classification", "-v", "b", "--backbone", "resnet50"], ["one of them"]),
         (["run", "classification", "--backbone", "resnet5"], ["did you mean", "resnet50"]),
         (["run", "classification", "-v", "b", "--size", "big"], ["--size big", "224x224"]),
+        (
+            ["run", "classification", "-v", "b", "--size", "9" * 20],
+            ["999 is not a size such as 224x224"],
+        ),
         (["run", "pose", "-v", "b", "--size", "3x4x5"], ["not a size of pose", "256x192"]),
         (
             ["run", "pose", "-v", "b", "--data", "x", "--recipe", "in1k_300e"],
