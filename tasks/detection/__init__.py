@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mogabench.engine.task import Metric, Task, TaskOptions
+from mogabench.engine.coco_files import CocoFiles
+from mogabench.engine.task import Metric, Task
 from mogabench.ops import provide_mmcv_ops
 from mogabench.tasks.detection.recipe import COUNTED_SIZE, DetectionRecipe
 
@@ -29,7 +30,7 @@ _KINDS = {
 _METHODS = ("retinanet", "mask_rcnn", "cascade_mask_rcnn")
 
 
-class Detection(Task[DetectionRecipe, TaskOptions]):
+class Detection(Task[DetectionRecipe, CocoFiles]):
     """See `mogabench.engine.task.Task`."""
 
     name = "detection"
@@ -42,7 +43,7 @@ class Detection(Task[DetectionRecipe, TaskOptions]):
     )
     default_sizes = dict.fromkeys(_METHODS, COUNTED_SIZE)
     Recipe = DetectionRecipe
-    Options = TaskOptions
+    Options = CocoFiles
     sample_recipe = "sample_shapes_detection"
     predictions = ".json"
     has_classes = True
@@ -62,7 +63,7 @@ class Detection(Task[DetectionRecipe, TaskOptions]):
 
         return FixedRegions(build_detector(subject))
 
-    def prepare(self, job: Job[DetectionRecipe, TaskOptions]) -> Setup:
+    def prepare(self, job: Job[DetectionRecipe, CocoFiles]) -> Setup:
         """Reads the annotations, builds the detector for their classes and loads its weights."""
         from mmengine.dataset import pseudo_collate
 
@@ -82,8 +83,10 @@ class Detection(Task[DetectionRecipe, TaskOptions]):
 
         recipe = job.recipe or self._recipe_at(job.subject)
         masks = job.subject.method != "retinanet"
-        train_split = open_split(job.data, "train", masks=masks) if job.train else None
-        test_split = open_split(job.data, "val", masks=masks)
+        train_split = (
+            open_split(job.data, "train", masks=masks, files=job.options) if job.train else None
+        )
+        test_split = open_split(job.data, "val", masks=masks, files=job.options)
         classes = test_split.annotations.classes
         if train_split is not None:
             check_same_classes(train_split.annotations, test_split.annotations)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _EXPECTED = (
     "--data takes COCO's folder, with annotations/instances_{train,val}2017.json, train2017/ and "
-    "val2017/, or sample"
+    "val2017/, or sample; --annotations and --images take other names"
 )
 
 

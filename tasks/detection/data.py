@@ -12,6 +12,7 @@ from mmengine.registry import DefaultScope
 from mogabench.data.coco import are_cocos, fill_index
 from mogabench.data.identity import data_name, data_root
 from mogabench.data.shapes import sample_shapes
+from mogabench.engine.coco_files import CocoFiles
 from mogabench.errors import UserError
 from mogabench.openmmlab.images import LoadImage
 from mogabench.records import Data
@@ -49,20 +50,22 @@ class Split:
         return [f"{self.annotations.path.name}: {line}" for line in self.annotations.repairs]
 
 
-def open_split(data: str, part: Literal["train", "val"], *, masks: bool) -> Split:
+def open_split(
+    data: str, part: Literal["train", "val"], *, masks: bool, files: CocoFiles | None = None
+) -> Split:
     """Opens ``train2017/`` or ``val2017/`` with its annotations.
 
     Args:
         data: COCO's folder, or ``sample``.
         part: ``train`` or ``val``.
         masks: Whether its objects must have masks.
+        files: Other names of the files; None for the usual ones.
 
     Raises:
         UserError: The folder does not have COCO's layout, or the annotations are not sound.
     """
     root = data_root(data, lambda: sample_shapes() / "coco")
-    images = root / f"{part}2017"
-    file = root / "annotations" / f"instances_{part}2017.json"
+    file, images = (files or CocoFiles()).find(root, part, "instances")
     annotations = read_annotations(file, images, masks=masks)
     identity = Data(
         name=data_name(root, "coco-2017" if _is_coco(annotations) else None),

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from mogabench.engine.task import Metric, Task, TaskOptions
+from mogabench.engine.coco_files import CocoFiles
+from mogabench.engine.task import Metric, Task
 from mogabench.tasks.pose.recipe import PoseRecipe, PoseTest
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from mogabench.subject import Subject
 
 
-class PoseOptions(TaskOptions):
+class PoseOptions(CocoFiles):
     """What pose adds to the command line."""
 
     boxes: Path | None = Field(
@@ -72,10 +73,10 @@ class Pose(Task[PoseRecipe, PoseOptions]):
         from mogabench.tasks.pose.pictures import PersonPictures, TrainingPictures
 
         recipe = job.recipe
-        test_people = read_people(job.data, "val", job.options.boxes)
+        test_people = read_people(job.data, "val", job.options.boxes, job.options)
         train, notes = None, [*test_people.notes]
         if job.train and recipe is not None:
-            people = read_people(job.data, "train")
+            people = read_people(job.data, "train", files=job.options)
             train = Source(TrainingPictures(people.persons, recipe), people.identity)
             notes[:0] = people.notes
         network = build_network(job.network_subject())

@@ -14,6 +14,7 @@ from typing_extensions import TypedDict
 
 from mogabench.data import coco
 from mogabench.data.identity import data_name, data_root
+from mogabench.engine.coco_files import CocoFiles
 from mogabench.errors import UserError
 from mogabench.records import Data
 from mogabench.tasks.pose.sample import sample_figures
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mogabench.data.views import Array
-
-_YEAR = "2017"
 
 COCO_NAME = "coco-keypoints"
 """What the paper's figures were measured on: COCO's validation images, with detected persons."""
@@ -36,8 +35,8 @@ _LEAST_COVERED = 0.9
 """Of the images with persons, the share in which a file of detected boxes must have some."""
 
 _EXPECTED = (
-    f"--data takes COCO's folder, with annotations/person_keypoints_{{train,val}}{_YEAR}.json, "
-    f"train{_YEAR}/ and val{_YEAR}/, or sample"
+    "--data takes COCO's folder, with annotations/person_keypoints_{train,val}2017.json, "
+    "train2017/ and val2017/, or sample; --annotations and --images take other names"
 )
 
 
@@ -118,7 +117,10 @@ class People:
 
 
 def read_people(
-    data: str | Path, split: Literal["train", "val"], boxes: Path | None = None
+    data: str | Path,
+    split: Literal["train", "val"],
+    boxes: Path | None = None,
+    files: CocoFiles | None = None,
 ) -> People:
     """Reads ``annotations/person_keypoints_<split>2017.json``; the images are in ``<split>2017/``.
 
@@ -126,23 +128,24 @@ def read_people(
         data: COCO's folder, or ``sample``.
         split: ``train`` or ``val``.
         boxes: Detected persons in COCO's results format, to look at instead of the annotated ones.
+        files: Other names of the files; None for the usual ones.
 
     Raises:
         UserError: A file is missing or malformed, images are missing, or nobody has key points.
     """
     root = data_root(data, sample_figures)
-    file = root / "annotations" / f"person_keypoints_{split}{_YEAR}.json"
+    file, folder = (files or CocoFiles()).find(root, split, "person_keypoints")
     content, _ = coco.read(file, _File, _EXPECTED)
     category = _person_category(file, content["categories"])
-    images, folder = content["images"], root / f"{split}{_YEAR}"
+    images = content["images"]
     annotations, repairs = _repair(file, content, category)
     coco.check_images(file, images, folder)
     coco.check_sizes(file, images, folder)
-    files = {image["id"]: folder / image["file_name"] for image in images}
-    persons = _read_annotated(file, annotations, images, files)
+    paths = {image["id"]: folder / image["file_name"] for image in images}
+    persons = _read_annotated(file, annotations, images, paths)
     count = len(persons)
     if boxes is not None:
-        persons = _read_detected(boxes, category, files)
+        persons = _read_detected(boxes, category, paths)
     sizes = {image["id"]: (image["height"], image["width"]) for image in images}
     persons = [replace(person, image_size=sizes[person.image]) for person in persons]
     is_coco = coco.are_cocos(images, _COCO_VALIDATION[0]) and count == _COCO_VALIDATION[1]

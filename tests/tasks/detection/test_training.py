@@ -14,6 +14,7 @@ from PIL import Image
 
 from mogabench.data import folders
 from mogabench.data.shapes import sample_shapes
+from mogabench.engine.coco_files import CocoFiles
 from mogabench.engine.job import make_job
 from mogabench.engine.run import run
 from mogabench.engine.saving import CHECKPOINT
@@ -21,6 +22,7 @@ from mogabench.errors import UserError
 from mogabench.subject import Subject
 from mogabench.tasks import get_task
 from mogabench.tasks.detection import TASK
+from mogabench.tasks.detection.data import open_split
 
 FLOOR = 8.0
 """Box AP in %; four epochs gave 17, and a network that learns nothing has 0."""
@@ -146,3 +148,40 @@ def test_another_number_of_classes_than_the_datas_is_refused(tmp_path):
 def test_data_that_is_not_there(tmp_path):
     with pytest.raises(UserError, match=r"cannot read .*nowhere/.*; --data takes COCO's folder"):
         run(job(tmp_path / "work", data=str(tmp_path / "nowhere")), TASK)
+
+
+@pytest.mark.parametrize(
+    ("arrange", "files"),
+    [
+        ({"train": ("train", "train"), "val": ("valid", "valid")}, CocoFiles()),
+        (
+            {"train": ("train", "pictures/train"), "val": ("val", "pictures/val")},
+            CocoFiles(annotations="{split}/_annotations.coco.json", images="pictures/{split}"),
+        ),
+    ],
+)
+def test_other_names_of_the_files(shapes, arrange, files):
+    """Roboflow's, which are known, and any that the options give."""
+    plain = {part: open_split(str(shapes), part, masks=False) for part in arrange}
+    for part, (beside, images) in arrange.items():
+        (shapes / images).parent.mkdir(exist_ok=True)
+        (shapes / f"{part}2017").rename(shapes / images)
+        (shapes / beside).mkdir(exist_ok=True)
+        file = shapes / "annotations" / f"instances_{part}2017.json"
+        file.rename(shapes / beside / "_annotations.coco.json")
+    for part, split in plain.items():
+        found = open_split(str(shapes), part, masks=False, files=files)
+        assert found.identity.digest == split.identity.digest
+        assert (found.images / split.annotations.content["images"][0]["file_name"]).is_file()
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (CocoFiles(annotations="all.json"), "--annotations and --images go together"),
+        (CocoFiles(annotations="all.json", images="."), "one file to train on and to evaluate on"),
+    ],
+)
+def test_names_of_files_that_do_not_tell_the_splits_apart(shapes, files, message):
+    with pytest.raises(UserError, match=message):
+        open_split(str(shapes), "train", masks=False, files=files)

@@ -1,0 +1,60 @@
+"""Where a data set in COCO's format has its files, for the tasks that read such."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from mogabench.engine.task import TaskOptions
+from mogabench.errors import UserError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_ROBOFLOW = "_annotations.coco.json"
+_ROBOFLOW_FOLDERS = {"train": ("train",), "val": ("valid", "val", "test")}
+
+
+class CocoFiles(TaskOptions):
+    """COCO's own names, those of Roboflow's exports, or what the options say."""
+
+    annotations: str | None = Field(
+        None,
+        description="Annotation file below --data, with {split} for train and val; default: COCO's "
+        "or Roboflow's names.",
+        json_schema_extra={"metavar": "FILE"},
+    )
+    images: str | None = Field(
+        None,
+        description="Folder of its images below --data, likewise.",
+        json_schema_extra={"metavar": "DIR"},
+    )
+
+    def find(self, root: Path, split: Literal["train", "val"], kind: str) -> tuple[Path, Path]:
+        """The annotation file of a split and the folder of its images, which may not exist.
+
+        Args:
+            root: What ``--data`` names.
+            split: ``train`` or ``val``.
+            kind: What COCO's annotation files begin with, such as ``instances``.
+
+        Raises:
+            UserError: Only one of the options is given, or they do not tell the splits apart.
+        """
+        if self.annotations is None and self.images is None:
+            for name in _ROBOFLOW_FOLDERS[split]:
+                if (root / name / _ROBOFLOW).is_file():
+                    return root / name / _ROBOFLOW, root / name
+            return root / "annotations" / f"{kind}_{split}2017.json", root / f"{split}2017"
+        if self.annotations is None or self.images is None:
+            raise UserError("--annotations and --images go together")
+        if "{split}" not in self.annotations and split == "train":
+            raise UserError(
+                f"--annotations {self.annotations} names one file to train on and to evaluate on: "
+                "write {split} where its name has train and val"
+            )
+        return (
+            root / self.annotations.replace("{split}", split),
+            root / self.images.replace("{split}", split),
+        )
