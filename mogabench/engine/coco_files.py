@@ -20,13 +20,13 @@ class CocoFiles(TaskOptions):
     """COCO's own names, those of Roboflow's exports, or what the options say."""
 
     annotations: str | None = Field(
-        None,
+        default=None,
         description="Annotation file below --data, with {split} for train and val; default: COCO's "
         "or Roboflow's names.",
         json_schema_extra={"metavar": "FILE"},
     )
     images: str | None = Field(
-        None,
+        default=None,
         description="Folder of its images below --data, likewise.",
         json_schema_extra={"metavar": "DIR"},
     )
