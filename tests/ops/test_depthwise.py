@@ -97,6 +97,13 @@ def test_layer_is_pytorchs_on_the_cpu() -> None:
     assert torch.equal(layer(x), expected)
 
 
+def test_fx_traces_the_layer() -> None:
+    layer = DepthwiseConv2d(6, 5, dilation=2)
+    x = torch.randn(2, 6, 8, 8)
+    traced = torch.fx.symbolic_trace(nn.Sequential(layer, nn.ReLU()))
+    assert torch.equal(traced(x), layer(x).relu())
+
+
 @pytest.mark.parametrize(
     ("x", "stride"),
     [
