@@ -197,6 +197,8 @@ def header_size(file: Path, stated: Size) -> Size:
         raise ImageError(str(file), error.strerror or str(error)) from None
     with stream, _faults_told(b"", str(file)):
         image = Image.open(stream, formats=_formats())
+        if image.format == "TIFF":
+            image.load()  # which turns these files
         stored = image.height, image.width
         # Pillow decodes a PNG file to find its EXIF data, so they are read only where they matter.
         is_turned = stored != stated and image.getexif().get(_ORIENTATION, 1) in _SIDEWAYS

@@ -10,7 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
-from mogabench.data.images import ImageError, decode_image, read_image, truncated_images_filled
+from mogabench.data.images import (
+    ImageError,
+    decode_image,
+    header_size,
+    read_image,
+    truncated_images_filled,
+)
 
 RED, GREEN, BLUE, GREY = (255, 0, 0), (0, 255, 0), (0, 0, 255), (128, 128, 128)
 CORNERS = np.array([[RED, GREEN], [BLUE, GREY], [BLUE, GREY]], np.uint8)
@@ -270,3 +276,12 @@ def test_damage_of_any_kind_is_one_kind_of_error(kind):
             assert decoded(content.tobytes()).shape[2] == 3
         except ImageError as error:
             assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", UPRIGHT)
+def test_the_header_tells_the_size_that_is_read(tmp_path, orientation, kind):
+    (tmp_path / "x").write_bytes(turned(orientation, kind))
+    for stated in ((3, 2), (2, 3), (5, 5)):
+        size = read_image(tmp_path / "x", stated).shape[:2]
+        assert header_size(tmp_path / "x", stated) == size

@@ -258,6 +258,7 @@ def test_images_of_any_ending_in_folders_and_what_has_no_partner(binary):
         evaluation_split(job(binary, "class"))
 
 
+@pytest.mark.slow
 def test_masks_that_cannot_be_read(binary):
     """Skipped with their images, or ignored whole; truncated ones are not filled with class 0."""
     broken = []
