@@ -5,9 +5,8 @@
     python benchmarks/gpu_speed.py inference
 
 layers
-    MogaNet-S's depth-wise convolutions in bfloat16 and channels_last, forward and forward plus
-    backward, beside cuDNN; the floor moves each input and output once, at the copy rate measured
-    in the run.
+    MogaNet-S's depth-wise convolutions in bfloat16 and channels_last, by the kernels and by cuDNN;
+    the floor moves each input and output once, at the copy rate measured in the run.
 training
     A step of SimVP with MogaNet at batch 16 and of MogaNet-S at batch 128, under autocast.
 inference
@@ -95,35 +94,25 @@ def time_layers() -> None:
     target = torch.empty_like(source)
     rate = 4 * source.numel() / milliseconds(lambda: target.copy_(source)) / 1e9
     print(f"copy rate {rate:.2f} TB/s; microseconds, batch {batch}, bfloat16, NHWC")
-    print("layer                 floor  cuDNN kernel | fw+bw: floor  cuDNN kernel", flush=True)
+    print("layer                  floor   cuDNN  kernel", flush=True)
     for channels, size, kernel, dilation in LAYERS:
         layer = depthwise.DepthwiseConv2d(channels, kernel, dilation).to(DEVICE, torch.bfloat16)
         x = torch.randn(batch, channels, size, size, device=DEVICE, dtype=torch.bfloat16)
-        x = x.to(memory_format=torch.channels_last).requires_grad_()
-        gradient = torch.randn_like(x)
-        floor = 4 * x.numel() / rate / 1e6
-        figures = []
-        for training in (False, True):
-            figures.append(floor * (2.5 if training else 1))
-            for wanted in (False, True):
-                use_kernels(wanted)
-                step = _backward(layer, x, gradient) if training else _forward(layer, x)
-                figures.append(1000 * milliseconds(step, 0.1))
+        x = x.to(memory_format=torch.channels_last)
+        figures = [4 * x.numel() / rate / 1e6]
+        figures += [1000 * milliseconds(call, 0.1) for call in _convolutions(layer, x)]
         name = f"{kernel}x{kernel} d{dilation} {channels}@{size}x{size}"
         print(f"{name:20}" + "".join(f"{figure:8.0f}" for figure in figures), flush=True)
 
 
-def _forward(layer: nn.Module, x: Tensor) -> Callable[[], object]:
-    def run() -> Tensor:
-        with torch.no_grad():
-            return layer(x)  # type: ignore[no-any-return]
-
-    return run
-
-
-def _backward(layer: nn.Module, x: Tensor, gradient: Tensor) -> Callable[[], object]:
-    inputs = (x, *layer.parameters())
-    return lambda: torch.autograd.grad(layer(x), inputs, gradient)
+def _convolutions(layer: nn.Conv2d, x: Tensor) -> list[Callable[[], object]]:
+    """The layer by PyTorch, and on a GPU by the kernels, whether or not they suit it."""
+    weight, bias = (value.detach() for value in (layer.weight, layer.bias))
+    options = (1, layer.padding, layer.dilation, layer.groups)
+    calls: list[Callable[[], object]] = [lambda: nn.functional.conv2d(x, weight, bias, *options)]
+    if ON_GPU:
+        calls.append(lambda: depthwise.depthwise(x, weight, bias, layer.dilation[0]))
+    return calls
 
 
 def time_training() -> None:

@@ -168,7 +168,7 @@ def run(
         packages=packages or [],
     )
     if row is not None and as_json:
-        _print_json(row)
+        _print_json(row, per_class=per_class)
     elif row is not None:
         _print(row)
         if per_class:
@@ -240,10 +240,12 @@ def _print_classes(row: Row) -> None:
 
 
 def _figure(value: float | None) -> str:
-    return "—" if value is None else f"{value:.2f}"
+    if value is None:
+        return "—"
+    return str(value) if isinstance(value, int) else f"{value:.2f}"
 
 
-def _print_json(row: Row) -> None:
+def _print_json(row: Row, *, per_class: bool) -> None:
     from mogabench.console import print_json
     from mogabench.tables.appearances import appearances
 
@@ -251,7 +253,7 @@ def _print_json(row: Row) -> None:
     print_json(
         {
             "subject": row.subject.key,
-            "by_class": row.by_class,
+            **({"by_class": row.by_class} if per_class else {}),
             "cells": [item.entry() for item in appearances(row.subject, row.store)],
             **{
                 name: record and record.model_dump(mode="json", exclude_none=True)

@@ -89,7 +89,7 @@ class Loader(DataLoader[Any]):
 
     Attributes:
         errors: The images that could not be read, or were filled, by their place in the data set.
-        left_out: The places of those that could not be read.
+        left_out: The places of those that this pass over the data could not read.
         named: The images that the log has named; several items may be of one.
 
     Args:
@@ -126,6 +126,7 @@ class Loader(DataLoader[Any]):
 
     def _check(self, batches: Iterator[Any]) -> Iterator[Any]:
         is_empty = True
+        self.left_out.clear()  # an image may be readable again, on a network drive
         for batch in batches:
             if not isinstance(batch, _Loaded):  # of a stream
                 yield batch

@@ -30,10 +30,11 @@ class Trained(BaseModel):
         preprocessor: mmengine's, which moves batches to the device; None takes the plain one.
 
     Attributes:
-        has_one_size: Whether all inputs have the same height and width.
+        uses_cuda_graphs: Whether the compiled network runs in CUDA graphs on a GPU. They were
+            measured to pay where a step is many small kernels, and record each input size anew.
     """
 
-    has_one_size = False
+    uses_cuda_graphs = False
 
     def __init__(self, network: nn.Module, preprocessor: Any = None) -> None:
         super().__init__(preprocessor)
@@ -54,7 +55,7 @@ class Trained(BaseModel):
             # A CUDA graph replays a whole pass: else a small network waits for its launches. The
             # gradients lie in the graph's memory, which the next pass overwrites.
             accumulates = job.train and batches_per_step(job)[1] > 1
-            graphs = self.has_one_size and job.device != "cpu" and not accumulates
+            graphs = self.uses_cuda_graphs and job.device != "cpu" and not accumulates
             self.network.compile(mode="reduce-overhead" if graphs else None)
             self.is_compiled = True
 

@@ -3,13 +3,12 @@
 cuDNN has no good kernel for dilated ones: on an H200 in bfloat16 at batch 128 a 7x7 of dilation 3
 takes it 1303 us for 32 channels of 56x56 and 468 us for 160 of 14x14, the kernels 331 and 250, and
 MogaNet-S goes from 2899 to 4279 images/s (`benchmarks/gpu_speed.py`). Without dilation the two are
-about equal; in the backward pass cuDNN is up to three times as fast.
+about equal. There is no backward pass: cuDNN's was faster than the one that was tried.
 """
 
 from __future__ import annotations
 
 from importlib.util import find_spec
-from typing import Any
 
 import torch
 import torch.fx
@@ -18,8 +17,6 @@ from torch import Tensor, nn
 _HAS_TRITON = torch.version.hip is None and find_spec("triton") is not None
 _LARGEST = 2**31
 """The kernels count elements in 32 bits."""
-_PARTS = 1024
-"""Programs that sum a weight's gradient, over all blocks of channels: some for each processor."""
 
 
 class DepthwiseConv2d(nn.Conv2d):
@@ -106,7 +103,7 @@ def _span(x: Tensor) -> int:
 
 @torch.library.custom_op("mogabench::depthwise", mutates_args=())
 def depthwise(x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int) -> Tensor:
-    """Convolves each channel with its filter, keeping the size.
+    """Convolves each channel with its filter, keeping the size; has no gradient.
 
     Args:
         x: Maps ``(N, C, H, W)`` in channels_last layout, or a slice of the channels of such.
@@ -148,81 +145,6 @@ def depthwise(x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int) -> 
 @depthwise.register_fake
 def _(x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int) -> Tensor:
     return _like(x)
-
-
-@torch.library.custom_op("mogabench::depthwise_weight_gradient", mutates_args=())
-def weight_gradient(x: Tensor, gradient: Tensor, kernel: int, dilation: int) -> Tensor:
-    """The gradients of a depth-wise convolution's filters and bias, over a batch.
-
-    Args:
-        x: Its input ``(N, C, H, W)``, as in `depthwise`.
-        gradient: Its output's gradient, of the same shape.
-        kernel: ``K``, the filters' height and width.
-        dilation: Distance of their taps.
-
-    Returns:
-        float32 ``(K * K + 1, C)``: the filters' taps row by row, then the bias.
-    """
-    from mogabench.ops import kernels
-
-    n, c, h, w = x.shape
-    pixels, taps = n * h * w, kernel * kernel + 1
-    padded_taps = _power_of_two(taps)
-    block = _block(c, 32)
-    step = max(4096 // (padded_taps * block), 1)
-    blocks = -(-c // block)
-    parts = max(min(_PARTS // blocks, -(-pixels // step)), 1)
-    each = -(-pixels // parts // step) * step if pixels > parts * step else step
-    parts = -(-pixels // each)
-    sums = x.new_empty((parts, taps, c), dtype=torch.float32)
-    kernels.reduce_weight[(blocks, parts)](
-        x,
-        gradient,
-        sums,
-        c,
-        h,
-        w,
-        pixels,
-        each,
-        _pixel_stride(x),
-        _pixel_stride(gradient),
-        KERNEL=kernel,
-        TAPS=padded_taps,
-        DILATION=dilation,
-        PIXELS=step,
-        CHANNELS=block,
-    )
-    return sums.sum(0)
-
-
-@weight_gradient.register_fake
-def _(x: Tensor, gradient: Tensor, kernel: int, dilation: int) -> Tensor:
-    return x.new_empty((kernel * kernel + 1, x.shape[1]), dtype=torch.float32)
-
-
-def _save(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor | None, int], output: Tensor) -> None:
-    x, weight, bias, dilation = inputs
-    ctx.save_for_backward(x, weight)
-    ctx.dilation, ctx.has_bias = dilation, bias is not None
-
-
-def _differentiate(
-    ctx: Any, gradient: Tensor
-) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
-    x, weight = ctx.saved_tensors
-    kernel = weight.shape[-1]
-    gradient = gradient.contiguous(memory_format=torch.channels_last)
-    for_x = for_weight = for_bias = None
-    if ctx.needs_input_grad[0]:
-        for_x = depthwise(gradient, weight.flip((2, 3)), None, ctx.dilation)
-    if any(ctx.needs_input_grad[1:3]):
-        sums = weight_gradient(x, gradient, kernel, ctx.dilation)
-        for_weight = sums[:-1].t().reshape(weight.shape).to(weight.dtype)
-        for_bias = sums[-1].to(weight.dtype) if ctx.has_bias else None
-    return for_x, for_weight, for_bias, None
-
-
-depthwise.register_autograd(_differentiate, setup_context=_save)
 
 
 def _like(x: Tensor) -> Tensor:

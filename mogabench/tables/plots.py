@@ -144,6 +144,7 @@ def scatter(points: Sequence[Point], *, title: str, cost: str) -> dict[str, byte
         y=[point.accuracy for point in points],
         ax=axes,
         expand=(1.8, 2.2),  # else a label may lie on its own marker
+        iter_lim=500,  # else it stops after a second, in another place on each machine
         arrowprops={"arrowstyle": "-", "color": "grey", "linewidth": 0.5},
     )
     pictures = {}

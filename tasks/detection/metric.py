@@ -75,7 +75,11 @@ class CocoPrecision(GatheredMetric):
         return {name: value for name, value in metrics.items() if value >= 0}
 
     def encode(self, results: list[dict[str, Any]]) -> str:
-        """The detections in COCO's results format, JSON, as its evaluation server takes them."""
+        """The detections in COCO's results format, JSON, as its evaluation server takes them.
+
+        Those with masks keep their boxes. pycocotools then takes an object's area from the box, so
+        that its mask AP by size differs from the one here and in mmdet, which go by the mask.
+        """
         return json.dumps([_as_json(item) for item in results])
 
     def _precision(self, results: list[dict[str, Any]], kind: str) -> list[float]:

@@ -10,10 +10,11 @@ from mogabench.data.coco import list_some
 from mogabench.data.folders import evenly_spaced
 from mogabench.data.images import ImageError, header_size, read_ids
 from mogabench.errors import UserError
+from mogabench.progress import progress
 from mogabench.tasks.segmentation.masks import IGNORED, Ids, check_size
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     Pair = tuple[Path, Path]
     Counts = NDArray[np.int64]
     """Pixels of each id, ``(256,)``."""
+
+_UNSEEN = 500
+"""Masks that are checked without a sign of progress: some 2 s."""
 
 
 def count_ids(pairs: Sequence[Pair], ids: Ids, *, may_skip: bool) -> Counts:
@@ -37,7 +41,7 @@ def count_ids(pairs: Sequence[Pair], ids: Ids, *, may_skip: bool) -> Counts:
             class has.
     """
     counts = np.zeros(IGNORED + 1, np.int64)
-    for image, mask in evenly_spaced(pairs):
+    for image, mask in _with_progress(evenly_spaced(pairs)):
         try:
             found = read_ids(mask)
             size = found.shape[0], found.shape[1]
@@ -49,6 +53,18 @@ def count_ids(pairs: Sequence[Pair], ids: Ids, *, may_skip: bool) -> Counts:
         ids.check(mask, found)
         counts += np.bincount(found.ravel(), minlength=len(counts))
     return counts
+
+
+def _with_progress(pairs: Sequence[Pair]) -> Iterator[Pair]:
+    """The pairs; where they take more than seconds, progress is shown."""
+    if len(pairs) <= _UNSEEN:
+        yield from pairs
+        return
+    with progress("checking masks", -(-len(pairs) // _UNSEEN)) as advance:
+        for number, pair in enumerate(pairs, 1):
+            yield pair
+            if number % _UNSEEN == 0 or number == len(pairs):
+                advance("")
 
 
 def describe(split: str, counts: Counts, ids: Ids) -> list[str]:

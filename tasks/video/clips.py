@@ -138,7 +138,7 @@ def open_clips(
         raise UserError(f"{root} has no {names} with sequences")
     notes: list[str] = []
     found = _clips(place, size, layout, notes)
-    digest, places, rest, short = hashlib.sha256(), [], 0, 0
+    digest, places, rest, short = hashlib.sha256(f"{length}\n".encode()), [], 0, 0
     for name, clips, lengths in found:
         digest.update(f"{name} {lengths}\n".encode())
         for clip, frames in enumerate(lengths):
@@ -165,6 +165,11 @@ def open_clips(
 
 
 def _stack(sequences: list[Tensor]) -> dict[str, Tensor]:
+    if len({sequence.dtype for sequence in sequences}) > 1:
+        # Else the bytes of one file would count as numbers beyond 1 beside the floats of another.
+        sequences = [
+            sequence / 255 if sequence.dtype == torch.uint8 else sequence for sequence in sequences
+        ]
     return {"frames": torch.stack(sequences)}
 
 

@@ -19,7 +19,7 @@ class Predictor(Trained):
         seen: ``T``.
     """
 
-    has_one_size = True
+    uses_cuda_graphs = True
 
     def __init__(self, network: nn.Module, seen: int) -> None:
         super().__init__(network, {"type": "BaseDataPreprocessor", "non_blocking": True})

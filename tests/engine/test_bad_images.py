@@ -37,6 +37,16 @@ def test_an_evaluation_leaves_them_out(job, workers):
     assert loader.left_out == {1, 4, 5, 6, 7}
 
 
+def test_an_image_that_is_readable_again_is_evaluated(job):
+    items = source(1)
+    loader = evaluation_loader(job(), items, 4)
+    unread = loader.left_out
+    list(loader)
+    items.items.bad = ()
+    assert sum(len(batch) for batch in loader) == 12
+    assert not unread
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_training_replaces_them_by_the_same_others_each_time(job, workers):
     epochs = []

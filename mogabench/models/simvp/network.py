@@ -119,7 +119,7 @@ class SimVP(nn.Module):
             0.01 at the first block, also down to the paper's 0.
 
     Raises:
-        UserError: No such translator, or the size does not fit.
+        UserError: No such translator, or the size or the channels do not fit.
     """
 
     def __init__(
@@ -142,15 +142,22 @@ class SimVP(nn.Module):
             )
         frames, channels, height, width = input_size
         self.enc = Encoder(channels, encoder_dim)
-        self.hid = make_translator(
-            translator,
-            frames * encoder_dim,
-            (height // 4, width // 4),
-            hidden_dim=hidden_dim,
-            depth=depth,
-            mlp_ratio=mlp_ratio,
-            drop_path=drop_path,
-        )
+        dim = frames * encoder_dim
+        try:
+            self.hid = make_translator(
+                translator,
+                dim,
+                (height // 4, width // 4),
+                hidden_dim=hidden_dim,
+                depth=depth,
+                mlp_ratio=mlp_ratio,
+                drop_path=drop_path,
+            )
+        except (AssertionError, ValueError) as error:  # of heads or groups, by timm or PyTorch
+            raise UserError(
+                f"the translator {translator} cannot have {dim} channels outside (frames times "
+                f"encoder_dim) and {hidden_dim} inside (hidden_dim): take multiples of 8"
+            ) from error
         self.dec = Decoder(encoder_dim, channels)
 
     def forward(self, frames: Tensor) -> Tensor:

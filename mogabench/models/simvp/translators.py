@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from mogabench.errors import UserError, unknown
+from mogabench.errors import unknown
 from mogabench.models.simvp.blocks import BLOCKS, Place
 from mogabench.models.simvp.incepu import IncepUTranslator
 
@@ -41,40 +41,14 @@ def make_translator(
         drop_path: As of `SimVP`; IncepU and ConvMixer have none.
 
     Raises:
-        UserError: There is no such translator, or it cannot have so many channels.
+        UserError: There is no such translator.
     """
-    if name not in TRANSLATORS:
+    if name == INCEPU:
+        return IncepUTranslator(dim, hidden_dim, depth)
+    if name not in BLOCKS:
         raise unknown("translator", name, TRANSLATORS)
-    try:
-        if name == INCEPU:
-            return IncepUTranslator(dim, hidden_dim, depth)
-        places = _places(
-            dim,
-            size,
-            hidden_dim=hidden_dim,
-            depth=depth,
-            mlp_ratio=mlp_ratio,
-            drop_path=drop_path,
-        )
-        return BlockTranslator(BLOCKS[name], places)
-    except (AssertionError, ValueError) as error:  # of heads or groups, by timm or PyTorch
-        raise UserError(
-            f"the translator {name} cannot have {dim} channels outside (frames times encoder_dim) "
-            f"and {hidden_dim} inside (hidden_dim): take multiples of 8"
-        ) from error
-
-
-def _places(
-    dim: int,
-    size: tuple[int, int],
-    *,
-    hidden_dim: int,
-    depth: int,
-    mlp_ratio: float,
-    drop_path: float,
-) -> list[Place]:
     dims = [dim, *[hidden_dim] * (depth - 1), dim]
-    return [
+    places = [
         Place(
             index=index,
             dim=dims[index],
@@ -85,6 +59,7 @@ def _places(
         )
         for index in range(depth)
     ]
+    return BlockTranslator(BLOCKS[name], places)
 
 
 class BlockTranslator(nn.Module):

@@ -68,6 +68,22 @@ def test_a_folder_of_arrays_and_of_frames(tmp_path):
     ]
 
 
+def test_bytes_beside_floats_are_scaled_alike(tmp_path):
+    place = tmp_path / "val"
+    place.mkdir()
+    np.save(place / "a.npy", CLIPS[0, :5])
+    np.save(place / "b.npy", CLIPS[0, :5] / 255)
+    source, _ = opened(tmp_path, "TCHW")
+    first, second = source.collate([source.items[0], source.items[1]])["frames"]
+    assert torch.allclose(first, second) and float(first.max()) <= 1
+
+
+def test_the_sequences_length_is_part_of_their_identity(tmp_path):
+    np.save(tmp_path / "val.npy", CLIPS[:, :10])
+    digests = {opened(tmp_path, "NTCHW", length=length)[0].identity.digest for length in (6, 7, 8)}
+    assert len(digests) == 3  # of as many sequences each
+
+
 def test_floats_stay_as_they_are(tmp_path):
     values = RANDOM.random((5, 8, 12))
     np.save(tmp_path / "val.npy", values)
