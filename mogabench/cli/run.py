@@ -98,6 +98,12 @@ def run(
             metavar="FILE", help="Write what the evaluation predicts, in the task's file format."
         ),
     ] = None,
+    confusion: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write the confusion matrix as CSV, a row for each true class."
+        ),
+    ] = None,
     per_class: Annotated[
         bool, typer.Option("--per-class", help="Print the evaluation's figures for each class.")
     ] = False,
@@ -151,6 +157,7 @@ def run(
             on_bad_image=on_bad_image,
             deadline=None if time_budget is None else _STARTED + _seconds(time_budget),
             predictions=predictions,
+            confusion=confusion,
             quiet=quiet or as_json,
         )
         subject = job.subject  # at the size that the recipe evaluates at
@@ -158,7 +165,8 @@ def run(
         own_options = own.model_dump(exclude_defaults=True)
         for_data = (train, weights, not ema, resume, new_head, recipe, overrides, time_budget)
         how = (amp, channels_last, compiled, batch_size, work_dir, on_bad_image != "skip")
-        _refuse_without_data(any((*for_data, own_options, *how, predictions, per_class)))
+        output = (predictions, confusion, per_class)
+        _refuse_without_data(any((*for_data, own_options, *how, *output)))
     row = measure_row(
         task,
         subject,

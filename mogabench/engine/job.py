@@ -49,6 +49,7 @@ class Job(Generic[R, O]):
             file should end no training of days; the log and the record name what was skipped.
         seed: Seeds initial weights, order, augmentation and dropout.
         predictions: The file that the predictions of the last evaluation go to; None keeps none.
+        confusion: The CSV file that its confusion matrix goes to; None keeps none.
         quiet: Plain lines instead of a progress bar.
         save_seconds: Longest time between two checkpoints; one more ends each epoch.
         deadline: The time, of `time.monotonic`, by which training and evaluation are to end: a
@@ -74,6 +75,7 @@ class Job(Generic[R, O]):
     on_bad_image: Literal["skip", "fill", "fail"] = "skip"
     seed: int = 42
     predictions: Path | None = None
+    confusion: Path | None = None
     quiet: bool = False
     save_seconds: float = 600.0
     deadline: float | None = None
@@ -137,6 +139,7 @@ def make_job(
     device: str,
     ema: bool = True,
     predictions: Path | None = None,
+    confusion: Path | None = None,
     **settings: Any,
 ) -> Job[R, O]:
     """Resolves the command line's recipe, size, weights, device and folder.
@@ -159,6 +162,7 @@ def make_job(
         ema: As in `Job`; without, the recipe has no average either, and the reverse.
         device: As in `Job`, or ``auto``: the GPU where there is one.
         predictions: As in `Job`.
+        confusion: As in `Job`.
         **settings: The other fields of `Job`, as they are.
 
     Raises:
@@ -170,6 +174,7 @@ def make_job(
     from mogabench.releases import official_weights
 
     _check_predictions(task, predictions)
+    _check_confusion(task, confusion)
     name = recipe
     if recipe is None and data == SAMPLE:
         name = task.sample_recipe
@@ -211,6 +216,7 @@ def make_job(
         device=choose_device(device),
         seed=resolved.seed if resolved else 0,
         predictions=predictions,
+        confusion=confusion,
         **settings,
     )
 
@@ -220,6 +226,15 @@ def _check_predictions(task: Task[Any, Any], file: Path | None) -> None:
         return
     what = f"goes to a {task.predictions} file" if task.predictions else "cannot be written"
     raise UserError(f"--predictions {file}: what {task.name} predicts {what}")
+
+
+def _check_confusion(task: Task[Any, Any], file: Path | None) -> None:
+    if file is not None and not task.has_confusions:
+        raise UserError(
+            f"--confusion: {task.name} does not choose one class for each image or pixel"
+        )
+    if file is not None and file.suffix != ".csv":
+        raise UserError(f"--confusion {file}: the confusion matrix goes to a .csv file")
 
 
 def _check_released(weights: str | None, recipe: Recipe) -> None:

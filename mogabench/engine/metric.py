@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from typing import TYPE_CHECKING, Any
 
 from mmengine.dist import get_rank
@@ -11,8 +13,10 @@ from mogabench.engine.environment import gather
 from mogabench.files import write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Set
+    from collections.abc import Mapping, Sequence, Set
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
 
 class GatheredMetric(BaseMetric):
@@ -24,6 +28,7 @@ class GatheredMetric(BaseMetric):
         unread: The places in the data set of items whose images this process could not read.
         left_out: Those of all processes, in ``compute_metrics``.
         predictions: The file that an evaluation writes its predictions to; None writes none.
+        confusion: The CSV file that it writes its confusion matrix to; None writes none.
         by_class: Figures by metric and class name, of the last evaluation; empty where the task has
             none.
     """
@@ -32,6 +37,7 @@ class GatheredMetric(BaseMetric):
     unread: Set[int] = frozenset()
     left_out: Set[int] = frozenset()
     predictions: Path | None = None
+    confusion: Path | None = None
     by_class: Mapping[str, Mapping[str, float]] = {}
 
     def evaluate(self, size: int) -> dict[str, float]:
@@ -46,6 +52,8 @@ class GatheredMetric(BaseMetric):
         metrics: dict[str, float] = self.compute_metrics(results)
         if self.predictions is not None and get_rank() == 0:
             write_whole(self.predictions, self.encode(results))
+        if self.confusion is not None and get_rank() == 0:
+            write_whole(self.confusion, _as_csv(*self.count_confusions(results)))
         return metrics
 
     def encode(self, results: list[Any]) -> str | bytes:
@@ -55,3 +63,20 @@ class GatheredMetric(BaseMetric):
             results: Of all processes, which may each have evaluated any of the images.
         """
         raise NotImplementedError
+
+    def count_confusions(self, results: list[Any]) -> tuple[Sequence[str], NDArray[Any]]:
+        """The classes' names and the confusion matrix ``(true classes, predicted classes)``.
+
+        Args:
+            results: As in `encode`.
+        """
+        raise NotImplementedError
+
+
+def _as_csv(classes: Sequence[str], matrix: NDArray[Any]) -> str:
+    """A row for each true class, a column for each predicted one."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["true \\ predicted", *classes])
+    writer.writerows([name, *row] for name, row in zip(classes, matrix.tolist(), strict=True))
+    return text.getvalue()

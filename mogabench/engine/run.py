@@ -85,8 +85,8 @@ def run(job: Job[Any, Any], task: Task[Any, Any]) -> Outcome:
         folder = kept or Path(stack.enter_context(TemporaryDirectory(prefix="mogabench-")))
         job = replace(job, work_dir=folder)
         check_writable(folder)
-        if job.predictions is not None:
-            check_writable(job.predictions.parent)
+        for file in filter(None, (job.predictions, job.confusion)):
+            check_writable(file.parent)
         if job.train and get_rank() == 0:
             stack.enter_context(lock(folder))
         _check_unused(job, folder)
@@ -101,7 +101,7 @@ def run(job: Job[Any, Any], task: Task[Any, Any]) -> Outcome:
         for hook in _hooks(runner, ShowProgress):
             stack.callback(hook.close)
         checkpoint = _train(job, setup, runner) if job.train else None
-        setup.metric.predictions = job.predictions
+        setup.metric.predictions, setup.metric.confusion = job.predictions, job.confusion
         metrics = runner.val_loop.run() if job.train else runner.val()
     return Outcome(
         metrics={name: _finite(name, float(value)) for name, value in metrics.items()},

@@ -162,6 +162,7 @@ class Task(ABC, Generic[R, O]):
         predictions: The ending of the file that its predictions can be written to, such as
             ``.json``; empty where its metric has no ``encode``.
         has_classes: Whether its metric has figures ``by_class``.
+        has_confusions: Whether its metric has a confusion matrix.
         takes_channels: Whether its networks may take other than RGB images, by the backbone's
             option ``in_chans``.
         example: The network of the example in the command line's help.
@@ -181,6 +182,7 @@ class Task(ABC, Generic[R, O]):
     backbone_word: ClassVar[str] = "backbone"
     predictions: ClassVar[str] = ""
     has_classes: ClassVar[bool] = False
+    has_confusions: ClassVar[bool] = False
     takes_channels: ClassVar[bool] = False
     example: ClassVar[str] = "--variant xt"
 

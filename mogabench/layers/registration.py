@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 
+from mogabench.errors import UserError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -52,6 +54,12 @@ def _entrypoint(
     checkpoint_filter_fn: Callable[..., Any] | None,
 ) -> Callable[..., nn.Module]:
     def create(pretrained: bool = False, **kwargs: Any) -> nn.Module:
+        own = kwargs.get("pretrained_cfg") or kwargs.get("pretrained_cfg_overlay")
+        if pretrained and not own:
+            raise UserError(
+                f"timm downloads no weights of {name}: 'mogabench list weights' lists the released "
+                "files, and mogabench.checkpoints.load_weights(model, FILE) loads one"
+            )
         model: nn.Module = build_model_with_cfg(
             network,
             name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, NoReturn, TypedDict
 
 from timm.layers import SelectAdaptivePool2d, create_classifier
 from timm.models import checkpoint_seq
@@ -84,6 +84,17 @@ class StagedBackbone(nn.Module):
         self.num_features = dims[-1]
         self.head_hidden_size = head_hidden_size or dims[-1]
         self._make_head(num_classes, global_pool)
+
+    def __prepare_scriptable__(self) -> NoReturn:
+        """Refuses ``torch.jit.script``, which asks for this and would fail on a type annotation.
+
+        Raises:
+            UserError: Always.
+        """
+        raise UserError(
+            f"{type(self).__name__} cannot go through torch.jit.script, which PyTorch has "
+            "deprecated: torch.export and torch.compile take it"
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps images ``(N, C, H, W)`` to logits ``(N, num_classes)``."""

@@ -57,6 +57,7 @@ class Classification(Task[ClassificationRecipe, ClassificationOptions]):
     datasets = {"classifier": "imagenet-1k"}
     predictions = ".csv"
     has_classes = True
+    has_confusions = True
     takes_channels = True
 
     def default_recipe(self, subject: Subject) -> str:

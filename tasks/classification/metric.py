@@ -7,6 +7,7 @@ import io
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import torch
 
 from mogabench.engine.metric import GatheredMetric
@@ -14,6 +15,7 @@ from mogabench.engine.metric import GatheredMetric
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from numpy.typing import NDArray
     from torch import Tensor
 
 
@@ -67,6 +69,14 @@ class TopAccuracy(GatheredMetric):
             "images": {self._name(n): images[n] for n in sorted(images)},
         }
         return {"top1": 100 * sum(right) / len(results), "top5": 100 * top5 / len(results)}
+
+    def count_confusions(self, results: list[Guess]) -> tuple[Sequence[str], NDArray[np.int64]]:
+        """Images by true and predicted class."""
+        pairs = np.array([(guess.label, guess.best[0]) for guess in results])
+        count = len(self.classes) or int(pairs.max()) + 1
+        matrix = np.zeros((count, count), np.int64)
+        np.add.at(matrix, tuple(pairs.T), 1)
+        return [self._name(number) for number in range(count)], matrix
 
     def encode(self, results: list[Guess]) -> str:
         """CSV: the image, its class, and five pairs of a class and its probability."""

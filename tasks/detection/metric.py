@@ -57,11 +57,10 @@ class CocoPrecision(GatheredMetric):
                 for box, score, label in zip(boxes, scores, labels, strict=True)
             ]
             if "mask" in self.kinds:
-                masks = np.asfortranarray(
-                    found["masks"].cpu().numpy().transpose(1, 2, 0).astype(np.uint8)
-                )
-                for result, mask in zip(results, pycocotools.mask.encode(masks), strict=True):
-                    result["segmentation"] = mask
+                # One by one: a hundred masks of a large photograph take gigabytes.
+                for result, mask in zip(results, found["masks"], strict=True):
+                    pixels = np.asfortranarray(mask.cpu().numpy().astype(np.uint8))
+                    result["segmentation"] = pycocotools.mask.encode(pixels)
             self.results.extend(results)
 
     def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:

@@ -55,6 +55,7 @@ class Segmentation(Task[SegmentationRecipe, SegmentationOptions]):
     sample_recipe = "sample_shapes_segmentation"
     predictions = ".zip"
     has_classes = True
+    has_confusions = True
     example = "--method semantic_fpn --variant xt"
     datasets = {"semantic_fpn": "ade20k", "upernet": "ade20k"}
     counted_input = "one image of the given size, without the auxiliary head"

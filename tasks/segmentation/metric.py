@@ -18,6 +18,8 @@ from mogabench.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
 _NAMES = {"mIoU": "miou", "mAcc": "macc", "aAcc": "aacc"}
 
 
@@ -28,11 +30,14 @@ class Scene(NamedTuple):
         areas: Pixels by class: intersection, union, predicted, true.
         image: Its file; only where predictions are to be written, as the mask.
         mask: The predicted one as a PNG file.
+        pairs: Numbers of a true and a predicted class, as one number, and their pixels; only where
+            they are to be written.
     """
 
     areas: tuple[Any, ...]
     image: Path = Path()
     mask: bytes = b""
+    pairs: tuple[Any, Any] = ((), ())
 
 
 class Overlap(GatheredMetric, IoUMetric):
@@ -60,7 +65,26 @@ class Overlap(GatheredMetric, IoUMetric):
                 scene = scene._replace(
                     image=Path(sample["img_path"]), mask=_png(found + self.first_id)
                 )
+            if self.confusion is not None:
+                scene = scene._replace(pairs=self._pairs(sample))
             self.results.append(scene)
+
+    def _pairs(self, sample: dict[str, Any]) -> tuple[Any, Any]:
+        true, found = (
+            sample[name]["data"][0].cpu().numpy().astype(np.int64)
+            for name in ("gt_sem_seg", "pred_sem_seg")
+        )
+        is_class = true != self.ignore_index
+        count = len(self.dataset_meta["classes"])
+        return np.unique(count * true[is_class] + found[is_class], return_counts=True)
+
+    def count_confusions(self, results: list[Scene]) -> tuple[Sequence[str], NDArray[np.int64]]:
+        """Pixels by true and predicted class, without those that are ignored."""
+        classes = self.dataset_meta["classes"]
+        matrix = np.zeros(len(classes) ** 2, np.int64)
+        for pairs, pixels in (scene.pairs for scene in results):
+            matrix[pairs] += pixels
+        return classes, matrix.reshape(len(classes), -1)
 
     def encode(self, results: list[Scene]) -> bytes:
         """A ZIP archive of masks ``<image>.png``, whose ids are those of the true masks."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, PositiveInt
@@ -54,6 +55,7 @@ class Video(Task[VideoRecipe, VideoOptions]):
     sample_recipe = "sample_video"
     example = "--translator moganet"
     datasets = {"simvp": "moving-mnist"}
+    predictions = ".npy"
     counted_input = "one sequence"
     backbone_word = "translator"
 
@@ -83,7 +85,7 @@ class Video(Task[VideoRecipe, VideoOptions]):
         from mogabench.data.normalization import Normalization
         from mogabench.engine.task import Setup
         from mogabench.engine.weights import load_job_weights
-        from mogabench.tasks.video.data import open_sources
+        from mogabench.tasks.video.data import Numbered, open_sources
         from mogabench.tasks.video.drawing import DrawSequences
         from mogabench.tasks.video.metric import Baseline, FrameQuality
         from mogabench.tasks.video.model import Predictor
@@ -100,7 +102,7 @@ class Video(Task[VideoRecipe, VideoOptions]):
         notes = [f"the recipe builds the network with {listed}"] if listed else []
         return Setup(
             Predictor(network, seen),
-            test,
+            replace(test, items=(numbered := Numbered(test)), collate=numbered.collate),
             metric,
             train,
             hooks=[Baseline(metric, notes)],

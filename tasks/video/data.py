@@ -6,11 +6,12 @@ import gzip
 import hashlib
 import struct
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 from PIL import Image
+from torch.utils.data import IterableDataset
 
 from mogabench.data.digits import sample_digits
 from mogabench.data.identity import SAMPLE, data_name
@@ -135,6 +136,30 @@ class RecordedFrames:
 
     def __getitem__(self, index: int) -> Tensor:
         return torch.from_numpy(self.video[:, index].copy()).unsqueeze(1)
+
+
+class Numbered:
+    """Sequences with their places in the split, which batches have as ``index``.
+
+    Args:
+        source: The sequences; no stream.
+    """
+
+    def __init__(self, source: Source) -> None:
+        assert not isinstance(source.items, IterableDataset)
+        assert source.collate is not None
+        self.items, self.join = source.items, source.collate
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: int) -> tuple[int, Any]:
+        return index, self.items[index]
+
+    def collate(self, items: list[tuple[int, Any]]) -> dict[str, Tensor]:
+        """The source's batch and the places ``(B,)``."""
+        places, sequences = zip(*items, strict=True)
+        return {**self.join(list(sequences)), "index": torch.tensor(places)}
 
 
 def open_sources(job: VideoJob, sequences: int) -> tuple[Source | None, Source, list[str]]:

@@ -8,8 +8,10 @@ scikit-image 0.19 did by default.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import io
+from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 import torch
 from torch.nn import functional
 
@@ -20,6 +22,7 @@ from mogabench.tasks.video.frames import split_frames
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from numpy.typing import NDArray
     from torch import Tensor
 
 METRICS = ("mse", "mae", "ssim", "psnr")
@@ -84,6 +87,21 @@ def _window_means(maps: Tensor) -> Tensor:
     return unflattened
 
 
+class Batch(NamedTuple):
+    """What is noted of a batch.
+
+    Attributes:
+        ours: A row for each sequence, with the prediction's figure for each metric.
+        copies: The same for copies of the last frame seen.
+        predicted: By the sequences' places in the split, the frames ``(T, C, H, W)`` in float32;
+            empty where no predictions are to be written.
+    """
+
+    ours: list[list[float]]
+    copies: list[list[float]]
+    predicted: dict[int, NDArray[np.float32]]
+
+
 class FrameQuality(GatheredMetric):
     """Means of the frames' metrics, and the same for copies of the last frame seen.
 
@@ -100,16 +118,35 @@ class FrameQuality(GatheredMetric):
         self.baseline: dict[str, float] = {}
 
     def process(self, data_batch: dict[str, Tensor], data_samples: Sequence[Tensor]) -> None:
-        """Notes for each sequence of a batch its metrics, then those of the baseline."""
+        """Notes the metrics of a batch, and its frames where they are to be written."""
         predicted = torch.stack(list(data_samples))
         seen, future = split_frames(data_batch["frames"].to(predicted.device), self.seen)
-        self.results.append([_rows(frame, future) for frame in (predicted, seen[:, -1:])])
+        ours, copies = (_rows(frame, future) for frame in (predicted, seen[:, -1:]))
+        frames: dict[int, NDArray[np.float32]] = {}
+        if self.predictions is not None:
+            places = data_batch["index"].tolist()
+            frames = dict(zip(places, predicted.float().cpu().numpy(), strict=True))
+        self.results.append(Batch(ours, copies, frames))
 
-    def compute_metrics(self, results: list[list[list[list[float]]]]) -> dict[str, float]:
-        """The means by name, from the batches' rows of the prediction and of the baseline."""
-        ours, copies = zip(*results, strict=True)
-        self.baseline = _means(copies)
-        return _means(ours)
+    def compute_metrics(self, results: list[Batch]) -> dict[str, float]:
+        """The means by name; those of the baseline become the attribute."""
+        self.baseline = _means(batch.copies for batch in results)
+        return _means(batch.ours for batch in results)
+
+    def encode(self, results: list[Batch]) -> bytes:
+        """A ``.npy`` file of the predicted frames ``(N, T, C, H, W)`` in float32.
+
+        They are as the network gives them, not clipped, in the split's order; NaN where a sequence
+        could not be read.
+        """
+        predicted = {place: one for batch in results for place, one in batch.predicted.items()}
+        count = len(predicted) + len(self.left_out)
+        frames = np.full((count, *next(iter(predicted.values())).shape), np.nan, np.float32)
+        for place, one in predicted.items():
+            frames[place] = one
+        content = io.BytesIO()
+        np.save(content, frames)
+        return content.getvalue()
 
 
 def _rows(predicted: Tensor, future: Tensor) -> list[list[float]]:

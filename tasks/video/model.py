@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -30,7 +32,7 @@ class Predictor(Trained):
         seen, future = split_frames(frames, self.seen)
         return {"loss": nn.functional.mse_loss(self.continued(seen, future.shape[1]), future)}
 
-    def predict(self, frames: Tensor) -> Tensor:
+    def predict(self, frames: Tensor, **_: Any) -> Tensor:
         """The predicted frames ``(B, T', C, H, W)``."""
         seen, future = split_frames(frames, self.seen)
         return self.continued(seen, future.shape[1])

@@ -111,10 +111,12 @@ def test_a_command_trains_and_another_evaluates_what_it_left(name, mogabench, fe
     file = tmp_path / f"predictions{task.predictions}"
     asked = ["--predictions", file] if task.predictions else []
     asked += ["--per-class"] if task.has_classes else []
+    asked += ["--confusion", tmp_path / "matrix.csv"] if task.has_confusions else []
     evaluation = [*arguments, *settings, "--weights", work / "weights.pth", *asked, "-q"]
     again, _ = mogabench(*evaluation, "--json")
     assert file.exists() == bool(task.predictions)
     assert ("by_class" in json.loads(again)) == task.has_classes
+    assert (tmp_path / "matrix.csv").exists() == task.has_confusions
     evaluated = json.loads(again)["quality"]
     assert evaluated["values"][first.name]["value"] == pytest.approx(value, rel=1e-6)
     assert evaluated["provenance"]["weights"] == record.provenance.weights
@@ -128,19 +130,14 @@ def test_predictions_and_classes_are_refused_where_there_are_none(mogabench):
     assert "--predictions poses.csv: what pose predicts goes to a .json file" in err
     _, err = mogabench(*pose, "--per-class", status=2)
     assert "--per-class: pose has no classes" in err
-    video = [
-        "run",
-        "video",
-        "--translator",
-        "gsta",
-        "--data",
-        "sample",
-        "--train",
-        "--predictions",
-        "frames.npy",
-    ]
-    _, err = mogabench(*video, status=2)
-    assert "--predictions frames.npy: what video predicts cannot be written" in err
+    _, err = mogabench(*pose, "--confusion", "matrix.csv", status=2)
+    assert "--confusion: pose does not choose one class for each image or pixel" in err
+    mesh = ["run", "mesh", "--backbone", "test_resnet", "--data", "sample", "--train"]
+    _, err = mogabench(*mesh, "--predictions", "hands.json", status=2)
+    assert "--predictions hands.json: what mesh predicts cannot be written" in err
+    digits = ["run", "classification", "-v", "xt", "--data", "sample", "--train"]
+    _, err = mogabench(*digits, "--confusion", "matrix.png", status=2)
+    assert "--confusion matrix.png: the confusion matrix goes to a .csv file" in err
 
 
 def test_without_data_a_network_is_counted_and_timed(mogabench):

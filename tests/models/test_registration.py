@@ -1,11 +1,14 @@
 """What register_family tells timm, with a family that is made up here."""
 
+import pytest
 import timm
 import torch
 from timm.models.convnext import ConvNeXt
 
+from mogabench.errors import UserError
 from mogabench.layers.registration import register_family
 from mogabench.layers.released import renaming
+from mogabench.models import moganet  # noqa: F401  (registers it with timm)
 
 MAPS = {"out_indices": (1, 3), "flatten_sequential": True}
 
@@ -66,3 +69,23 @@ def test_released_weights_are_translated(tmp_path):
         pretrained_cfg_overlay={"file": str(tmp_path / "released.pth")},
     )
     torch.testing.assert_close(dict(ours.state_dict()), dict(theirs.state_dict()))
+
+
+def test_pretrained_says_where_the_released_weights_are():
+    with pytest.raises(UserError, match=r"no weights of madeup_narrow: 'mogabench list weights'"):
+        timm.create_model("madeup_narrow", pretrained=True)
+
+
+def test_pretrained_takes_a_file_of_ones_own(tmp_path):
+    weights = timm.create_model("madeup_narrow").state_dict()
+    torch.save(weights, tmp_path / "w.pth")
+    overlay = {"file": str(tmp_path / "w.pth"), "num_classes": 1000}
+    network = timm.create_model("madeup_narrow", pretrained=True, pretrained_cfg_overlay=overlay)
+    assert torch.equal(network.state_dict()["head.fc.weight"], weights["head.fc.weight"])
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
+def test_scripting_is_refused():
+    network = timm.create_model("moganet_xtiny")
+    with pytest.raises(UserError, match=r"^MogaNet cannot go through torch.jit.script, which"):
+        torch.jit.script(network)

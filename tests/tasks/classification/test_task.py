@@ -74,6 +74,20 @@ def test_accuracies_by_hand():
     }
 
 
+def test_confusions_by_hand(tmp_path):
+    metric = TopAccuracy(["cat", "dog, big", "eel"])
+    metric.confusion = tmp_path / "confusions.csv"
+    metric.process({"labels": torch.tensor([0, 0, 1])}, list(torch.eye(3)[[0, 2, 2]]))
+    metric.process({"labels": torch.tensor([1])}, list(torch.eye(3)[[2]]))
+    metric.evaluate(4)
+    assert list(csv.reader(metric.confusion.read_text().splitlines())) == [
+        ["true \\ predicted", "cat", "dog, big", "eel"],
+        ["cat", "1", "0", "1"],
+        ["dog, big", "0", "0", "2"],
+        ["eel", "0", "0", "0"],
+    ]
+
+
 def test_undecided_networks_are_not_right():
     metric = TopAccuracy()
     metric.process({"labels": torch.arange(10)}, list(torch.full((10, 10), float("nan"))))

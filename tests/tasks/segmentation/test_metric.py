@@ -36,6 +36,21 @@ def test_the_figures_by_hand():
     }
 
 
+def test_confusions_by_hand(tmp_path):
+    metric = Overlap(("road", "sky", "tree"))
+    metric.confusion = tmp_path / "confusions.csv"
+    metric.process(
+        {}, [sample([[0, 0, 1], [1, 255, 2]], [[0, 1, 1], [1, 2, 2]]), sample([[0, 0]], [[0, 2]])]
+    )
+    metric.evaluate(2)
+    assert metric.confusion.read_text().splitlines() == [
+        "true \\ predicted,road,sky,tree",
+        "road,2,1,1",
+        "sky,0,2,0",
+        "tree,0,0,1",
+    ]
+
+
 def test_the_next_evaluation_starts_anew():
     metric = Overlap(("road", "sky"))
     metric.process({}, [sample([[0, 1]], [[1, 1]])])

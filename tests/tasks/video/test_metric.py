@@ -71,3 +71,17 @@ def test_means_over_batches_of_any_size_and_the_baseline():
         assert measured[name] == pytest.approx(value.mean().item())
     for name, value in frame_quality(true[:, 1:2].expand(5, 2, 1, 16, 16), true[:, 2:]).items():
         assert metric.baseline[name] == pytest.approx(value.mean().item())
+
+
+def test_the_file_of_predictions_is_in_the_splits_order(tmp_path, pair):
+    predicted, true = pair
+    metric = FrameQuality(1)
+    metric.predictions, metric.unread = tmp_path / "frames.npy", {1}
+    frames = torch.cat([true[:, :1], true], 1)
+    for places in ([3, 0], [2]):
+        batch = {"frames": frames[: len(places)], "index": torch.tensor(places)}
+        metric.process(batch, [predicted[place % 3] for place in places])
+    metric.evaluate(3)
+    found = np.load(metric.predictions)
+    assert np.array_equal(found[[0, 2, 3]], predicted[[0, 2, 0]].numpy())
+    assert np.isnan(found[1]).all() and len(found) == 4
