@@ -1,4 +1,4 @@
-"""Sequences of the user's own: arrays in files, and folders of frames."""
+"""Sequences of the user's own: arrays in files, folders of frames, and videos."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from mogabench.data.images import ImageError, decode_image
 from mogabench.engine.task import Source
 from mogabench.errors import UserError
 from mogabench.records import Data
+from mogabench.tasks.video.files import VIDEOS, VideoFile, open_video
 from mogabench.tasks.video.layout import Layout
 
 if TYPE_CHECKING:
@@ -81,6 +82,9 @@ class FolderClip:
         return pixels.transpose(2, 0, 1)
 
 
+Clips = ArrayClips | FolderClip | VideoFile
+
+
 class Windows:
     """Parts of clips, all of the same length and none overlapping another.
 
@@ -89,9 +93,7 @@ class Windows:
         length: Frames of a part.
     """
 
-    def __init__(
-        self, places: Sequence[tuple[ArrayClips | FolderClip, int, int]], length: int
-    ) -> None:
+    def __init__(self, places: Sequence[tuple[Clips, int, int]], length: int) -> None:
         self.places, self.length = places, length
 
     def __len__(self) -> int:
@@ -116,8 +118,8 @@ def open_clips(
 ) -> tuple[Source, list[str]]:
     """Opens the sequences in ``train`` or in ``val`` or ``test`` of a folder.
 
-    Each of these is a file ``.npy`` or ``.npz``, or a folder of such files and of folders of
-    frames.
+    Each of these is a file ``.npy`` or ``.npz``, a video, or a folder of such files and of folders
+    of frames.
 
     Args:
         root: The folder.
@@ -175,13 +177,14 @@ def _stack(sequences: list[Tensor]) -> dict[str, Tensor]:
 
 def _find(root: Path, split: str) -> Path | None:
     for name in _SPLITS[split]:
-        for place in (root / name, *(root / f"{name}{ending}" for ending in _ARRAYS)):
+        endings = (*_ARRAYS, *VIDEOS)
+        for place in (root / name, *(root / f"{name}{ending}" for ending in endings)):
             if place.exists():
                 return place
     return None
 
 
-_Found = list[tuple[str, ArrayClips | FolderClip, list[int]]]
+_Found = list[tuple[str, Clips, list[int]]]
 """For each file or folder its name, its clips and their lengths."""
 
 
@@ -189,13 +192,12 @@ def _clips(
     place: Path, size: tuple[int, int, int], layout: Layout | None, notes: list[str]
 ) -> _Found:
     if place.is_file():
-        return [_from_array(place, size, layout)]
+        return [_from_file(place, size, layout)]
     hidden: list[Path] = []
     items = sorted(visible(place, hidden), key=lambda item: natural_key(item.name))
-    found: _Found = [
-        _from_array(item, size, layout) for item in items if item.suffix.lower() in _ARRAYS
-    ]
-    others = [item for item in items if item.is_file() and item.suffix.lower() not in _ARRAYS]
+    files = [item for item in items if item.is_file()]
+    others = [item for item in files if item.suffix.lower() not in (*_ARRAYS, *VIDEOS)]
+    found: _Found = [_from_file(item, size, layout) for item in files if item not in others]
     for folder in (item for item in items if item.is_dir()):
         files = sorted(visible(folder, hidden), key=lambda item: natural_key(item.name))
         frames = tuple(file for file in files if is_image(file))
@@ -205,6 +207,15 @@ def _clips(
         found.append((folder.name, FolderClip(frames, size), [len(frames)]))
     notes += left_out(hidden, others)
     return found
+
+
+def _from_file(
+    file: Path, size: tuple[int, int, int], layout: Layout | None
+) -> tuple[str, Clips, list[int]]:
+    if file.suffix.lower() in VIDEOS:
+        video, frames = open_video(file, size)
+        return file.name, video, [frames]
+    return _from_array(file, size, layout)
 
 
 def _from_array(
@@ -283,10 +294,10 @@ def _in_range(file: Path, frames: NDArray[Any]) -> NDArray[Any]:
     return frames.astype(np.float32, copy=False)
 
 
-def _update(digest: Any, clips: ArrayClips | FolderClip) -> None:
+def _update(digest: Any, clips: Clips) -> None:
     if isinstance(clips, ArrayClips):
         for clip in clips.frames:
             digest.update(np.ascontiguousarray(clip).tobytes())
         return
-    for file in clips.files:
+    for file in [clips.file] if isinstance(clips, VideoFile) else clips.files:
         digest.update(f"{file.name} {file.stat().st_size}\n".encode())

@@ -2,6 +2,7 @@
 
 import sys
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -150,3 +151,44 @@ def test_a_command_trains_on_a_folder_and_says_what_it_predicts(tmp_path, monkey
     assert "val.npy: 4 sequences of 7 frames from 4 clips" in out
     with Image.open(tmp_path / "work" / "predictions.png") as picture:
         assert picture.mode == "RGB" and picture.size == (5 * 26 + 2, 4 * 3 * 18 + 2)
+
+
+def write_video(file, frames):
+    """Writes frames ``(T, H, W, 3)`` in RGB; every 12th alone holds a whole picture."""
+    height, width = frames.shape[1:3]
+    codec = cv2.VideoWriter_fourcc(*("mp4v" if file.suffix == ".mp4" else "MJPG"))
+    writer = cv2.VideoWriter(str(file), codec, 25, (width, height))
+    assert writer.isOpened()
+    for frame in frames:
+        writer.write(frame[..., ::-1].copy())
+    writer.release()
+
+
+@pytest.mark.parametrize("name", ["a.avi", "a.mp4"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_folder_of_videos(tmp_path, name, channels):
+    """Each frame has a brightness of its own, and its left half is red."""
+    moments = np.arange(40, 232, 16, np.uint8)  # 12 frames
+    frames = np.repeat(moments, 16 * 32 * 3).reshape(-1, 16, 32, 3)
+    frames[:, :, :16, 1:] = 0
+    (tmp_path / "val").mkdir()
+    write_video(tmp_path / "val" / name, frames)
+    source, notes = opened(tmp_path, size=(channels, 16, 32))
+    found = source.collate([source.items[0], source.items[1]])["frames"]
+    assert found.shape == (2, 5, channels, 16, 32) and found.dtype == torch.uint8
+    middle = found[..., 8, 24].flatten(0, 1).float()  # of the right half
+    assert torch.allclose(middle, torch.from_numpy(moments[:10, None]).float(), atol=4)
+    left = found[..., 8, 6].flatten(0, 1).float()
+    of_red = [1, 0, 0] if channels == 3 else [0.299]
+    expected = torch.from_numpy(moments[:10, None]).float() * torch.tensor(of_red)
+    assert torch.allclose(left, expected, atol=12)
+    assert notes[0] == "val: 2 sequences of 5 frames from 1 clips"
+
+
+def test_videos_that_are_none_or_of_another_size(tmp_path):
+    (tmp_path / "val.mp4").write_bytes(b"no video")
+    with pytest.raises(UserError, match=r"^cannot read the video .*val\.mp4$"):
+        opened(tmp_path)
+    write_video(tmp_path / "val.mp4", np.zeros((6, 16, 32, 3), np.uint8))
+    with pytest.raises(UserError, match=r"frames of 16x32 .* takes 8x12: give --size Tx3x16x32"):
+        opened(tmp_path)
