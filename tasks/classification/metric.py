@@ -73,7 +73,7 @@ class TopAccuracy(GatheredMetric):
     def count_confusions(self, results: list[Guess]) -> tuple[Sequence[str], NDArray[np.int64]]:
         """Images by true and predicted class."""
         pairs = np.array([(guess.label, guess.best[0]) for guess in results])
-        count = len(self.classes) or int(pairs.max()) + 1
+        count = max(len(self.classes), int(pairs.max()) + 1)
         matrix = np.zeros((count, count), np.int64)
         np.add.at(matrix, tuple(pairs.T), 1)
         return [self._name(number) for number in range(count)], matrix

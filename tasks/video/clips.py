@@ -192,12 +192,12 @@ def _clips(
     place: Path, size: tuple[int, int, int], layout: Layout | None, notes: list[str]
 ) -> _Found:
     if place.is_file():
-        return [_from_file(place, size, layout)]
+        return [_from_file(place, size, layout, notes)]
     hidden: list[Path] = []
     items = sorted(visible(place, hidden), key=lambda item: natural_key(item.name))
     files = [item for item in items if item.is_file()]
     others = [item for item in files if item.suffix.lower() not in (*_ARRAYS, *VIDEOS)]
-    found: _Found = [_from_file(item, size, layout) for item in files if item not in others]
+    found: _Found = [_from_file(item, size, layout, notes) for item in files if item not in others]
     for folder in (item for item in items if item.is_dir()):
         files = sorted(visible(folder, hidden), key=lambda item: natural_key(item.name))
         frames = tuple(file for file in files if is_image(file))
@@ -210,10 +210,10 @@ def _clips(
 
 
 def _from_file(
-    file: Path, size: tuple[int, int, int], layout: Layout | None
+    file: Path, size: tuple[int, int, int], layout: Layout | None, notes: list[str]
 ) -> tuple[str, Clips, list[int]]:
     if file.suffix.lower() in VIDEOS:
-        video, frames = open_video(file, size)
+        video, frames = open_video(file, size, notes)
         return file.name, video, [frames]
     return _from_array(file, size, layout)
 

@@ -55,16 +55,19 @@ class VideoFile:
         if not is_read:
             raise ImageError(str(self.file), "a frame cannot be decoded", what="video")
         channels, height, width = self.size
+        if image.shape[:2] != (height, width):
+            raise ImageError(str(self.file), "its frames are of several sizes", what="video")
         pixels = cv2.cvtColor(image, _COLOURS[channels])
         return pixels.reshape(height, width, channels).transpose(2, 0, 1)
 
 
-def open_video(file: Path, size: tuple[int, int, int]) -> tuple[VideoFile, int]:
+def open_video(file: Path, size: tuple[int, int, int], notes: list[str]) -> tuple[VideoFile, int]:
     """Decodes a file once, since what its header says of its length may be wrong.
 
     Args:
         file: The file.
         size: Channels, height and width that the frames should have.
+        notes: Is told where fewer frames can be decoded than the header says.
 
     Returns:
         The clip and its number of frames.
@@ -88,12 +91,15 @@ def open_video(file: Path, size: tuple[int, int, int]) -> tuple[VideoFile, int]:
         frames = 1
         while video.grab():
             frames += 1
+        stated = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
+    if frames < stated:
+        notes.append(f"{frames} of the {stated} frames of {file.name} can be decoded")
     return VideoFile(file, size), frames
 
 
 @contextmanager
 def _opened(file: Path) -> Iterator[cv2.VideoCapture]:
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # what it finds wrong is told by us
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # its errors become ours
     video = cv2.VideoCapture(str(file))
     try:
         yield video

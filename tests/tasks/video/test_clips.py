@@ -1,5 +1,6 @@
 """Sequences of the user's own."""
 
+import re
 import sys
 
 import cv2
@@ -192,3 +193,16 @@ def test_videos_that_are_none_or_of_another_size(tmp_path):
     write_video(tmp_path / "val.mp4", np.zeros((6, 16, 32, 3), np.uint8))
     with pytest.raises(UserError, match=r"frames of 16x32 .* takes 8x12: give --size Tx3x16x32"):
         opened(tmp_path)
+
+
+def test_a_truncated_video_is_noted(tmp_path):
+    file = tmp_path / "val.avi"
+    write_video(file, np.random.default_rng(0).integers(0, 256, (12, 16, 32, 3), np.uint8))
+    content = file.read_bytes()
+    file.write_bytes(content[: len(content) * 3 // 4])
+    source, notes = opened(tmp_path, size=(3, 16, 32), length=2)
+    assert re.fullmatch(r"val\.avi: \d of the 12 frames of val\.avi can be decoded", notes[1])
+    frames = int(notes[1].split()[1])
+    assert len(source.items) == frames // 2
+    for number in range(frames // 2):
+        assert source.items[number].shape == (2, 3, 16, 32)
