@@ -98,11 +98,12 @@ class Video(Task[VideoRecipe, VideoOptions]):
         network = _network(job.subject, {**dict(job.subject.options), **changed})
         load_job_weights(job, network)
         metric = FrameQuality(seen)
+        numbered = Numbered(test)
         listed = ", ".join(f"{name}={value}" for name, value in changed.items())
         notes = [f"the recipe builds the network with {listed}"] if listed else []
         return Setup(
             Predictor(network, seen),
-            replace(test, items=(numbered := Numbered(test)), collate=numbered.collate),
+            replace(test, items=numbered, collate=numbered.collate),
             metric,
             train,
             hooks=[Baseline(metric, notes)],

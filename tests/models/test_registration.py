@@ -76,14 +76,6 @@ def test_pretrained_says_where_the_released_weights_are():
         timm.create_model("madeup_narrow", pretrained=True)
 
 
-def test_pretrained_takes_a_file_of_ones_own(tmp_path):
-    weights = timm.create_model("madeup_narrow").state_dict()
-    torch.save(weights, tmp_path / "w.pth")
-    overlay = {"file": str(tmp_path / "w.pth"), "num_classes": 1000}
-    network = timm.create_model("madeup_narrow", pretrained=True, pretrained_cfg_overlay=overlay)
-    assert torch.equal(network.state_dict()["head.fc.weight"], weights["head.fc.weight"])
-
-
 @pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
 def test_scripting_is_refused():
     network = timm.create_model("moganet_xtiny")

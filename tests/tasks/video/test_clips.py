@@ -155,7 +155,7 @@ def test_a_command_trains_on_a_folder_and_says_what_it_predicts(tmp_path, monkey
 
 
 def write_video(file, frames):
-    """Writes frames ``(T, H, W, 3)`` in RGB; every 12th alone holds a whole picture."""
+    """Writes frames ``(T, H, W, 3)`` in RGB."""
     height, width = frames.shape[1:3]
     codec = cv2.VideoWriter_fourcc(*("mp4v" if file.suffix == ".mp4" else "MJPG"))
     writer = cv2.VideoWriter(str(file), codec, 25, (width, height))
