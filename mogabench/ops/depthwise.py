@@ -119,10 +119,9 @@ def depthwise(x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int) -> 
     n, c, h, w = x.shape
     kernel = weight.shape[-1]
     out = _like(x)
-    rows, columns = _tile(h, w)
-    block = _block(c, 64)
-    tiles = -(-h // rows) * -(-w // columns)
-    kernels.convolve[(-(-c // block), n * tiles)](
+    columns, block, warps = tile(w, c)
+    groups = -(-h // (kernels.ROWS * dilation)) * dilation
+    kernels.convolve[(-(-c // block), n * groups * -(-w // columns))](
         x,
         weight.reshape(c, kernel * kernel).t().contiguous(),
         x if bias is None else bias,
@@ -135,9 +134,9 @@ def depthwise(x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int) -> 
         HAS_BIAS=bias is not None,
         KERNEL=kernel,
         DILATION=dilation,
-        ROWS=rows,
         COLUMNS=columns,
         CHANNELS=block,
+        num_warps=warps,
     )
     return out
 
@@ -151,14 +150,11 @@ def _like(x: Tensor) -> Tensor:
     return torch.empty(x.shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
 
 
-def _tile(height: int, width: int) -> tuple[int, int]:
-    """Rows and columns of a tile of 64 pixels, or fewer of small maps."""
-    columns = min(_power_of_two(width), 8)
-    return min(_power_of_two(height), 64 // columns), columns
-
-
-def _block(channels: int, most: int) -> int:
-    return min(_power_of_two(channels), most)
+def tile(width: int, channels: int) -> tuple[int, int, int]:
+    """Columns and channels that a program computes, and its warps."""
+    columns = min(_power_of_two(width), 64)
+    block = min(_power_of_two(channels), 64)
+    return columns, block, max(columns * block // 512, 1)
 
 
 def _power_of_two(number: int) -> int:
