@@ -123,7 +123,47 @@ def context_branch(dim: int, depthwise: str, split: Sequence[int]) -> nn.Module:
     return nn.Sequential(layers)
 
 
-class SpatialAggregation(nn.Module):
+class GatedContext(nn.Module):
+    """The multi-order context, multiplied by a gate and projected (Eq. 8).
+
+    The layers are set by a subclass. As released, ``force_fp32`` also applies both activations
+    twice.
+    """
+
+    force_fp32: bool
+    gate: nn.Conv2d | None
+    value: nn.Module
+    proj_2: nn.Conv2d
+    gate_act: nn.Module
+    value_act: nn.Module
+
+    def aggregate(self, y: Tensor) -> Tensor:
+        """Maps ``(N, C, H, W)`` to the same shape."""
+        aggregated: Tensor
+        value = self.value_act(self.value(y))
+        if self.gate is None:
+            aggregated = self.proj_2(value)
+        elif self.force_fp32:
+            aggregated = self._aggregate_in_fp32(self.gate_act(self.gate(y)), value)
+        else:
+            aggregated = self.proj_2(self.gate_act(self.gate(y)) * value)
+        return aggregated
+
+    def _aggregate_in_fp32(self, gate: Tensor, value: Tensor) -> Tensor:
+        with _autocast_off(gate.device.type):
+            product = self.gate_act(gate.float()) * self.value_act(value.float())
+            aggregated: Tensor = self.proj_2(product.to(self.proj_2.weight.dtype))
+        return aggregated
+
+
+def _autocast_off(device_type: str) -> AbstractContextManager[object]:
+    # The meta device has no autocast; asking for availability would break torch 2.11's graphs.
+    if device_type == "meta":
+        return nullcontext()
+    return torch.autocast(device_type, enabled=False)
+
+
+class SpatialAggregation(GatedContext):
     """Feature decomposition, then gated multi-order context (Eq. 5 to 8).
 
     The released network uses SiLU where Eq. 7 has GELU, and adds the block's own (normalised)
@@ -174,28 +214,7 @@ class SpatialAggregation(nn.Module):
         y = self.proj_1(x)
         if self.sigma is not None:
             y = y + self.sigma(y - nn.functional.adaptive_avg_pool2d(y, 1))
-        y = self.act(y)
-        value = self.value_act(self.value(y))
-        if self.gate is None:
-            aggregated: Tensor = self.proj_2(value)
-        elif self.force_fp32:
-            aggregated = self._aggregate_in_fp32(self.gate_act(self.gate(y)), value)
-        else:
-            aggregated = self.proj_2(self.gate_act(self.gate(y)) * value)
-        return x + aggregated
-
-    def _aggregate_in_fp32(self, gate: Tensor, value: Tensor) -> Tensor:
-        with _autocast_off(gate.device.type):
-            product = self.gate_act(gate.float()) * self.value_act(value.float())
-            aggregated: Tensor = self.proj_2(product.to(self.proj_2.weight.dtype))
-        return aggregated
-
-
-def _autocast_off(device_type: str) -> AbstractContextManager[object]:
-    # The meta device has no autocast; asking for availability would break torch 2.11's graphs.
-    if device_type == "meta":
-        return nullcontext()
-    return torch.autocast(device_type, enabled=False)
+        return x + self.aggregate(self.act(y))
 
 
 class ChannelAggregation(nn.Module):
@@ -255,8 +274,8 @@ class MogaBlock(nn.Module):
     def __init__(
         self,
         dim: int,
-        attn: nn.Module,
-        mlp: nn.Module,
+        attn: SpatialAggregation,
+        mlp: ChannelAggregation,
         norm: Callable[[int], nn.Module],
         drop_path: float = 0.0,
     ) -> None:
@@ -275,3 +294,9 @@ class MogaBlock(nn.Module):
         x = x + spatial
         channel: Tensor = self.drop_path(self.layer_scale_2 * self.mlp(self.norm2(x)))
         return x + channel
+
+    def fused(self) -> nn.Module:
+        """The block for inference; see `mogabench.models.fuse`."""
+        from mogabench.layers.fused_moga import fuse_moga_block
+
+        return fuse_moga_block(self)

@@ -7,5 +7,9 @@ models with timm by ``mogabench.layers.registration.register_family``.
 from importlib import import_module
 from pkgutil import iter_modules
 
+from mogabench.layers.fusion import fuse
+
+__all__ = ["fuse"]
+
 for _module in iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 from mogabench.errors import UserError
+from mogabench.layers.fused_moga import fuse_moga_block
+from mogabench.layers.fusion import fold_norm, fold_norms, fuse_children, split_norm
 from mogabench.layers.initialisation import init_conv
 from mogabench.layers.moga import (
     NORMS,
@@ -46,6 +48,11 @@ class StemEmbed(nn.Module):
         embedded: Tensor = self.projection(x)
         return embedded
 
+    def fused(self) -> StemEmbed:
+        """The embedding for inference."""
+        self.projection = fold_norms(self.projection)
+        return self
+
 
 class ConvEmbed(nn.Module):
     """A later embedding: one 3x3 stride-2 convolution, normalised."""
@@ -59,6 +66,11 @@ class ConvEmbed(nn.Module):
         """Maps ``(N, C_in, H, W)`` to ``(N, C, H/2, W/2)``."""
         embedded: Tensor = self.norm(self.projection(x))
         return embedded
+
+    def fused(self) -> ConvEmbed:
+        """The embedding for inference."""
+        self.projection, self.norm = fold_norm(self.projection, self.norm)
+        return self
 
 
 class MogaNet(StagedBackbone):
@@ -143,6 +155,16 @@ class MogaNet(StagedBackbone):
             stages, dims, in_chans=in_chans, num_classes=num_classes, global_pool=global_pool
         )
         self.apply(init_conv)
+
+    def fused(self) -> MogaNet:
+        """The network for inference; the norm after a stage goes into the stage's last block."""
+        for number in range(1, self.num_stages + 1):
+            _, blocks, norm = self._parts(number)
+            after = split_norm(norm)
+            if after is not None and isinstance(after.rest, nn.Identity) and len(blocks) > 0:
+                blocks[-1] = fuse_moga_block(blocks[-1], after)
+                setattr(self, f"norm{number}", nn.Identity())
+        return fuse_children(self)
 
     def no_weight_decay(self) -> set[str]:
         """Names of parameters to keep from weight decay: none, as released."""

@@ -1,0 +1,131 @@
+"""The Moga block for inference: `mogabench.layers.moga` with scales, norms and FD folded away.
+
+With batch norm as ``a x + b``, ``s`` the scale of feature decomposition (Eq. 7) and ``l`` that of
+the layer, the spatial aggregation begins with ``(1 + s) W x - s W mean(x)``, a scaled 1x1
+convolution and a shift per image from the mean of its input, and ends with ``(1 + l a) x + l P(..)``.
+The channel aggregation (Eq. 10) is ``(l V (1 + s)) h - (l V s) GELU(d h)``: a scaled 1x1
+convolution and a product of rank one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from mogabench.layers.fusion import SplitNorm, pointwise, pointwise_weights, split_norm
+from mogabench.layers.moga import GatedContext
+
+if TYPE_CHECKING:
+    from mogabench.layers.moga import ChannelAggregation, MogaBlock, SpatialAggregation
+
+
+def fuse_moga_block(block: MogaBlock, after: SplitNorm | None = None) -> nn.Module:
+    """Both aggregations of a block in their fused form; the block itself if a norm cannot be folded.
+
+    Args:
+        block: A block in evaluation mode; its layers are taken over.
+        after: The norm after the block, which must be affine, or None.
+    """
+    norm1, norm2 = split_norm(block.norm1), split_norm(block.norm2)
+    if norm1 is None or norm2 is None:
+        return block
+    scale1, scale2 = (
+        scale.detach().double().flatten() for scale in (block.layer_scale_1, block.layer_scale_2)
+    )
+    return nn.Sequential(
+        FusedSpatialAggregation(norm1, block.attn, scale1),
+        FusedChannelAggregation(norm2, block.mlp, scale2, after),
+    )
+
+
+class FusedSpatialAggregation(GatedContext):
+    """A norm, the spatial aggregation, the scale of the layer and the sum with its input.
+
+    Args:
+        norm: The norm before the aggregation.
+        spatial: The aggregation, whose context is taken over.
+        scale: The layer's scale ``(C,)``, in float64.
+    """
+
+    def __init__(self, norm: SplitNorm, spatial: SpatialAggregation, scale: Tensor) -> None:
+        super().__init__()
+        self.norm = norm.rest
+        weight, bias = pointwise_weights(spatial.proj_1)
+        bias = bias + weight @ norm.shift
+        weight = weight * norm.factor
+        self.mean = None
+        if spatial.sigma is not None:
+            sigma = spatial.sigma.scale.detach().double().flatten()[:, None]
+            self.mean = pointwise(-sigma * weight, None, spatial.proj_1)
+            weight = (1 + sigma) * weight
+        self.proj_1 = pointwise(weight, bias, spatial.proj_1)
+        self.act = spatial.act
+        self.gate, self.gate_act = spatial.gate, spatial.gate_act
+        self.value, self.value_act = spatial.value, spatial.value_act
+        self.force_fp32 = spatial.force_fp32
+        weight, bias = pointwise_weights(spatial.proj_2)
+        shift = scale * (bias + norm.shift)
+        self.proj_2 = pointwise(scale[:, None] * weight, shift, spatial.proj_2)
+        self.is_affine = isinstance(norm.rest, nn.Identity)
+        self.factor = _per_channel(scale * norm.factor + self.is_affine, spatial.proj_2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps ``(N, C, H, W)`` to the same shape."""
+        normed = self.norm(x)
+        y = self.proj_1(normed)
+        if self.mean is not None:
+            y = y + self.mean(nn.functional.adaptive_avg_pool2d(normed, 1))
+        out = self.aggregate(self.act(y)) + normed * self.factor
+        return out if self.is_affine else out + x
+
+
+class FusedChannelAggregation(nn.Module):
+    """A norm, the channel aggregation, the scale of the layer and the sum with its input.
+
+    Args:
+        norm: The norm before the aggregation.
+        channel: The aggregation, whose inner layers are taken over.
+        scale: The layer's scale ``(C,)``, in float64.
+        after: The norm after the sum, which must be affine, or None.
+    """
+
+    def __init__(
+        self,
+        norm: SplitNorm,
+        channel: ChannelAggregation,
+        scale: Tensor,
+        after: SplitNorm | None = None,
+    ) -> None:
+        super().__init__()
+        self.norm = norm.rest
+        weight, bias = pointwise_weights(channel.fc1)
+        self.fc1 = pointwise(weight * norm.factor, bias + weight @ norm.shift, channel.fc1)
+        self.dwconv, self.act = channel.dwconv, channel.act
+        weight, bias = pointwise_weights(channel.fc2)
+        weight, bias = scale[:, None] * weight, scale * bias
+        self.factor = None
+        if after is not None:
+            self.factor = _per_channel(after.factor, channel.fc2)
+            weight, bias = after.factor[:, None] * weight, after.factor * bias + after.shift
+        self.se = channel.se if channel.aggregation == "se" else nn.Identity()
+        self.decompose = None
+        if channel.aggregation == "ca":
+            sigma = channel.sigma.scale.detach().double().flatten()
+            self.decompose = channel.decompose
+            self.rank_one = _per_channel(weight @ sigma, channel.fc2)
+            weight = weight * (1 + sigma)
+        self.fc2 = pointwise(weight, bias, channel.fc2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps ``(N, C, H, W)`` to the same shape."""
+        hidden = self.se(self.act(self.dwconv(self.fc1(self.norm(x)))))
+        out: Tensor = self.fc2(hidden) + (x if self.factor is None else x * self.factor)
+        if self.decompose is not None:
+            out = out - self.act(self.decompose(hidden)) * self.rank_one
+        return out
+
+
+def _per_channel(values: Tensor, like: nn.Conv2d) -> nn.Parameter:
+    return nn.Parameter(values[:, None, None].to(like.weight.dtype), requires_grad=False)

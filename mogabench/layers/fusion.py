@@ -1,0 +1,113 @@
+"""Networks for inference alone, with every scale and norm folded into the convolutions around it.
+
+A module takes part by a method ``fused() -> nn.Module``: the same function in fewer operations.
+All folds are computed in float64.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import NamedTuple, TypeVar
+
+import torch
+from timm.layers import LayerNorm2d
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+M = TypeVar("M", bound=nn.Module)
+
+
+def fuse(network: nn.Module) -> nn.Module:
+    """A copy of a network for inference, in which every part that has a fused form takes it.
+
+    The outputs stay equal up to rounding. The copy cannot be trained, and its weights have other
+    names and shapes: load and save those of the original.
+
+    Args:
+        network: Any module, such as a timm network, a detector or a segmentor.
+
+    Returns:
+        The copy, in evaluation mode; parts without a fused form are as they were.
+    """
+    return _fused(deepcopy(network).eval()).requires_grad_(False)
+
+
+def _fused(module: nn.Module) -> nn.Module:
+    if hasattr(module, "fused"):
+        fused: nn.Module = module.fused()
+        return fused
+    return fuse_children(module)
+
+
+def fuse_children(module: M) -> M:
+    """Gives each part of a module its fused form, where it has one."""
+    for name, child in module.named_children():
+        setattr(module, name, _fused(child))
+    return module
+
+
+class SplitNorm(NamedTuple):
+    """A norm as what cannot be folded, and the factor and shift ``(C,)`` per channel after it."""
+
+    rest: nn.Module
+    factor: Tensor
+    shift: Tensor
+
+
+def split_norm(norm: nn.Module) -> SplitNorm | None:
+    """Takes the affine part out of a norm over channels; None if it is of another kind.
+
+    Batch norm with running statistics is nothing but affine; of a layer norm the normalisation
+    is left.
+    """
+    if isinstance(norm, _BatchNorm) and norm.running_mean is not None and norm.affine:
+        mean, variance = norm.running_mean.double(), norm.running_var.double()
+        factor = norm.weight.detach().double() / (variance + norm.eps).sqrt()
+        return SplitNorm(nn.Identity(), factor, norm.bias.detach().double() - mean * factor)
+    if type(norm) is LayerNorm2d and norm.weight is not None:
+        rest = LayerNorm2d(norm.weight.numel(), eps=norm.eps, affine=False)
+        return SplitNorm(rest, norm.weight.detach().double(), norm.bias.detach().double())
+    return None
+
+
+def pointwise(weight: Tensor, bias: Tensor | None, like: nn.Conv2d) -> nn.Conv2d:
+    """A 1x1 convolution with weights ``(C_out, C_in)`` and bias ``(C_out,)``.
+
+    Args:
+        weight: Its weights.
+        bias: Its bias, or None.
+        like: The convolution that it replaces, whose type and device it takes.
+    """
+    out_dim, in_dim = weight.shape
+    with torch.device(like.weight.device):
+        conv = nn.Conv2d(in_dim, out_dim, 1, bias=bias is not None, dtype=like.weight.dtype)
+    with torch.no_grad():
+        conv.weight.copy_(weight[:, :, None, None])
+        if bias is not None and conv.bias is not None:
+            conv.bias.copy_(bias)
+    return conv
+
+
+def pointwise_weights(conv: nn.Conv2d) -> tuple[Tensor, Tensor]:
+    """Weights ``(C_out, C_in)`` and bias ``(C_out,)`` of a 1x1 convolution, in float64."""
+    weight = conv.weight.detach().double().flatten(1)
+    bias = weight.new_zeros(len(weight)) if conv.bias is None else conv.bias.detach().double()
+    return weight, bias
+
+
+def fold_norm(conv: nn.Conv2d, norm: nn.Module) -> tuple[nn.Conv2d, nn.Module]:
+    """A convolution with the batch norm after it; a norm of another kind stays."""
+    if not isinstance(norm, _BatchNorm) or norm.running_mean is None:
+        return conv, norm
+    dtype = conv.weight.dtype
+    folded: nn.Conv2d = fuse_conv_bn_eval(conv.double(), norm.double())
+    return folded.to(dtype), nn.Identity()
+
+
+def fold_norms(layers: nn.Sequential) -> nn.Sequential:
+    """Layers in which each batch norm has gone into the convolution before it."""
+    for index in range(len(layers) - 1):
+        if isinstance(layers[index], nn.Conv2d):
+            layers[index], layers[index + 1] = fold_norm(layers[index], layers[index + 1])
+    return layers
