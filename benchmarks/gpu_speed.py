@@ -8,11 +8,11 @@ layers
     MogaNet-S's depth-wise convolutions in bfloat16 and channels_last, by the kernels and by cuDNN;
     the floor moves each input and output once, at the copy rate measured in the run.
 training
-    A step of SimVP with MogaNet at batch 16 and of MogaNet-S at batch 128, under autocast.
+    A step of MogaNet-S at batch 128 and of SimVP with MogaNet at batch 16, under autocast, eager
+    and compiled, with and without the kernels.
 inference
-    MogaNet-S and ConvNeXt-T in bfloat16, at batch 256 and 1.
-
-Networks run eagerly, compiled, with the kernels, and in a CUDA graph.
+    MogaNet-S, plain and fused, and ConvNeXt-T in bfloat16, at batch 256 and 1, eager, compiled and
+    in a CUDA graph.
 """
 
 from __future__ import annotations
@@ -20,22 +20,26 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
+from itertools import product
 from typing import TYPE_CHECKING
 
 import timm
 import torch
+import torch._dynamo
 from torch import Tensor, nn
 
-import mogabench.models  # noqa: F401  (registers MogaNet with timm)
+from mogabench.models import fuse
 from mogabench.models.simvp import SimVP
 from mogabench.ops import depthwise
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+torch._dynamo.config.recompile_limit = 64  # a code for each stage and batch size
 ON_GPU = torch.cuda.is_available()
 DEVICE = "cuda" if ON_GPU else "cpu"
 SUITS = depthwise.suits_kernels
+BLOCKS = ("MogaBlock", "FusedSpatialAggregation", "FusedChannelAggregation", "ConvNeXtBlock")
 # channels, size, kernel, dilation: the DW5x5 and both dilated ones of MogaNet-S, then its DW3x3.
 LAYERS = [
     (64, 56, 5, 1),
@@ -116,31 +120,50 @@ def _convolutions(layer: nn.Conv2d, x: Tensor) -> list[Callable[[], object]]:
 
 
 def time_training() -> None:
+    """Steps of MogaNet-S at batch 128 and of SimVP with MogaNet at batch 16, under autocast."""
+    torch.manual_seed(0)
+    images = torch.randn(128, 3, 224, 224) if ON_GPU else torch.randn(2, 3, 32, 32)
+    images = images.to(DEVICE).to(memory_format=torch.channels_last)
+    labels = torch.arange(len(images), device=DEVICE) % 10
     small = {} if ON_GPU else {"hidden_dim": 32, "encoder_dim": 8, "depth": 2}
     frames = torch.rand(16 if ON_GPU else 2, 10, 1, 64, 64, device=DEVICE)
-    print("SimVP with MogaNet, a training step at batch 16", flush=True)
-    for kernels, mode in (
-        (False, "eager"),
-        (True, "eager"),
-        (True, "reduce-overhead"),
-        (False, "reduce-overhead"),
+
+    def moganet() -> nn.Module:
+        return timm.create_model("moganet_small", num_classes=10)
+
+    def simvp() -> nn.Module:
+        return SimVP("moganet", **small)  # type: ignore[arg-type]
+
+    def cross_entropy(out: Tensor) -> Tensor:
+        return nn.functional.cross_entropy(out.float(), labels)
+
+    def square_error(out: Tensor) -> Tensor:
+        return (out.float() - frames).square().mean()
+
+    for name, build, inputs, loss in (
+        ("MogaNet-S", moganet, images, cross_entropy),
+        ("SimVP", simvp, frames, square_error),
     ):
-        torch.manual_seed(0)
-        network = SimVP("moganet", **small)  # type: ignore[arg-type]
-        _time_steps(network, frames, kernels, mode, lambda out: (out.float() - frames).square())
+        for kernels, mode in product((False, True), ("eager", "compiled")):
+            torch.manual_seed(0)
+            _time_steps(name, build(), inputs, loss, kernels=kernels, mode=mode)
 
 
 def _time_steps(
+    name: str,
     network: nn.Module,
     inputs: Tensor,
+    loss: Callable[[Tensor], Tensor],
+    *,
     kernels: bool,
     mode: str,
-    loss: Callable[[Tensor], Tensor],
 ) -> None:
     use_kernels(kernels)
     network = network.to(DEVICE, memory_format=torch.channels_last).train()
-    if mode != "eager":
-        network.compile(mode=mode if ON_GPU else "default", backend="inductor")
+    if mode == "compiled" and name == "SimVP":
+        network.compile(mode="reduce-overhead" if ON_GPU else "default")
+    elif mode == "compiled":
+        _compile_blocks(network)
     optimizer = torch.optim.Adam(network.parameters(), 1e-3, fused=True)
     losses: list[Tensor] = []
 
@@ -148,9 +171,9 @@ def _time_steps(
         optimizer.zero_grad()
         with torch.autocast(DEVICE, torch.bfloat16):
             out = network(inputs)
-        losses.append(loss(out).mean())
-        losses[-1].backward()
-        losses[-1] = losses[-1].detach()
+        found = loss(out)
+        found.backward()
+        losses.append(found.detach().clone())
         optimizer.step()
 
     began = time.monotonic()
@@ -159,37 +182,42 @@ def _time_steps(
     started = time.monotonic() - began
     while len(losses) < 20:
         step()
-    name = f"{'kernels' if kernels else 'cuDNN':8}{mode:16}"
     print(
-        f"{name}{milliseconds(step, 1.0):8.2f} ms, first two {started:.0f} s, "
-        f"losses {float(losses[0]):.5f} {float(losses[9]):.5f} {float(losses[19]):.5f}",
+        f"{name:10}{'kernels' if kernels else 'cuDNN':8}{mode:9}{milliseconds(step, 1.0):8.2f} ms, "
+        f"first two {started:.0f} s, losses "
+        + " ".join(f"{float(losses[at]):.5f}" for at in (0, 9, 19)),
         flush=True,
     )
 
 
 def time_inference() -> None:
-    sizes = (256, 1) if ON_GPU else (2, 1)
-    for name in ("moganet_small", "convnext_tiny"):
-        network = timm.create_model(name).to(DEVICE, torch.bfloat16).eval()
-        network.to(memory_format=torch.channels_last)
-        for kernels in (False, True) if name == "moganet_small" else (False,):
-            for mode in ("eager", "compiled"):
-                use_kernels(kernels)
-                if mode == "compiled":
-                    _compile_blocks(network)
-                for batch in sizes:
-                    _time_inference(
-                        network, f"{name} {'kernels' if kernels else 'cuDNN'} {mode}", batch
-                    )
-        for block in network.modules():
-            block._compiled_call_impl = None
+    """MogaNet-S in its ways, and ConvNeXt-T; the quick ones first."""
+    moganet, convnext = (
+        timm.create_model(name).to(DEVICE, torch.bfloat16, memory_format=torch.channels_last).eval()
+        for name in ("moganet_small", "convnext_tiny")
+    )
+    for name, network, kernels, mode in (
+        ("moganet_small plain", moganet, False, "eager"),
+        ("moganet_small fused", fuse(moganet), True, "eager"),
+        ("convnext_tiny", convnext, False, "eager"),
+        ("moganet_small fused", fuse(moganet), True, "compiled"),
+        ("convnext_tiny", convnext, False, "compiled"),
+        ("moganet_small fused", fuse(moganet), False, "compiled"),
+        ("moganet_small plain", moganet, False, "compiled"),
+    ):
+        use_kernels(kernels)
+        if mode == "compiled":
+            _compile_blocks(network)
+        for batch in (256, 1) if ON_GPU else (2, 1):
+            label = f"{name} {'kernels' if kernels else 'cuDNN'} {mode}"
+            _time_inference(network, label, batch)
 
 
 def _compile_blocks(network: nn.Module) -> None:
     """Compiles what repeats, block by block: a code for each stage, not for each block."""
     for part in network.modules():
-        if type(part).__name__ in ("MogaBlock", "ConvNeXtBlock"):
-            part.compile()
+        if type(part).__name__ in BLOCKS:
+            part.compile(dynamic=False)
 
 
 @torch.inference_mode()
@@ -198,21 +226,22 @@ def _time_inference(network: nn.Module, name: str, batch: int) -> None:
     images = torch.randn(batch, 3, size, size, device=DEVICE, dtype=torch.bfloat16)
     images = images.to(memory_format=torch.channels_last)
     began = time.monotonic()
-    plain = milliseconds(lambda: network(images), 1.0)
-    print(
-        f"{name:32} batch {batch:4} {plain:8.3f} ms {1000 * batch / plain:8.0f} img/s "
-        f"({time.monotonic() - began:.0f} s)",
-        flush=True,
-    )
+    network(images)
+    started = time.monotonic() - began
+    _print_speed(name, batch, milliseconds(lambda: network(images), 0.5), started)
     if ON_GPU:
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
             network(images)
-        took = milliseconds(graph.replay, 1.0)
-        print(
-            f"{name + ' graph':32} batch {batch:4} {took:8.3f} ms {1000 * batch / took:8.0f} img/s",
-            flush=True,
-        )
+        _print_speed(f"{name} graph", batch, milliseconds(graph.replay, 0.5), started)
+
+
+def _print_speed(name: str, batch: int, took: float, started: float) -> None:
+    speed = 1000 * batch / took
+    print(
+        f"{name:44} batch {batch:4} {took:8.3f} ms {speed:8.0f} img/s, first {started:.0f} s",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 With batch norm as ``a x + b``, ``s`` the scale of feature decomposition (Eq. 7) and ``l`` that of
 the layer, the spatial aggregation begins with ``(1 + s) W x - s W mean(x)``, a scaled 1x1
-convolution and a shift per image from the mean of its input, and ends with ``(1 + l a) x + l P(..)``.
+convolution and a shift per image from the mean of its input; it ends with ``(1 + l a) x + l P(..)``.
 The channel aggregation (Eq. 10) is ``(l V (1 + s)) h - (l V s) GELU(d h)``: a scaled 1x1
 convolution and a product of rank one.
 """
@@ -11,18 +11,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor, nn
 
 from mogabench.layers.fusion import SplitNorm, pointwise, pointwise_weights, split_norm
-from mogabench.layers.moga import GatedContext
+from mogabench.layers.moga import GatedContext, MultiOrderDepthwise
+from mogabench.ops.depthwise import convolve_multi_order
 
 if TYPE_CHECKING:
     from mogabench.layers.moga import ChannelAggregation, MogaBlock, SpatialAggregation
 
 
 def fuse_moga_block(block: MogaBlock, after: SplitNorm | None = None) -> nn.Module:
-    """Both aggregations of a block in their fused form; the block itself if a norm cannot be folded.
+    """Both aggregations of a block, fused; the block itself if a norm cannot be folded.
 
     Args:
         block: A block in evaluation mode; its layers are taken over.
@@ -64,6 +64,8 @@ class FusedSpatialAggregation(GatedContext):
         self.act = spatial.act
         self.gate, self.gate_act = spatial.gate, spatial.gate_act
         self.value, self.value_act = spatial.value, spatial.value_act
+        if isinstance(spatial.value, MultiOrderDepthwise):
+            self.value = FusedMultiOrder(spatial.value)
         self.force_fp32 = spatial.force_fp32
         weight, bias = pointwise_weights(spatial.proj_2)
         shift = scale * (bias + norm.shift)
@@ -79,6 +81,28 @@ class FusedSpatialAggregation(GatedContext):
             y = y + self.mean(nn.functional.adaptive_avg_pool2d(normed, 1))
         out = self.aggregate(self.act(y)) + normed * self.factor
         return out if self.is_affine else out + x
+
+
+class FusedMultiOrder(nn.Module):
+    """The multi-order layers, whose branches write into one buffer where the kernels suit.
+
+    Args:
+        layers: The layers, which are taken over.
+    """
+
+    def __init__(self, layers: MultiOrderDepthwise) -> None:
+        super().__init__()
+        self.layers = layers
+        convs = (layers.DW_conv0, layers.DW_conv1, layers.DW_conv2)
+        none = layers.DW_conv0.weight[:0]
+        self.weights = nn.ParameterList(getattr(conv, "weight", none) for conv in convs)
+        self.biases = nn.ParameterList(getattr(conv, "bias", none[:, 0, 0, 0]) for conv in convs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps ``(N, C, H, W)`` to the same shape."""
+        y = convolve_multi_order(x, list(self.weights), list(self.biases))
+        context: Tensor = self.layers(x) if y is None else self.layers.PW_conv(y)
+        return context
 
 
 class FusedChannelAggregation(nn.Module):
@@ -102,7 +126,7 @@ class FusedChannelAggregation(nn.Module):
         self.norm = norm.rest
         weight, bias = pointwise_weights(channel.fc1)
         self.fc1 = pointwise(weight * norm.factor, bias + weight @ norm.shift, channel.fc1)
-        self.dwconv, self.act = channel.dwconv, channel.act
+        self.dwconv = channel.dwconv
         weight, bias = pointwise_weights(channel.fc2)
         weight, bias = scale[:, None] * weight, scale * bias
         self.factor = None
@@ -120,10 +144,10 @@ class FusedChannelAggregation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps ``(N, C, H, W)`` to the same shape."""
-        hidden = self.se(self.act(self.dwconv(self.fc1(self.norm(x)))))
+        hidden = self.se(self.dwconv.with_gelu(self.fc1(self.norm(x))))
         out: Tensor = self.fc2(hidden) + (x if self.factor is None else x * self.factor)
         if self.decompose is not None:
-            out = out - self.act(self.decompose(hidden)) * self.rank_one
+            out = out - nn.functional.gelu(self.decompose(hidden)) * self.rank_one
         return out
 
 

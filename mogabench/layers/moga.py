@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from mogabench.errors import UserError, unknown
 from mogabench.layers.convolutions import depthwise_conv
+from mogabench.ops.depthwise import DepthwiseConv2d
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -87,7 +88,7 @@ class MultiOrderDepthwise(nn.Module):
         # Rounding the sums, not the parts, keeps an empty slice empty.
         first, second, _ = (dim * part // sum(split) for part in accumulate(split))
         self.widths = (first, second - first, dim - second)
-        self.DW_conv0 = depthwise_conv(dim, 5)
+        self.DW_conv0 = DepthwiseConv2d(dim, 5)
         self.DW_conv1 = depthwise_conv(self.widths[1], 5, dilation=2)
         self.DW_conv2 = depthwise_conv(self.widths[2], 7, dilation=3)
         self.PW_conv = nn.Conv2d(dim, dim, 1)
@@ -238,7 +239,7 @@ class ChannelAggregation(nn.Module):
         if aggregation not in CHANNEL_AGGREGATIONS:
             raise unknown("channel aggregation", aggregation, CHANNEL_AGGREGATIONS)
         self.fc1 = nn.Conv2d(dim, hidden_dim, 1)
-        self.dwconv = depthwise_conv(hidden_dim, 3)
+        self.dwconv = DepthwiseConv2d(hidden_dim, 3)
         self.act = nn.GELU()
         self.fc2 = nn.Conv2d(hidden_dim, dim, 1)
         self.drop = nn.Dropout(drop_rate)

@@ -9,10 +9,14 @@ about equal. There is no backward pass: cuDNN's was faster than the one that was
 from __future__ import annotations
 
 from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.fx
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _HAS_TRITON = torch.version.hip is None and find_spec("triton") is not None
 _LARGEST = 2**31
@@ -38,10 +42,16 @@ class DepthwiseConv2d(nn.Conv2d):
         """Maps ``(N, C, H, W)`` to the same shape."""
         if self.dilation[0] == 1:
             return super().forward(x)
-        return convolve_dilated(x, self.weight, self.bias, self.dilation[0])
+        return convolve(x, self.weight, self.bias, self.dilation[0])
+
+    def with_gelu(self, x: Tensor) -> Tensor:
+        """The same with GELU after it, in one pass where the kernels are used."""
+        return convolve(x, self.weight, self.bias, self.dilation[0], gelu=True)
 
 
-def convolve_dilated(x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int) -> Tensor:
+def convolve(
+    x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int, gelu: bool = False
+) -> Tensor:
     """A depth-wise convolution that keeps the size, by the kernels where they suit.
 
     Args:
@@ -49,30 +59,56 @@ def convolve_dilated(x: Tensor, weight: Tensor, bias: Tensor | None, dilation: i
         weight: Filters ``(C, 1, K, K)``, ``K`` odd.
         bias: ``(C,)`` or None.
         dilation: Distance of the filters' taps.
+        gelu: Whether GELU follows.
     """
+    if gelu and torch.is_grad_enabled():  # that pass has no gradient
+        return nn.functional.gelu(convolve(x, weight, bias, dilation))
     if not suits_kernels(x):
         padding = dilation * (weight.shape[-1] // 2)
-        return nn.functional.conv2d(x, weight, bias, 1, padding, dilation, len(weight))
-    dtype = x.dtype
+        out = nn.functional.conv2d(x, weight, bias, 1, padding, dilation, len(weight))
+        return nn.functional.gelu(out) if gelu else out
+    x, weight, bias = _autocast(x, weight, bias)
+    convolved: Tensor = depthwise(x, weight, bias, dilation, gelu)
+    return convolved
+
+
+def convolve_multi_order(
+    x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]
+) -> Tensor | None:
+    """The multi-order convolutions by the kernels; None where they do not suit.
+
+    Args:
+        x: Maps ``(N, C, H, W)``.
+        weights: Filters as `multi_order` takes them.
+        biases: Biases likewise.
+    """
+    if torch.is_grad_enabled() or not suits_kernels(x):
+        return None
+    x, *parameters = _autocast(x, *weights, *biases)
+    convolved: Tensor = multi_order(x, parameters[:3], parameters[3:])
+    return convolved
+
+
+torch.fx.wrap("convolve")  # what it asks of a map has no answer while torch.fx traces
+
+
+def _autocast(*values: Tensor | None) -> list[Any]:
+    """The values in the type that autocast asks for, or that of the first."""
+    assert values[0] is not None
+    dtype = values[0].dtype
     if torch.is_autocast_enabled("cuda"):
         dtype = torch.get_autocast_dtype("cuda")
-    bias = None if bias is None else bias.to(dtype)
-    out: Tensor = depthwise(x.to(dtype), weight.to(dtype), bias, dilation)
-    return out
-
-
-torch.fx.wrap("convolve_dilated")  # what it asks of a map has no answer while torch.fx traces
+    return [None if value is None else value.to(dtype) for value in values]
 
 
 def suits_kernels(x: Tensor) -> bool:
     """Whether the kernels can and should compute with ``(N, C, H, W)``.
 
-    They do in inference, for maps in channels_last layout on an NVIDIA GPU, unless the network is
-    being exported: a file must not need them.
+    They do for maps in channels_last layout on an NVIDIA GPU, unless the network is being
+    exported: a file must not need them.
     """
     return (
         x.is_cuda
-        and not torch.is_grad_enabled()
         and _HAS_TRITON
         and not torch.compiler.is_exporting()
         and not torch.onnx.is_in_onnx_export()
@@ -85,7 +121,7 @@ def suits_kernels(x: Tensor) -> bool:
 def _pixel_stride(x: Tensor) -> int | None:
     """Elements from a pixel to the next, of maps or a slice of their channels in NHWC."""
     n, c, h, w = x.shape
-    stride = x.stride(3) if w > 1 else x.stride(2) if h > 1 else x.stride(0)
+    stride = _step(x)
     is_nhwc = (
         (c == 1 or x.stride(1) == 1)
         and (h == 1 or x.stride(2) == w * stride)
@@ -96,13 +132,21 @@ def _pixel_stride(x: Tensor) -> int | None:
     return stride if is_nhwc and x.numel() > 0 else None
 
 
+def _step(x: Tensor) -> int:
+    """Elements from a pixel to the next, of maps that are known to be in NHWC."""
+    _, _, h, w = x.shape
+    return x.stride(3) if w > 1 else x.stride(2) if h > 1 else x.stride(0)
+
+
 def _span(x: Tensor) -> int:
     n, _, h, w = x.shape
     return n * h * w * (_pixel_stride(x) or 1)
 
 
 @torch.library.custom_op("mogabench::depthwise", mutates_args=())
-def depthwise(x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int) -> Tensor:
+def depthwise(
+    x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int, gelu: bool = False
+) -> Tensor:
     """Convolves each channel with its filter, keeping the size; has no gradient.
 
     Args:
@@ -110,17 +154,133 @@ def depthwise(x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int) -> 
         weight: Filters ``(C, 1, K, K)``, ``K`` odd.
         bias: ``(C,)`` or None.
         dilation: Distance of the filters' taps.
+        gelu: Whether GELU follows.
 
     Returns:
         ``(N, C, H, W)`` in channels_last layout, of the type of ``x``.
     """
+    out = _like(x)
+    _launch(x, weight, bias, out, dilation, gelu)
+    return out
+
+
+@depthwise.register_fake
+def _(x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int, gelu: bool = False) -> Tensor:
+    return _like(x)
+
+
+@torch.library.custom_op("mogabench::depthwise_weight_grad", mutates_args=())
+def weight_grad(x: Tensor, grad: Tensor, kernel: int, dilation: int) -> Tensor:
+    """The gradient of a depth-wise convolution's filters.
+
+    Args:
+        x: Its input ``(N, C, H, W)`` in channels_last layout, or a slice of the channels of such.
+        grad: The gradient of its output, likewise.
+        kernel: Height and width of the filters; odd, at most 7.
+        dilation: Distance of their taps.
+
+    Returns:
+        ``(C, 1, K, K)`` in float32.
+    """
     from mogabench.ops import kernels
 
     n, c, h, w = x.shape
+    columns, block = min(_power_of_two(w), 64), min(_power_of_two(c), 32)
+    blocks = -(-c // block)
+    parts = min(n * h, max(4096 // (blocks * kernel), 1))
+    sums = torch.empty(parts, kernel, 8, c, device=x.device)
+    kernels.correlate[(blocks, kernel, parts)](
+        x,
+        grad,
+        sums,
+        n * h,
+        c,
+        h,
+        w,
+        _step(x),
+        _step(grad),
+        KERNEL=kernel,
+        DILATION=dilation,
+        COLUMNS=columns,
+        CHANNELS=block,
+        num_warps=1,
+    )
+    return sums.sum(0)[:, :kernel].permute(2, 0, 1).unsqueeze(1).contiguous()
+
+
+@weight_grad.register_fake
+def _(x: Tensor, grad: Tensor, kernel: int, dilation: int) -> Tensor:
+    return torch.empty(x.shape[1], 1, kernel, kernel, device=x.device)
+
+
+def _keep_inputs(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    x, weight, bias, dilation, gelu = inputs
+    assert not gelu
+    ctx.save_for_backward(x, weight)
+    ctx.dilation = dilation
+    ctx.bias_type = None if bias is None else bias.dtype
+
+
+def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    x, weight = ctx.saved_tensors
+    grad = grad.contiguous(memory_format=torch.channels_last)
+    of_x = of_weight = of_bias = None
+    if ctx.needs_input_grad[0]:
+        of_x = depthwise(grad, weight.flip(2, 3), None, ctx.dilation)
+    if ctx.needs_input_grad[1]:
+        of_weight = weight_grad(x, grad, weight.shape[-1], ctx.dilation).to(weight.dtype)
+    if ctx.bias_type is not None and ctx.needs_input_grad[2]:
+        of_bias = grad.sum((0, 2, 3), dtype=torch.float32).to(ctx.bias_type)
+    return of_x, of_weight, of_bias, None, None
+
+
+depthwise.register_autograd(_backward, setup_context=_keep_inputs)
+
+
+@torch.library.custom_op("mogabench::multi_order", mutates_args=())
+def multi_order(x: Tensor, weights: list[Tensor], biases: list[Tensor]) -> Tensor:
+    """A 5x5 on all channels, then 5x5 d2 and 7x7 d3 on the last ones, all into one buffer.
+
+    Args:
+        x: Maps ``(N, C, H, W)`` in channels_last layout.
+        weights: Filters ``(C, 1, 5, 5)``, ``(C_mid, 1, 5, 5)`` and ``(C_high, 1, 7, 7)``.
+        biases: ``(C,)``, ``(C_mid,)`` and ``(C_high,)``.
+
+    Returns:
+        ``(N, C, H, W)`` in channels_last layout, of the type of ``x``; it has no gradient.
+    """
+    middle, high = len(weights[1]), len(weights[2])
+    low = x.shape[1] - middle - high
+    out, context = _like(x), _like(x[:, low:])
+    _launch(x[:, :low], weights[0][:low], biases[0][:low], out[:, :low], 1)
+    _launch(x[:, low:], weights[0][low:], biases[0][low:], context, 1)
+    _launch(context[:, :middle], weights[1], biases[1], out[:, low : low + middle], 2)
+    _launch(context[:, middle:], weights[2], biases[2], out[:, low + middle :], 3)
+    return out
+
+
+@multi_order.register_fake
+def _(x: Tensor, weights: list[Tensor], biases: list[Tensor]) -> Tensor:
+    return _like(x)
+
+
+def _launch(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    out: Tensor,
+    dilation: int,
+    gelu: bool = False,
+) -> None:
+    """Runs the kernel over maps ``(N, C, H, W)``, which may have no channel."""
+    from mogabench.ops import kernels
+
+    n, c, h, w = x.shape
+    if c == 0:
+        return
     kernel = weight.shape[-1]
-    out = _like(x)
-    columns, block, warps = tile(w, c)
-    groups = -(-h // (kernels.ROWS * dilation)) * dilation
+    rows, columns, block, warps = tile(w, c, kernel)
+    groups = -(-h // (rows * dilation)) * dilation
     kernels.convolve[(-(-c // block), n * groups * -(-w // columns))](
         x,
         weight.reshape(c, kernel * kernel).t().contiguous(),
@@ -129,32 +289,28 @@ def depthwise(x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int) -> 
         c,
         h,
         w,
-        _pixel_stride(x),
-        c,
+        _step(x),
+        _step(out),
         HAS_BIAS=bias is not None,
+        GELU=gelu,
         KERNEL=kernel,
         DILATION=dilation,
+        ROWS=rows,
         COLUMNS=columns,
         CHANNELS=block,
         num_warps=warps,
     )
-    return out
-
-
-@depthwise.register_fake
-def _(x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int) -> Tensor:
-    return _like(x)
 
 
 def _like(x: Tensor) -> Tensor:
     return torch.empty(x.shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
 
 
-def tile(width: int, channels: int) -> tuple[int, int, int]:
-    """Columns and channels that a program computes, and its warps."""
-    columns = min(_power_of_two(width), 64)
-    block = min(_power_of_two(channels), 64)
-    return columns, block, max(columns * block // 512, 1)
+def tile(width: int, channels: int, kernel: int) -> tuple[int, int, int, int]:
+    """Rows, columns and channels that a program computes, and its warps."""
+    rows, most = (1, 64) if kernel == 7 else (4, 16)
+    columns, block = min(_power_of_two(width), most), min(_power_of_two(channels), 32)
+    return rows, columns, block, max(columns * block // 512, 1)
 
 
 def _power_of_two(number: int) -> int:

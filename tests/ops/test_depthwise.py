@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mogabench.ops import depthwise as module
-from mogabench.ops.depthwise import DepthwiseConv2d, depthwise
+from mogabench.ops.depthwise import DepthwiseConv2d, depthwise, multi_order
 
 ON_GPU = torch.cuda.is_available()
 DEVICE = "cuda" if ON_GPU else "cpu"
@@ -66,11 +66,56 @@ def test_kernels_equal_float64(shape: tuple[int, ...], dtype: torch.dtype) -> No
     weight, bias = (value.detach().to(DEVICE, dtype) for value in (conv.weight, conv.bias))
     x = wide[:, 8 : 8 + c]
 
-    out = depthwise(x, weight, bias, dilation)
+    inputs = [value.requires_grad_() for value in (x, weight, bias)]
+    grad = torch.randn(n, c, h, w).to(dtype).to(DEVICE)
+    out = depthwise(*inputs, dilation)
+    grads = torch.autograd.grad(out, inputs, grad)
 
     assert out.is_contiguous(memory_format=torch.channels_last)
-    expected = conv(x.cpu().double()).detach()
-    assert relative_error(out, expected) < TOLERANCE[dtype]
+    reference = x.detach().cpu().double().requires_grad_()
+    expected = conv(reference)
+    expected_grads = torch.autograd.grad(
+        expected, [reference, conv.weight, conv.bias], grad.cpu().double()
+    )
+    assert relative_error(out.detach(), expected.detach()) < TOLERANCE[dtype]
+    for found, one in zip(grads, expected_grads, strict=True):
+        assert relative_error(found, one) < TOLERANCE[dtype]
+
+
+@in_interpreter
+@pytest.mark.parametrize("widths", [(2, 6, 8), (0, 3, 5), (4, 0, 4), (3, 5, 0), (1, 1, 1)])
+def test_kernels_of_all_orders_equal_float64(widths: tuple[int, int, int]) -> None:
+    torch.manual_seed(0)
+    dim = sum(widths)
+    x = torch.randn(2, dim, 7, 5).to(memory_format=torch.channels_last)
+    shapes = [(dim, 5), (widths[1], 5), (widths[2], 7)]
+    weights = [torch.randn(c, 1, k, k) for c, k in shapes]
+    biases = [torch.randn(c) for c, _ in shapes]
+
+    found = multi_order(
+        x.to(DEVICE), [w.to(DEVICE) for w in weights], [b.to(DEVICE) for b in biases]
+    )
+
+    first, second, third = (
+        lambda x, w=w.double(), b=b.double(), d=d: (
+            nn.functional.conv2d(x, w, b, padding=d * (w.shape[-1] // 2), dilation=d, groups=len(w))
+            if len(w)
+            else x
+        )
+        for w, b, d in zip(weights, biases, (1, 2, 3), strict=True)
+    )
+    low, middle, high = first(x.double()).split(widths, dim=1)
+    expected = torch.cat([low, second(middle), third(high)], dim=1)
+    assert relative_error(found, expected) < TOLERANCE[torch.float32]
+
+
+@in_interpreter
+def test_kernels_apply_gelu() -> None:
+    x = torch.randn(2, 6, 7, 5).to(memory_format=torch.channels_last)
+    weight, bias = torch.randn(6, 1, 3, 3), torch.randn(6)
+    found = depthwise(x.to(DEVICE), weight.to(DEVICE), bias.to(DEVICE), 1, True)
+    conv = nn.functional.conv2d(x.double(), weight.double(), bias.double(), padding=1, groups=6)
+    assert relative_error(found, nn.functional.gelu(conv)) < TOLERANCE[torch.float32]
 
 
 @in_interpreter
