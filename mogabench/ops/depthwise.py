@@ -1,9 +1,10 @@
 """Depth-wise convolution of maps in channels_last layout by Triton kernels, for NVIDIA GPUs.
 
-cuDNN has no good kernel for dilated ones: on an H200 in bfloat16 at batch 128 a 7x7 of dilation 3
-takes it 1303 us for 32 channels of 56x56 and 468 us for 160 of 14x14, the kernels 331 and 250, and
-MogaNet-S goes from 2899 to 4279 images/s (`benchmarks/gpu_speed.py`). Without dilation the two are
-about equal. There is no backward pass: cuDNN's was faster than the one that was tried.
+cuDNN has no good kernel for dilated ones, nor for large maps. On an H200, in bfloat16 at batch 128,
+microseconds by cuDNN and by the kernels, before the loop over a filter's rows was rolled up: 7x7 of
+dilation 3, 32 channels of 56x56, 1345 and 193; 160 of 14x14, 474 and 84; 5x5 of dilation 2, 24 of
+56x56, 410 and 123; 3x3, 512 of 56x56, 916 and 434; 1280 of 14x14, 163 and 92; 5x5, 64 of 56x56, 183
+and 170. The gradient of the input is the same kernel; that of the weights is left to cuDNN.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _LARGEST = 2**31
 class DepthwiseConv2d(nn.Conv2d):
     """`torch.nn.Conv2d` with one filter per channel, stride 1, an odd kernel and the same size.
 
-    Uses the kernels where they are faster, and PyTorch's own convolution everywhere else.
+    Uses the kernels where they suit, and PyTorch's own convolution everywhere else.
 
     Args:
         dim: Channels.
@@ -40,8 +41,6 @@ class DepthwiseConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps ``(N, C, H, W)`` to the same shape."""
-        if self.dilation[0] == 1:
-            return super().forward(x)
         return convolve(x, self.weight, self.bias, self.dilation[0])
 
     def with_gelu(self, x: Tensor) -> Tensor:
@@ -147,7 +146,7 @@ def _span(x: Tensor) -> int:
 def depthwise(
     x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int, gelu: bool = False
 ) -> Tensor:
-    """Convolves each channel with its filter, keeping the size; has no gradient.
+    """Convolves each channel with its filter, keeping the size; has no gradient with GELU.
 
     Args:
         x: Maps ``(N, C, H, W)`` in channels_last layout, or a slice of the channels of such.
@@ -169,68 +168,26 @@ def _(x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int, gelu: bool 
     return _like(x)
 
 
-@torch.library.custom_op("mogabench::depthwise_weight_grad", mutates_args=())
-def weight_grad(x: Tensor, grad: Tensor, kernel: int, dilation: int) -> Tensor:
-    """The gradient of a depth-wise convolution's filters.
-
-    Args:
-        x: Its input ``(N, C, H, W)`` in channels_last layout, or a slice of the channels of such.
-        grad: The gradient of its output, likewise.
-        kernel: Height and width of the filters; odd, at most 7.
-        dilation: Distance of their taps.
-
-    Returns:
-        ``(C, 1, K, K)`` in float32.
-    """
-    from mogabench.ops import kernels
-
-    n, c, h, w = x.shape
-    columns, block = min(_power_of_two(w), 64), min(_power_of_two(c), 32)
-    blocks = -(-c // block)
-    parts = min(n * h, max(4096 // (blocks * kernel), 1))
-    sums = torch.empty(parts, kernel, 8, c, device=x.device)
-    kernels.correlate[(blocks, kernel, parts)](
-        x,
-        grad,
-        sums,
-        n * h,
-        c,
-        h,
-        w,
-        _step(x),
-        _step(grad),
-        KERNEL=kernel,
-        DILATION=dilation,
-        COLUMNS=columns,
-        CHANNELS=block,
-        num_warps=1,
-    )
-    return sums.sum(0)[:, :kernel].permute(2, 0, 1).unsqueeze(1).contiguous()
-
-
-@weight_grad.register_fake
-def _(x: Tensor, grad: Tensor, kernel: int, dilation: int) -> Tensor:
-    return torch.empty(x.shape[1], 1, kernel, kernel, device=x.device)
-
-
 def _keep_inputs(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     x, weight, bias, dilation, gelu = inputs
-    assert not gelu
+    if gelu:
+        raise NotImplementedError("the pass with GELU has no gradient")
     ctx.save_for_backward(x, weight)
-    ctx.dilation = dilation
-    ctx.bias_type = None if bias is None else bias.dtype
+    ctx.dilation, ctx.has_bias = dilation, bias is not None
 
 
 def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    """That of the input by the kernels, of the weights by PyTorch."""
     x, weight = ctx.saved_tensors
     grad = grad.contiguous(memory_format=torch.channels_last)
-    of_x = of_weight = of_bias = None
+    of_x = None
     if ctx.needs_input_grad[0]:
         of_x = depthwise(grad, weight.flip(2, 3), None, ctx.dilation)
-    if ctx.needs_input_grad[1]:
-        of_weight = weight_grad(x, grad, weight.shape[-1], ctx.dilation).to(weight.dtype)
-    if ctx.bias_type is not None and ctx.needs_input_grad[2]:
-        of_bias = grad.sum((0, 2, 3), dtype=torch.float32).to(ctx.bias_type)
+    padding, dilation = [ctx.dilation * (weight.shape[-1] // 2)] * 2, [ctx.dilation] * 2
+    _, of_weight, of_bias = torch.ops.aten.convolution_backward(
+        grad, x, weight, [len(weight)], [1, 1], padding, dilation, False, [0, 0], len(weight),
+        [False, ctx.needs_input_grad[1], ctx.has_bias and ctx.needs_input_grad[2]],
+    )  # fmt: skip
     return of_x, of_weight, of_bias, None, None
 
 
@@ -279,7 +236,7 @@ def _launch(
     if c == 0:
         return
     kernel = weight.shape[-1]
-    rows, columns, block, warps = tile(w, c, kernel)
+    rows, columns, block, warps = _tile(w, c, kernel)
     groups = -(-h // (rows * dilation)) * dilation
     kernels.convolve[(-(-c // block), n * groups * -(-w // columns))](
         x,
@@ -306,9 +263,9 @@ def _like(x: Tensor) -> Tensor:
     return torch.empty(x.shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
 
 
-def tile(width: int, channels: int, kernel: int) -> tuple[int, int, int, int]:
-    """Rows, columns and channels that a program computes, and its warps."""
-    rows, most = (1, 64) if kernel == 7 else (4, 16)
+def _tile(width: int, channels: int, kernel: int) -> tuple[int, int, int, int]:
+    """Rows, columns and channels that a program computes, and its warps; tuned on an H200."""
+    rows, most = (1, 64) if kernel == 7 else (2, 32)
     columns, block = min(_power_of_two(width), most), min(_power_of_two(channels), 32)
     return rows, columns, block, max(columns * block // 512, 1)
 

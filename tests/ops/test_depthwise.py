@@ -96,16 +96,15 @@ def test_kernels_of_all_orders_equal_float64(widths: tuple[int, int, int]) -> No
         x.to(DEVICE), [w.to(DEVICE) for w in weights], [b.to(DEVICE) for b in biases]
     )
 
-    first, second, third = (
-        lambda x, w=w.double(), b=b.double(), d=d: (
-            nn.functional.conv2d(x, w, b, padding=d * (w.shape[-1] // 2), dilation=d, groups=len(w))
-            if len(w)
-            else x
-        )
-        for w, b, d in zip(weights, biases, (1, 2, 3), strict=True)
-    )
-    low, middle, high = first(x.double()).split(widths, dim=1)
-    expected = torch.cat([low, second(middle), third(high)], dim=1)
+    def convolve(x: Tensor, order: int) -> Tensor:
+        weight, bias = weights[order].double(), biases[order].double()
+        dilation, padding = (1, 2, 3)[order], (2, 4, 9)[order]
+        if len(weight) == 0:
+            return x
+        return nn.functional.conv2d(x, weight, bias, 1, padding, dilation, len(weight))
+
+    low, middle, high = convolve(x.double(), 0).split(widths, dim=1)
+    expected = torch.cat([low, convolve(middle, 1), convolve(high, 2)], dim=1)
     assert relative_error(found, expected) < TOLERANCE[torch.float32]
 
 
