@@ -2,7 +2,7 @@
 
 With batch norm as ``a x + b``, ``s`` the scale of feature decomposition (Eq. 7) and ``l`` that of
 the layer, the spatial aggregation begins with ``(1 + s) W x - s W mean(x)``, a scaled 1x1
-convolution and a shift per image from the mean of its input; it ends with ``(1 + l a) x + l P(..)``.
+convolution and a shift per image from its input's mean; it ends with ``(1 + l a) x + l P(..)``.
 The channel aggregation (Eq. 10) is ``(l V (1 + s)) h - (l V s) GELU(d h)``: a scaled 1x1
 convolution and a product of rank one.
 """

@@ -1,0 +1,165 @@
+"""`mogabench.models.fuse`: the same function as the plain network, which float64 decides."""
+
+from typing import Any
+
+import pytest
+import timm
+import torch
+from timm.layers import LayerNorm2d
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from mogabench.layers.fused_moga import FusedSpatialAggregation
+from mogabench.measure.complexity import count
+from mogabench.models import fuse
+from mogabench.models.simvp import SimVP
+from mogabench.subject import Subject
+from mogabench.tasks import get_task
+
+ABLATIONS: list[dict[str, Any]] = [
+    {},
+    {"gate": False},
+    {"gate_act": "none", "value_act": "sigmoid"},
+    {"depthwise": "dw5+dw7d3"},
+    {"split": (0, 1, 1)},
+    {"feature_decomposition": False},
+    {"attn_force_fp32": True},
+    {"channel_aggregation": "se"},
+    {"channel_aggregation": "none"},
+    {"norm_within": "ln"},
+    {"norm_after": "ln"},
+    {"norm_within": "ln", "norm_after": "ln", "channel_aggregation": "none"},
+]
+
+
+def randomise(network: nn.Module) -> nn.Module:
+    """Gives norms and scales values that matter; the initial ones hide every branch."""
+    torch.manual_seed(0)
+    for module in network.modules():
+        if isinstance(module, _BatchNorm):
+            nn.init.normal_(module.running_mean, std=0.1)
+            nn.init.uniform_(module.running_var, 0.5, 2)
+        if isinstance(module, _BatchNorm | LayerNorm2d):
+            nn.init.normal_(module.weight, 1, 0.2)
+            nn.init.normal_(module.bias, std=0.1)
+    for name, value in network.named_parameters():
+        if "scale" in name:
+            nn.init.normal_(value, std=0.3)
+        elif value.ndim == 4:
+            nn.init.normal_(value, std=value[0].numel() ** -0.5)
+    return network.eval()
+
+
+def error(found: Tensor, expected: Tensor) -> float:
+    return float((found.double() - expected).norm() / expected.norm())
+
+
+@torch.inference_mode()
+def check(network: nn.Module, images: Tensor) -> None:
+    fused = fuse(network)
+    expected = network.double()(images.double())
+    assert error(fused(images), expected) < 1e-5
+
+
+@pytest.mark.parametrize("options", ABLATIONS, ids=str)
+def test_equals_the_plain_network_in_float64(options):
+    network = timm.create_model("moganet_xtiny", num_classes=10, **options)
+    check(randomise(network), torch.randn(2, 3, 70, 64))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", ["tiny", "small", "base", "large", "xlarge"])
+def test_every_size_equals_the_plain_network(size):
+    check(randomise(timm.create_model(f"moganet_{size}")), torch.randn(1, 3, 64, 64))
+
+
+def test_leaves_no_batch_norm_and_the_original_as_it_was():
+    network = randomise(timm.create_model("moganet_xtiny")).train()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    fused = fuse(network)
+    assert not any(isinstance(module, _BatchNorm) for module in fused.modules())
+    assert not fused.training and network.training
+    after = network.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(after[name], value) for name, value in before.items())
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_bfloat16_is_as_exact_as_the_plain_network(batch_size):
+    network = randomise(timm.create_model("moganet_xtiny"))
+    images = torch.randn(batch_size, 3, 64, 96)
+    expected = network.double()(images.double())
+    half = images.bfloat16().to(memory_format=torch.channels_last)
+    plain, fused = network.bfloat16()(half), fuse(network.float()).bfloat16()(half)
+    assert error(fused, expected) < 1.5 * error(plain, expected)
+
+
+@torch.inference_mode()
+def test_autocast():
+    network = randomise(timm.create_model("moganet_xtiny"))
+    images = torch.randn(2, 3, 64, 64)
+    expected = network(images).double()
+    with torch.autocast("cpu", torch.bfloat16):
+        plain, fused = network(images), fuse(network)(images)
+    assert error(fused, expected) < 1.5 * error(plain, expected)
+
+
+@torch.inference_mode()
+def test_feature_maps_are_those_of_the_plain_network():
+    network = randomise(timm.create_model("moganet_xtiny", features_only=True))
+    images = torch.randn(1, 3, 64, 64)
+    for found, expected in zip(fuse(network)(images), network(images), strict=True):
+        assert error(found, expected.double()) < 1e-5
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize(
+    ("task", "method"),
+    [("detection", "retinanet"), ("segmentation", "semantic_fpn"), ("pose", "simple_baseline")],
+)
+def test_fuses_inside_the_networks_of_other_tasks(task, method):
+    subject = Subject(task=task, method=method, backbone="moganet_xtiny", input_size=(64, 64))
+    network = randomise(get_task(task).build(subject))
+    fused = fuse(network)
+    inputs = get_task(task).example_inputs(subject)
+    assert any(isinstance(module, FusedSpatialAggregation) for module in fused.modules())
+    found, expected = (torch.utils._pytree.tree_leaves(net(*inputs)) for net in (fused, network))
+    for one, other in zip(found, expected, strict=True):
+        assert error(one, other.double()) < 1e-5
+
+
+def test_fuses_a_translator():
+    network = randomise(SimVP("moganet", hidden_dim=32, encoder_dim=8, depth=3))
+    assert any(isinstance(module, FusedSpatialAggregation) for module in fuse(network).modules())
+    check(network, torch.rand(1, 10, 1, 32, 32))
+
+
+@torch.inference_mode()
+def test_a_network_without_a_fused_form_stays_as_it_is():
+    network = randomise(timm.create_model("resnet10t"))
+    images = torch.randn(1, 3, 64, 64)
+    assert torch.equal(fuse(network)(images), network(images))
+
+
+def test_counts_on_the_meta_device():
+    """One matrix product more for each block, of the mean of its input (MogaNet-T, Table A1)."""
+    with torch.device("meta"):
+        network = timm.create_model("moganet_tiny").eval()
+        images = torch.empty(1, 3, 224, 224)
+    plain, fused = count(network, images), count(fuse(network), images)
+    of_the_means = sum(d * dim**2 for d, dim in zip((3, 3, 12, 2), (32, 64, 128, 256), strict=True))
+    assert fused.operations["matmul"] - plain.operations["matmul"] == of_the_means
+    assert fused.unknown == {}
+
+
+def test_exports_and_compiles():
+    fused = fuse(randomise(timm.create_model("moganet_xtiny", num_classes=10)))
+    images = torch.randn(2, 3, 64, 64)
+    with torch.inference_mode():
+        expected = fused(images).double()
+    exported = torch.export.export(fused, (images,)).module()
+    assert error(exported(images).detach(), expected) < 1e-5
+    torch._dynamo.reset()
+    with torch.inference_mode():
+        assert error(torch.compile(fused, fullgraph=True)(images), expected) < 1e-5
