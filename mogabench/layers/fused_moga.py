@@ -79,7 +79,7 @@ class FusedSpatialAggregation(GatedContext):
         y = self.proj_1(normed)
         if self.mean is not None:
             y = y + self.mean(nn.functional.adaptive_avg_pool2d(normed, 1))
-        out = self.aggregate(self.act(y)) + normed * self.factor
+        out: Tensor = self.aggregate(self.act(y)) + normed * self.factor
         return out if self.is_affine else out + x
 
 

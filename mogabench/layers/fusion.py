@@ -7,7 +7,7 @@ All folds are computed in float64.
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import torch
 from timm.layers import LayerNorm2d
@@ -33,11 +33,17 @@ def fuse(network: nn.Module) -> nn.Module:
     return _fused(deepcopy(network).eval()).requires_grad_(False)
 
 
+@runtime_checkable
+class Fusable(Protocol):
+    """A module that has a fused form."""
+
+    def fused(self) -> nn.Module:
+        """The module for inference, which may take over its layers."""
+        ...
+
+
 def _fused(module: nn.Module) -> nn.Module:
-    if hasattr(module, "fused"):
-        fused: nn.Module = module.fused()
-        return fused
-    return fuse_children(module)
+    return module.fused() if isinstance(module, Fusable) else fuse_children(module)
 
 
 def fuse_children(module: M) -> M:
@@ -61,13 +67,15 @@ def split_norm(norm: nn.Module) -> SplitNorm | None:
     Batch norm with running statistics is nothing but affine; of a layer norm the normalisation
     is left.
     """
-    if isinstance(norm, _BatchNorm) and norm.running_mean is not None and norm.affine:
+    if isinstance(norm, _BatchNorm) and norm.affine:
+        if norm.running_mean is None or norm.running_var is None:
+            return None
         mean, variance = norm.running_mean.double(), norm.running_var.double()
         factor = norm.weight.detach().double() / (variance + norm.eps).sqrt()
         return SplitNorm(nn.Identity(), factor, norm.bias.detach().double() - mean * factor)
-    if type(norm) is LayerNorm2d and norm.weight is not None:
-        rest = LayerNorm2d(norm.weight.numel(), eps=norm.eps, affine=False)
-        return SplitNorm(rest, norm.weight.detach().double(), norm.bias.detach().double())
+    if type(norm) is LayerNorm2d and norm.elementwise_affine:
+        factor, shift = (value.detach().double() for value in norm.parameters())
+        return SplitNorm(LayerNorm2d(len(factor), eps=norm.eps, affine=False), factor, shift)
     return None
 
 
@@ -108,6 +116,7 @@ def fold_norm(conv: nn.Conv2d, norm: nn.Module) -> tuple[nn.Conv2d, nn.Module]:
 def fold_norms(layers: nn.Sequential) -> nn.Sequential:
     """Layers in which each batch norm has gone into the convolution before it."""
     for index in range(len(layers) - 1):
-        if isinstance(layers[index], nn.Conv2d):
-            layers[index], layers[index + 1] = fold_norm(layers[index], layers[index + 1])
+        conv = layers[index]
+        if isinstance(conv, nn.Conv2d):
+            layers[index], layers[index + 1] = fold_norm(conv, layers[index + 1])
     return layers

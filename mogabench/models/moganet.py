@@ -161,8 +161,13 @@ class MogaNet(StagedBackbone):
         for number in range(1, self.num_stages + 1):
             _, blocks, norm = self._parts(number)
             after = split_norm(norm)
-            if after is not None and isinstance(after.rest, nn.Identity) and len(blocks) > 0:
-                blocks[-1] = fuse_moga_block(blocks[-1], after)
+            last = blocks[-1] if len(blocks) else None
+            is_affine = after is not None and isinstance(after.rest, nn.Identity)
+            if not is_affine or not isinstance(last, MogaBlock):
+                continue
+            fused = fuse_moga_block(last, after)
+            if fused is not last:
+                blocks[-1] = fused
                 setattr(self, f"norm{number}", nn.Identity())
         return fuse_children(self)
 
