@@ -14,7 +14,7 @@ FOLDERS = {"mogabench": "mogabench", "tasks": "mogabench.tasks", "recipes": "mog
 LAYERS = (
     *("errors", "files", "variants", "subject", "console", "progress", "releases"),
     *("ops", "layers", "models", "catalogue"),
-    *("records", "machine", "paper", "recipes", "data", "checkpoints"),
+    *("records", "machine", "paper", "recipes", "data", "checkpoints", "export"),
     *("engine", "openmmlab"),
     *("a task", "tasks"),
     *("measure", "tables"),

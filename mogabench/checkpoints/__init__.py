@@ -4,7 +4,7 @@ from mogabench.checkpoints.description import Description
 from mogabench.checkpoints.download import fetch, weights_folder
 from mogabench.checkpoints.loading import Report, load_into, load_weights
 from mogabench.checkpoints.reading import Checkpoint, read_state_dict
-from mogabench.checkpoints.resolving import resolve_weights
+from mogabench.checkpoints.resolving import find_file, resolve_weights
 from mogabench.checkpoints.saving import save_checkpoint
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Description",
     "Report",
     "fetch",
+    "find_file",
     "load_into",
     "load_weights",
     "read_state_dict",

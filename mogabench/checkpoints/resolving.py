@@ -41,6 +41,15 @@ def resolve_weights(
             subject = subject.model_copy(update={**_BACKBONE, "options": ()})
         release = official_weights(subject, None if train else recipe)
         return fetch(release, progress=progress)
+    return find_file(spec)
+
+
+def find_file(spec: str) -> Path:
+    """The file of weights at a path.
+
+    Raises:
+        UserError: There is none.
+    """
     path = Path(spec).expanduser()
     if not path.is_file():
         raise UserError(f"there is no file '{spec}'; --weights takes a file or 'official'")

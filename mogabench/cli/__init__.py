@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from mogabench import __version__
-from mogabench.cli import doctor, explain, listing, profile, report, show, table
+from mogabench.cli import doctor, explain, export, listing, profile, report, show, table
 from mogabench.cli.task_commands import TaskGroup
 
 app = typer.Typer(
@@ -51,6 +51,7 @@ def choose_task() -> None:
 
 app.add_typer(tasks_app, name="run")
 app.command()(profile.profile)
+app.command()(export.export)
 app.command()(table.table)
 app.command()(explain.explain)
 app.command()(report.report)

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import typer
 
-from mogabench.cli.options import ImportOption, JsonOption, QuietOption, ResultsOption
+from mogabench.cli.options import (
+    ImportOption,
+    JsonOption,
+    QuietOption,
+    ResultsOption,
+    RuntimeOption,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,6 +47,7 @@ def profile(
         bool, typer.Option("--eager", help="Without torch.compile (default).")
     ] = False,
     compiled: Annotated[bool, typer.Option("--compile", help="Through torch.compile.")] = False,
+    runtime: RuntimeOption = "torch",
     channels_last: Annotated[
         bool, typer.Option("--channels-last", help="NHWC memory layout.")
     ] = False,
@@ -84,7 +91,9 @@ def profile(
         return
     if gpu:
         _require_gpu()
+    _check_runtime(runtime, dtypes or ["float32"], gpu or compiled or channels_last)
     settings = Settings(
+        runtime=runtime,
         device="cuda" if gpu else "cpu",
         channels_last=channels_last,
         batch_size=_batch_size(batch_size),
@@ -145,6 +154,21 @@ def _require_gpu() -> None:
         raise typer.Exit(1)
 
 
+def _check_runtime(runtime: str, dtypes: list[str], is_torchs: bool) -> None:
+    from mogabench.errors import UserError
+
+    if runtime == "torch":
+        return
+    if is_torchs:
+        raise UserError(
+            f"--runtime {runtime} runs on the CPU, without --gpu, --compile and --channels-last"
+        )
+    from mogabench.export import check_runtime
+
+    for dtype in dtypes:
+        check_runtime(runtime, dtype)
+
+
 def _batch_size(text: str) -> int | Literal["auto"]:
     from mogabench.errors import UserError
 
@@ -188,7 +212,12 @@ def _row(record: Record) -> tuple[str, ...]:
     memory = values.get("peak_memory")
     return (
         record.subject.backbone,
-        set_up_name(how.dtype, compiled=how.compiled, channels_last=how.channels_last),
+        set_up_name(
+            how.dtype,
+            compiled=how.compiled,
+            channels_last=how.channels_last,
+            runtime=how.runtime,
+        ),
         str(how.batch_size),
         f"{values['throughput']:.1f}",
         f"{values['spread']:.1f}",

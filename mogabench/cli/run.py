@@ -15,6 +15,7 @@ from mogabench.cli.options import (
     JsonOption,
     QuietOption,
     ResultsOption,
+    RuntimeOption,
     VariantOption,
 )
 
@@ -79,6 +80,7 @@ def run(
     compiled: Annotated[
         bool, typer.Option("--compile", help="Train and evaluate through torch.compile.")
     ] = False,
+    runtime: RuntimeOption = "torch",
     batch_size: Annotated[
         int | None, typer.Option(help="Samples per pass and device; the recipe's total stays.")
     ] = None,
@@ -152,6 +154,7 @@ def run(
             amp=amp,
             channels_last=channels_last,
             compile=compiled,
+            runtime=runtime,
             batch_size=batch_size,
             workers=workers,
             on_bad_image=on_bad_image,
@@ -164,7 +167,15 @@ def run(
     else:
         own_options = own.model_dump(exclude_defaults=True)
         for_data = (train, weights, not ema, resume, new_head, recipe, overrides, time_budget)
-        how = (amp, channels_last, compiled, batch_size, work_dir, on_bad_image != "skip")
+        how = (
+            amp,
+            channels_last,
+            compiled,
+            runtime != "torch",
+            batch_size,
+            work_dir,
+            on_bad_image != "skip",
+        )
         output = (predictions, confusion, per_class)
         _refuse_without_data(any((*for_data, own_options, *how, *output)))
     row = measure_row(

@@ -40,6 +40,8 @@ class Job(Generic[R, O]):
         amp: The autocast type, ``float16`` or ``bfloat16``; None for float32 throughout.
         channels_last: Whether weights and images are laid out as NHWC.
         compile: Whether the network goes through ``torch.compile``.
+        runtime: What the network is evaluated in, ``torch`` or another of
+            `mogabench.export.RUNTIMES`, into whose format it is exported in its fused form.
         batch_size: Samples per forward pass and device. Training accumulates gradients up to the
             recipe's batch size; None takes that at once, and in evaluation the task's own number.
         workers: Processes that load data, per device.
@@ -70,6 +72,7 @@ class Job(Generic[R, O]):
     amp: str | None = None
     channels_last: bool = False
     compile: bool = False
+    runtime: str = "torch"
     batch_size: int | None = None
     workers: int = 2
     on_bad_image: Literal["skip", "fill", "fail"] = "skip"
@@ -96,8 +99,20 @@ class Job(Generic[R, O]):
                 "--time-budget chooses the length of a new training: add --train; --resume goes on "
                 "with --set schedule.epochs=N, as the first run stated it"
             )
+        if self.runtime != "torch":
+            self._check_runtime()
         if self.train and self.amp == "float16" and self.device == "cpu":
             raise UserError("training in float16 needs a GPU; --amp bfloat16 works on the CPU")
+
+    def _check_runtime(self) -> None:
+        from mogabench.export import check_runtime
+
+        check_runtime(self.runtime, self.amp or "float32")
+        refused = {"--train": self.train, "--compile": self.compile}
+        refused |= {"--channels-last": self.channels_last, "a GPU": self.device != "cpu"}
+        for option, is_given in refused.items():
+            if is_given:
+                raise UserError(f"--runtime {self.runtime} evaluates on the CPU, without {option}")
 
     def network_subject(self, classes: int | None = None) -> Subject:
         """What to build: the subject for the data's classes and, in training, with its drop path.

@@ -38,6 +38,7 @@ def quality_record(task: Task[Any, Any], job: Job[Any, Any], outcome: Outcome) -
             driver=driver_version(job.device),
             threads=torch.get_num_threads(),
             amp=job.amp,
+            runtime=None if job.runtime == "torch" else job.runtime,
             channels_last=job.channels_last,
             compiled=job.compile,
             batch_size=outcome.batch_size,

@@ -23,6 +23,7 @@ from mogabench.engine.runner import evaluation_batch, make_runner
 from mogabench.engine.saving import CHECKPOINT
 from mogabench.engine.statistics import measure_statistics
 from mogabench.errors import UserError
+from mogabench.export import in_runtime
 from mogabench.records import Training
 
 if TYPE_CHECKING:
@@ -97,6 +98,8 @@ def run(job: Job[Any, Any], task: Task[Any, Any]) -> Outcome:
             job = shorten(job, setup)
         if kept is None:
             setup = replace(setup, drawing=None)
+        if job.runtime != "torch":
+            _move_to_runtime(job, setup, task)
         runner = make_runner(job, setup)
         for hook in _hooks(runner, ShowProgress):
             stack.callback(hook.close)
@@ -115,6 +118,14 @@ def run(job: Job[Any, Any], task: Task[Any, Any]) -> Outcome:
         notes=[note for hook in _hooks(runner, Noting) for note in hook.notes()],
         by_class=setup.metric.by_class,
     )
+
+
+def _move_to_runtime(job: Job[Any, Any], setup: Setup, task: Task[Any, Any]) -> None:
+    model = setup.model
+    (image,) = task.example_inputs(job.subject)
+    graph = task.graph(model.network.eval())
+    in_it = in_runtime(graph, image, job.runtime, dtype=job.amp or "float32")
+    model.network = task.with_graph(model.network, in_it)
 
 
 def _finite(metric: str, value: float) -> float:
@@ -166,7 +177,7 @@ def _describe(job: Job[Any, Any], setup: Setup, *, epochs: int) -> Description:
         task=job.subject.task,
         method=job.subject.method,
         backbone=job.subject.backbone,
-        options=dict(job.subject.options) | classes,
+        options=dict(job.subject.options) | dict(setup.options) | classes,
         input_size=job.subject.input_size,
         classes=setup.classes,
         mean=pixels.mean if pixels else (),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -110,6 +110,7 @@ class Setup:
         classes: Their names, in the order of the network's outputs; empty where there are none.
         normalization: Of the images, for whoever uses the weights; None where it is the network's
             own affair.
+        options: What the recipe builds the network with, beside the subject's options.
     """
 
     model: Trained
@@ -125,6 +126,7 @@ class Setup:
     eval_size: tuple[int, ...] | None = None
     classes: tuple[str, ...] = ()
     normalization: Normalization | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 def input_channels(subject: Subject) -> int:
@@ -165,6 +167,8 @@ class Task(ABC, Generic[R, O]):
         has_confusions: Whether its metric has a confusion matrix.
         takes_channels: Whether its networks may take other than RGB images, by the backbone's
             option ``in_chans``.
+        backbone_module: Where in the task's networks the timm network is, such as ``backbone``;
+            empty where it is the network itself.
         example: The network of the example in the command line's help.
     """
 
@@ -184,6 +188,7 @@ class Task(ABC, Generic[R, O]):
     has_classes: ClassVar[bool] = False
     has_confusions: ClassVar[bool] = False
     takes_channels: ClassVar[bool] = False
+    backbone_module: ClassVar[str] = ""
     example: ClassVar[str] = "--variant xt"
 
     def backbones(self) -> Collection[str]:
@@ -207,6 +212,18 @@ class Task(ABC, Generic[R, O]):
         import torch
 
         return (torch.randn(batch_size, input_channels(subject), *subject.input_size),)
+
+    def graph(self, network: nn.Module) -> nn.Module:
+        """The part of a network that is exported: it maps a batch to one tensor.
+
+        Raises:
+            UserError: The task's networks cannot be exported.
+        """
+        return network
+
+    def with_graph(self, network: nn.Module, graph: nn.Module) -> nn.Module:
+        """The network, in which another module computes its `graph`."""
+        return graph
 
     @abstractmethod
     def prepare(self, job: Job[R, O]) -> Setup:

@@ -34,7 +34,12 @@ def sweep_throughput(
     with progress("profiling", len(requests), quiet=quiet) as advance:
         for request in requests:
             how = request.settings
-            name = set_up_name(how.dtype, compiled=how.compile, channels_last=how.channels_last)
+            name = set_up_name(
+                how.dtype,
+                compiled=how.compile,
+                channels_last=how.channels_last,
+                runtime=how.runtime,
+            )
             name = f"{request.subject.backbone} {name}"
             record = _find(store, request) if skip_existing else None
             try:
@@ -65,4 +70,5 @@ def _find(store: Store, request: Request) -> Record | None:
         "threads": how.threads,
     }
     asked_for = {name: value for name, value in set_up.items() if value is not None}
+    asked_for["runtime"] = None if how.runtime == "torch" else how.runtime
     return store.latest(request.subject.key, Kind.THROUGHPUT, **asked_for)

@@ -18,6 +18,8 @@ class Settings:
         dtype: Weights and inputs are converted to it; autocast is not used.
         channels_last: Whether weights and inputs are laid out as NHWC.
         compile: Whether the network goes through ``torch.compile``.
+        runtime: What runs the network: ``torch``, as it is built, or another of
+            `mogabench.export.RUNTIMES`, in its fused form.
         batch_size: Images per forward pass; ``auto`` starts at 256 on a GPU and 8 on a CPU, and
             halves while memory does not suffice.
         warmup_seconds: Untimed forward passes go on for this long, once compiling is done.
@@ -31,6 +33,7 @@ class Settings:
     dtype: Dtype = "float32"
     channels_last: bool = False
     compile: bool = False
+    runtime: str = "torch"
     batch_size: int | Literal["auto"] = "auto"
     warmup_seconds: float = 2.0
     min_iterations: int = 30
@@ -39,8 +42,12 @@ class Settings:
     seed: int = 0
 
 
-def set_up_name(dtype: str, *, compiled: bool, channels_last: bool) -> str:
-    """A set-up in words, such as ``bfloat16 compiled channels-last``."""
+def set_up_name(
+    dtype: str, *, compiled: bool, channels_last: bool, runtime: str | None = None
+) -> str:
+    """A set-up in words, such as ``bfloat16 compiled channels-last`` or ``float32 openvino``."""
+    if runtime not in (None, "torch"):
+        return f"{dtype} {runtime}"
     words = [dtype, "compiled" if compiled else "eager"]
     return " ".join(words + ["channels-last"] * channels_last)
 

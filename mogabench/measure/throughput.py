@@ -123,7 +123,8 @@ def _step(
     torch.manual_seed(settings.seed)
     with torch.device(settings.device):
         network, batch = build(), inputs(batch_size)
-    dtype = getattr(torch, settings.dtype)
+    # Another runtime takes and gives float32 whatever it computes in.
+    dtype = getattr(torch, settings.dtype if settings.runtime == "torch" else "float32")
     network = network.eval().to(settings.device, dtype)
     batch = tuple(x.to(settings.device, dtype if x.is_floating_point() else None) for x in batch)
     if settings.channels_last:

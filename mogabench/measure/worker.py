@@ -13,6 +13,7 @@ import subprocess
 import sys
 import traceback
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, TypeAdapter
 
@@ -22,6 +23,9 @@ from mogabench.measure.settings import Settings, Throughput
 from mogabench.records import Kind, Quantity, Record, provenance
 from mogabench.subject import Subject
 from mogabench.tasks import get_task
+
+if TYPE_CHECKING:
+    from torch import nn
 
 _ANSWER = TypeAdapter(tuple[Throughput, dict[str, str]])
 _UNITS = {
@@ -106,6 +110,7 @@ def _record(
             dtype=settings.dtype,
             channels_last=settings.channels_last,
             compiled=settings.compile,
+            runtime=None if settings.runtime == "torch" else settings.runtime,
             batch_size=found.batch_size,
             seed=settings.seed,
             started=started,
@@ -130,11 +135,26 @@ def _answer(request: Request) -> tuple[Throughput, dict[str, str]]:
     with torch.device("meta"):
         network = task.build(subject)  # imports its libraries, which are no part of its memory
     found = measure(
-        lambda: task.build(subject),
+        lambda: _network(subject, request.settings),
         lambda batch_size: task.example_inputs(subject, batch_size),
         request.settings,
     )
     return found, network_code(subject, network)
+
+
+def _network(subject: Subject, settings: Settings) -> nn.Module:
+    """The subject's network as the settings' runtime computes it."""
+    from mogabench.export import in_runtime
+
+    task = get_task(subject.task)
+    network = task.build(subject)
+    if settings.runtime == "torch":
+        return network
+    (image,) = task.example_inputs(subject)
+    graph = task.graph(network.eval())
+    return task.with_graph(
+        network, in_runtime(graph, image, settings.runtime, dtype=settings.dtype)
+    )
 
 
 def main() -> None:

@@ -90,6 +90,8 @@ class Provenance(BaseModel):
     dtype: str = "float32"
     channels_last: bool = False
     compiled: bool = False
+    runtime: str | None = None
+    """What ran the network in its fused form; PyTorch, in its own, where there is none."""
     amp: str | None = None
     """The autocast type, where there was one."""
     batch_size: int | None = None
@@ -138,6 +140,8 @@ class Record(BaseModel):
             **wanted: Fields of the provenance and their values.
         """
         found = self.provenance
+        if self.kind is Kind.THROUGHPUT:
+            wanted = {"runtime": None, **wanted}
         if dataset is not None and (found.data is None or found.data.name != dataset):
             return False
         return all(getattr(found, name) == value for name, value in wanted.items())

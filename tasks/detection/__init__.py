@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from mogabench.engine.coco_files import CocoFiles
 from mogabench.engine.task import Metric, Task
+from mogabench.errors import UserError
 from mogabench.ops import provide_mmcv_ops
 from mogabench.tasks.detection.recipe import COUNTED_SIZE, DetectionRecipe
 
@@ -48,6 +49,7 @@ class Detection(Task[DetectionRecipe, CocoFiles]):
     predictions = ".json"
     has_classes = True
     example = "--method retinanet --backbone resnet10t"
+    backbone_module = "backbone.network"
     datasets = dict.fromkeys(_METHODS, "coco-2017")
     counted_input = "one image; detectors of two stages take 1000 proposals and 100 masks"
 
@@ -62,6 +64,17 @@ class Detection(Task[DetectionRecipe, CocoFiles]):
         from mogabench.tasks.detection.network import build_detector
 
         return FixedRegions(build_detector(subject))
+
+    def graph(self, network: nn.Module) -> nn.Module:
+        """Refuses: what a detector computes depends on the boxes that it finds.
+
+        Raises:
+            UserError: Always.
+        """
+        raise UserError(
+            "a detector of mmdet is no graph: how it goes on depends on the boxes it finds; "
+            "export its backbone as a network of classification"
+        )
 
     def prepare(self, job: Job[DetectionRecipe, CocoFiles]) -> Setup:
         """Reads the annotations, builds the detector for their classes and loads its weights."""
@@ -93,7 +106,7 @@ class Detection(Task[DetectionRecipe, CocoFiles]):
         network = build_detector(
             job.network_subject(len(classes)), roi_samples=recipe.model.roi_samples
         )
-        load_job_weights(job, network, backbone="backbone.network", classes=classes)
+        load_job_weights(job, network, backbone=self.backbone_module, classes=classes)
         train = None
         if train_split is not None:
             images = Images(train_split, training_transforms(recipe, masks=masks), training=True)

@@ -31,6 +31,7 @@ class Mesh(Task[MeshRecipe, TaskOptions]):
     Options = TaskOptions
     sample_recipe = "sample_hands"
     example = "--backbone test_resnet"
+    backbone_module = "backbone"
     datasets = {"expose_hand": "freihand", "expose_face": "stirling-esrc"}
 
     def default_recipe(self, subject: Subject) -> str:
@@ -64,7 +65,7 @@ class Mesh(Task[MeshRecipe, TaskOptions]):
         network = build_network(job.network_subject())
         if isinstance(data.body, Hand):
             start_from_mean_pose(network, data.body)
-        load_job_weights(job, network, backbone="backbone")
+        load_job_weights(job, network, backbone=self.backbone_module)
         height, width = job.subject.input_size
         return Setup(
             MeshEstimator(network, data.body, job.subject.method, recipe.loss if recipe else None),

@@ -46,6 +46,7 @@ class Pose(Task[PoseRecipe, PoseOptions]):
     Options = PoseOptions
     sample_recipe = "sample_figures"
     predictions = ".json"
+    backbone_module = "backbone"
     datasets = {"simple_baseline": "coco-keypoints"}
     counted_input = "one image of a person"
 
@@ -80,7 +81,7 @@ class Pose(Task[PoseRecipe, PoseOptions]):
             train = Source(TrainingPictures(people.persons, recipe), people.identity)
             notes[:0] = people.notes
         network = build_network(job.network_subject())
-        load_job_weights(job, network, backbone="backbone")
+        load_job_weights(job, network, backbone=self.backbone_module)
         height, width = job.subject.input_size
         pictures = PersonPictures(test_people.persons, (height, width))
         metric = KeypointAP(test_people, pictures)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -57,6 +57,7 @@ class Segmentation(Task[SegmentationRecipe, SegmentationOptions]):
     has_classes = True
     has_confusions = True
     example = "--method semantic_fpn --variant xt"
+    backbone_module = "backbone.network"
     datasets = {"semantic_fpn": "ade20k", "upernet": "ade20k"}
     counted_input = "one image of the given size, without the auxiliary head"
 
@@ -71,6 +72,21 @@ class Segmentation(Task[SegmentationRecipe, SegmentationOptions]):
         from mogabench.tasks.segmentation.network import build_segmentor
 
         return build_segmentor(subject)
+
+    def graph(self, network: nn.Module) -> nn.Module:
+        """Images to logits ``(N, classes, H/4, W/4)``."""
+        from mogabench.tasks.segmentation.network import Logits
+
+        return Logits(network)
+
+    def with_graph(self, network: nn.Module, graph: nn.Module) -> nn.Module:
+        """The segmentor, whose head takes images and gives the logits."""
+        from torch import nn
+
+        head: Any = network.decode_head
+        head.forward = graph
+        network.extract_feat = nn.Identity()
+        return network
 
     def prepare(self, job: Job[SegmentationRecipe, SegmentationOptions]) -> Setup:
         """Opens the folders, builds the segmentor for their classes and loads its weights."""
@@ -100,7 +116,7 @@ class Segmentation(Task[SegmentationRecipe, SegmentationOptions]):
             _check_batch(job.subject, batches_per_step(job)[0])
         notes = look_at_masks(job, splits)
         network = build_segmentor(job.network_subject(len(classes)), crop=crop)
-        load_job_weights(job, network, backbone="backbone.network", classes=classes)
+        load_job_weights(job, network, backbone=self.backbone_module, classes=classes)
         return Setup(
             OpenMMLabModel(network),
             Source(test.scenes, test.identity, pseudo_collate),

@@ -5,14 +5,16 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from mmseg.models.utils import Upsample
 from mmseg.registry import MODELS
+from torch import nn
 
 from mogabench.openmmlab.backbone import TimmBackbone
 from mogabench.openmmlab.configs import build_network, read_config, set_classes
 from mogabench.openmmlab.pyramid import pyramid_of
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor
 
     from mogabench.subject import Subject
 
@@ -62,3 +64,25 @@ def build_segmentor(subject: Subject, *, crop: tuple[int, int] | None = None) ->
         warnings.simplefilter("ignore")  # of mmseg's, about its own calls and its default loss
         segmentor: nn.Module = build_network(MODELS, model)
     return segmentor
+
+
+class Logits(nn.Module):
+    """A segmentor as a graph: no padding before, no resizing after it.
+
+    Args:
+        segmentor: Its backbone, neck and head.
+    """
+
+    def __init__(self, segmentor: nn.Module) -> None:
+        super().__init__()
+        self.segmentor = segmentor
+        for module in segmentor.modules():
+            if isinstance(module, Upsample) and module.scale_factor is not None:
+                # By a float, a graph would hold one size.
+                module.scale_factor = int(module.scale_factor)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Maps preprocessed images ``(N, 3, H, W)`` to logits ``(N, classes, H/4, W/4)``."""
+        segmentor: Any = self.segmentor
+        logits: Tensor = segmentor.decode_head(segmentor.extract_feat(images))
+        return logits

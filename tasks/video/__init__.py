@@ -112,6 +112,7 @@ class Video(Task[VideoRecipe, VideoOptions]):
             eval_batch=16,
             same_shapes=True,
             normalization=Normalization((0.0,) * channels, (1.0,) * channels),
+            options=changed,
         )
 
 

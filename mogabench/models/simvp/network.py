@@ -163,7 +163,7 @@ class SimVP(nn.Module):
     def forward(self, frames: Tensor) -> Tensor:
         """Maps past frames ``(B, T, C, H, W)`` to as many future ones."""
         features, first = self.enc(frames.flatten(0, 1))
-        stacked = _stack_frames(features, len(frames))
+        stacked = _stack_frames(features, frames.shape[0])
         translated = self.hid(stacked).reshape(features.shape)
         predicted: Tensor = self.dec(translated, first)
         return predicted.reshape(frames.shape)
@@ -171,9 +171,9 @@ class SimVP(nn.Module):
 
 def _stack_frames(features: Tensor, sequences: int) -> Tensor:
     """Maps ``(B*T, C, H, W)`` to ``(B, T*C, H, W)`` in the same memory format."""
-    _, channels, height, width = features.shape
+    images, channels, height, width = features.shape
     channels_last = features.is_contiguous(memory_format=torch.channels_last)
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    frames = len(features) // sequences
+    frames = images // sequences
     stacked = features.reshape(sequences, frames * channels, height, width)
     return stacked.contiguous(memory_format=layout)

@@ -1,0 +1,210 @@
+"""Writing a network to a file, and comparing what the file computes with PyTorch."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+
+from mogabench.errors import UserError, unknown
+from mogabench.export.runtimes import (
+    OnnxRuntime,
+    OpenVino,
+    Program,
+    Runtime,
+    check_runtime,
+    import_runtime,
+)
+from mogabench.export.tracing import trace
+from mogabench.layers.fusion import fuse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from torch import Tensor, nn
+    from torch.export import ExportedProgram
+
+_OPSET = 20
+"""The first with GELU as one operator."""
+_TOLERANCE = 1e-4
+"""Relative; the six MogaNets differ by 1e-6 to 1e-5 between PyTorch's own layouts."""
+_MOST_PIXELS = 2**18
+"""Larger images are not needed to compare two ways of computing."""
+METADATA = "mogabench"
+"""The entry of a file that holds its description as JSON."""
+
+
+class Format(NamedTuple):
+    """A format of files: its ending, what writes it, and what runs it."""
+
+    ending: str
+    write: Callable[[ExportedProgram, str, Path], None]
+    runtime: type[Runtime]
+
+
+class Exported(NamedTuple):
+    """What was written.
+
+    Attributes:
+        file: The file; OpenVINO's weights lie beside it, in one that ends in ``.bin``.
+        error: The greatest relative difference between its outputs and PyTorch's.
+        any_size: Whether it takes images of any size; any batch it does.
+    """
+
+    file: Path
+    error: float
+    any_size: bool
+
+
+@torch.inference_mode()
+def export(
+    network: nn.Module,
+    image: Tensor,
+    file: Path,
+    to: str,
+    *,
+    description: Mapping[str, Any] | None = None,
+    fused: bool = True,
+) -> Exported:
+    """Writes a network to a file that another runtime reads, and compares the two.
+
+    Args:
+        network: Maps a batch of images to one tensor; left as it is.
+        image: One example input ``(1, …, H, W)``.
+        file: Where to write.
+        to: A format of `FORMATS`.
+        description: Plain values that the file carries as JSON, under ``mogabench``.
+        fused: Whether to write the network's fused form; see `mogabench.models.fuse`.
+
+    Raises:
+        UserError: There is no such format, its package is not installed, the network cannot be
+            traced, or the file computes something else and is not kept.
+    """
+    if to not in FORMATS:
+        raise unknown("format", to, FORMATS)
+    form = FORMATS[to]
+    import_runtime(form.runtime.package)
+    network = network.eval()
+    source = fuse(network) if fused else network
+    with TemporaryDirectory(prefix=".mogabench-", dir=file.parent) as folder:
+        write = partial(
+            _write,
+            form,
+            Path(folder) / file.name,
+            network=network,
+            source=source,
+            image=image,
+            description=json.dumps(description or {}),
+        )
+        try:
+            exported = write(any_size=True)
+        except Exception:  # of the network's code, the exporter's or the runtime's
+            exported = None
+        if exported is None or not exported.error < _TOLERANCE:
+            # Some networks compute with the size of their example without a trace in the graph.
+            exported = write(any_size=False)
+        if not exported.error < _TOLERANCE:
+            raise UserError(
+                f"{file} was not written: its outputs differ from PyTorch's by {exported.error:.1e}"
+            )
+        for part in Path(folder).iterdir():
+            part.replace(file.parent / part.name)
+    return exported._replace(file=file)
+
+
+def _write(
+    form: Format,
+    file: Path,
+    *,
+    network: nn.Module,
+    source: nn.Module,
+    image: Tensor,
+    description: str,
+    any_size: bool,
+) -> Exported:
+    """Writes ``source`` and compares the file with the network."""
+    traced = trace(source, image, any_size=any_size)
+    try:
+        form.write(traced.program, description, file)
+    except torch.onnx.OnnxExporterError as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise UserError(f"PyTorch's exporter to ONNX fails on this network: {reason}") from error
+    errors = _errors(network, form.runtime(file), image, traced.any_size)
+    return Exported(file, max(errors), traced.any_size)
+
+
+def in_runtime(network: nn.Module, image: Tensor, name: str, *, dtype: str = "float32") -> Runtime:
+    """A network as another runtime computes it, by way of a file that is not kept.
+
+    Args:
+        network: Maps a batch of images to one tensor; left as it is.
+        image: One example input ``(1, …, H, W)``.
+        name: A runtime of `RUNTIMES`.
+        dtype: What it computes in.
+
+    Raises:
+        UserError: See `export` and `open_runtime`.
+    """
+    kind = check_runtime(name, dtype)
+    with TemporaryDirectory(prefix="mogabench-") as folder:
+        file = Path(folder) / f"network{FORMATS[kind.format].ending}"
+        export(network, image, file, kind.format)
+        return kind(file, dtype=dtype)
+
+
+def _errors(network: nn.Module, written: Runtime, image: Tensor, any_size: bool) -> list[float]:
+    """Relative differences on random batches of two sizes, and of images of two where it can."""
+    generator = torch.Generator().manual_seed(0)
+    *shape, height, width = image.shape[1:]
+    if any_size and height * width > _MOST_PIXELS:
+        height, width = 256, 256
+    errors = []
+    for batch_size, more in ((1, 0), (3, 32)):
+        height += more * any_size
+        batch = torch.rand(batch_size, *shape, height, width, generator=generator)
+        expected, found = network(batch).double(), written(batch).double()
+        errors.append(float((found - expected).norm() / expected.norm()))
+    return errors
+
+
+def _write_onnx(program: ExportedProgram, description: str, file: Path) -> None:
+    import_runtime("onnxscript")
+    converted = torch.onnx.export(
+        program,
+        opset_version=_OPSET,
+        input_names=["images"],
+        output_names=["outputs"],
+        dynamo=True,
+        verbose=False,
+    )
+    assert converted is not None
+    converted.model.metadata_props[METADATA] = description
+    converted.save(file)
+
+
+def _write_openvino(program: ExportedProgram, description: str, file: Path) -> None:
+    openvino = import_runtime("openvino")
+    onnx = file.with_suffix(".onnx.part")
+    try:
+        _write_onnx(program, "", onnx)
+        model = openvino.Core().read_model(onnx)
+    finally:
+        onnx.unlink(missing_ok=True)
+    model.set_rt_info(description, METADATA)
+    openvino.save_model(model, file, compress_to_fp16=False)
+
+
+def _write_program(program: ExportedProgram, description: str, file: Path) -> None:
+    torch.export.save(program, file, extra_files={METADATA: description})
+
+
+FORMATS: Mapping[str, Format] = {
+    "onnx": Format(".onnx", _write_onnx, OnnxRuntime),
+    "openvino": Format(".xml", _write_openvino, OpenVino),
+    "pt2": Format(".pt2", _write_program, Program),
+}
+"""The formats by name."""

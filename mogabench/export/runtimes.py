@@ -1,0 +1,129 @@
+"""Runtimes for exported files; each is a network ``Tensor -> Tensor`` on the CPU."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from mogabench.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+class Runtime(nn.Module):
+    """A network in a file.
+
+    Args:
+        file: The exported file.
+        dtype: What it computes in, ``float32`` or ``bfloat16``.
+        threads: Threads of one operator.
+
+    Raises:
+        UserError: The runtime is not installed.
+    """
+
+    package = ""
+    """The package that runs the file."""
+    format = ""
+    """Its name among `mogabench.export.FORMATS`."""
+    dtypes: tuple[str, ...] = ("float32",)
+
+    def __init__(self, file: Path, *, dtype: str = "float32", threads: int | None = None) -> None:
+        super().__init__()
+        self._open(file, dtype, threads or torch.get_num_threads())
+
+    def _open(self, file: Path, dtype: str, threads: int) -> None:
+        raise NotImplementedError
+
+
+class OnnxRuntime(Runtime):
+    """ONNX Runtime."""
+
+    package = "onnxruntime"
+    format = "onnx"
+
+    def _open(self, file: Path, dtype: str, threads: int) -> None:
+        onnxruntime = import_runtime(self.package)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        self.session = onnxruntime.InferenceSession(
+            str(file), options, providers=["CPUExecutionProvider"]
+        )
+        self.input = self.session.get_inputs()[0].name
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Runs the file on a batch of images."""
+        (out,) = self.session.run(None, {self.input: x.float().contiguous().numpy()})
+        return torch.from_numpy(out)
+
+
+class OpenVino(Runtime):
+    """OpenVINO; in bfloat16 it takes and gives float32."""
+
+    package = "openvino"
+    format = "openvino"
+    dtypes = ("float32", "bfloat16")
+
+    def _open(self, file: Path, dtype: str, threads: int) -> None:
+        core = import_runtime(self.package).Core()
+        hint = {"float32": "f32", "bfloat16": "bf16"}[dtype]
+        options = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": threads}
+        self.compiled = core.compile_model(str(file), "CPU", options)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Runs the file on a batch of images."""
+        out = self.compiled(x.float().contiguous().numpy())[0]
+        return torch.from_numpy(out.copy())  # it is written to again by the next call
+
+
+class Program(Runtime):
+    """PyTorch itself, on an exported program."""
+
+    package = "torch"
+    format = "pt2"
+
+    def _open(self, file: Path, dtype: str, threads: int) -> None:
+        self.program = torch.export.load(file).module()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Runs the file on a batch of images."""
+        out: Tensor = self.program(x)
+        return out
+
+
+RUNTIMES: Mapping[str, type[Runtime]] = {"onnxruntime": OnnxRuntime, "openvino": OpenVino}
+"""Runtimes that networks can be timed and evaluated in, beside ``torch`` itself."""
+
+
+def check_runtime(name: str, dtype: str) -> type[Runtime]:
+    """The runtime of that name.
+
+    Raises:
+        UserError: There is none, it is not installed, or it does not compute in this type.
+    """
+    if name not in RUNTIMES:
+        raise unknown("runtime", name, ["torch", *RUNTIMES])
+    kind = RUNTIMES[name]
+    if dtype not in kind.dtypes:
+        raise UserError(f"{name} computes in {' or '.join(kind.dtypes)} here, not in {dtype}")
+    import_runtime(kind.package)
+    return kind
+
+
+def import_runtime(package: str) -> Any:
+    """Imports a package of the extra ``runtimes``.
+
+    Raises:
+        UserError: It is not installed.
+    """
+    try:
+        return import_module(package)
+    except ImportError:
+        raise UserError(f"{package} is not installed: pip install 'mogabench[runtimes]'") from None

@@ -1,0 +1,167 @@
+"""Exported files, read back without this project's code wherever the runtime itself can tell."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import openvino
+import pytest
+import timm
+import torch
+from torch import nn
+
+import mogabench.models  # noqa: F401  (registers MogaNet with timm)
+from mogabench.errors import UserError
+from mogabench.export import FORMATS, export, in_runtime
+from mogabench.export import exporting as module
+from mogabench.models.simvp import SimVP
+from mogabench.subject import Subject
+from mogabench.tasks import get_task
+
+IMAGE = torch.zeros(1, 3, 64, 64)
+
+
+def lively(network: nn.Module) -> nn.Module:
+    """Gives scales values that matter; the initial ones hide every branch."""
+    torch.manual_seed(0)
+    for name, value in network.named_parameters():
+        if "scale" in name:
+            nn.init.normal_(value, std=0.3)
+        elif value.ndim == 4:
+            nn.init.normal_(value, std=value[0].numel() ** -0.5)
+    return network.eval()
+
+
+@pytest.fixture(scope="module")
+def network():
+    return lively(timm.create_model("moganet_xtiny", num_classes=7))
+
+
+@pytest.fixture(scope="module")
+def files(network, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("files")
+    written = {}
+    for name, form in FORMATS.items():
+        written[name] = export(
+            network, IMAGE, folder / f"n{form.ending}", name, description={"classes": ["cat", "☃"]}
+        )
+    return written
+
+
+def run(name: str, file: Path, images: torch.Tensor) -> np.ndarray:
+    if name == "onnx":
+        return onnxruntime.InferenceSession(file).run(None, {"images": images.numpy()})[0]
+    if name == "openvino":
+        precise = {"INFERENCE_PRECISION_HINT": "f32"}  # else bfloat16, where the processor has it
+        return openvino.Core().compile_model(file, "CPU", precise)(images.numpy())[0]
+    return torch.export.load(file).module()(images).detach().numpy()
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 64, 64), (5, 3, 96, 160), (2, 3, 32, 32)])
+@pytest.mark.parametrize("name", FORMATS)
+def test_files_compute_the_same_for_any_batch_and_size(network, files, name, shape):
+    images = torch.randn(shape)
+    with torch.inference_mode():
+        expected = network(images).numpy()
+    found = run(name, files[name].file, images)
+    assert files[name].any_size
+    assert np.linalg.norm(found - expected) < 1e-5 * np.linalg.norm(expected)
+
+
+def test_files_carry_their_description(files):
+    properties = {item.key: item.value for item in onnx.load(files["onnx"].file).metadata_props}
+    model = openvino.Core().read_model(files["openvino"].file)
+    extra = {"mogabench": ""}
+    torch.export.load(files["pt2"].file, extra_files=extra)
+    for text in (
+        properties["mogabench"],
+        model.get_rt_info(["mogabench"]).value,
+        extra["mogabench"],
+    ):
+        assert json.loads(text) == {"classes": ["cat", "☃"]}
+
+
+def test_the_fused_form_is_written_unless_not_wanted(network, files, tmp_path):
+    plain = export(network, IMAGE, tmp_path / "plain.onnx", "onnx", fused=False)
+    norms = [
+        sum(node.op_type == "BatchNormalization" for node in onnx.load(file).graph.node)
+        for file in (files["onnx"].file, plain.file)
+    ]
+    assert norms[0] == 0 < norms[1]
+
+
+def test_a_network_of_one_size_is_written_for_that_size(tmp_path):
+    vit = timm.create_model("deit_tiny_patch16_224", img_size=64).eval()
+    written = export(vit, IMAGE, tmp_path / "vit.onnx", "onnx")
+    images = torch.randn(3, 3, 64, 64)
+    with torch.inference_mode():
+        np.testing.assert_allclose(run("onnx", written.file, images), vit(images), atol=1e-5)
+    assert not written.any_size
+
+
+def test_a_file_that_computes_something_else_is_not_kept(network, monkeypatch, tmp_path):
+    other = lively(timm.create_model("moganet_xtiny", num_classes=7))
+    nn.init.normal_(other.head.weight, std=0.1)
+    monkeypatch.setattr(module, "fuse", lambda _: other)
+    with pytest.raises(UserError, match=r"x\.onnx was not written: its outputs differ"):
+        export(network, IMAGE, tmp_path / "x.onnx", "onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_sequences(runtime):
+    network = lively(SimVP("moganet", hidden_dim=16, encoder_dim=8, depth=2))
+    frames = torch.rand(2, 10, 1, 32, 32)
+    found = in_runtime(network, frames[:1], runtime)(frames)
+    with torch.inference_mode():
+        torch.testing.assert_close(found, network(frames), rtol=1e-4, atol=1e-5)
+
+
+def test_bfloat16_in_openvino(network):
+    images = torch.randn(2, 3, 64, 64)
+    with torch.inference_mode():
+        expected = network(images)
+    found = in_runtime(network, IMAGE, "openvino", dtype="bfloat16")(images)
+    assert float((found - expected).norm() / expected.norm()) < 0.05
+
+
+def test_a_segmentor_gives_its_logits_and_goes_on_as_before():
+    task = get_task("segmentation")
+    subject = Subject(
+        task=task.name, method="semantic_fpn", backbone="moganet_xtiny", input_size=(64, 96)
+    )
+    segmentor = lively(task.build(subject))
+    images = torch.randn(2, 3, 64, 96)
+    with torch.inference_mode():
+        expected = segmentor(images)
+        graph = in_runtime(task.graph(segmentor), images[:1], "onnxruntime")
+        found = task.with_graph(segmentor, graph)(images)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_what_cannot_be_exported_is_refused(network, monkeypatch):
+    with pytest.raises(UserError, match="a detector of mmdet is no graph"):
+        get_task("detection").graph(network)
+    with pytest.raises(UserError, match="onnxruntime computes in float32 here, not in bfloat16"):
+        in_runtime(network, IMAGE, "onnxruntime", dtype="bfloat16")
+    with pytest.raises(UserError, match="valid: torch, onnxruntime, openvino"):
+        in_runtime(network, IMAGE, "onnx")
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(UserError, match=r"openvino is not installed: pip install 'mogabench\[run"):
+        in_runtime(network, IMAGE, "openvino")
+
+
+class Branching(nn.Module):
+    """A network that looks at its values."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x if x.sum() > 0 else -x
+
+
+def test_a_network_that_cannot_be_traced_is_refused_in_one_line(tmp_path):
+    with pytest.raises(UserError, match=r"torch\.export cannot trace this network: [^\n]+$"):
+        export(Branching(), IMAGE, tmp_path / "x.onnx", "onnx")
+    assert list(tmp_path.iterdir()) == []
