@@ -53,6 +53,10 @@ def profile(
     threads: Annotated[int | None, typer.Option(min=1, help="Threads on the CPU.")] = None,
     min_iterations: Annotated[int, typer.Option(min=1, help="Fewest timed forward passes.")] = 30,
     min_seconds: Annotated[float, typer.Option(min=0, help="Shortest time of them all.")] = 5.0,
+    max_seconds: Annotated[
+        float,
+        typer.Option(min=0, help="Longest time until the median is known to 1 %."),
+    ] = 30.0,
     warmup_seconds: Annotated[float, typer.Option(min=0, help="Untimed passes before.")] = 2.0,
     skip_existing: Annotated[
         bool, typer.Option("--skip-existing", help="Skip what this device has a record of.")
@@ -70,7 +74,7 @@ def profile(
 
     Each network runs in a process of its own, and its record is stored the moment it exists.
     """
-    from mogabench.errors import unknown
+    from mogabench.errors import UserError, unknown
     from mogabench.measure.profiling import sweep_throughput
     from mogabench.measure.settings import Settings
     from mogabench.measure.worker import Request
@@ -82,6 +86,10 @@ def profile(
             raise unknown("check", check, ["fvcore"])
         _print_check(subjects, as_json, quiet=quiet)
         return
+    if max_seconds < min_seconds:
+        raise UserError(
+            f"--max-seconds {max_seconds:g} is less than --min-seconds {min_seconds:g}: give more"
+        )
     if gpu:
         _require_gpu()
     settings = Settings(
@@ -91,6 +99,7 @@ def profile(
         warmup_seconds=warmup_seconds,
         min_iterations=min_iterations,
         min_seconds=min_seconds,
+        max_seconds=max_seconds,
         threads=threads,
     )
     modes = [False] * (eager or not compiled) + [True] * compiled
@@ -170,30 +179,39 @@ def _set_ups(settings: Settings, dtypes: Sequence[str], modes: Sequence[bool]) -
 
 
 def _print_records(records: Sequence[Record], as_json: bool) -> None:
-    from mogabench.console import print_json, print_table
+    from mogabench.console import print_json, print_line
+    from mogabench.measure.settings import set_up_name
 
     if as_json:
         print_json([record.model_dump(mode="json", exclude_none=True) for record in records])
         return
     unit = records[0].values["throughput"].unit if records else "img/s"
-    heads = ("model", "set-up", "batch", unit, "± %", "p50 ms", "p90 ms", "p99 ms", "peak MiB")
-    print_table(heads, [_row(record) for record in records], right=heads[2:])
+    print_line(_in_columns("batch", unit, "± %", "p50 ms", "p90 ms", "p99 ms", "peak MiB"))
+    for record in records:
+        how = record.provenance
+        set_up = set_up_name(how.dtype, compiled=how.compiled, channels_last=how.channels_last)
+        print_line(f"{record.subject.backbone}, {set_up}{', busy machine' * how.busy}")
+        print_line(_in_columns(*_figures(record)))
 
 
-def _row(record: Record) -> tuple[str, ...]:
-    from mogabench.measure.settings import set_up_name
+def _in_columns(*fields: str) -> str:
+    """Seven fields on a line of less than 80 columns, where names would leave no room for them."""
+    return "".join(f" {field:>9}" for field in fields)
 
-    how = record.provenance
+
+def _figures(record: Record) -> tuple[str, ...]:
+    """The record's figures as text; one that is not known is a dash."""
     values = {name: quantity.value for name, quantity in record.values.items()}
-    memory = values.get("peak_memory")
+
+    def text(name: str, digits: int, scale: float = 1) -> str:
+        return f"{values[name] / scale:.{digits}f}" if name in values else "—"
+
     return (
-        record.subject.backbone,
-        set_up_name(how.dtype, compiled=how.compiled, channels_last=how.channels_last),
-        str(how.batch_size),
-        f"{values['throughput']:.1f}",
-        f"{values['spread']:.1f}",
-        *(f"{values[f'latency_p{p}']:.2f}" for p in (50, 90, 99)),
-        "–" if memory is None else f"{memory / 2**20:.0f}",
+        str(record.provenance.batch_size),
+        text("throughput", 1),
+        text("median_error", 1),
+        *(text(f"latency_p{percentile}", 2) for percentile in (50, 90, 99)),
+        text("peak_memory", 0, 2**20),
     )
 
 

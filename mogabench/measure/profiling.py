@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from mogabench.measure.settings import set_up_name
+from mogabench.measure.trust import doubts
 from mogabench.measure.worker import MeasurementError, measure_in_subprocess
 from mogabench.progress import progress
 from mogabench.records import Kind
@@ -48,11 +49,13 @@ def sweep_throughput(
                 records.append(record)
                 speed = record.values["throughput"]
                 advance(f"{name}: {speed.value:.1f} {speed.unit}")
+                for doubt in doubts(record):
+                    _LOG.warning("mogabench: %s: %s", name, doubt)
     return records
 
 
 def _find(store: Store, request: Request) -> Record | None:
-    """The newest record of the same set-up on this device."""
+    """The newest record of the same set-up on this device while it was not busy."""
     from mogabench.machine import device_name
 
     how = request.settings
@@ -63,6 +66,7 @@ def _find(store: Store, request: Request) -> Record | None:
         "compiled": how.compile,
         "batch_size": None if how.batch_size == "auto" else how.batch_size,
         "threads": how.threads,
+        "busy": False,
     }
     asked_for = {name: value for name, value in set_up.items() if value is not None}
     return store.latest(request.subject.key, Kind.THROUGHPUT, **asked_for)

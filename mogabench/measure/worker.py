@@ -19,6 +19,7 @@ from pydantic import BaseModel, TypeAdapter
 from mogabench.catalogue import import_packages
 from mogabench.errors import UserError
 from mogabench.measure.settings import Settings, Throughput
+from mogabench.measure.trust import MOST_LACKED_CORE, doubts
 from mogabench.records import Kind, Quantity, Record, provenance
 from mogabench.subject import Subject
 from mogabench.tasks import get_task
@@ -29,6 +30,8 @@ _UNITS = {
     "latency_p90": "ms",
     "latency_p99": "ms",
     "spread": "%",
+    "median_error": "%",
+    "lacked_core": "%",
     "peak_memory": "B",
     "iterations": "1",
     "seconds": "s",
@@ -88,7 +91,7 @@ def _record(
     settings = request.settings
     units = {"throughput": _speed_unit(request.subject), **_UNITS}
     values = {name: getattr(found, name) for name in units}
-    return Record(
+    record = Record(
         subject=request.subject,
         kind=Kind.THROUGHPUT,
         values={
@@ -103,6 +106,7 @@ def _record(
             threads=found.threads,
             code=code,
             load=load,
+            busy=found.lacked_core is not None and found.lacked_core > MOST_LACKED_CORE,
             dtype=settings.dtype,
             channels_last=settings.channels_last,
             compiled=settings.compile,
@@ -112,6 +116,8 @@ def _record(
             seconds=(datetime.now(UTC) - started).total_seconds(),
         ),
     )
+    record.notes += doubts(record)
+    return record
 
 
 def _speed_unit(subject: Subject) -> str:
