@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mogabench.measure.settings import Settings
-    from mogabench.records import Record
     from mogabench.subject import Subject
 
 CLASSIFICATION = "classification"
@@ -65,6 +64,10 @@ def profile(
         str | None,
         typer.Option(metavar="fvcore", help="Compare operation counts with fvcore's instead."),
     ] = None,
+    output_format: Annotated[
+        Literal["table", "csv"],
+        typer.Option("--format", help="csv: the columns of timm's results/benchmark-infer-*.csv."),
+    ] = "table",
     packages: ImportOption = None,
     results: ResultsOption = None,
     as_json: JsonOption = False,
@@ -74,8 +77,11 @@ def profile(
 
     Each network runs in a process of its own, and its record is stored the moment it exists.
     """
+    from mogabench.cli.profile_output import print_csv, print_records
+    from mogabench.console import print_json
     from mogabench.errors import UserError, unknown
     from mogabench.measure.profiling import sweep_throughput
+    from mogabench.measure.quick import count
     from mogabench.measure.settings import Settings
     from mogabench.measure.worker import Request
     from mogabench.records import open_store
@@ -104,14 +110,21 @@ def profile(
     )
     modes = [False] * (eager or not compiled) + [True] * compiled
     set_ups = _set_ups(settings, dtypes or ["float32"], modes)
+    if output_format == "csv" and len(set_ups) > 1:
+        raise UserError("--format csv is for one set-up: give one --dtype, --eager or --compile")
     requests = [
         Request(subject=subject, settings=settings, packages=tuple(packages or ()))
         for subject, settings in product(subjects, set_ups)
     ]
-    records = sweep_throughput(
-        requests, open_store(results), skip_existing=skip_existing, quiet=quiet
-    )
-    _print_records(records, as_json)
+    store = open_store(results)
+    records = sweep_throughput(requests, store, skip_existing=skip_existing, quiet=quiet)
+    if as_json:
+        print_json([record.model_dump(mode="json", exclude_none=True) for record in records])
+    elif output_format == "csv":
+        measured = {record.subject.key: record.subject for record in records}
+        print_csv(records, {key: count(x, store, packages or ()) for key, x in measured.items()})
+    else:
+        print_records(records)
     if len(records) < len(requests):
         raise typer.Exit(1)
 
@@ -176,43 +189,6 @@ def _set_ups(settings: Settings, dtypes: Sequence[str], modes: Sequence[bool]) -
         replace(settings, dtype=dtype, compile=mode)
         for dtype, mode in product(dict.fromkeys(dtypes), modes)
     ]
-
-
-def _print_records(records: Sequence[Record], as_json: bool) -> None:
-    from mogabench.console import print_json, print_line
-    from mogabench.measure.settings import set_up_name
-
-    if as_json:
-        print_json([record.model_dump(mode="json", exclude_none=True) for record in records])
-        return
-    unit = records[0].values["throughput"].unit if records else "img/s"
-    print_line(_in_columns("batch", unit, "± %", "p50 ms", "p90 ms", "p99 ms", "peak MiB"))
-    for record in records:
-        how = record.provenance
-        set_up = set_up_name(how.dtype, compiled=how.compiled, channels_last=how.channels_last)
-        print_line(f"{record.subject.backbone}, {set_up}{', busy machine' * how.busy}")
-        print_line(_in_columns(*_figures(record)))
-
-
-def _in_columns(*fields: str) -> str:
-    """Seven fields on a line of less than 80 columns, where names would leave no room for them."""
-    return "".join(f" {field:>9}" for field in fields)
-
-
-def _figures(record: Record) -> tuple[str, ...]:
-    """The record's figures as text; one that is not known is a dash."""
-    values = {name: quantity.value for name, quantity in record.values.items()}
-
-    def text(name: str, digits: int, scale: float = 1) -> str:
-        return f"{values[name] / scale:.{digits}f}" if name in values else "—"
-
-    return (
-        str(record.provenance.batch_size),
-        text("throughput", 1),
-        text("median_error", 1),
-        *(text(f"latency_p{percentile}", 2) for percentile in (50, 90, 99)),
-        text("peak_memory", 0, 2**20),
-    )
 
 
 def _print_check(subjects: Sequence[Subject], as_json: bool, *, quiet: bool) -> None:

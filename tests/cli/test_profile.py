@@ -88,6 +88,16 @@ def test_prints_name_and_figures_in_80_columns(invoke, measured):
     assert lines[row].split() == ["8", "1234.6", "0.5", "6.48", "7.01", "—", "512"]
 
 
+def test_csv_has_timms_columns_and_its_counts(invoke, measured):
+    done = invoke("deit_small_patch16_224", "--format", "csv")
+    # The counts are those of results/benchmark-infer-amp-nchw-pt291-cu128-4090.csv of timm.
+    assert done.stdout.splitlines() == [
+        "model,infer_img_size,infer_samples_per_sec,infer_step_time,infer_batch_size,"
+        "param_count,infer_gmacs,infer_macts",
+        "deit_small_patch16_224,224,1234.56,6.48,8,22.05,4.61,11.95",
+    ]
+
+
 def test_a_busy_machine_is_told_marked_and_measured_again(invoke, measured, caplog):
     arguments = ("resnet152", "resnet18", "--skip-existing")
     done = invoke(*arguments)
@@ -128,6 +138,10 @@ def test_skips_what_has_a_record_only_when_asked(invoke, measured):
         (
             ["resnet50", "--max-seconds", "3"],
             "--max-seconds 3 is less than --min-seconds 5: give more",
+        ),
+        (
+            ["resnet50", "--format", "csv", "--eager", "--compile"],
+            "--format csv is for one set-up: give one --dtype, --eager or --compile",
         ),
         (["resnet50", "--check", "ptflops"], r"unknown check 'ptflops' \(valid: fvcore\)"),
     ],
