@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mogabench.measure.settings import Settings
+    from mogabench.measure.worker import Request
     from mogabench.subject import Subject
 
 CLASSIFICATION = "classification"
@@ -68,6 +69,13 @@ def profile(
         Literal["table", "csv"],
         typer.Option("--format", help="csv: the columns of timm's results/benchmark-infer-*.csv."),
     ] = "table",
+    comparing: Annotated[
+        bool,
+        typer.Option(
+            "--compare",
+            help="Measure in turns, and compare each network with the first; no record.",
+        ),
+    ] = False,
     packages: ImportOption = None,
     results: ResultsOption = None,
     as_json: JsonOption = False,
@@ -116,6 +124,11 @@ def profile(
         Request(subject=subject, settings=settings, packages=tuple(packages or ()))
         for subject, settings in product(subjects, set_ups)
     ]
+    if comparing:
+        _print_comparisons(
+            requests, as_json, is_plain=not skip_existing and output_format == "table"
+        )
+        return
     store = open_store(results)
     records = sweep_throughput(requests, store, skip_existing=skip_existing, quiet=quiet)
     if as_json:
@@ -189,6 +202,23 @@ def _set_ups(settings: Settings, dtypes: Sequence[str], modes: Sequence[bool]) -
         replace(settings, dtype=dtype, compile=mode)
         for dtype, mode in product(dict.fromkeys(dtypes), modes)
     ]
+
+
+def _print_comparisons(requests: Sequence[Request], as_json: bool, *, is_plain: bool) -> None:
+    from mogabench.cli.profile_output import print_comparisons
+    from mogabench.console import print_json
+    from mogabench.errors import UserError
+    from mogabench.measure.comparing import compare
+
+    if len(requests) < 2:
+        raise UserError("--compare needs two networks, or two set-ups of one: name another")
+    if not is_plain:
+        raise UserError("--compare reads and writes no record: leave out --skip-existing, --format")
+    found = compare(requests)
+    if as_json:
+        print_json([asdict(item) | {"verdict": item.verdict} for item in found])
+    else:
+        print_comparisons(found)
 
 
 def _print_check(subjects: Sequence[Subject], as_json: bool, *, quiet: bool) -> None:

@@ -12,6 +12,7 @@ from mogabench.measure.settings import set_up_name
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from mogabench.measure.comparing import Comparison
     from mogabench.records import Record
 
 _TIMM_COLUMNS = (
@@ -50,6 +51,15 @@ def _figures(record: Record) -> tuple[str, ...]:
         *(text(f"latency_p{percentile}", 2) for percentile in (50, 90, 99)),
         text("peak_memory", 0, 2**20),
     )
+
+
+def print_comparisons(comparisons: Sequence[Comparison]) -> None:
+    """Prints how fast each network is beside the first one, in less than 80 columns."""
+    print_line(f"speed beside {comparisons[0].baseline}, with its 95 % interval")
+    for item in comparisons:
+        interval = f"{item.low:.3f} … {item.high:.3f}"
+        print_line(item.network)
+        print_line(f"  {item.ratio:.3f} x ({interval}) in {item.rounds} rounds: {item.verdict}")
 
 
 def print_csv(records: Sequence[Record], complexities: Mapping[str, Record]) -> None:

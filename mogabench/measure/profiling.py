@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from mogabench.measure.settings import set_up_name
 from mogabench.measure.trust import doubts
 from mogabench.measure.worker import MeasurementError, measure_in_subprocess
 from mogabench.progress import progress
@@ -34,9 +33,7 @@ def sweep_throughput(
     records = []
     with progress("profiling", len(requests), quiet=quiet) as advance:
         for request in requests:
-            how = request.settings
-            name = set_up_name(how.dtype, compiled=how.compile, channels_last=how.channels_last)
-            name = f"{request.subject.backbone} {name}"
+            name = request.name
             record = _find(store, request) if skip_existing else None
             try:
                 if record is None:

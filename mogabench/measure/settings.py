@@ -48,6 +48,23 @@ def set_up_name(dtype: str, *, compiled: bool, channels_last: bool) -> str:
 
 
 @dataclass(frozen=True)
+class Round:
+    """A few forward passes of a network whose turn it was.
+
+    Attributes:
+        latency: Median time of one forward pass of the whole batch, in milliseconds.
+        passes: Timed forward passes.
+        batch_size: Images per forward pass, after any backing off.
+        lacked_core: How much of the time the process lacked a core, in %; None on a GPU.
+    """
+
+    latency: float
+    passes: int
+    batch_size: int
+    lacked_core: float | None
+
+
+@dataclass(frozen=True)
 class Throughput:
     """What was measured.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
+from math import ceil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from mogabench.machine import device_name, driver_version
 from mogabench.measure.confidence import median_interval
 from mogabench.measure.cores import lacked_core, read_core_times
 from mogabench.measure.device import Meter, meter_for
-from mogabench.measure.settings import Settings, Throughput
+from mogabench.measure.settings import Round, Settings, Throughput
 from mogabench.measure.trust import MOST_MEDIAN_ERROR
 from mogabench.records import FEWEST_ITERATIONS
 
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-__all__ = ["Prepared", "Settings", "Throughput", "measure", "prepare"]
+__all__ = ["Prepared", "Settings", "Throughput", "measure", "measure_rounds", "prepare"]
 
 _FIRST_BATCH = {"cuda": 256, "cpu": 8}
+_ROUND_SECONDS = 0.5
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "ALLOC_FAILED")
 
 
@@ -72,6 +74,32 @@ def measure(
         threads=torch.get_num_threads(),
         notes=_notes(settings),
     )
+
+
+def measure_rounds(ready: Prepared, settings: Settings) -> Iterator[Round]:
+    """Times half a second of forward passes, and at least one, each time it is asked.
+
+    A pass before them is not timed: another network may have had the device in between.
+    """
+    with torch.inference_mode():
+        passes = ceil(_ROUND_SECONDS / _seconds(ready))
+        while True:
+            ready.meter.clear()
+            _seconds(ready)
+            before = read_core_times()
+            for _ in range(passes):
+                ready.meter.time(ready.step)
+            laps = ready.meter.laps()
+            lacked = lacked_core(before, read_core_times()) if settings.device == "cpu" else None
+            yield Round(float(np.median(laps)), passes, ready.batch_size, lacked)
+
+
+def _seconds(ready: Prepared) -> float:
+    """How long one pass takes from its call to its end."""
+    began = time.perf_counter()
+    ready.step()
+    ready.meter.wait()
+    return time.perf_counter() - began
 
 
 def prepare(

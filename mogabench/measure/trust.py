@@ -20,15 +20,17 @@ should be told apart.
 """
 
 
+def busy(lacked_core: float) -> str:
+    """Says that a process lacked a core for that part of the time, in %."""
+    return f"the machine was busy: a thread lacked a core for {lacked_core:.0f} % of the time"
+
+
 def doubts(record: Record) -> list[str]:
     """What a reader must know before trusting a throughput record, each a line; mostly none."""
     values = {name: quantity.value for name, quantity in record.values.items()}
     lines = []
     if record.provenance.busy:
-        lines.append(
-            f"the machine was busy: a thread lacked a core for {values['lacked_core']:.0f} % of "
-            f"the time (load before: {record.provenance.load})"
-        )
+        lines.append(f"{busy(values['lacked_core'])} (load before: {record.provenance.load})")
     passes = f"{values['iterations']:.0f} passes"
     error = values.get("median_error")
     if error is not None and error > MOST_MEDIAN_ERROR:
