@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 
 from mogabench.cli.profile import profile
 from mogabench.errors import UserError
-from mogabench.measure import profiling, worker
+from mogabench.measure import comparing, profiling, worker
+from mogabench.measure.comparing import Comparison
 from mogabench.paper import figure_networks
 from mogabench.records import Kind, Quantity, Record, Store, provenance
 from mogabench.records.provenance import cpu_name
@@ -88,6 +89,23 @@ def test_prints_name_and_figures_in_80_columns(invoke, measured):
     assert lines[row].split() == ["8", "1234.6", "0.5", "6.48", "7.01", "—", "512"]
 
 
+def test_compare_prints_the_ratio_with_its_interval_and_a_verdict(invoke, measured, monkeypatch):
+    def compare(requests):
+        names = [request.name for request in requests]
+        return [Comparison(names[1], names[0], 1.0534, 1.0412, 1.0661, 14)]
+
+    monkeypatch.setattr(comparing, "compare", compare)
+    done = invoke("resnet18", "resnet34", "--compare", "--dtype", "bfloat16")
+    assert done.stdout.splitlines() == [
+        "speed beside resnet18 bfloat16 eager, with its 95 % interval",
+        "resnet34 bfloat16 eager",
+        "  1.053 x (1.041 … 1.066) in 14 rounds: faster",
+    ]
+    [found] = json.loads(invoke("resnet18", "resnet34", "--compare", "--json").stdout)
+    assert (found["ratio"], found["verdict"]) == (1.0534, "faster")
+    assert measured == []
+
+
 def test_csv_has_timms_columns_and_its_counts(invoke, measured):
     done = invoke("deit_small_patch16_224", "--format", "csv")
     # The counts are those of results/benchmark-infer-amp-nchw-pt291-cu128-4090.csv of timm.
@@ -142,6 +160,11 @@ def test_skips_what_has_a_record_only_when_asked(invoke, measured):
         (
             ["resnet50", "--format", "csv", "--eager", "--compile"],
             "--format csv is for one set-up: give one --dtype, --eager or --compile",
+        ),
+        (["resnet50", "--compare"], "--compare needs two networks, or two set-ups of one"),
+        (
+            ["resnet50", "resnet18", "--compare", "--skip-existing"],
+            "--compare reads and writes no record: leave out --skip-existing, --format",
         ),
         (["resnet50", "--check", "ptflops"], r"unknown check 'ptflops' \(valid: fvcore\)"),
     ],

@@ -6,7 +6,7 @@ import pytest
 
 from mogabench.errors import UserError
 from mogabench.measure.settings import Settings
-from mogabench.measure.worker import Request, measure_in_subprocess
+from mogabench.measure.worker import Contestant, Request, measure_in_subprocess
 from mogabench.records import Kind
 from mogabench.subject import Subject
 
@@ -108,3 +108,17 @@ def test_child_that_dies_is_told_in_one_line(request_for, backbone, line):
     with pytest.raises(UserError, match=line) as caught:
         measure_in_subprocess(request_for(backbone))
     assert "\n" not in str(caught.value)
+
+
+def test_contestant_times_a_round_at_each_turn(request_for):
+    with Contestant(request_for("toy_talks")) as contestant:
+        rounds = [contestant.get_ready(), contestant.take_turn(), contestant.take_turn()]
+    assert {(found.batch_size, found.passes > 0) for found in rounds} == {(3, True)}
+    assert all(found.latency > 0 for found in rounds)
+    assert rounds[1].passes == rounds[2].passes and rounds[1].latency != rounds[2].latency
+
+
+def test_contestant_that_dies_is_told_in_one_line(request_for):
+    line = "toy_is_killed: its process was killed"
+    with Contestant(request_for("toy_is_killed")) as child, pytest.raises(UserError, match=line):
+        child.get_ready()
