@@ -83,7 +83,9 @@ def profile(
 ) -> None:
     """Measure images (or sequences) per second, latency and peak memory of inference.
 
-    Each network runs in a process of its own, and its record is stored the moment it exists.
+    Each network runs in a process of its own, and its record is stored the moment it exists. It is
+    timed until the median is known to 1 %. A record of a busy machine is marked, and tables and
+    plots leave it out.
     """
     from mogabench.cli.profile_output import print_csv, print_records
     from mogabench.console import print_json
@@ -118,24 +120,25 @@ def profile(
     )
     modes = [False] * (eager or not compiled) + [True] * compiled
     set_ups = _set_ups(settings, dtypes or ["float32"], modes)
-    if output_format == "csv" and len(set_ups) > 1:
-        raise UserError("--format csv is for one set-up: give one --dtype, --eager or --compile")
+    if output_format == "csv" and (len(set_ups) > 1 or as_json):
+        raise UserError("--format csv is for one set-up and goes without --json")
     requests = [
         Request(subject=subject, settings=settings, packages=tuple(packages or ()))
         for subject, settings in product(subjects, set_ups)
     ]
     if comparing:
-        _print_comparisons(
-            requests, as_json, is_plain=not skip_existing and output_format == "table"
-        )
+        if skip_existing or output_format == "csv":
+            raise UserError("--compare uses no records: leave out --skip-existing and --format csv")
+        if not models or len(requests) < 2:
+            raise UserError("--compare needs two networks, or two set-ups of one: name them")
+        _print_comparisons(requests, as_json)
         return
     store = open_store(results)
     records = sweep_throughput(requests, store, skip_existing=skip_existing, quiet=quiet)
     if as_json:
         print_json([record.model_dump(mode="json", exclude_none=True) for record in records])
     elif output_format == "csv":
-        measured = {record.subject.key: record.subject for record in records}
-        print_csv(records, {key: count(x, store, packages or ()) for key, x in measured.items()})
+        print_csv(records, [count(record.subject, store, packages or ()) for record in records])
     else:
         print_records(records)
     if len(records) < len(requests):
@@ -204,16 +207,11 @@ def _set_ups(settings: Settings, dtypes: Sequence[str], modes: Sequence[bool]) -
     ]
 
 
-def _print_comparisons(requests: Sequence[Request], as_json: bool, *, is_plain: bool) -> None:
+def _print_comparisons(requests: Sequence[Request], as_json: bool) -> None:
     from mogabench.cli.profile_output import print_comparisons
     from mogabench.console import print_json
-    from mogabench.errors import UserError
     from mogabench.measure.comparing import compare
 
-    if len(requests) < 2:
-        raise UserError("--compare needs two networks, or two set-ups of one: name another")
-    if not is_plain:
-        raise UserError("--compare reads and writes no record: leave out --skip-existing, --format")
     found = compare(requests)
     if as_json:
         print_json([asdict(item) | {"verdict": item.verdict} for item in found])

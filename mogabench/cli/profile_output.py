@@ -10,7 +10,7 @@ from mogabench.console import print_line
 from mogabench.measure.settings import set_up_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from mogabench.measure.comparing import Comparison
     from mogabench.records import Record
@@ -62,22 +62,20 @@ def print_comparisons(comparisons: Sequence[Comparison]) -> None:
         print_line(f"  {item.ratio:.3f} x ({interval}) in {item.rounds} rounds: {item.verdict}")
 
 
-def print_csv(records: Sequence[Record], complexities: Mapping[str, Record]) -> None:
+def print_csv(records: Sequence[Record], complexities: Sequence[Record]) -> None:
     """Prints the columns of timm's ``results/benchmark-infer-*.csv``, rounded as there.
 
     Args:
         records: The throughputs.
-        complexities: The record of the counts of each subject, by its key.
+        complexities: The counts of the same networks.
     """
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(_TIMM_COLUMNS)
-    for record in records:
-        subject, speed = record.subject, record.values
-        counts = complexities[subject.key].values
-        size = subject.input_size
+    for record, complexity in zip(records, complexities, strict=True):
+        size, speed, counts = record.subject.input_size, record.values, complexity.values
         writer.writerow(
             (
-                subject.backbone,
+                record.subject.backbone,
                 "x".join(map(str, size[:1] if len(set(size)) == 1 else size)),
                 round(speed["throughput"].value, 2),
                 round(speed["latency_p50"].value, 3),

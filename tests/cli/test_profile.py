@@ -159,12 +159,12 @@ def test_skips_what_has_a_record_only_when_asked(invoke, measured):
         ),
         (
             ["resnet50", "--format", "csv", "--eager", "--compile"],
-            "--format csv is for one set-up: give one --dtype, --eager or --compile",
+            "--format csv is for one set-up and goes without --json",
         ),
         (["resnet50", "--compare"], "--compare needs two networks, or two set-ups of one"),
         (
             ["resnet50", "resnet18", "--compare", "--skip-existing"],
-            "--compare reads and writes no record: leave out --skip-existing, --format",
+            "--compare uses no records: leave out --skip-existing and --format csv",
         ),
         (["resnet50", "--check", "ptflops"], r"unknown check 'ptflops' \(valid: fvcore\)"),
     ],
