@@ -41,7 +41,8 @@ PROJECT = Path(__file__).parents[1]
 MOGABENCH = (str(Path(sys.executable).with_name("mogabench")),)
 END_SECONDS = 20
 """That a command may take longer than it was told to."""
-TIMING = ("--min-iterations", "10", "--min-seconds", "1", "--warmup-seconds", "0.5")
+TIMING = ("--min-iterations", "10", "--min-seconds", "1", "--max-seconds", "5")
+TIMING += ("--warmup-seconds", "0.5")
 
 
 @dataclass(frozen=True)

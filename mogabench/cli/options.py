@@ -26,9 +26,6 @@ ImportOption = Annotated[
         help="A package with backbones or a task.",
     ),
 ]
-RuntimeOption = Annotated[
-    str, typer.Option(metavar="NAME", help="torch, onnxruntime or openvino, on the CPU.")
-]
 VariantOption = Annotated[
     str | None,
     typer.Option("--variant", "-v", help="A MogaNet size: xt, t, s, b, l, xl, or its long name."),

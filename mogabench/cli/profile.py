@@ -13,14 +13,13 @@ from mogabench.cli.options import (
     JsonOption,
     QuietOption,
     ResultsOption,
-    RuntimeOption,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mogabench.measure.settings import Settings
-    from mogabench.records import Record
+    from mogabench.measure.worker import Request
     from mogabench.subject import Subject
 
 CLASSIFICATION = "classification"
@@ -47,7 +46,14 @@ def profile(
         bool, typer.Option("--eager", help="Without torch.compile (default).")
     ] = False,
     compiled: Annotated[bool, typer.Option("--compile", help="Through torch.compile.")] = False,
-    runtime: RuntimeOption = "torch",
+    runtimes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--runtime",
+            metavar="NAME",
+            help="torch (default), onnxruntime or openvino, on the CPU; repeatable.",
+        ),
+    ] = None,
     channels_last: Annotated[
         bool, typer.Option("--channels-last", help="NHWC memory layout.")
     ] = False,
@@ -60,6 +66,10 @@ def profile(
     threads: Annotated[int | None, typer.Option(min=1, help="Threads on the CPU.")] = None,
     min_iterations: Annotated[int, typer.Option(min=1, help="Fewest timed forward passes.")] = 30,
     min_seconds: Annotated[float, typer.Option(min=0, help="Shortest time of them all.")] = 5.0,
+    max_seconds: Annotated[
+        float,
+        typer.Option(min=0, help="Longest time until the median is known to 1 %."),
+    ] = 30.0,
     warmup_seconds: Annotated[float, typer.Option(min=0, help="Untimed passes before.")] = 2.0,
     skip_existing: Annotated[
         bool, typer.Option("--skip-existing", help="Skip what this device has a record of.")
@@ -68,6 +78,17 @@ def profile(
         str | None,
         typer.Option(metavar="fvcore", help="Compare operation counts with fvcore's instead."),
     ] = None,
+    output_format: Annotated[
+        Literal["table", "csv"],
+        typer.Option("--format", help="csv: the columns of timm's results/benchmark-infer-*.csv."),
+    ] = "table",
+    comparing: Annotated[
+        bool,
+        typer.Option(
+            "--compare",
+            help="Measure in turns, and compare each network with the first; no record.",
+        ),
+    ] = False,
     packages: ImportOption = None,
     results: ResultsOption = None,
     as_json: JsonOption = False,
@@ -75,10 +96,15 @@ def profile(
 ) -> None:
     """Measure images (or sequences) per second, latency and peak memory of inference.
 
-    Each network runs in a process of its own, and its record is stored the moment it exists.
+    Each network runs in a process of its own, and its record is stored the moment it exists. It is
+    timed until the median is known to 1 %. A record of a busy machine is marked, and tables and
+    plots leave it out.
     """
-    from mogabench.errors import unknown
+    from mogabench.cli.profile_output import print_csv, print_records
+    from mogabench.console import print_json
+    from mogabench.errors import UserError, unknown
     from mogabench.measure.profiling import sweep_throughput
+    from mogabench.measure.quick import count
     from mogabench.measure.settings import Settings
     from mogabench.measure.worker import Request
     from mogabench.records import open_store
@@ -89,29 +115,45 @@ def profile(
             raise unknown("check", check, ["fvcore"])
         _print_check(subjects, as_json, quiet=quiet)
         return
+    if max_seconds < min_seconds:
+        raise UserError(
+            f"--max-seconds {max_seconds:g} is less than --min-seconds {min_seconds:g}: give more"
+        )
     if gpu:
         _require_gpu()
-    _check_runtime(runtime, dtypes or ["float32"], gpu or compiled or channels_last)
     settings = Settings(
-        runtime=runtime,
         device="cuda" if gpu else "cpu",
         channels_last=channels_last,
         batch_size=_batch_size(batch_size),
         warmup_seconds=warmup_seconds,
         min_iterations=min_iterations,
         min_seconds=min_seconds,
+        max_seconds=max_seconds,
         threads=threads,
     )
     modes = [False] * (eager or not compiled) + [True] * compiled
-    set_ups = _set_ups(settings, dtypes or ["float32"], modes)
+    set_ups = _set_ups(settings, dtypes or ["float32"], modes, runtimes or ["torch"])
+    if output_format == "csv" and (len(set_ups) > 1 or as_json):
+        raise UserError("--format csv is for one set-up and goes without --json")
     requests = [
         Request(subject=subject, settings=settings, packages=tuple(packages or ()))
         for subject, settings in product(subjects, set_ups)
     ]
-    records = sweep_throughput(
-        requests, open_store(results), skip_existing=skip_existing, quiet=quiet
-    )
-    _print_records(records, as_json)
+    if comparing:
+        if skip_existing or output_format == "csv":
+            raise UserError("--compare uses no records: leave out --skip-existing and --format csv")
+        if not models or len(requests) < 2:
+            raise UserError("--compare needs two networks, or two set-ups of one: name them")
+        _print_comparisons(requests, as_json)
+        return
+    store = open_store(results)
+    records = sweep_throughput(requests, store, skip_existing=skip_existing, quiet=quiet)
+    if as_json:
+        print_json([record.model_dump(mode="json", exclude_none=True) for record in records])
+    elif output_format == "csv":
+        print_csv(records, [count(record.subject, store, packages or ()) for record in records])
+    else:
+        print_records(records)
     if len(records) < len(requests):
         raise typer.Exit(1)
 
@@ -154,21 +196,6 @@ def _require_gpu() -> None:
         raise typer.Exit(1)
 
 
-def _check_runtime(runtime: str, dtypes: list[str], is_torchs: bool) -> None:
-    from mogabench.errors import UserError
-
-    if runtime == "torch":
-        return
-    if is_torchs:
-        raise UserError(
-            f"--runtime {runtime} runs on the CPU, without --gpu, --compile and --channels-last"
-        )
-    from mogabench.export import check_runtime
-
-    for dtype in dtypes:
-        check_runtime(runtime, dtype)
-
-
 def _batch_size(text: str) -> int | Literal["auto"]:
     from mogabench.errors import UserError
 
@@ -179,7 +206,9 @@ def _batch_size(text: str) -> int | Literal["auto"]:
     return int(text)
 
 
-def _set_ups(settings: Settings, dtypes: Sequence[str], modes: Sequence[bool]) -> list[Settings]:
+def _set_ups(
+    settings: Settings, dtypes: Sequence[str], modes: Sequence[bool], runtimes: Sequence[str]
+) -> list[Settings]:
     from mogabench.errors import unknown
     from mogabench.measure.settings import Dtype
 
@@ -187,43 +216,38 @@ def _set_ups(settings: Settings, dtypes: Sequence[str], modes: Sequence[bool]) -
     for dtype in dtypes:
         if dtype not in valid:
             raise unknown("dtype", dtype, valid)
-    return [
-        replace(settings, dtype=dtype, compile=mode)
-        for dtype, mode in product(dict.fromkeys(dtypes), modes)
+    set_ups = [
+        replace(settings, dtype=dtype, compile=mode, runtime=runtime)
+        for dtype, mode, runtime in product(dict.fromkeys(dtypes), modes, dict.fromkeys(runtimes))
     ]
+    for set_up in set_ups:
+        if set_up.runtime != "torch":
+            _check_runtime(set_up)
+    return set_ups
 
 
-def _print_records(records: Sequence[Record], as_json: bool) -> None:
-    from mogabench.console import print_json, print_table
+def _check_runtime(settings: Settings) -> None:
+    from mogabench.errors import UserError
+    from mogabench.export import check_runtime
 
+    check_runtime(settings.runtime, settings.dtype)
+    if settings.device != "cpu" or settings.compile or settings.channels_last:
+        raise UserError(
+            f"--runtime {settings.runtime} runs on the CPU, without --gpu, --compile and "
+            "--channels-last"
+        )
+
+
+def _print_comparisons(requests: Sequence[Request], as_json: bool) -> None:
+    from mogabench.cli.profile_output import print_comparisons
+    from mogabench.console import print_json
+    from mogabench.measure.comparing import compare
+
+    found = compare(requests)
     if as_json:
-        print_json([record.model_dump(mode="json", exclude_none=True) for record in records])
-        return
-    unit = records[0].values["throughput"].unit if records else "img/s"
-    heads = ("model", "set-up", "batch", unit, "± %", "p50 ms", "p90 ms", "p99 ms", "peak MiB")
-    print_table(heads, [_row(record) for record in records], right=heads[2:])
-
-
-def _row(record: Record) -> tuple[str, ...]:
-    from mogabench.measure.settings import set_up_name
-
-    how = record.provenance
-    values = {name: quantity.value for name, quantity in record.values.items()}
-    memory = values.get("peak_memory")
-    return (
-        record.subject.backbone,
-        set_up_name(
-            how.dtype,
-            compiled=how.compiled,
-            channels_last=how.channels_last,
-            runtime=how.runtime,
-        ),
-        str(how.batch_size),
-        f"{values['throughput']:.1f}",
-        f"{values['spread']:.1f}",
-        *(f"{values[f'latency_p{p}']:.2f}" for p in (50, 90, 99)),
-        "–" if memory is None else f"{memory / 2**20:.0f}",
-    )
+        print_json([asdict(item) | {"verdict": item.verdict} for item in found])
+    else:
+        print_comparisons(found)
 
 
 def _print_check(subjects: Sequence[Subject], as_json: bool, *, quiet: bool) -> None:

@@ -15,7 +15,6 @@ from mogabench.cli.options import (
     JsonOption,
     QuietOption,
     ResultsOption,
-    RuntimeOption,
     VariantOption,
 )
 
@@ -80,7 +79,12 @@ def run(
     compiled: Annotated[
         bool, typer.Option("--compile", help="Train and evaluate through torch.compile.")
     ] = False,
-    runtime: RuntimeOption = "torch",
+    runtime: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="Evaluate in torch, or on the CPU in onnxruntime or openvino."
+        ),
+    ] = "torch",
     batch_size: Annotated[
         int | None, typer.Option(help="Samples per pass and device; the recipe's total stays.")
     ] = None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from mogabench.measure.settings import set_up_name
+from mogabench.measure.trust import doubts
 from mogabench.measure.worker import MeasurementError, measure_in_subprocess
 from mogabench.progress import progress
 from mogabench.records import Kind
@@ -33,14 +33,7 @@ def sweep_throughput(
     records = []
     with progress("profiling", len(requests), quiet=quiet) as advance:
         for request in requests:
-            how = request.settings
-            name = set_up_name(
-                how.dtype,
-                compiled=how.compile,
-                channels_last=how.channels_last,
-                runtime=how.runtime,
-            )
-            name = f"{request.subject.backbone} {name}"
+            name = request.name
             record = _find(store, request) if skip_existing else None
             try:
                 if record is None:
@@ -53,11 +46,13 @@ def sweep_throughput(
                 records.append(record)
                 speed = record.values["throughput"]
                 advance(f"{name}: {speed.value:.1f} {speed.unit}")
+                for doubt in doubts(record):
+                    _LOG.warning("mogabench: %s: %s", name, doubt)
     return records
 
 
 def _find(store: Store, request: Request) -> Record | None:
-    """The newest record of the same set-up on this device."""
+    """The newest record of the same set-up on this device while it was not busy."""
     from mogabench.machine import device_name
 
     how = request.settings
@@ -68,6 +63,7 @@ def _find(store: Store, request: Request) -> Record | None:
         "compiled": how.compile,
         "batch_size": None if how.batch_size == "auto" else how.batch_size,
         "threads": how.threads,
+        "busy": False,
     }
     asked_for = {name: value for name, value in set_up.items() if value is not None}
     asked_for["runtime"] = None if how.runtime == "torch" else how.runtime

@@ -43,6 +43,7 @@ def time_briefly(subject: Subject, store: Store, device: Device, packages: Seque
         warmup_seconds=0.5,
         min_iterations=2,
         min_seconds=2.0,
+        max_seconds=4.0,
     )
     request = Request(subject=subject, settings=settings, packages=tuple(packages))
     record = measure_in_subprocess(request)

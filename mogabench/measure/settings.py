@@ -24,7 +24,8 @@ class Settings:
             halves while memory does not suffice.
         warmup_seconds: Untimed forward passes go on for this long, once compiling is done.
         min_iterations: Time at least this many forward passes …
-        min_seconds: … and go on for at least this long.
+        min_seconds: … and go on for at least this long …
+        max_seconds: … and then until the median is known well enough, or for this long at most.
         threads: Threads of one operator on the CPU; None leaves it to PyTorch.
         seed: Seed of the random weights and inputs.
     """
@@ -38,6 +39,7 @@ class Settings:
     warmup_seconds: float = 2.0
     min_iterations: int = 30
     min_seconds: float = 5.0
+    max_seconds: float = 30.0
     threads: int | None = None
     seed: int = 0
 
@@ -53,6 +55,23 @@ def set_up_name(
 
 
 @dataclass(frozen=True)
+class Round:
+    """A few forward passes of a network whose turn it was.
+
+    Attributes:
+        latency: Median time of one forward pass of the whole batch, in milliseconds.
+        passes: Timed forward passes.
+        batch_size: Images per forward pass, after any backing off.
+        lacked_core: How much of the time the process lacked a core, in %; None on a GPU.
+    """
+
+    latency: float
+    passes: int
+    batch_size: int
+    lacked_core: float | None
+
+
+@dataclass(frozen=True)
 class Throughput:
     """What was measured.
 
@@ -60,9 +79,14 @@ class Throughput:
         throughput: Batch size over the median latency; sequences, not their frames, where
             an input is a sequence.
         latency_p50: Median time of one forward pass of the whole batch, in milliseconds.
-        latency_p90: 90th percentile, in milliseconds.
+        latency_p90: 90th percentile, in milliseconds; None where there are too few iterations for
+            it, here and in the next two (see `mogabench.records.FEWEST_ITERATIONS`).
         latency_p99: 99th percentile, in milliseconds.
         spread: Half the distance between the 10th and the 90th percentile, as % of the median.
+        median_error: Half the 95 % confidence interval of the median, as % of the median; None
+            where there are fewer than six iterations.
+        lacked_core: How much of the time that was measured the process lacked a core, in %; None
+            on a GPU. See `mogabench.measure.cores`.
         peak_memory: Highest use of memory in bytes, as the device's meter defines it (see
             `mogabench.measure.device`); None where it cannot be read.
         batch_size: Images per forward pass, after any backing off.
@@ -78,9 +102,11 @@ class Throughput:
 
     throughput: float
     latency_p50: float
-    latency_p90: float
-    latency_p99: float
-    spread: float
+    latency_p90: float | None
+    latency_p99: float | None
+    spread: float | None
+    median_error: float | None
+    lacked_core: float | None
     peak_memory: int | None
     batch_size: int
     iterations: int

@@ -4,25 +4,47 @@ from __future__ import annotations
 
 import gc
 import time
-from typing import TYPE_CHECKING
+from math import ceil
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 
 from mogabench.errors import UserError
 from mogabench.machine import device_name, driver_version
+from mogabench.measure.confidence import median_interval
+from mogabench.measure.cores import lacked_core, read_core_times
 from mogabench.measure.device import Meter, meter_for
-from mogabench.measure.settings import Settings, Throughput
+from mogabench.measure.settings import Round, Settings, Throughput
+from mogabench.measure.trust import MOST_MEDIAN_ERROR
+from mogabench.records import FEWEST_ITERATIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from torch import Tensor, nn
 
-__all__ = ["Settings", "Throughput", "measure"]
+__all__ = ["Prepared", "Settings", "Throughput", "measure", "measure_rounds", "prepare"]
 
 _FIRST_BATCH = {"cuda": 256, "cpu": 8}
+_ROUND_SECONDS = 0.5
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "ALLOC_FAILED")
+
+
+class Prepared(NamedTuple):
+    """A network that has run and is warm.
+
+    Attributes:
+        step: Runs it once on a batch.
+        batch_size: Inputs of a batch, after any backing off.
+        first_seconds: How long the first pass took, in seconds.
+        meter: Stopwatch and memory gauge.
+    """
+
+    step: Callable[[], object]
+    batch_size: int
+    first_seconds: float
+    meter: Meter
 
 
 def measure(
@@ -31,7 +53,62 @@ def measure(
     settings: Settings,
     meter: Meter | None = None,
 ) -> Throughput:
-    """Times forward passes of a network in inference mode.
+    """Times forward passes of a network in inference mode; arguments and errors as in `prepare`."""
+    ready = prepare(build, inputs, settings, meter)
+    ready.meter.restart_peak()
+    before = read_core_times()
+    with torch.inference_mode():
+        _time(ready.step, settings, ready.meter)
+    laps = ready.meter.laps()
+    lacked = lacked_core(before, read_core_times()) if settings.device == "cpu" else None
+    return Throughput(
+        **_statistics(laps, ready.batch_size),
+        lacked_core=lacked,
+        peak_memory=ready.meter.peak_bytes(),
+        batch_size=ready.batch_size,
+        iterations=len(laps),
+        seconds=sum(laps) / 1000,
+        compile_seconds=ready.first_seconds if settings.compile else None,
+        device=device_name(settings.device),
+        driver=driver_version(settings.device),
+        threads=torch.get_num_threads(),
+        notes=_notes(settings),
+    )
+
+
+def measure_rounds(ready: Prepared, settings: Settings) -> Iterator[Round]:
+    """Times half a second of forward passes, and at least one, each time it is asked.
+
+    A pass before them is not timed: another network may have had the device in between.
+    """
+    with torch.inference_mode():
+        passes = ceil(_ROUND_SECONDS / _seconds(ready))
+        while True:
+            ready.meter.clear()
+            _seconds(ready)
+            before = read_core_times()
+            for _ in range(passes):
+                ready.meter.time(ready.step)
+            laps = ready.meter.laps()
+            lacked = lacked_core(before, read_core_times()) if settings.device == "cpu" else None
+            yield Round(float(np.median(laps)), passes, ready.batch_size, lacked)
+
+
+def _seconds(ready: Prepared) -> float:
+    """How long one pass takes from its call to its end."""
+    began = time.perf_counter()
+    ready.step()
+    ready.meter.wait()
+    return time.perf_counter() - began
+
+
+def prepare(
+    build: Callable[[], nn.Module],
+    inputs: Callable[[int], tuple[Tensor, ...]],
+    settings: Settings,
+    meter: Meter | None = None,
+) -> Prepared:
+    """Builds a network, finds a batch size that fits, and warms up.
 
     Sets the thread count and cuDNN's search for the fastest algorithm in the whole process, which
     should therefore be one of its own: see `mogabench.measure.worker`.
@@ -84,7 +161,7 @@ def _attempt(
     settings: Settings,
     batch_size: int,
     meter: Meter,
-) -> Throughput:
+) -> Prepared:
     step = _step(build, inputs, settings, batch_size)
     with torch.inference_mode():
         began = time.perf_counter()
@@ -92,26 +169,7 @@ def _attempt(
         meter.wait()
         first_seconds = time.perf_counter() - began
         _warm_up(step, settings.warmup_seconds, meter)
-        meter.restart_peak()
-        _time(step, settings, meter)
-    laps = np.array(meter.laps())
-    p10, p50, p90, p99 = (float(lap) for lap in np.percentile(laps, (10, 50, 90, 99)))
-    return Throughput(
-        throughput=1000 * batch_size / p50,
-        latency_p50=p50,
-        latency_p90=p90,
-        latency_p99=p99,
-        spread=100 * (p90 - p10) / 2 / p50,
-        peak_memory=meter.peak_bytes(),
-        batch_size=batch_size,
-        iterations=len(laps),
-        seconds=float(laps.sum()) / 1000,
-        compile_seconds=first_seconds if settings.compile else None,
-        device=device_name(settings.device),
-        driver=driver_version(settings.device),
-        threads=torch.get_num_threads(),
-        notes=_notes(settings),
-    )
+    return Prepared(step, batch_size, first_seconds, meter)
 
 
 def _step(
@@ -142,10 +200,41 @@ def _warm_up(step: Callable[[], object], seconds: float, meter: Meter) -> None:
 
 
 def _time(step: Callable[[], object], settings: Settings, meter: Meter) -> None:
-    began, count = time.perf_counter(), 0
-    while count < settings.min_iterations or time.perf_counter() - began < settings.min_seconds:
+    began, count, look_at = time.perf_counter(), 0, settings.min_iterations
+    while True:
         meter.time(step)
         count += 1
+        seconds = time.perf_counter() - began
+        if count < settings.min_iterations or seconds < settings.min_seconds:
+            continue
+        if seconds >= settings.max_seconds:
+            return
+        if count >= look_at:
+            error = _median_error(meter.laps())
+            if error is not None and error <= MOST_MEDIAN_ERROR:
+                return
+            look_at = int(1.1 * count) + 1  # rarely, as reading the laps waits for the device
+
+
+def _median_error(laps: Sequence[float]) -> float | None:
+    """Half the 95 % confidence interval of the median, as % of the median."""
+    interval = median_interval(laps)
+    return None if interval is None else 50 * (interval[1] - interval[0]) / float(np.median(laps))
+
+
+def _statistics(laps: Sequence[float], batch_size: int) -> dict[str, Any]:
+    """What is known of passes that took these times, in milliseconds; by field of `Throughput`."""
+    p10, p50, p90, p99 = (float(lap) for lap in np.percentile(laps, (10, 50, 90, 99)))
+    on_percentiles = {"latency_p90": p90, "latency_p99": p99, "spread": 50 * (p90 - p10) / p50}
+    return {
+        "throughput": 1000 * batch_size / p50,
+        "latency_p50": p50,
+        "median_error": _median_error(laps),
+        **{
+            name: value if len(laps) >= FEWEST_ITERATIONS[name] else None
+            for name, value in on_percentiles.items()
+        },
+    }
 
 
 def _notes(settings: Settings) -> tuple[str, ...]:

@@ -1,8 +1,10 @@
 """A process of its own for each measurement, so that neither memory nor compiled code leaks.
 
 Both ends of the pipe are here. The parent writes a `Request` to the child's standard input; the
-child answers on its standard output with a `Throughput` and status 0, or with one line that says
-what went wrong and status 1. Only the child imports torch.
+child answers on its standard output with a line that holds a `Throughput` and status 0, or with
+text that says what went wrong, without an end of line, and status 1. Asked for rounds, it answers
+with a `Round` when it is ready, and with another for each further line. Only the child imports
+torch.
 """
 
 from __future__ import annotations
@@ -12,27 +14,36 @@ import signal
 import subprocess
 import sys
 import traceback
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from tempfile import TemporaryFile
+from typing import TYPE_CHECKING, Self
 
 from pydantic import BaseModel, TypeAdapter
 
 from mogabench.catalogue import import_packages
 from mogabench.errors import UserError
-from mogabench.measure.settings import Settings, Throughput
+from mogabench.measure.settings import Round, Settings, Throughput, set_up_name
+from mogabench.measure.trust import MOST_LACKED_CORE, doubts
 from mogabench.records import Kind, Quantity, Record, provenance
 from mogabench.subject import Subject
 from mogabench.tasks import get_task
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from torch import nn
 
+_COMMAND = (sys.executable, "-P", "-m", "mogabench.measure.worker")
 _ANSWER = TypeAdapter(tuple[Throughput, dict[str, str]])
+_ROUND = TypeAdapter(Round)
 _UNITS = {
     "latency_p50": "ms",
     "latency_p90": "ms",
     "latency_p99": "ms",
     "spread": "%",
+    "median_error": "%",
+    "lacked_core": "%",
     "peak_memory": "B",
     "iterations": "1",
     "seconds": "s",
@@ -50,6 +61,19 @@ class Request(BaseModel):
     subject: Subject
     settings: Settings
     packages: tuple[str, ...] = ()
+    in_rounds: bool = False
+
+    @property
+    def name(self) -> str:
+        """The network and its set-up in words."""
+        how = self.settings
+        set_up = set_up_name(
+            how.dtype,
+            compiled=how.compile,
+            channels_last=how.channels_last,
+            runtime=how.runtime,
+        )
+        return f"{self.subject.backbone} {set_up}"
 
 
 def measure_in_subprocess(request: Request) -> Record:
@@ -63,8 +87,8 @@ def measure_in_subprocess(request: Request) -> Record:
     started = datetime.now(UTC)
     load = round(os.getloadavg()[0], 2)
     child = subprocess.run(
-        [sys.executable, "-P", "-m", "mogabench.measure.worker"],
-        input=request.model_dump_json(),
+        _COMMAND,
+        input=request.model_dump_json() + "\n",
         capture_output=True,
         text=True,
         check=False,
@@ -73,6 +97,59 @@ def measure_in_subprocess(request: Request) -> Record:
         raise MeasurementError(f"{request.subject.backbone}: {_reason(child)}")
     found, code = _ANSWER.validate_json(child.stdout)
     return _record(request, found, code, load=load, started=started)
+
+
+class Contestant:
+    """A child process that holds a network, and times a round of passes when it is its turn.
+
+    Use it as a context, which ends the process.
+
+    Args:
+        request: What to measure.
+
+    Raises:
+        MeasurementError: The child failed or was killed; so do its methods.
+    """
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._errors = TemporaryFile("w+")  # noqa: SIM115 — `__exit__` closes it
+        self._child = subprocess.Popen(
+            _COMMAND,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._child.kill()
+        self._child.communicate()
+        self._errors.close()
+
+    def get_ready(self) -> Round:
+        """Builds the network and warms it up; the round tells what a round is like."""
+        request = self._request.model_copy(update={"in_rounds": True})
+        return self._ask(request.model_dump_json())
+
+    def take_turn(self) -> Round:
+        """Times a round."""
+        return self._ask("")
+
+    def _ask(self, question: str) -> Round:
+        assert self._child.stdin is not None and self._child.stdout is not None
+        with suppress(BrokenPipeError):  # it has died, as its answer will tell
+            print(question, file=self._child.stdin, flush=True)
+        answer = self._child.stdout.readline()
+        if not answer.endswith("\n"):
+            status = self._child.wait()
+            self._errors.seek(0)
+            ended = subprocess.CompletedProcess(_COMMAND, status, answer, self._errors.read())
+            raise MeasurementError(f"{self._request.subject.backbone}: {_reason(ended)}")
+        return _ROUND.validate_json(answer)
 
 
 def _reason(child: subprocess.CompletedProcess[str]) -> str:
@@ -92,7 +169,7 @@ def _record(
     settings = request.settings
     units = {"throughput": _speed_unit(request.subject), **_UNITS}
     values = {name: getattr(found, name) for name in units}
-    return Record(
+    record = Record(
         subject=request.subject,
         kind=Kind.THROUGHPUT,
         values={
@@ -107,6 +184,7 @@ def _record(
             threads=found.threads,
             code=code,
             load=load,
+            busy=found.lacked_core is not None and found.lacked_core > MOST_LACKED_CORE,
             dtype=settings.dtype,
             channels_last=settings.channels_last,
             compiled=settings.compile,
@@ -117,6 +195,8 @@ def _record(
             seconds=(datetime.now(UTC) - started).total_seconds(),
         ),
     )
+    record.notes += doubts(record)
+    return record
 
 
 def _speed_unit(subject: Subject) -> str:
@@ -124,22 +204,30 @@ def _speed_unit(subject: Subject) -> str:
     return "seq/s" if len(subject.input_size) == 4 else "img/s"
 
 
-def _answer(request: Request) -> tuple[Throughput, dict[str, str]]:
+def _answers(request: Request) -> Iterator[str]:
+    """The lines that answer a request, and those that ask for more rounds."""
     import torch
 
     from mogabench.measure.code import network_code
-    from mogabench.measure.throughput import measure
+    from mogabench.measure.throughput import measure, measure_rounds, prepare
 
     import_packages(list(request.packages))
     subject, task = request.subject, get_task(request.subject.task)
     with torch.device("meta"):
         network = task.build(subject)  # imports its libraries, which are no part of its memory
-    found = measure(
+    arguments = (
         lambda: _network(subject, request.settings),
         lambda batch_size: task.example_inputs(subject, batch_size),
         request.settings,
     )
-    return found, network_code(subject, network)
+    if not request.in_rounds:
+        answer = measure(*arguments), network_code(subject, network)
+        yield _ANSWER.dump_json(answer).decode()
+        return
+    for found in measure_rounds(prepare(*arguments), request.settings):
+        yield _ROUND.dump_json(found).decode()
+        if not sys.stdin.readline():
+            return
 
 
 def _network(subject: Subject, settings: Settings) -> nn.Module:
@@ -158,12 +246,13 @@ def _network(subject: Subject, settings: Settings) -> nn.Module:
 
 
 def main() -> None:
-    """Answers one request; what libraries print to standard output goes to standard error."""
+    """Answers a request; what libraries print to standard output goes to standard error."""
     with os.fdopen(os.dup(sys.stdout.fileno()), "w") as answer:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
         try:
-            request = Request.model_validate_json(sys.stdin.read())
-            answer.write(_ANSWER.dump_json(_answer(request)).decode())
+            request = Request.model_validate_json(sys.stdin.readline())
+            for line in _answers(request):
+                print(line, file=answer, flush=True)
         except UserError as error:
             answer.write(str(error))
             sys.exit(1)

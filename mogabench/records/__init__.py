@@ -3,10 +3,19 @@
 from mogabench.records.code import is_stale
 from mogabench.records.folders import default_results, open_store, packaged_results
 from mogabench.records.provenance import provenance
-from mogabench.records.schema import Data, Kind, Provenance, Quantity, Record, Training
+from mogabench.records.schema import (
+    FEWEST_ITERATIONS,
+    Data,
+    Kind,
+    Provenance,
+    Quantity,
+    Record,
+    Training,
+)
 from mogabench.records.store import Store
 
 __all__ = [
+    "FEWEST_ITERATIONS",
     "Data",
     "Kind",
     "Provenance",

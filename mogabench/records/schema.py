@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from mogabench.subject import Subject
 
 SCHEMA_VERSION: Literal[1] = 1
+
+FEWEST_ITERATIONS = {"spread": 64, "latency_p90": 64, "latency_p99": 662}
+"""Iterations from which on a value that rests on a percentile is known at all.
+
+They are those of the early stopping of MLPerf's LoadGen: from there on the second longest iteration
+lies above the percentile with 99 % confidence. The spread rests on the 10th and the 90th one.
+"""
 
 
 def _escape_bytes(text: Any) -> Any:
@@ -87,6 +94,8 @@ class Provenance(BaseModel):
     threads: int | None = None
     load: float | None = None
     """Processes that ran or waited on the machine when a time was taken, a minute's average."""
+    busy: bool = False
+    """Whether the machine was too busy for the time that was taken to be that of the network."""
     dtype: str = "float32"
     channels_last: bool = False
     compiled: bool = False
@@ -127,6 +136,16 @@ class Record(BaseModel):
     notes: list[Text] = Field(default_factory=list)
     """What a reader of the numbers must know, such as operators that were not counted."""
     provenance: Provenance
+
+    @model_validator(mode="after")
+    def _drop_percentiles_of_few_iterations(self) -> Self:
+        """Old records have percentiles of any number of iterations; nobody is to read them."""
+        iterations = self.values.get("iterations")
+        if iterations is not None:
+            for name, fewest in FEWEST_ITERATIONS.items():
+                if iterations.value < fewest:
+                    self.values.pop(name, None)
+        return self
 
     def line(self) -> str:
         """The record as one line of JSON, without the newline."""

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _MOGANET = Meta(task="classification", backbone="moganet_small")
 
 COSTS = ("params", "operations")
-_PLAIN = {"dtype": "float32", "compiled": False, "channels_last": False}
+_PLAIN = {"dtype": "float32", "compiled": False, "channels_last": False, "busy": False}
 _PAPER_GPU = "Tesla V100"  # Figure A3, Table A14
 
 
@@ -195,7 +195,10 @@ def _account(derivation: Derivation, value: float | None, cell: Cell) -> str:
 
 
 def _join_throughput(cell: Cell, subject: Subject, store: Store) -> Cell:
-    """A throughput is the eager one in float32; on another device nothing is compared."""
+    """A throughput is the eager one in float32, of a machine that was not busy.
+
+    On another device than the paper's nothing is compared.
+    """
     record = store.latest(subject.key, Kind.THROUGHPUT, **_PLAIN)
     if record is None:
         return cell

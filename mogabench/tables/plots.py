@@ -69,7 +69,7 @@ def throughput_points(
 
     Args:
         tables: Where the printed accuracies are; the first table that has a backbone counts.
-        store: The throughput records.
+        store: The throughput records; those of a busy machine are left out.
         **setup: Fields of the provenance the records must have, such as ``dtype``.
     """
     printed: dict[str, tuple[str, float]] = {}
@@ -85,7 +85,7 @@ def throughput_points(
     for record in store.all(Kind.THROUGHPUT):
         subject = record.subject
         shown = subject.input_size == (224, 224) and subject.backbone in printed
-        if shown and record.same_setup(**setup):
+        if shown and record.same_setup(busy=False, **setup):
             newest[_machine(record), subject.backbone] = record
     points = defaultdict(list)
     for (machine, backbone), record in newest.items():

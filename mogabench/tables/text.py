@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mogabench.measure.trust import doubts
 from mogabench.tables.trainings import quality_text
 
 if TYPE_CHECKING:
@@ -26,14 +27,17 @@ def complexity_line(record: Record) -> str:
 
 
 def throughput_line(record: Record) -> str:
-    """The throughput with its spread, and how it was measured."""
+    """The throughput with its error, how it was measured, and what speaks against trusting it."""
     values, where = record.values, record.provenance
-    rate = values["throughput"]
-    return (
+    rate, error = values["throughput"], values.get("median_error")
+    margin = "" if error is None else f"± {error.value:.1f} %, "
+    reasons = doubts(record)
+    line = (
         f"throughput {rate.value:.{1 if rate.value >= 10 else 3}f} {rate.unit} "
-        f"(± {values['spread'].value:.1f} %, batch {where.batch_size}, {where.dtype}, "
-        f"{where.device}, {where.threads} threads)"
+        f"({margin}batch {where.batch_size}, {where.dtype}, {where.device}, "
+        f"{where.threads} threads)"
     )
+    return f"{line}; not trustworthy: {'; '.join(reasons)}" if reasons else line
 
 
 def quality_lines(record: Record) -> list[str]:

@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 
 from mogabench.cli.profile import profile
 from mogabench.errors import UserError
-from mogabench.measure import profiling, worker
+from mogabench.measure import comparing, profiling, worker
+from mogabench.measure.comparing import Comparison
 from mogabench.paper import figure_networks
 from mogabench.records import Kind, Quantity, Record, Store, provenance
 from mogabench.records.provenance import cpu_name
@@ -33,7 +34,8 @@ def measured(monkeypatch):
         if request.subject.backbone == "densenet121":
             raise worker.MeasurementError("densenet121: its process was killed")
         values = {"throughput": 1234.56, "latency_p50": 6.48, "latency_p90": 7.01}
-        values |= {"latency_p99": 9.87, "spread": 3.21, "peak_memory": 512 * 2**20}
+        values |= {"latency_p99": 9.87, "median_error": 0.51, "peak_memory": 512 * 2**20}
+        values |= {"iterations": 64, "lacked_core": 31.0}
         return Record(
             subject=request.subject,
             kind=Kind.THROUGHPUT,
@@ -44,6 +46,8 @@ def measured(monkeypatch):
                 compiled=request.settings.compile,
                 channels_last=request.settings.channels_last,
                 batch_size=8,
+                load=2.5,
+                busy=request.subject.backbone == "resnet152",
             ),
         )
 
@@ -76,11 +80,51 @@ def test_default_company_is_figure_a3s_eager_in_fp32(invoke, measured):
     assert {(r.settings.dtype, r.settings.compile) for r in measured} == {("float32", False)}
 
 
-def test_prints_one_line_per_set_up(invoke, measured):
-    done = invoke("resnet50", "--channels-last", "--compile")
-    row = next(line for line in done.stdout.splitlines() if "resnet50" in line)
-    shown = ["float32 compiled channels-last", "8", "1234.6", "3.2", "6.48", "7.01", "9.87", "512"]
-    assert re.search(r"\s+".join(map(re.escape, shown)), row)
+def test_prints_name_and_figures_in_80_columns(invoke, measured):
+    done = invoke("resnet50", "swin_tiny_patch4_window7_224", "--channels-last", "--compile")
+    lines = done.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    row = lines.index("resnet50, float32 compiled channels-last") + 1
+    # 64 passes are enough for a 90th percentile, and not for a 99th.
+    assert lines[row].split() == ["8", "1234.6", "0.5", "6.48", "7.01", "—", "512"]
+
+
+def test_compare_prints_the_ratio_with_its_interval_and_a_verdict(invoke, measured, monkeypatch):
+    def compare(requests):
+        names = [request.name for request in requests]
+        return [Comparison(names[1], names[0], 1.0534, 1.0412, 1.0661, 14)]
+
+    monkeypatch.setattr(comparing, "compare", compare)
+    done = invoke("resnet18", "resnet34", "--compare", "--dtype", "bfloat16")
+    assert done.stdout.splitlines() == [
+        "speed beside resnet18 bfloat16 eager, with its 95 % interval",
+        "resnet34 bfloat16 eager",
+        "  1.053 x (1.041 … 1.066) in 14 rounds: faster",
+    ]
+    [found] = json.loads(invoke("resnet18", "resnet34", "--compare", "--json").stdout)
+    assert (found["ratio"], found["verdict"]) == (1.0534, "faster")
+    assert measured == []
+
+
+def test_csv_has_timms_columns_and_its_counts(invoke, measured):
+    done = invoke("deit_small_patch16_224", "--format", "csv")
+    # The counts are those of results/benchmark-infer-amp-nchw-pt291-cu128-4090.csv of timm.
+    assert done.stdout.splitlines() == [
+        "model,infer_img_size,infer_samples_per_sec,infer_step_time,infer_batch_size,"
+        "param_count,infer_gmacs,infer_macts",
+        "deit_small_patch16_224,224,1234.56,6.48,8,22.05,4.61,11.95",
+    ]
+
+
+def test_a_busy_machine_is_told_marked_and_measured_again(invoke, measured, caplog):
+    arguments = ("resnet152", "resnet18", "--skip-existing")
+    done = invoke(*arguments)
+    assert "resnet152, float32 eager, busy machine\n" in done.stdout
+    [line] = [line for line in caplog.messages if "busy" in line]
+    assert "resnet152 float32 eager: the machine was busy: a thread lacked a core for 31 %" in line
+    assert "load before: 2.5" in line
+    invoke(*arguments)
+    assert [r.subject.backbone for r in measured] == ["resnet152", "resnet18", "resnet152"]
 
 
 def test_a_network_that_dies_is_reported_and_does_not_stop_the_sweep(
@@ -109,6 +153,19 @@ def test_skips_what_has_a_record_only_when_asked(invoke, measured):
         ),
         (["resnet50", "--dtype", "bfloat61"], "unknown dtype 'bfloat61'; did you mean bfloat16"),
         (["resnet50", "--batch-size", "0"], "--batch-size 0: give a number from 1 up, or auto"),
+        (
+            ["resnet50", "--max-seconds", "3"],
+            "--max-seconds 3 is less than --min-seconds 5: give more",
+        ),
+        (
+            ["resnet50", "--format", "csv", "--eager", "--compile"],
+            "--format csv is for one set-up and goes without --json",
+        ),
+        (["resnet50", "--compare"], "--compare needs two networks, or two set-ups of one"),
+        (
+            ["resnet50", "resnet18", "--compare", "--skip-existing"],
+            "--compare uses no records: leave out --skip-existing and --format csv",
+        ),
         (["resnet50", "--check", "ptflops"], r"unknown check 'ptflops' \(valid: fvcore\)"),
     ],
 )
@@ -138,7 +195,8 @@ def test_check_sets_our_count_beside_fvcores(invoke, measured):
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for the child in /proc")
 def test_interrupt_stops_the_child_and_keeps_the_records_so_far(tmp_path):
     code = "from mogabench.cli import main; main()"
-    options = "--size 32 --batch-size 1 --min-iterations 1 --min-seconds 2 --warmup-seconds 0"
+    options = "--size 32 --batch-size 1 --min-iterations 1 --min-seconds 2 --max-seconds 2"
+    options += " --warmup-seconds 0"
     command = f"profile resnet10t resnet18 {options} --results {tmp_path}"
     sweep = subprocess.Popen(
         [sys.executable, "-c", code, *command.split()],

@@ -6,7 +6,7 @@ import pytest
 
 from mogabench.errors import UserError
 from mogabench.measure.settings import Settings
-from mogabench.measure.worker import Request, measure_in_subprocess
+from mogabench.measure.worker import Contestant, Request, measure_in_subprocess
 from mogabench.records import Kind
 from mogabench.subject import Subject
 
@@ -55,6 +55,7 @@ SETTINGS = Settings(
     warmup_seconds=0,
     min_iterations=4,
     min_seconds=0,
+    max_seconds=0,
     threads=1,
     seed=5,
 )
@@ -83,13 +84,15 @@ def test_record_says_what_was_measured_and_how(request_for):
     assert values["iterations"] == 4
     units = {name: quantity.unit for name, quantity in record.values.items()}
     assert units["throughput"] == "img/s"
-    assert {units[f"latency_p{p}"] for p in (50, 90, 99)} == {"ms"}
-    assert "compile_seconds" not in values
+    assert (units["latency_p50"], units["lacked_core"]) == ("ms", "%")
+    assert not values.keys() & {"compile_seconds", "latency_p90", "latency_p99", "spread"}
+    assert "the median of 4 passes may be off by any amount" in record.notes
     if sys.platform == "linux":
         assert values["peak_memory"] < 64 * 2**20, "libraries are no part of a tiny network"
     how = record.provenance
     assert (how.dtype, how.batch_size, how.threads, how.seed) == ("bfloat16", 3, 1, 5)
     assert not how.compiled and not how.channels_last
+    assert how.busy == (values["lacked_core"] > 5)
     assert how.seconds > values["seconds"]
     assert how.packages["torch"] and how.device and how.command
 
@@ -105,3 +108,17 @@ def test_child_that_dies_is_told_in_one_line(request_for, backbone, line):
     with pytest.raises(UserError, match=line) as caught:
         measure_in_subprocess(request_for(backbone))
     assert "\n" not in str(caught.value)
+
+
+def test_contestant_times_a_round_at_each_turn(request_for):
+    with Contestant(request_for("toy_talks")) as contestant:
+        rounds = [contestant.get_ready(), contestant.take_turn(), contestant.take_turn()]
+    assert {(found.batch_size, found.passes > 0) for found in rounds} == {(3, True)}
+    assert all(found.latency > 0 for found in rounds)
+    assert rounds[1].passes == rounds[2].passes and rounds[1].latency != rounds[2].latency
+
+
+def test_contestant_that_dies_is_told_in_one_line(request_for):
+    line = "toy_is_killed: its process was killed"
+    with Contestant(request_for("toy_is_killed")) as child, pytest.raises(UserError, match=line):
+        child.get_ready()

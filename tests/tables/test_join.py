@@ -174,3 +174,20 @@ def test_a_throughput_differs_with_the_device(tmp_path, device, status, note):
     cell = cell_of(join(load_table("A14"), store), "MogaNet", "FPS (s)")
     assert (cell.measured, cell.status) == (1000.0, status)
     assert note in cell.caveat
+
+
+def test_a_throughput_of_a_busy_machine_is_left_out_for_an_older_one(tmp_path):
+    translator = Subject(
+        task="video", method="simvp", backbone="moganet", input_size=(10, 1, 64, 64)
+    )
+    store = Store(tmp_path)
+
+    def measured():
+        return cell_of(join(load_table("A14"), store), "MogaNet", "FPS (s)").measured
+
+    for value, busy, shown in ((300.0, True, None), (900.0, False, 900), (400.0, True, 900)):
+        where = Provenance(command="test", device="cpu", batch_size=1, code={}, busy=busy)
+        values = {"throughput": Quantity(value=value, unit="seq/s")}
+        record = Record(subject=translator, kind=Kind.THROUGHPUT, values=values, provenance=where)
+        store.append(record)
+        assert measured() == shown

@@ -3,9 +3,18 @@
 import pytest
 
 from mogabench.paper import load_table
-from mogabench.records import open_store, packaged_results
+from mogabench.records import (
+    Kind,
+    Provenance,
+    Quantity,
+    Record,
+    Store,
+    open_store,
+    packaged_results,
+)
+from mogabench.subject import Subject
 from mogabench.tables.join import join
-from mogabench.tables.plots import FORMATS, Point, parameter_points, scatter
+from mogabench.tables.plots import FORMATS, Point, parameter_points, scatter, throughput_points
 
 
 def test_figure_1_has_slak_at_its_sparse_size_and_others_as_measured():
@@ -23,3 +32,26 @@ def test_a_figure_comes_as_png_svg_and_pdf_and_the_same_each_time():
     assert first == second
     assert first["png"].startswith(b"\x89PNG") and first["pdf"].startswith(b"%PDF")
     assert b"<svg" in first["svg"]
+
+
+def test_figure_a3_leaves_out_what_a_busy_machine_measured(tmp_path):
+    store = Store(tmp_path)
+    for backbone, speed, busy in (
+        ("moganet_small", 50.0, False),
+        ("moganet_small", 20.0, True),
+        ("moganet_base", 30.0, False),
+        ("moganet_large", 10.0, True),
+    ):
+        subject = Subject(
+            task="classification", method="classifier", backbone=backbone, input_size=(224, 224)
+        )
+        store.append(
+            Record(
+                subject=subject,
+                kind=Kind.THROUGHPUT,
+                values={"throughput": Quantity(value=speed, unit="img/s")},
+                provenance=Provenance(command="test", device="CPU", threads=1, busy=busy),
+            )
+        )
+    [points] = throughput_points([load_table("3")], store, compiled=False).values()
+    assert [(point.name, point.cost) for point in points] == [("MogaNet-S", 50), ("MogaNet-B", 30)]

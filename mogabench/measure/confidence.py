@@ -1,0 +1,27 @@
+"""How well a median is known, from the order of its samples alone, whatever their distribution."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+FEWEST_FOR_AN_INTERVAL = 6
+"""With five samples, all lie on one side of the median with a probability of 6 %."""
+
+
+def median_interval(samples: Sequence[float]) -> tuple[float, float] | None:
+    """The 95 % confidence interval of the median, as two of the samples; None for fewer than six.
+
+    The number of samples below the true median is binomial, so that the median lies between the
+    r-th smallest and the r-th largest sample with at least that confidence, for the largest r that
+    has it.
+    """
+    from scipy.stats import binom
+
+    if len(samples) < FEWEST_FOR_AN_INTERVAL:
+        return None
+    ordered = sorted(samples)
+    rank = int(binom.ppf(0.025, len(ordered), 0.5))
+    return ordered[rank - 1], ordered[-rank]
