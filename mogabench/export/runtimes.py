@@ -37,7 +37,23 @@ class Runtime(nn.Module):
         super().__init__()
         self._open(file, dtype, threads or torch.get_num_threads())
 
+    def forward(self, x: Tensor) -> Tensor:
+        """Runs the file on a batch of images.
+
+        Raises:
+            UserError: The runtime fails, such as on images of another size than the file's.
+        """
+        try:
+            return self._run(x)
+        except Exception as error:
+            reason = str(error).strip().partition("\n")[0]
+            shape = "x".join(map(str, x.shape))
+            raise UserError(f"{self.package} fails on inputs of {shape}: {reason}") from error
+
     def _open(self, file: Path, dtype: str, threads: int) -> None:
+        raise NotImplementedError
+
+    def _run(self, x: Tensor) -> Tensor:
         raise NotImplementedError
 
 
@@ -52,14 +68,13 @@ class OnnxRuntime(Runtime):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        options.log_severity_level = 3
+        options.log_severity_level = 4  # its errors arrive as exceptions
         self.session = onnxruntime.InferenceSession(
             str(file), options, providers=["CPUExecutionProvider"]
         )
         self.input = self.session.get_inputs()[0].name
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Runs the file on a batch of images."""
+    def _run(self, x: Tensor) -> Tensor:
         (out,) = self.session.run(None, {self.input: x.float().contiguous().numpy()})
         return torch.from_numpy(out)
 
@@ -77,8 +92,7 @@ class OpenVino(Runtime):
         options = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": threads}
         self.compiled = core.compile_model(str(file), "CPU", options)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Runs the file on a batch of images."""
+    def _run(self, x: Tensor) -> Tensor:
         out = self.compiled(x.float().contiguous().numpy())[0]
         return torch.from_numpy(out.copy())  # it is written to again by the next call
 
@@ -92,8 +106,7 @@ class Program(Runtime):
     def _open(self, file: Path, dtype: str, threads: int) -> None:
         self.program = torch.export.load(file).module()
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Runs the file on a batch of images."""
+    def _run(self, x: Tensor) -> Tensor:
         out: Tensor = self.program(x)
         return out
 

@@ -76,13 +76,22 @@ class Logits(nn.Module):
     def __init__(self, segmentor: nn.Module) -> None:
         super().__init__()
         self.segmentor = segmentor
-        for module in segmentor.modules():
-            if isinstance(module, Upsample) and module.scale_factor is not None:
-                # By a float, a graph would hold one size.
-                module.scale_factor = int(module.scale_factor)
+        for name, module in list(segmentor.named_modules()):
+            if isinstance(module, Upsample):  # it makes integers of the size, which fixes that
+                segmentor.set_submodule(name, _upsample(module))
 
     def forward(self, images: Tensor) -> Tensor:
         """Maps preprocessed images ``(N, 3, H, W)`` to logits ``(N, classes, H/4, W/4)``."""
         segmentor: Any = self.segmentor
         logits: Tensor = segmentor.decode_head(segmentor.extract_feat(images))
         return logits
+
+
+def _upsample(module: Upsample) -> nn.Upsample:
+    """PyTorch's module for mmseg's."""
+    return nn.Upsample(
+        size=module.size,
+        scale_factor=module.scale_factor,
+        mode=module.mode,
+        align_corners=module.align_corners,
+    )
