@@ -6,8 +6,8 @@
 The baseline is the network as released: eager, NCHW, float32. All ways take turns, round by
 round, and each is timed by the CPU time of the process, so that other processes on the machine
 count for little. The floor is the network's multiplications at the machine's own rate: the better
-of PyTorch's matrix product and a 1x1 convolution in OpenVINO, timed in every round. The peak of memory is that of a
-process of its own, above what its imports take.
+of PyTorch's matrix product and a 1x1 convolution in OpenVINO, timed in every round. The peak of
+memory is that of a process of its own, above what its imports take.
 """
 
 from __future__ import annotations
