@@ -8,12 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import typer
 
-from mogabench.cli.options import (
-    ImportOption,
-    JsonOption,
-    QuietOption,
-    ResultsOption,
-)
+from mogabench.cli.options import ImportOption, JsonOption, QuietOption, ResultsOption
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
