@@ -3,7 +3,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from timm.layers import LayerNorm2d
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from mogabench.engine.job import Job
 from mogabench.subject import Subject
@@ -14,6 +18,29 @@ from mogabench.tasks.classification import TASK
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 COLOURS = {"blue": (40, 60, 200), "green": (50, 180, 70), "red": (210, 50, 40)}
+
+
+@pytest.fixture(scope="session")
+def randomise():
+    """Gives norms and scales values that matter; the initial ones hide every branch."""
+
+    def randomise(network: nn.Module) -> nn.Module:
+        torch.manual_seed(0)
+        for module in network.modules():
+            if isinstance(module, _BatchNorm):
+                nn.init.normal_(module.running_mean, std=0.1)
+                nn.init.uniform_(module.running_var, 0.5, 2)
+            if isinstance(module, _BatchNorm | LayerNorm2d):
+                nn.init.normal_(module.weight, 1, 0.2)
+                nn.init.normal_(module.bias, std=0.1)
+        for name, value in network.named_parameters():
+            if "scale" in name:
+                nn.init.normal_(value, std=0.3)
+            elif value.ndim == 4:
+                nn.init.normal_(value, std=value[0].numel() ** -0.5)
+        return network.eval()
+
+    return randomise
 
 
 @pytest.fixture

@@ -56,6 +56,7 @@ def export(
     from mogabench.errors import UserError, unknown
     from mogabench.export import FORMATS
     from mogabench.export import export as write
+    from mogabench.releases import official_weights
     from mogabench.tasks import get_task
 
     import_packages(packages)
@@ -77,7 +78,9 @@ def export(
         network, resolve_weights(weights, subject), subject, backbone=chosen.backbone_module
     )
     (image,) = chosen.example_inputs(subject)
-    described = _describe(subject, report, network)
+    described = _describe(chosen, subject, report, network)
+    if weights == "official":
+        described["recipe"] = official_weights(subject).recipe
     written = write(chosen.graph(network), image, file, to, description=described, fused=fused)
     sizes = "of any size" if written.any_size else f"of {'x'.join(map(str, subject.input_size))}"
     print_line(f"wrote {written.file}: batches of any size, inputs {sizes}")
@@ -118,12 +121,15 @@ def _subject(
     return subject.model_copy(update=known)
 
 
-def _describe(subject: Subject, report: Report, network: nn.Module) -> dict[str, Any]:
+def _describe(
+    task: Task[Any, Any], subject: Subject, report: Report, network: nn.Module
+) -> dict[str, Any]:
     """What the file carries of the network, as plain values."""
     from mogabench import __version__
 
     known: dict[str, Any] = {} if report.stated is None else report.stated.to_meta()
-    config: dict[str, Any] = getattr(network, "pretrained_cfg", {})
+    backbone: Any = network.get_submodule(task.backbone_module)
+    config: dict[str, Any] = getattr(backbone, "pretrained_cfg", {})
     pixels = {name: list(config[name]) for name in ("mean", "std") if config.get(name)}
     return {
         **pixels,

@@ -24,20 +24,9 @@ from mogabench.tasks import get_task
 IMAGE = torch.zeros(1, 3, 64, 64)
 
 
-def lively(network: nn.Module) -> nn.Module:
-    """Gives scales values that matter; the initial ones hide every branch."""
-    torch.manual_seed(0)
-    for name, value in network.named_parameters():
-        if "scale" in name:
-            nn.init.normal_(value, std=0.3)
-        elif value.ndim == 4:
-            nn.init.normal_(value, std=value[0].numel() ** -0.5)
-    return network.eval()
-
-
 @pytest.fixture(scope="module")
-def network():
-    return lively(timm.create_model("moganet_xtiny", num_classes=7))
+def network(randomise):
+    return randomise(timm.create_model("moganet_xtiny", num_classes=7))
 
 
 @pytest.fixture(scope="module")
@@ -116,8 +105,8 @@ def test_a_file_that_computes_something_else_is_not_kept(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
-def test_sequences(runtime):
-    network = lively(SimVP("moganet", hidden_dim=16, encoder_dim=8, depth=2))
+def test_sequences(randomise, runtime):
+    network = randomise(SimVP("moganet", hidden_dim=16, encoder_dim=8, depth=2))
     frames = torch.rand(2, 10, 1, 32, 32)
     found = in_runtime(network, frames[:1], runtime)(frames)
     with torch.inference_mode():
@@ -134,12 +123,12 @@ def test_bfloat16_in_openvino(network):
 
 
 @pytest.mark.slow
-def test_a_segmentor_gives_its_logits_and_goes_on_as_before():
+def test_a_segmentor_gives_its_logits_and_goes_on_as_before(randomise):
     task = get_task("segmentation")
     subject = Subject(
         task=task.name, method="semantic_fpn", backbone="moganet_xtiny", input_size=(64, 96)
     )
-    segmentor = lively(task.build(subject))
+    segmentor = randomise(task.build(subject))
     images = torch.randn(2, 3, 64, 96)
     with torch.inference_mode():
         expected = segmentor(images)

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 import timm
 import torch
-from timm.layers import LayerNorm2d
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -32,24 +31,6 @@ ABLATIONS: list[dict[str, Any]] = [
 ]
 
 
-def randomise(network: nn.Module) -> nn.Module:
-    """Gives norms and scales values that matter; the initial ones hide every branch."""
-    torch.manual_seed(0)
-    for module in network.modules():
-        if isinstance(module, _BatchNorm):
-            nn.init.normal_(module.running_mean, std=0.1)
-            nn.init.uniform_(module.running_var, 0.5, 2)
-        if isinstance(module, _BatchNorm | LayerNorm2d):
-            nn.init.normal_(module.weight, 1, 0.2)
-            nn.init.normal_(module.bias, std=0.1)
-    for name, value in network.named_parameters():
-        if "scale" in name:
-            nn.init.normal_(value, std=0.3)
-        elif value.ndim == 4:
-            nn.init.normal_(value, std=value[0].numel() ** -0.5)
-    return network.eval()
-
-
 def error(found: Tensor, expected: Tensor) -> float:
     return float((found.double() - expected).norm() / expected.norm())
 
@@ -62,18 +43,18 @@ def check(network: nn.Module, images: Tensor) -> None:
 
 
 @pytest.mark.parametrize("options", ABLATIONS, ids=str)
-def test_equals_the_plain_network_in_float64(options):
+def test_equals_the_plain_network_in_float64(randomise, options):
     network = timm.create_model("moganet_xtiny", num_classes=10, **options)
     check(randomise(network), torch.randn(1, 3, 70, 64))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("size", ["tiny", "small", "base", "large", "xlarge"])
-def test_every_size_equals_the_plain_network(size):
+def test_every_size_equals_the_plain_network(randomise, size):
     check(randomise(timm.create_model(f"moganet_{size}")), torch.randn(1, 3, 32, 32))
 
 
-def test_leaves_no_batch_norm_and_the_original_as_it_was():
+def test_leaves_no_batch_norm_and_the_original_as_it_was(randomise):
     network = randomise(timm.create_model("moganet_xtiny")).train()
     before = {name: value.clone() for name, value in network.state_dict().items()}
     fused = fuse(network)
@@ -86,7 +67,7 @@ def test_leaves_no_batch_norm_and_the_original_as_it_was():
 
 @torch.inference_mode()
 @pytest.mark.parametrize("batch_size", [1, 3])
-def test_bfloat16_is_as_exact_as_the_plain_network(batch_size):
+def test_bfloat16_is_as_exact_as_the_plain_network(randomise, batch_size):
     network = randomise(timm.create_model("moganet_xtiny"))
     images = torch.randn(batch_size, 3, 64, 96)
     expected = network.double()(images.double())
@@ -96,7 +77,7 @@ def test_bfloat16_is_as_exact_as_the_plain_network(batch_size):
 
 
 @torch.inference_mode()
-def test_autocast():
+def test_autocast(randomise):
     network = randomise(timm.create_model("moganet_xtiny"))
     images = torch.randn(2, 3, 64, 64)
     expected = network(images).double()
@@ -106,7 +87,7 @@ def test_autocast():
 
 
 @torch.inference_mode()
-def test_feature_maps_are_those_of_the_plain_network():
+def test_feature_maps_are_those_of_the_plain_network(randomise):
     network = randomise(timm.create_model("moganet_xtiny", features_only=True))
     images = torch.randn(1, 3, 64, 64)
     for found, expected in zip(fuse(network)(images), network(images), strict=True):
@@ -118,7 +99,7 @@ def test_feature_maps_are_those_of_the_plain_network():
     ("task", "method"),
     [("detection", "retinanet"), ("segmentation", "semantic_fpn"), ("pose", "simple_baseline")],
 )
-def test_fuses_inside_the_networks_of_other_tasks(task, method):
+def test_fuses_inside_the_networks_of_other_tasks(randomise, task, method):
     subject = Subject(task=task, method=method, backbone="moganet_xtiny", input_size=(64, 64))
     network = randomise(get_task(task).build(subject))
     fused = fuse(network)
@@ -129,14 +110,14 @@ def test_fuses_inside_the_networks_of_other_tasks(task, method):
         assert error(one, other.double()) < 1e-5
 
 
-def test_fuses_a_translator():
+def test_fuses_a_translator(randomise):
     network = randomise(SimVP("moganet", hidden_dim=32, encoder_dim=8, depth=3))
     assert any(isinstance(module, FusedSpatialAggregation) for module in fuse(network).modules())
     check(network, torch.rand(1, 10, 1, 32, 32))
 
 
 @torch.inference_mode()
-def test_a_network_without_a_fused_form_stays_as_it_is():
+def test_a_network_without_a_fused_form_stays_as_it_is(randomise):
     network = randomise(timm.create_model("resnet10t"))
     images = torch.randn(1, 3, 64, 64)
     assert torch.equal(fuse(network)(images), network(images))
@@ -153,7 +134,7 @@ def test_counts_on_the_meta_device():
     assert fused.unknown == {}
 
 
-def test_exports_and_compiles():
+def test_exports_and_compiles(randomise):
     fused = fuse(randomise(timm.create_model("moganet_xtiny", num_classes=10)))
     images = torch.randn(2, 3, 64, 64)
     with torch.inference_mode():
