@@ -1,10 +1,8 @@
 """Depth-wise convolution of maps in channels_last layout by Triton kernels, for NVIDIA GPUs.
 
-cuDNN has no good kernel for dilated ones, nor for large maps. On an H200, in bfloat16 at batch 128,
-microseconds by cuDNN and by the kernels, before the loop over a filter's rows was rolled up: 7x7 of
-dilation 3, 32 channels of 56x56, 1345 and 193; 160 of 14x14, 474 and 84; 5x5 of dilation 2, 24 of
-56x56, 410 and 123; 3x3, 512 of 56x56, 916 and 434; 1280 of 14x14, 163 and 92; 5x5, 64 of 56x56, 183
-and 170. The gradient of the input is the same kernel; that of the weights is left to cuDNN.
+cuDNN has no good kernel for dilated ones, nor for large maps: `benchmarks/gpu_speed.py layers`
+times both on MogaNet-S's layers. The gradient of the input is the same kernel; that of the weights
+is left to cuDNN.
 """
 
 from __future__ import annotations
