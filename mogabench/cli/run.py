@@ -75,7 +75,13 @@ def run(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     amp: Annotated[str | None, typer.Option(help="float16 or bfloat16 autocast.")] = None,
-    channels_last: Annotated[bool, typer.Option("--channels-last")] = False,
+    channels_last: Annotated[
+        bool | None,
+        typer.Option(
+            "--channels-last/--no-channels-last",
+            help="NHWC memory layout; the default is what the task is faster in.",
+        ),
+    ] = None,
     compiled: Annotated[
         bool, typer.Option("--compile", help="Train and evaluate through torch.compile.")
     ] = False,
@@ -173,7 +179,7 @@ def run(
         for_data = (train, weights, not ema, resume, new_head, recipe, overrides, time_budget)
         how = (
             amp,
-            channels_last,
+            channels_last is not None,
             compiled,
             runtime != "torch",
             batch_size,

@@ -153,6 +153,8 @@ def make_job(
     work_dir: Path | None,
     device: str,
     ema: bool = True,
+    channels_last: bool | None = None,
+    runtime: str = "torch",
     predictions: Path | None = None,
     confusion: Path | None = None,
     **settings: Any,
@@ -175,6 +177,8 @@ def make_job(
         work_dir: As in `Job`; None takes a folder of its own below ``work/`` to train, and
             for the sample.
         ema: As in `Job`; without, the recipe has no average either, and the reverse.
+        channels_last: As in `Job`; None takes the task's.
+        runtime: As in `Job`.
         device: As in `Job`, or ``auto``: the GPU where there is one.
         predictions: As in `Job`.
         confusion: As in `Job`.
@@ -217,6 +221,8 @@ def make_job(
             resolved = resolved.at_size(subject.input_size)
         if resolved.size is not None:
             subject = subject.model_copy(update={"input_size": resolved.size})
+    if channels_last is None:
+        channels_last = task.channels_last and runtime == "torch"
     if work_dir is None and (train or data == SAMPLE):
         work_dir = Path("work") / task.name / f"{subject.backbone}-{name or 'evaluation'}"
     return Job(
@@ -229,6 +235,8 @@ def make_job(
         ema=ema,
         train=train,
         device=choose_device(device),
+        channels_last=channels_last,
+        runtime=runtime,
         seed=resolved.seed if resolved else 0,
         predictions=predictions,
         confusion=confusion,

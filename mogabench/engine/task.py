@@ -167,6 +167,7 @@ class Task(ABC, Generic[R, O]):
         has_confusions: Whether its metric has a confusion matrix.
         takes_channels: Whether its networks may take other than RGB images, by the backbone's
             option ``in_chans``.
+        channels_last: Whether its images are laid out as NHWC, unless the command line says else.
         backbone_module: Where in the task's networks the timm network is, such as ``backbone``;
             empty where it is the network itself.
         example: The network of the example in the command line's help.
@@ -188,6 +189,7 @@ class Task(ABC, Generic[R, O]):
     has_classes: ClassVar[bool] = False
     has_confusions: ClassVar[bool] = False
     takes_channels: ClassVar[bool] = False
+    channels_last: ClassVar[bool] = False
     backbone_module: ClassVar[str] = ""
     example: ClassVar[str] = "--variant xt"
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor, nn
 
 from mogabench.layers.fusion import SplitNorm, pointwise, pointwise_weights, split_norm
@@ -61,9 +62,9 @@ class FusedSpatialAggregation(GatedContext):
             self.mean = pointwise(-sigma * weight, None, spatial.proj_1)
             weight = (1 + sigma) * weight
         self.proj_1 = pointwise(weight, bias, spatial.proj_1)
-        self.act = spatial.act
-        self.gate, self.gate_act = spatial.gate, spatial.gate_act
-        self.value, self.value_act = spatial.value, spatial.value_act
+        self.act = _in_place(spatial.act)
+        self.gate, self.gate_act = spatial.gate, _in_place(spatial.gate_act)
+        self.value, self.value_act = spatial.value, _in_place(spatial.value_act)
         if isinstance(spatial.value, MultiOrderDepthwise):
             self.value = FusedMultiOrder(spatial.value)
         self.force_fp32 = spatial.force_fp32
@@ -79,7 +80,7 @@ class FusedSpatialAggregation(GatedContext):
         y = self.proj_1(normed)
         if self.mean is not None:
             y = y + self.mean(nn.functional.adaptive_avg_pool2d(normed, 1))
-        out: Tensor = self.aggregate(self.act(y)) + normed * self.factor
+        out = torch.addcmul(self.aggregate(self.act(y)), normed, self.factor)
         return out if self.is_affine else out + x
 
 
@@ -137,7 +138,7 @@ class FusedChannelAggregation(nn.Module):
         self.decompose = None
         if channel.aggregation == "ca":
             sigma = channel.sigma.scale.detach().double().flatten()
-            self.decompose = channel.decompose
+            self.decompose = nn.Sequential(channel.decompose, channel.act)
             self.rank_one = _per_channel(weight @ sigma, channel.fc2)
             weight = weight * (1 + sigma)
         self.fc2 = pointwise(weight, bias, channel.fc2)
@@ -145,10 +146,16 @@ class FusedChannelAggregation(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Maps ``(N, C, H, W)`` to the same shape."""
         hidden = self.se(self.dwconv.with_gelu(self.fc1(self.norm(x))))
-        out: Tensor = self.fc2(hidden) + (x if self.factor is None else x * self.factor)
-        if self.decompose is not None:
-            out = out - nn.functional.gelu(self.decompose(hidden)) * self.rank_one
-        return out
+        out: Tensor = self.fc2(hidden)
+        out = out + x if self.factor is None else torch.addcmul(out, x, self.factor)
+        if self.decompose is None:
+            return out
+        return torch.addcmul(out, self.decompose(hidden), self.rank_one, value=-1)
+
+
+def _in_place(act: nn.Module) -> nn.Module:
+    """An activation that overwrites its input, which is the output of a convolution."""
+    return nn.SiLU(inplace=True) if isinstance(act, nn.SiLU) else act
 
 
 def _per_channel(values: Tensor, like: nn.Conv2d) -> nn.Parameter:

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from mogabench.ops.channels_last import PointwiseConv2d
+
 M = TypeVar("M", bound=nn.Module)
 
 
@@ -89,7 +91,7 @@ def pointwise(weight: Tensor, bias: Tensor | None, like: nn.Conv2d) -> nn.Conv2d
     """
     out_dim, in_dim = weight.shape
     with torch.device(like.weight.device):
-        conv = nn.Conv2d(in_dim, out_dim, 1, bias=bias is not None, dtype=like.weight.dtype)
+        conv = PointwiseConv2d(in_dim, out_dim, bias=bias is not None).to(like.weight.dtype)
     with torch.no_grad():
         conv.weight.copy_(weight[:, :, None, None])
         if bias is not None and conv.bias is not None:

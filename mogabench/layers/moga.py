@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from mogabench.errors import UserError, unknown
 from mogabench.layers.convolutions import depthwise_conv
+from mogabench.ops.channels_last import GELU, PointwiseConv2d
 from mogabench.ops.depthwise import DepthwiseConv2d
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ T = TypeVar("T")
 ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
     "none": nn.Identity,
     "sigmoid": nn.Sigmoid,
-    "gelu": nn.GELU,
+    "gelu": GELU,
     "silu": nn.SiLU,
 }
 NORMS: Mapping[str, Callable[[int], nn.Module]] = {"bn": nn.BatchNorm2d, "ln": LayerNorm2d}
@@ -91,7 +92,7 @@ class MultiOrderDepthwise(nn.Module):
         self.DW_conv0 = DepthwiseConv2d(dim, 5)
         self.DW_conv1 = depthwise_conv(self.widths[1], 5, dilation=2)
         self.DW_conv2 = depthwise_conv(self.widths[2], 7, dilation=3)
-        self.PW_conv = nn.Conv2d(dim, dim, 1)
+        self.PW_conv = PointwiseConv2d(dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps ``(N, C, H, W)`` to the same shape."""
@@ -120,7 +121,7 @@ def context_branch(dim: int, depthwise: str, split: Sequence[int]) -> nn.Module:
         (f"DW_conv{index}", depthwise_conv(dim, kernel_size, dilation))
         for index, (kernel_size, dilation) in enumerate(SERIAL_DEPTHWISE[depthwise])
     )
-    layers["PW_conv"] = nn.Conv2d(dim, dim, 1)
+    layers["PW_conv"] = PointwiseConv2d(dim, dim)
     return nn.Sequential(layers)
 
 
@@ -201,10 +202,10 @@ class SpatialAggregation(GatedContext):
         if force_fp32 and not gate:
             raise UserError("attn_force_fp32 concerns the gate's product; it needs gate=True")
         self.force_fp32 = force_fp32
-        self.proj_1 = nn.Conv2d(dim, dim, 1)
-        self.gate = nn.Conv2d(dim, dim, 1) if gate else None
+        self.proj_1 = PointwiseConv2d(dim, dim)
+        self.gate = PointwiseConv2d(dim, dim) if gate else None
         self.value = context_branch(dim, depthwise, split)
-        self.proj_2 = nn.Conv2d(dim, dim, 1)
+        self.proj_2 = PointwiseConv2d(dim, dim)
         self.sigma = ChannelScale(dim) if feature_decomposition else None
         self.act = nn.SiLU()
         self.gate_act = choose("gate activation", gate_act, ACTIVATIONS)()
@@ -238,13 +239,13 @@ class ChannelAggregation(nn.Module):
         super().__init__()
         if aggregation not in CHANNEL_AGGREGATIONS:
             raise unknown("channel aggregation", aggregation, CHANNEL_AGGREGATIONS)
-        self.fc1 = nn.Conv2d(dim, hidden_dim, 1)
+        self.fc1 = PointwiseConv2d(dim, hidden_dim)
         self.dwconv = DepthwiseConv2d(hidden_dim, 3)
-        self.act = nn.GELU()
-        self.fc2 = nn.Conv2d(hidden_dim, dim, 1)
+        self.act = GELU()
+        self.fc2 = PointwiseConv2d(hidden_dim, dim)
         self.drop = nn.Dropout(drop_rate)
         if aggregation == "ca":
-            self.decompose = nn.Conv2d(hidden_dim, 1, 1)
+            self.decompose = PointwiseConv2d(hidden_dim, 1)
             self.sigma = ChannelScale(hidden_dim)
         elif aggregation == "se":
             self.se = SqueezeExcite(hidden_dim)

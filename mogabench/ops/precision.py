@@ -1,6 +1,8 @@
-"""In which type torchvision's operators can compute."""
+"""In which type operators compute."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,3 +14,12 @@ def widen(*tensors: Tensor) -> list[Tensor]:
     for tensor in tensors:
         dtype = torch.promote_types(dtype, tensor.dtype)
     return [tensor.to(dtype) for tensor in tensors]
+
+
+def in_autocast_type(*values: Tensor | None) -> list[Any]:
+    """The values in the type that autocast asks for, or that of the first."""
+    assert values[0] is not None
+    dtype, device = values[0].dtype, values[0].device.type
+    if torch.is_autocast_enabled(device):
+        dtype = torch.get_autocast_dtype(device)
+    return [None if value is None else value.to(dtype) for value in values]

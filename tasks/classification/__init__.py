@@ -59,6 +59,7 @@ class Classification(Task[ClassificationRecipe, ClassificationOptions]):
     has_classes = True
     has_confusions = True
     takes_channels = True
+    channels_last = True
 
     def default_recipe(self, subject: Subject) -> str:
         """300 epochs of ImageNet-1K at 224 pixels."""

@@ -143,30 +143,8 @@ def test_kernels_pass_the_checks_of_custom_operators() -> None:
     torch.library.opcheck(depthwise, (x, weight, None, 2))
 
 
-def test_layer_is_pytorchs_on_the_cpu() -> None:
-    layer = DepthwiseConv2d(6, 5, dilation=2)
-    x = torch.randn(2, 6, 8, 8).to(memory_format=torch.channels_last)
-    expected = nn.functional.conv2d(x, layer.weight, layer.bias, padding=4, dilation=2, groups=6)
-    assert torch.equal(layer(x), expected)
-
-
 def test_fx_traces_the_layer() -> None:
     layer = DepthwiseConv2d(6, 5, dilation=2)
     x = torch.randn(2, 6, 8, 8)
     traced = torch.fx.symbolic_trace(nn.Sequential(layer, nn.ReLU()))
     assert torch.equal(traced(x), layer(x).relu())
-
-
-@pytest.mark.parametrize(
-    ("x", "stride"),
-    [
-        (torch.zeros(2, 3, 4, 5), None),
-        (torch.zeros(2, 3, 4, 5).to(memory_format=torch.channels_last), 3),
-        (torch.zeros(2, 9, 4, 5).to(memory_format=torch.channels_last)[:, 2:5], 9),
-        (torch.zeros(2, 3, 4, 6).to(memory_format=torch.channels_last)[..., :5], None),
-        (torch.zeros(2, 3, 1, 1), 3),
-        (torch.zeros(0, 3, 2, 2).to(memory_format=torch.channels_last), None),
-    ],
-)
-def test_pixel_stride(x: Tensor, stride: int | None) -> None:
-    assert module._pixel_stride(x) == stride
