@@ -18,6 +18,7 @@ LAYERS = (
     *("engine", "openmmlab"),
     *("a task", "tasks"),
     *("measure", "tables"),
+    "analysis",
     *("cli", "__main__"),
 )
 """From the bottom to the top; "a task" is one of the packages in tasks/, "tasks" their registry."""

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from mogabench import __version__
-from mogabench.cli import doctor, explain, export, listing, profile, report, show, table
+from mogabench.cli import analyze, doctor, explain, export, listing, profile, report, show, table
 from mogabench.cli.task_commands import TaskGroup
 
 app = typer.Typer(
@@ -55,6 +55,7 @@ app.command()(export.export)
 app.command()(table.table)
 app.command()(explain.explain)
 app.command()(report.report)
+app.add_typer(analyze.app, name="analyze")
 app.add_typer(listing.app, name="list")
 app.command()(show.show)
 app.command()(doctor.doctor)

@@ -43,7 +43,7 @@ def report(
     for table in tables:
         write_whole(folder / _file_name(table), render_markdown([table]) + "\n")
     write_whole(folder / _UNEXPLAINED, render_unexplained(tables) + "\n")
-    plots = list(_write_plots(tables, store))
+    plots = [*_write_plots(tables, store), *_write_analyses(store)]
     done = trainings(store)
     write_whole(folder / _TRAININGS, render_trainings(done, folder) + "\n")
     write_whole(index, _index(tables, plots, len(done)))
@@ -78,6 +78,21 @@ def _write_plots(tables: list[JoinedTable], store: Store) -> Iterator[tuple[str,
             title = f"Figure A3: accuracy against throughput, {device}, {dtype}"
             name = f"figure_A3_{_slug(device)}_{dtype}"
             yield write(networks, title, name, "images per second, measured")
+
+
+def _write_analyses(store: Store) -> Iterator[tuple[str, str]]:
+    """Writes the plots of analyses with the numbers behind them; yields as `_write_plots`."""
+    from mogabench.analysis.figure import draw
+    from mogabench.analysis.record import as_csv, curves
+    from mogabench.files import write_whole
+
+    for data, found in curves(store).items():
+        title = f"Figure 3's counterpart: multi-order interaction strength on {data}"
+        name = f"figure_interaction_{_slug(data)}"
+        for ending, picture in draw(found, title).items():
+            write_whole(store.results / f"{name}.{ending}", picture)
+        write_whole(store.results / f"{name}.csv", as_csv(found))
+        yield title, name
 
 
 def _slug(text: str) -> str:

@@ -37,6 +37,7 @@ class Kind(StrEnum):
     COMPLEXITY = "complexity"
     THROUGHPUT = "throughput"
     QUALITY = "quality"
+    INTERACTION = "interaction"
 
 
 class Quantity(BaseModel):

@@ -13,6 +13,8 @@ from mogabench.records import Kind
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from matplotlib.figure import Figure
+
     from mogabench.paper import PaperTable
     from mogabench.records import Record, Store
     from mogabench.tables.join import JoinedTable
@@ -107,11 +109,10 @@ def scatter(points: Sequence[Point], *, title: str, cost: str) -> dict[str, byte
         The picture by the endings of `FORMATS`.
     """
     from adjustText import adjust_text
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure as NewFigure
     from matplotlib.ticker import LogLocator, NullFormatter
 
-    figure = Figure(figsize=(9, 6.5), layout="constrained", dpi=120)
+    figure = NewFigure(figsize=(9, 6.5), layout="constrained", dpi=120)
     axes = figure.subplots()
     families = defaultdict(list)
     for point in points:
@@ -148,10 +149,22 @@ def scatter(points: Sequence[Point], *, title: str, cost: str) -> dict[str, byte
         iter_lim=500,  # else it stops after a second, in another place on each machine
         arrowprops={"arrowstyle": "-", "color": "grey", "linewidth": 0.5},
     )
-    pictures = {}
+    return pictures(figure, title)
+
+
+def pictures(figure: Figure, title: str) -> dict[str, bytes]:
+    """A figure by the endings of `FORMATS`, the same bytes in every run.
+
+    Args:
+        figure: A figure of matplotlib.
+        title: Names the parts of the SVG.
+    """
+    from matplotlib import rc_context
+
+    files = {}
     for ending, metadata in FORMATS.items():
         stream = io.BytesIO()
         with rc_context({"svg.hashsalt": title}):  # else each run names its parts otherwise
             figure.savefig(stream, format=ending, metadata=metadata)
-        pictures[ending] = stream.getvalue()
-    return pictures
+        files[ending] = stream.getvalue()
+    return files

@@ -1,0 +1,1 @@
+"""What trained networks have learned: the analyses of the paper's figures."""

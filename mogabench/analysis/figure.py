@@ -1,0 +1,44 @@
+"""Figure 3's counterpart: interaction strength against order."""
+
+from __future__ import annotations
+
+from textwrap import wrap
+from typing import TYPE_CHECKING
+
+from mogabench.tables.plots import pictures
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mogabench.analysis.record import Curve
+
+
+def draw(curves: Sequence[Curve], title: str) -> dict[str, bytes]:
+    """Draws a line for each network, with bars of one standard error.
+
+    Returns:
+        The picture by its endings, such as ``png``.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import PercentFormatter
+
+    figure = Figure(figsize=(8, 5), layout="constrained", dpi=120)
+    axes = figure.subplots()
+    for curve in sorted(curves, key=lambda one: one.network):
+        axes.errorbar(
+            curve.orders,
+            curve.strength,
+            yerr=curve.error,
+            label=f"{curve.network} ({curve.pairs} pairs, {curve.images} images)",
+            marker="o",
+            markersize=3,
+            capsize=2,
+            linewidth=2 if curve.network.startswith("moganet") else 1,
+        )
+    axes.set(xlabel="order: patches in the context", ylabel="interaction strength (mean 1)")
+    axes.set_title("\n".join(wrap(title, 80)))
+    axes.xaxis.set_major_formatter(PercentFormatter(1))
+    axes.set_ylim(bottom=0)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    return pictures(figure, title)

@@ -1,0 +1,96 @@
+"""Interaction strengths as a record, and records as curves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from mogabench.machine import device_name, driver_version
+from mogabench.records import Kind, Quantity, Record, provenance
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mogabench.analysis.classifier import Classifier
+    from mogabench.analysis.study import Protocol, Strengths
+    from mogabench.records import Store
+
+_STRENGTH, _ERROR = "strength at order ", "standard error at order "
+_PROTOCOL = ("grid", "contexts", "radius")
+
+
+def interaction_record(
+    classifier: Classifier, protocol: Protocol, found: Strengths, tried: int, batch_size: int
+) -> Record:
+    """The record of a network's interaction strengths.
+
+    Args:
+        classifier: The network and its images.
+        protocol: How the interactions were sampled.
+        found: What came of it.
+        tried: Images that were tried to find the recognised ones.
+        batch_size: Images per forward pass.
+    """
+    values = {name: float(getattr(protocol, name)) for name in _PROTOCOL}
+    values |= {"images": found.images, "images tried": tried, "pairs": found.pairs}
+    for order, strength, error in zip(found.orders, found.strength, found.error, strict=True):
+        values |= {f"{_STRENGTH}{order:.4f}": strength, f"{_ERROR}{order:.4f}": error}
+    return Record(
+        subject=classifier.subject,
+        kind=Kind.INTERACTION,
+        values={name: Quantity(value=value, unit="1") for name, value in values.items()},
+        provenance=provenance(
+            device=device_name(classifier.device),
+            driver=driver_version(classifier.device),
+            runtime=None if classifier.runtime == "torch" else classifier.runtime,
+            channels_last=classifier.runtime == "torch",
+            batch_size=batch_size,
+            seed=protocol.seed,
+            weights=classifier.weights,
+            data=classifier.data,
+        ),
+    )
+
+
+class Curve(NamedTuple):
+    """The interaction strengths of a network, by order from 0 to 1, with their standard errors."""
+
+    network: str
+    orders: list[float]
+    strength: list[float]
+    error: list[float]
+    images: int
+    pairs: int
+
+
+def curve(record: Record) -> Curve:
+    """The curve of a record."""
+    numbers = {name: quantity.value for name, quantity in record.values.items()}
+    orders = [name.removeprefix(_STRENGTH) for name in numbers if name.startswith(_STRENGTH)]
+    options = ", ".join(f"{name}={value}" for name, value in record.subject.options)
+    return Curve(
+        record.subject.backbone + f" ({options})" * bool(options),
+        [float(order) for order in orders],
+        [numbers[_STRENGTH + order] for order in orders],
+        [numbers[_ERROR + order] for order in orders],
+        int(numbers["images"]),
+        int(numbers["pairs"]),
+    )
+
+
+def curves(store: Store) -> dict[str, list[Curve]]:
+    """The newest curve of each network, by data set."""
+    newest: dict[str, dict[str, Record]] = {}
+    for record in store.all(Kind.INTERACTION):
+        assert record.provenance.data is not None
+        newest.setdefault(record.provenance.data.name, {})[record.subject.key] = record
+    return {data: [curve(record) for record in of.values()] for data, of in newest.items()}
+
+
+def as_csv(found: Sequence[Curve]) -> str:
+    """The curves as CSV, a line for each network and order."""
+    lines = ["network,order,strength,standard_error,images,pairs"]
+    for one in found:
+        for order, strength, error in zip(one.orders, one.strength, one.error, strict=True):
+            numbers = f"{order:.4f},{strength:.4f},{error:.4f},{one.images},{one.pairs}"
+            lines.append(f'"{one.network}",{numbers}')
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,165 @@
+"""``mogabench analyze``: the counterparts of the paper's analyses, on any trained classifiers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mogabench.cli.options import ImportOption, JsonOption, QuietOption, ResultsOption
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mogabench.analysis.record import Curve
+    from mogabench.analysis.study import Protocol
+    from mogabench.records import Record
+
+app = typer.Typer(
+    help="What trained classifiers have learned: the paper's analyses, on your networks and data.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@app.callback()
+def choose_analysis() -> None:
+    """Exists because typer makes a group with one command into that command."""
+
+
+@app.command()
+def interaction(
+    models: Annotated[str, typer.Option(metavar="NAME,…", help="timm names, or xt to xl.")],
+    weights: Annotated[
+        list[str],
+        typer.Option(
+            metavar="official|FILE", help="A file for each network, in order; 'official' for all."
+        ),
+    ],
+    data: Annotated[
+        str,
+        typer.Option(metavar="DIR|sample", help="Images in class folders, as for run."),
+    ],
+    class_map: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Class folders in label order, one a line.")
+    ] = None,
+    budget: Annotated[
+        int | None, typer.Option(min=1, help="Most forward passes of a network.")
+    ] = None,
+    images: Annotated[int, typer.Option(min=2, help="Most images, of those recognised.")] = 100,
+    pairs: Annotated[int, typer.Option(min=1, help="Pairs of patches for an image.")] = 50,
+    contexts: Annotated[int, typer.Option(min=1, help="Contexts for a pair and order.")] = 50,
+    grid: Annotated[int, typer.Option(min=2, help="Patches to a side.")] = 14,
+    radius: Annotated[int, typer.Option(min=1, help="Patches between a pair, at most.")] = 1,
+    seed: Annotated[int, typer.Option(help="Draws images, pairs and contexts.")] = 0,
+    size: Annotated[
+        str | None, typer.Option(metavar="N|HxW", help="Input size; default: 224.")
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images per forward pass.")] = 64,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    runtime: Annotated[
+        str, typer.Option(metavar="NAME", help="torch, or on the CPU onnxruntime or openvino.")
+    ] = "torch",
+    work_dir: Annotated[
+        Path, typer.Option(metavar="DIR", help="Keeps what is measured; running again goes on.")
+    ] = Path("work/interaction"),
+    packages: ImportOption = None,
+    results: ResultsOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Measure how strongly pairs of patches interact, by the size of their context.
+
+    Multi-order interaction strength (Eq. 11 and 12; Figures 3, 7 and A2), on images that each
+    network recognises, with standard errors. 'mogabench report' draws the records.
+    """
+    from mogabench.analysis.classifier import pair_up
+    from mogabench.analysis.record import curve
+    from mogabench.analysis.study import Protocol
+    from mogabench.console import print_json
+    from mogabench.records import open_store
+
+    protocol = Protocol(grid, images, pairs, contexts, radius, budget, seed)
+    store = open_store(results)
+    records = []
+    for name, file in pair_up([name.strip() for name in models.split(",")], weights):
+        record = _measure(
+            name, file, data, protocol, class_map=class_map, size=size, device=device,
+            runtime=runtime, batch_size=batch_size, work_dir=work_dir, packages=packages,
+            quiet=quiet or as_json,
+        )  # fmt: skip
+        store.append(record)
+        records.append(record)
+    if as_json:
+        print_json([record.model_dump(mode="json", exclude_none=True) for record in records])
+    else:
+        _print([curve(record) for record in records])
+
+
+def _measure(
+    name: str,
+    weights: str,
+    data: str,
+    protocol: Protocol,
+    *,
+    class_map: Path | None,
+    size: str | None,
+    device: str,
+    runtime: str,
+    batch_size: int,
+    work_dir: Path,
+    packages: list[str] | None,
+    quiet: bool,
+) -> Record:
+    from mogabench.analysis.classifier import open_classifier
+    from mogabench.analysis.record import interaction_record
+    from mogabench.analysis.study import measure
+    from mogabench.catalogue import import_packages
+    from mogabench.cli.subjects import choose_subject
+    from mogabench.engine.environment import check_writable
+    from mogabench.tasks import get_task
+    from mogabench.variants import VARIANTS
+
+    import_packages(packages)
+    protocol.affordable  # noqa: B018  (refuses a budget that is too small before any work)
+    check_writable(work_dir)
+    subject = choose_subject(
+        get_task("classification"), variant=None, backbone=VARIANTS.get(name, name), method=None,
+        size=size, options=(),
+    )  # fmt: skip
+    classifier = open_classifier(
+        subject, weights=weights, data=data, class_map=class_map, device=device,
+        runtime=runtime, sized=size is not None,
+    )  # fmt: skip
+    images, tried = classifier.recognised(protocol.images, protocol.seed)
+    identity = {
+        "network": classifier.subject.key,
+        "weights": classifier.weights,
+        "data": classifier.data.digest,
+    }
+    found = measure(
+        classifier.network,
+        images,
+        protocol,
+        identity=identity,
+        file=work_dir / f"{subject.backbone}-{classifier.weights[:12]}.jsonl",
+        batch_size=batch_size,
+        quiet=quiet,
+    )
+    return interaction_record(classifier, protocol, found, tried, batch_size)
+
+
+def _print(curves: Sequence[Curve]) -> None:
+    from mogabench.console import print_line, print_table
+
+    for one in curves:
+        print_line(f"{one.network}: {one.pairs} pairs of patches in {one.images} images")
+        print_table(
+            ("order", "strength", "standard error"),
+            [
+                (f"{order:.0%}", f"{strength:.3f}", f"{error:.3f}")
+                for order, strength, error in zip(one.orders, one.strength, one.error, strict=True)
+            ],
+            right=("order", "strength", "standard error"),
+        )
