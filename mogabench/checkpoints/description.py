@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
+from mogabench.checkpoints.reading import read_state_dict
 from mogabench.errors import UserError
 
 if TYPE_CHECKING:
@@ -57,6 +58,15 @@ class Description:
         if not isinstance(meta, dict) or not {"task", "method", "backbone"} <= meta.keys():
             return None
         return cls(**{name: value for name, value in meta.items() if name in names})
+
+    @classmethod
+    def of(cls, path: Path) -> Description | None:
+        """What a file of weights says of itself; None where it is not of this project.
+
+        Raises:
+            UserError: It cannot be read.
+        """
+        return cls.from_meta(read_state_dict(path).meta.get("meta"))
 
     def check_network(self, path: Path, subject: Subject, *, train: bool) -> None:
         """Refuses the weights of another network.

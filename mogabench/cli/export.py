@@ -89,9 +89,9 @@ def export(
 
 def _stated(weights: str) -> Description | None:
     """What a file of weights says of itself."""
-    from mogabench.checkpoints import Description, find_file, read_state_dict
+    from mogabench.checkpoints import Description, find_file
 
-    return Description.from_meta(read_state_dict(find_file(weights)).meta.get("meta"))
+    return Description.of(find_file(weights))
 
 
 def _subject(

@@ -200,7 +200,7 @@ def run(
         _print_json(row, per_class=per_class)
     elif row is not None:
         _print(row)
-        if per_class:
+        if row.by_class and per_class:
             _print_classes(row)
 
 

@@ -26,6 +26,11 @@ def is_image(file: Path) -> bool:
     return file.suffix.lower() in SUFFIXES
 
 
+def has_images(folder: Path) -> bool:
+    """Whether images lie in a folder itself."""
+    return folder.is_dir() and any(map(is_image, visible(folder, [])))
+
+
 def visible(folder: Path, hidden: list[Path]) -> Iterator[Path]:
     """What is in a folder, by name.
 

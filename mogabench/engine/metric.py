@@ -27,6 +27,8 @@ class GatheredMetric(BaseMetric):
     Attributes:
         unread: The places in the data set of items whose images this process could not read.
         left_out: Those of all processes, in ``compute_metrics``.
+        annotated: Whether the data says what is right; without, there are predictions and no
+            metrics.
         predictions: The file that an evaluation writes its predictions to; None writes none.
         confusion: The CSV file that it writes its confusion matrix to; None writes none.
         by_class: Figures by metric and class name, of the last evaluation; empty where the task has
@@ -36,31 +38,40 @@ class GatheredMetric(BaseMetric):
     default_prefix = ""
     unread: Set[int] = frozenset()
     left_out: Set[int] = frozenset()
+    annotated: bool = True
     predictions: Path | None = None
     confusion: Path | None = None
     by_class: Mapping[str, Mapping[str, float]] = {}
 
     def evaluate(self, size: int) -> dict[str, float]:
-        """What ``compute_metrics`` makes of the results of all processes.
+        """What ``compute_metrics`` makes of the results of all processes; {} without annotations.
 
         Args:
             size: Not needed, see above.
         """
         self.left_out = frozenset[int]().union(*gather(self.unread))
-        results: list[Any] = [result for share in gather(self.results) for result in share]
+        results = self.combine([result for share in gather(self.results) for result in share])
         self.results.clear()
-        metrics: dict[str, float] = self.compute_metrics(results)
+        metrics: dict[str, float] = self.compute_metrics(results) if self.annotated else {}
         if self.predictions is not None and get_rank() == 0:
             write_whole(self.predictions, self.encode(results))
         if self.confusion is not None and get_rank() == 0:
             write_whole(self.confusion, _as_csv(*self.count_confusions(results)))
         return metrics
 
+    def combine(self, results: list[Any]) -> list[Any]:
+        """What both metrics and predictions are made of; the results themselves in most tasks.
+
+        Args:
+            results: Of all processes, which may each have evaluated any of the images.
+        """
+        return results
+
     def encode(self, results: list[Any]) -> str | bytes:
         """The content of the file of predictions.
 
         Args:
-            results: Of all processes, which may each have evaluated any of the images.
+            results: What `combine` returns.
         """
         raise NotImplementedError
 

@@ -82,7 +82,9 @@ class ShowProgress(Hook):
             self._show(f"evaluating, batch {done}/{total}", done, total)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float]) -> None:
-        """Shows the metrics."""
+        """Shows the metrics, where there are any."""
+        if not metrics:
+            return
         values = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
         epoch = f"epoch {runner.epoch}/{runner.max_epochs}: " if runner.epoch else ""
         _LOG.info(f"{epoch}{values}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from contextlib import ExitStack
@@ -33,9 +34,11 @@ if TYPE_CHECKING:
     from mmengine.runner import Runner
 
     from mogabench.engine.job import Job
-    from mogabench.engine.task import Setup, Task
+    from mogabench.engine.task import Setup, Source, Task
     from mogabench.recipes import Recipe
     from mogabench.records import Data
+
+_LOG = logging.getLogger(__name__)
 
 WEIGHTS = "weights.pth"
 """The file in the work folder with a finished training's weights, for ``--weights``."""
@@ -46,7 +49,7 @@ class Outcome:
     """What came of a job.
 
     Attributes:
-        metrics: By name, in the task's units.
+        metrics: By name, in the task's units; empty where the data has no annotations.
         recipe: What it followed: the job's, shortened where its deadline wanted that.
         data: What was evaluated on.
         size: Height and width that it was evaluated at, or as the subject has its size.
@@ -94,6 +97,8 @@ def run(job: Job[Any, Any], task: Task[Any, Any]) -> Outcome:
         stack.enter_context(watch_space(folder))
         seed_everything(job.seed)
         setup = task.prepare(job)
+        if not setup.test.annotated:
+            _check_predicts_only(job, setup.test, task)
         if job.deadline is not None:
             job = shorten(job, setup)
         if kept is None:
@@ -106,6 +111,12 @@ def run(job: Job[Any, Any], task: Task[Any, Any]) -> Outcome:
         checkpoint = _train(job, setup, runner) if job.train else None
         setup.metric.predictions, setup.metric.confusion = job.predictions, job.confusion
         metrics = runner.val_loop.run() if job.train else runner.val()
+        if not setup.test.annotated and runner.rank == 0:
+            _LOG.info(
+                "nothing was measured, since %s has no annotations; the predictions are in %s",
+                setup.test.identity.name,
+                job.predictions,
+            )
     return Outcome(
         metrics={name: _finite(name, float(value)) for name, value in metrics.items()},
         recipe=job.recipe,
@@ -118,6 +129,20 @@ def run(job: Job[Any, Any], task: Task[Any, Any]) -> Outcome:
         notes=[note for hook in _hooks(runner, Noting) for note in hook.notes()],
         by_class=setup.metric.by_class,
     )
+
+
+def _check_predicts_only(job: Job[Any, Any], test: Source, task: Task[Any, Any]) -> None:
+    """Refuses to measure without annotations."""
+    refused = {"--train": job.train, "--confusion": job.confusion is not None}
+    needing = [option for option, is_given in refused.items() if is_given]
+    if not needing and job.predictions is not None:
+        return
+    instead = (
+        f"{' and '.join(needing)} needs some"
+        if needing
+        else f"--predictions FILE{task.predictions} writes what the network predicts"
+    )
+    raise UserError(f"{test.identity.name} has no annotations to measure by: {instead}")
 
 
 def _move_to_runtime(job: Job[Any, Any], setup: Setup, task: Task[Any, Any]) -> None:

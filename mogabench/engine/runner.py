@@ -83,7 +83,7 @@ def make_runner(job: Job[Any, Any], setup: Setup) -> QuietRunner:
             )
     setup.model.adapt(job)
     tested = evaluation_loader(job, setup.test, evaluation_batch(job, setup))
-    setup.metric.unread = tested.left_out
+    setup.metric.unread, setup.metric.annotated = tested.left_out, setup.test.annotated
     loaders, options = [tested], dict[str, Any]()
     hooks: list[Hook] = [DataNotes(setup.data_notes)]
     if rank == 0:

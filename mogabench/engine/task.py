@@ -81,12 +81,14 @@ class Source:
         identity: What a record calls the data.
         collate: Makes a batch of items; None stacks tensors.
         repeats: How often an item follows itself in training (repeated augmentation).
+        annotated: Whether it says what is right; without, an evaluation only writes predictions.
     """
 
     items: Indexed | IterableDataset[Any]
     identity: Data
     collate: Callable[[list[Any]], Any] | None = None
     repeats: int = 1
+    annotated: bool = True
 
 
 @dataclass(frozen=True)

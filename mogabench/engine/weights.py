@@ -6,7 +6,7 @@ import json
 import logging
 from typing import TYPE_CHECKING, Any
 
-from mogabench.checkpoints import load_into
+from mogabench.checkpoints import Description, load_into
 from mogabench.errors import UserError
 from mogabench.recipes.schema import training_settings
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from mogabench.checkpoints import Description
     from mogabench.engine.job import Job
     from mogabench.recipes import Recipe
 
@@ -61,6 +60,16 @@ def load_job_weights(
             if stated is not None and stated.recipe and job.recipe is not None:
                 _check_recipe(job.weights, stated, job.recipe)
             _check_average(job, stated, has_both=report.has_both)
+
+
+def stated_classes(job: Job[Any, Any]) -> tuple[str, ...]:
+    """The classes that a job's weights state, for data that has none; empty where they do not.
+
+    Raises:
+        UserError: The file cannot be read.
+    """
+    stated = Description.of(job.weights) if job.weights is not None else None
+    return stated.classes if stated is not None else ()
 
 
 def _check_average(job: Job[Any, Any], stated: Description | None, *, has_both: bool) -> None:

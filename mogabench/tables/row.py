@@ -63,7 +63,7 @@ def measure_row(
     if complexity is None:
         return None
     quality = timed = None
-    if job is not None and outcome is not None:
+    if job is not None and outcome is not None and outcome.metrics:
         quality = quality_record(task, job, outcome)
         store.append(quality)
         if job.train and job.work_dir is not None:

@@ -102,7 +102,11 @@ class Classification(Task[ClassificationRecipe, ClassificationOptions]):
             train = Source(images, train_split.identity, repeats=repeats)
         return Setup(
             Classifier(network, job.recipe),
-            Source(evaluation_images(job, test_split, config), test_split.identity),
+            Source(
+                evaluation_images(job, test_split, config),
+                test_split.identity,
+                annotated=test_split.annotated,
+            ),
             TopAccuracy(test_split.classes, test_split.name_of),
             train,
             data_notes=[

@@ -13,10 +13,11 @@ from mogabench.data.classes import read_class_names
 from mogabench.data.digits import sample_digits
 from mogabench.data.identity import SAMPLE, data_name, data_root
 from mogabench.engine.task import input_channels
+from mogabench.engine.weights import stated_classes
 from mogabench.errors import UserError
 from mogabench.records import Data
 from mogabench.tasks.classification.channels import image_mode
-from mogabench.tasks.classification.folders import FolderReader, list_images
+from mogabench.tasks.classification.folders import FolderReader, Listing, list_alone, list_images
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,6 +45,7 @@ class Split:
         num_classes: How many classes it has; None where it does not say.
         classes: Their names in label order; empty where it does not say.
         notes: What was left out of it, a line for each kind.
+        annotated: Whether its images lie in class folders, or their labels come with the data.
     """
 
     source: Any
@@ -51,6 +53,7 @@ class Split:
     num_classes: int | None
     classes: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    annotated: bool = True
 
     @property
     def is_stream(self) -> bool:
@@ -87,6 +90,9 @@ def _open(job: ClassificationJob, split: Literal["train", "val"]) -> Split:
     is_named = job.data.partition("/")[0] in _NAMED
     source = (_open_named if is_named else _open_folder)(job, split, _class_map(job))
     labels = source.reader.class_to_idx or {}
+    annotated = bool(labels) or is_named
+    if not annotated:
+        labels = _class_map(job) or {name: n for n, name in enumerate(stated_classes(job))}
     num_classes = max(labels.values()) + 1 if labels else None
     names = tuple(map(str, sorted(labels, key=labels.__getitem__)))
     return Split(
@@ -97,11 +103,21 @@ def _open(job: ClassificationJob, split: Literal["train", "val"]) -> Split:
         num_classes,
         names if len(names) == num_classes else (),
         getattr(source, "notes", ()),
+        annotated,
     )
 
 
 def _open_folder(job: ClassificationJob, split: str, class_map: dict[str, int] | None) -> Any:
-    folder = _subfolder(_root(job), split)
+    root = _root(job)
+    folder = _subfolder(root, split)
+    alone = None if job.train else list_alone(folder or root)
+    if alone is not None:
+        return _source(folder or root, alone, {})
+    if folder is None:
+        raise UserError(
+            f"{root} has no folder {_FOLDERS[split][0]}/; expected "
+            f"{root.name}/{_FOLDERS[split][0]}/CLASS/IMAGE.jpg"
+        )
     listing = list_images(folder)
     unlisted = set(listing.classes) - set(class_map or ())
     if class_map and unlisted:
@@ -111,6 +127,10 @@ def _open_folder(job: ClassificationJob, split: str, class_map: dict[str, int] |
         raise UserError(
             f"{folder} must have a folder of images for each of two or more classes (found {only})"
         )
+    return _source(folder, listing, class_map)
+
+
+def _source(folder: Path, listing: Listing, class_map: dict[str, int] | None) -> Any:
     source = ImageDataset(str(folder), reader=FolderReader(folder, listing, class_map))
     source.notes = listing.notes
     return source
@@ -120,19 +140,14 @@ def _root(job: ClassificationJob) -> Path:
     return data_root(job.data, sample_digits)
 
 
-def _subfolder(root: Path, split: str) -> Path:
+def _subfolder(root: Path, split: str) -> Path | None:
     if not root.is_dir():
         raise UserError(
             f"there is no folder {root} (--data takes a folder with train/ and val/, "
             f"{', '.join(f'{kind}/NAME' for kind in _NAMED)}, or {SAMPLE})"
         )
-    for name in _FOLDERS[split]:
-        if (root / name).is_dir():
-            return root / name
-    raise UserError(
-        f"{root} has no folder {_FOLDERS[split][0]}/; expected "
-        f"{root.name}/{_FOLDERS[split][0]}/CLASS/IMAGE.jpg"
-    )
+    folders = (root / name for name in _FOLDERS[split])
+    return next((folder for folder in folders if folder.is_dir()), None)
 
 
 def _class_map(job: ClassificationJob) -> dict[str, int] | None:

@@ -17,13 +17,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+UNKNOWN = -1
+"""The label of an image whose class nothing says."""
+
+
 @dataclass(frozen=True)
 class Listing:
     """What lies in the class folders of a split.
 
     Attributes:
         files: The images, in the natural order of their paths.
-        labels: The class of each, its folder directly below the split's.
+        labels: The class of each, its folder directly below the split's; empty where there are
+            images and no classes.
         classes: All class folders, in natural order: 2 before 10.
         notes: What was left out, and what of the order may surprise, a line for each kind.
     """
@@ -51,9 +56,12 @@ class FolderReader(ReaderImageFolder):
         self.class_to_idx = dict(
             class_map or {name: label for label, name in enumerate(listing.classes)}
         )
+        labels = [self.class_to_idx[name] for name in listing.labels]
         self.samples: list[tuple[str, int]] = [
-            (str(file), self.class_to_idx[label])
-            for file, label in zip(listing.files, listing.labels, strict=True)
+            (str(file), label)
+            for file, label in zip(
+                listing.files, labels or [UNKNOWN] * len(listing.files), strict=True
+            )
         ]
 
 
@@ -86,6 +94,19 @@ def list_images(folder: Path) -> Listing:
     paths, labels = zip(*found, strict=True)
     notes = [*left_out(hidden, others), *_loose(loose), *_order(ordered)]
     return Listing(paths, labels, ordered, tuple(f"{folder.name}: {note}" for note in notes))
+
+
+def list_alone(folder: Path) -> Listing | None:
+    """Lists the images in a folder without class folders; None where it is no such."""
+    hidden: list[Path] = []
+    direct = list(visible(folder, hidden))
+    files = [item for item in direct if item.is_file()]
+    images = sorted(filter(is_image, files), key=lambda file: natural_key(str(file)))
+    folders = (item for item in direct if item.is_dir())
+    if not images or any(is_image(file) for item in folders for file in walk(item, [])):
+        return None
+    notes = left_out(hidden, (file for file in files if not is_image(file)))
+    return Listing(tuple(images), (), (), tuple(f"{folder.name}: {note}" for note in notes))
 
 
 def _loose(count: int) -> Iterator[str]:

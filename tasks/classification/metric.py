@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from mogabench.engine.metric import GatheredMetric
+from mogabench.tasks.classification.folders import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,7 +25,7 @@ class Guess(NamedTuple):
 
     Attributes:
         place: The image's place in the split; -1 in a stream.
-        label: Its true class.
+        label: Its true class; `UNKNOWN` where nothing says it.
         best: The five most probable classes, or as many as there are.
         probabilities: Of these, from 0 to 1.
     """
@@ -79,7 +80,7 @@ class TopAccuracy(GatheredMetric):
         return [self._name(number) for number in range(count)], matrix
 
     def encode(self, results: list[Guess]) -> str:
-        """CSV: the image, its class, and five pairs of a class and its probability."""
+        """CSV: the image, its class if known, and five pairs of a class and its probability."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         places = range(1, len(results[0].best) + 1)
@@ -89,7 +90,8 @@ class TopAccuracy(GatheredMetric):
             pairs: list[Any] = []
             for number, probability in zip(guess.best, guess.probabilities, strict=True):
                 pairs += [self._name(number), f"{probability:.6f}"]
-            writer.writerow([self.name_of(guess.place), self._name(guess.label), *pairs])
+            label = "" if guess.label == UNKNOWN else self._name(guess.label)
+            writer.writerow([self.name_of(guess.place), label, *pairs])
         return text.getvalue()
 
     def _name(self, number: int) -> str:

@@ -116,7 +116,12 @@ class Detection(Task[DetectionRecipe, CocoFiles]):
         long, short = recipe.input.test_scale
         return Setup(
             OpenMMLabModel(network),
-            Source(tested, test_split.identity, pseudo_collate),
+            Source(
+                tested,
+                test_split.identity,
+                pseudo_collate,
+                annotated=test_split.annotations.listed > 0,
+            ),
             CocoPrecision(test_split.annotations, masks=masks),
             train,
             data_notes=[

@@ -31,7 +31,7 @@ class _File(TypedDict):
     __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]  # pydantic's way
 
     images: Annotated[list[coco.Image], Field(min_length=1)]
-    annotations: list[_Annotation]
+    annotations: NotRequired[list[_Annotation]]
     categories: Annotated[list[coco.Category], Field(min_length=1)]
 
 
@@ -42,7 +42,7 @@ class Annotations:
     Attributes:
         path: The file it was read from.
         content: What the file says, repaired.
-        listed: How many annotations the file has.
+        listed: How many annotations the file has; none, or not even a list, in those of test sets.
         digest: SHA-256 of the file.
         repairs: What was wrong with the file and has been put right.
     """
@@ -76,7 +76,8 @@ def read_annotations(path: Path, images: Path, *, masks: bool = False) -> Annota
             images that are not there.
     """
     file, digest = coco.read(path, _File, _EXPECTED)
-    content: dict[str, Any] = {**file}
+    content: dict[str, Any] = {"annotations": [], **file}
+    listed = len(content["annotations"])
     coco.check_references(path, content)
     coco.check_images(path, file["images"], images)
     # pycocotools lists categories as the file does, and would number classes by that.
@@ -88,12 +89,12 @@ def read_annotations(path: Path, images: Path, *, masks: bool = False) -> Annota
         check_masks(path, content)
     repairs = [*coco.renumber(content), *dropped, *coco.ignored_to_crowds(content)]
     repairs += coco.fill_areas(content, mask_area if masks else None)
-    if all(item["iscrowd"] for item in content["annotations"]):
+    if listed and all(item["iscrowd"] for item in content["annotations"]):
         raise UserError(
             f"{path} annotates nothing to find: it lists no box with an area in its image, other "
             "than crowds (iscrowd 1)"
         )
-    return Annotations(path, content, len(file["annotations"]), digest, tuple(repairs))
+    return Annotations(path, content, listed, digest, tuple(repairs))
 
 
 def check_same_classes(train: Annotations, test: Annotations) -> None:

@@ -87,7 +87,7 @@ class Pose(Task[PoseRecipe, PoseOptions]):
         metric = KeypointAP(test_people, pictures)
         return Setup(
             PoseEstimator(network, recipe.test if recipe else PoseTest()),
-            Source(pictures, test_people.identity),
+            Source(pictures, test_people.identity, annotated=test_people.annotated),
             metric,
             train,
             data_notes=notes,

@@ -44,7 +44,7 @@ class _File(TypedDict):
     __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]  # pydantic's way
 
     images: list[coco.Image]
-    annotations: list[_AnyAnnotation]
+    annotations: NotRequired[list[_AnyAnnotation]]
     categories: list[_Category]
 
 
@@ -108,12 +108,14 @@ class People:
         truth: The annotations, as pycocotools has them.
         identity: What a record calls the data.
         notes: What was repaired, a line for each kind.
+        annotated: Whether the file annotates its images, which those of test sets do not.
     """
 
     persons: tuple[Person, ...]
     truth: COCO
     identity: Data
     notes: tuple[str, ...] = ()
+    annotated: bool = True
 
 
 def read_people(
@@ -127,7 +129,8 @@ def read_people(
     Args:
         data: COCO's folder, or ``sample``.
         split: ``train`` or ``val``.
-        boxes: Detected persons in COCO's results format, to look at instead of the annotated ones.
+        boxes: Detected persons in COCO's results format, to look at instead of the annotated ones;
+            needed where nobody is annotated.
         files: Other names of the files; None for the usual ones.
 
     Raises:
@@ -135,17 +138,22 @@ def read_people(
     """
     root = data_root(data, sample_figures)
     file, folder = (files or CocoFiles()).find(root, split, "person_keypoints")
-    content, _ = coco.read(file, _File, _EXPECTED)
+    read, _ = coco.read(file, _File, _EXPECTED)
+    content: dict[str, Any] = {"annotations": [], **read}
     category = _person_category(file, content["categories"])
     images = content["images"]
     annotations, repairs = _repair(file, content, category)
     coco.check_images(file, images, folder)
     coco.check_sizes(file, images, folder)
     paths = {image["id"]: folder / image["file_name"] for image in images}
-    persons = _read_annotated(file, annotations, images, paths)
-    count = len(persons)
+    persons = _read_annotated(annotations, images, paths)
+    count, annotated = len(persons), bool(content["annotations"])
+    if annotated and not persons:
+        raise UserError(f"{file} has no person with key points")
     if boxes is not None:
         persons = _read_detected(boxes, category, paths)
+    elif not annotated:
+        raise UserError(f"{file} has no annotations, so --boxes FILE must say where persons are")
     sizes = {image["id"]: (image["height"], image["width"]) for image in images}
     persons = [replace(person, image_size=sizes[person.image]) for person in persons]
     is_coco = coco.are_cocos(images, _COCO_VALIDATION[0]) and count == _COCO_VALIDATION[1]
@@ -165,10 +173,13 @@ def read_people(
             digest=_digest(persons),
         ),
         tuple(f"{file.name}: {line}" for line in repairs),
+        annotated,
     )
 
 
-def _repair(file: Path, content: _File, category: int) -> tuple[list[dict[str, Any]], list[str]]:
+def _repair(
+    file: Path, content: dict[str, Any], category: int
+) -> tuple[list[dict[str, Any]], list[str]]:
     """The annotations of persons, sound or repaired, and what was repaired."""
     of_persons = {
         place: annotation
@@ -211,7 +222,6 @@ def _person_category(file: Path, categories: list[_Category]) -> int:
 
 
 def _read_annotated(
-    file: Path,
     annotations: list[dict[str, Any]],
     images: list[coco.Image],
     files: dict[int, Path],
@@ -227,8 +237,6 @@ def _read_annotated(
             continue
         points = np.array(annotation["keypoints"], dtype=float).reshape(-1, 3)
         persons.append(Person(image, files[image], box, keypoints=points))
-    if not persons:
-        raise UserError(f"{file} has no person with key points")
     return persons
 
 

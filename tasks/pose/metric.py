@@ -58,19 +58,23 @@ class KeypointAP(GatheredMetric):
         for index, found in zip(data_batch["index"].tolist(), data_samples, strict=True):
             self.results.append((index, found.cpu().double().numpy()))
 
-    def compute_metrics(self, results: list[tuple[int, Array]]) -> dict[str, float]:
-        """The metrics in percent, from persons' numbers and key points."""
+    def combine(self, results: list[tuple[int, Array]]) -> list[Pose]:
+        """The poses that are kept of each image, from persons' numbers and key points."""
         by_image: dict[int, list[Pose]] = defaultdict(list)
         for index, found in sorted(results, key=lambda result: result[0]):
             pose = self._pose(index, found)
             by_image[pose["image"]].append(pose)
         self.poses = [pose for poses in by_image.values() for pose in suppress(poses)]
-        unread = {self.people.persons[place].image for place in self.left_out}
-        return average_precision(self.people, self.poses, unread)
+        return self.poses
 
-    def encode(self, results: list[tuple[int, Array]]) -> str:
-        """The poses that were kept, in COCO's results format, JSON."""
-        return json.dumps(as_results(self.people, self.poses))
+    def compute_metrics(self, results: list[Pose]) -> dict[str, float]:
+        """The metrics of poses in percent."""
+        unread = {self.people.persons[place].image for place in self.left_out}
+        return average_precision(self.people, results, unread)
+
+    def encode(self, results: list[Pose]) -> str:
+        """The poses in COCO's results format, JSON."""
+        return json.dumps(as_results(self.people, results))
 
     def _pose(self, index: int, found: Array) -> Pose:
         person, view = self.people.persons[index], self.pictures.view(index)

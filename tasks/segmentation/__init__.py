@@ -119,7 +119,7 @@ class Segmentation(Task[SegmentationRecipe, SegmentationOptions]):
         load_job_weights(job, network, backbone=self.backbone_module, classes=classes)
         return Setup(
             OpenMMLabModel(network),
-            Source(test.scenes, test.identity, pseudo_collate),
+            Source(test.scenes, test.identity, pseudo_collate, annotated=test.annotated),
             Overlap(classes, first_id=int(job.options.mask_zero != "class")),
             train,
             data_notes=notes,

@@ -17,12 +17,13 @@ from mmseg.datasets.transforms import (
 )
 
 from mogabench.data.classes import read_class_names
+from mogabench.data.folders import has_images
 from mogabench.data.identity import SAMPLE, data_name, data_root
 from mogabench.data.shapes import SCENE_CLASSES, sample_shapes
 from mogabench.errors import UserError
 from mogabench.records import Data
 from mogabench.tasks.segmentation.masks import IGNORED, Ids, LoadMask, LoadScene
-from mogabench.tasks.segmentation.pairs import find_pairs
+from mogabench.tasks.segmentation.pairs import Pairs, find_images, find_pairs
 from mogabench.tasks.segmentation.recipe import LONG_SIDE
 from mogabench.tasks.segmentation.survey import check_zero, count_ids, describe
 
@@ -56,6 +57,11 @@ class Split:
     identity: Data
     notes: tuple[str, ...] = ()
 
+    @property
+    def annotated(self) -> bool:
+        """Whether its images have masks."""
+        return all(mask is not None for _, mask in self.scenes.pairs)
+
 
 def training_split(job: SegmentationJob, recipe: SegmentationRecipe) -> Split:
     """The crops to train on, padded to the recipe's size by the network's preprocessing.
@@ -80,8 +86,11 @@ def training_split(job: SegmentationJob, recipe: SegmentationRecipe) -> Split:
 def evaluation_split(job: SegmentationJob) -> Split:
     """Whole images, their shorter side as the subject's size says, and masks as they are.
 
+    Where there is no folder of their masks, or ``--data`` is a folder of images and nothing else,
+    the images have none.
+
     Raises:
-        UserError: The folder lacks images or masks.
+        UserError: The folder lacks images, or masks of all or to train.
     """
     ids = _ids(job)
     short = job.subject.input_size[0]
@@ -136,7 +145,7 @@ class Scenes(BaseSegDataset):
     """Images and masks through mmseg's transforms.
 
     Args:
-        pairs: Images and masks.
+        pairs: Images and masks; None for masks that are not known.
         classes: The classes' names.
         transforms: mmseg's.
         training: Whether it is trained on.
@@ -144,7 +153,7 @@ class Scenes(BaseSegDataset):
 
     def __init__(
         self,
-        pairs: Sequence[tuple[Path, Path]],
+        pairs: Sequence[tuple[Path, Path | None]],
         classes: tuple[str, ...],
         transforms: Sequence[BaseTransform],
         *,
@@ -162,7 +171,12 @@ class Scenes(BaseSegDataset):
         """The pairs as mmseg has them, which itself finds images of one ending only."""
         common = {"label_map": None, "reduce_zero_label": False}
         return [
-            {"img_path": str(image), "seg_map_path": str(mask), "seg_fields": [], **common}
+            {
+                "img_path": str(image),
+                **({} if mask is None else {"seg_map_path": str(mask)}),
+                "seg_fields": [],
+                **common,
+            }
             for image, mask in self.pairs
         ]
 
@@ -178,15 +192,14 @@ def _split(
     transforms: Sequence[BaseTransform],
 ) -> Split:
     root = data_root(job.data, lambda: sample_shapes() / "ade")
-    images, masks = root / "images" / _FOLDERS[split], root / "annotations" / _FOLDERS[split]
-    found = find_pairs(images, masks)
+    found = _find(root, _FOLDERS[split], needs_masks=job.train)
     scenes = Scenes(found.pairs, ids.names, transforms, training=split == "train")
     known = "ade20k" if _is_ade20k(split, found.pairs, ids) else None
     digest = hashlib.sha256("\n".join(ids.names).encode())
     if ids.zero == "class":
         digest.update(b"\n0 is a class\n")
     for image, mask in found.pairs:
-        line = f"{image.relative_to(images)} {mask.stat().st_size}\n"
+        line = f"{image.relative_to(found.folder)} {mask.stat().st_size if mask else 'alone'}\n"
         digest.update(line.encode(errors="surrogateescape"))
     identity = Data(
         name=data_name(root, known),
@@ -197,8 +210,17 @@ def _split(
     return Split(scenes, identity, found.notes)
 
 
-def _is_ade20k(split: str, pairs: Sequence[tuple[Path, Path]], ids: Ids) -> bool:
+def _find(root: Path, split: str, *, needs_masks: bool) -> Pairs:
+    """The images of a split with their masks, or alone where a folder of masks is not there."""
+    images, masks = root / "images" / split, root / "annotations" / split
+    if needs_masks or masks.is_dir():
+        return find_pairs(images, masks)
+    alone = root if not images.is_dir() and has_images(root) else images
+    return find_images(alone)
+
+
+def _is_ade20k(split: str, pairs: Sequence[tuple[Path, Path | None]], ids: Ids) -> bool:
     """Whether these are all images of ADE20K's release of 2016 in its own classes."""
     count, prefix = {"train": (20_210, "ADE_train_"), "val": (2000, "ADE_val_")}[split]
-    named = all(image.stem.startswith(prefix) for image, _ in pairs)
+    named = all(image.stem.startswith(prefix) and mask for image, mask in pairs)
     return named and len(pairs) == count and ids == Ids(_ADE20K)

@@ -22,7 +22,7 @@ _STRENGTH = 0.6
 
 
 class DrawMasks(Mosaic):
-    """Each image twice: with the true classes, then with those that were predicted.
+    """Each image with the true classes, where they are known, then with those predicted.
 
     Args:
         palette: The classes' colours, RGB.
@@ -36,8 +36,10 @@ class DrawMasks(Mosaic):
         """The images of a batch, in the colours of the truth and of the prediction."""
         for sample in outputs:
             image = read_image(Path(sample.img_path), sample.ori_shape)
-            for mask in (sample.gt_sem_seg, sample.pred_sem_seg):
-                yield colour(image, mask.data.squeeze(0).cpu().numpy(), self.palette)
+            for name in ("gt_sem_seg", "pred_sem_seg"):
+                if hasattr(sample, name):
+                    mask = getattr(sample, name).data.squeeze(0)
+                    yield colour(image, mask.cpu().numpy(), self.palette)
 
 
 def colour(image: Picture, mask: NDArray[np.int64], palette: Picture) -> Picture:

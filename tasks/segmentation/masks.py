@@ -71,7 +71,9 @@ class LoadScene(LoadImage):
     """Reads an image so that its mask fits, where one of its two readings does."""
 
     def stated_size(self, results: dict[str, Any]) -> tuple[int, int] | None:
-        """The mask's; None where it cannot be read, which `LoadMask` tells."""
+        """The mask's; None where there is none, or it cannot be read, which `LoadMask` tells."""
+        if "seg_map_path" not in results:
+            return None
         try:
             with Image.open(results["seg_map_path"]) as mask:
                 return mask.height, mask.width
@@ -90,13 +92,15 @@ class LoadMask(BaseTransform):
         self.ids = ids
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Adds the mask of the image that was read.
+        """Adds the mask of the image that was read, if it has one.
 
         Raises:
             ImageError: It cannot be read; where truncated images are filled, all of it is ignored.
             UserError: It is no mask of class ids, is not of the image's size, or holds an id that
                 no class has.
         """
+        if "seg_map_path" not in results:
+            return results
         mask, size = results["seg_map_path"], results["ori_shape"]
         try:
             ids = read_ids(Path(mask))

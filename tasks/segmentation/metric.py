@@ -27,14 +27,14 @@ class Scene(NamedTuple):
     """What is noted of an image.
 
     Attributes:
-        areas: Pixels by class: intersection, union, predicted, true.
+        areas: Pixels by class: intersection, union, predicted, true; none without a true mask.
         image: Its file; only where predictions are to be written, as the mask.
         mask: The predicted one as a PNG file.
         pairs: Numbers of a true and a predicted class, as one number, and their pixels; only where
             they are to be written.
     """
 
-    areas: tuple[Any, ...]
+    areas: tuple[Any, ...] = ()
     image: Path = Path()
     mask: bytes = b""
     pairs: tuple[Any, Any] = ((), ())
@@ -58,8 +58,10 @@ class Overlap(GatheredMetric, IoUMetric):
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
         """Notes the areas in each image of a batch, and the mask where it is to be written."""
         for sample in data_samples:
-            super().process(data_batch, [sample])
-            scene = Scene(self.results.pop())
+            scene = Scene()
+            if self.annotated:
+                super().process(data_batch, [sample])
+                scene = Scene(self.results.pop())
             if self.predictions is not None:
                 found = sample["pred_sem_seg"]["data"][0].cpu().numpy()
                 scene = scene._replace(

@@ -1,4 +1,4 @@
-"""Finding images and their masks: the same path and name, whatever they end in."""
+"""Finding images, and their masks of the same path and name, whatever they end in."""
 
 from __future__ import annotations
 
@@ -19,11 +19,13 @@ class Pairs:
     """What lies in a split's two folders.
 
     Attributes:
-        pairs: The images and their masks, by the images' paths.
+        folder: That of the images.
+        pairs: The images and their masks, by the images' paths; None for masks that are not known.
         notes: What was left out, a line for each kind.
     """
 
-    pairs: tuple[tuple[Path, Path], ...]
+    folder: Path
+    pairs: tuple[tuple[Path, Path | None], ...]
     notes: tuple[str, ...]
 
 
@@ -50,7 +52,19 @@ def find_pairs(images: Path, masks: Path) -> Pairs:
         if names:
             example = files[names[0]].relative_to(folder)
             notes.append(f"{folder.name}: left out {len(names)} {what}, such as {example}")
-    return Pairs(tuple(sorted(both, key=lambda pair: str(pair[0]))), tuple(notes))
+    pairs = tuple(sorted(both, key=lambda pair: str(pair[0])))
+    return Pairs(images, pairs, tuple(notes))
+
+
+def find_images(folder: Path) -> Pairs:
+    """Finds images, in folders below too, whose masks are not known.
+
+    Raises:
+        UserError: There is no image, or two files have one name.
+    """
+    images, notes = _by_name(folder)
+    alone = tuple((file, None) for file in sorted(images.values(), key=str))
+    return Pairs(folder, alone, tuple(notes))
 
 
 def _by_name(folder: Path) -> tuple[dict[str, Path], list[str]]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    Pair = tuple[Path, Path]
+    Pair = tuple[Path, Path | None]
     Counts = NDArray[np.int64]
     """Pixels of each id, ``(256,)``."""
 
@@ -31,7 +31,7 @@ def count_ids(pairs: Sequence[Pair], ids: Ids, *, may_skip: bool) -> Counts:
     """Counts the pixels of each id in up to 3000 masks, evenly spaced over all.
 
     Args:
-        pairs: Images and masks.
+        pairs: Images and masks; those without are passed over.
         ids: What the ids mean.
         may_skip: Whether files that cannot be read are passed over.
 
@@ -42,6 +42,8 @@ def count_ids(pairs: Sequence[Pair], ids: Ids, *, may_skip: bool) -> Counts:
     """
     counts = np.zeros(IGNORED + 1, np.int64)
     for image, mask in _with_progress(evenly_spaced(pairs)):
+        if mask is None:
+            continue
         try:
             found = read_ids(mask)
             size = found.shape[0], found.shape[1]

@@ -85,7 +85,7 @@ class Video(Task[VideoRecipe, VideoOptions]):
         from mogabench.data.normalization import Normalization
         from mogabench.engine.task import Setup
         from mogabench.engine.weights import load_job_weights
-        from mogabench.tasks.video.data import Numbered, open_sources
+        from mogabench.tasks.video.data import Numbered, open_sources, predicted_frames
         from mogabench.tasks.video.drawing import DrawSequences
         from mogabench.tasks.video.metric import Baseline, FrameQuality
         from mogabench.tasks.video.model import Predictor
@@ -102,7 +102,7 @@ class Video(Task[VideoRecipe, VideoOptions]):
         listed = ", ".join(f"{name}={value}" for name, value in changed.items())
         notes = [f"the recipe builds the network with {listed}"] if listed else []
         return Setup(
-            Predictor(network, seen),
+            Predictor(network, seen, predicted_frames(job)),
             replace(test, items=numbered, collate=numbered.collate),
             metric,
             train,

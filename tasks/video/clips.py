@@ -115,6 +115,8 @@ def open_clips(
     length: int,
     size: tuple[int, int, int],
     layout: Layout | None,
+    *,
+    seen: int | None = None,
 ) -> tuple[Source, list[str]]:
     """Opens the sequences in ``train`` or in ``val`` or ``test`` of a folder.
 
@@ -127,6 +129,8 @@ def open_clips(
         length: Frames that were seen, and those to predict.
         size: Channels, height and width.
         layout: The axes of the arrays; None where their sizes tell them.
+        seen: Of the frames those that were seen. If all clips are so long, nothing says what came
+            then, and they are sequences to predict from alone; None where they must go on.
 
     Returns:
         The sequences, and what a reader must know of them.
@@ -140,6 +144,9 @@ def open_clips(
         raise UserError(f"{root} has no {names} with sequences")
     notes: list[str] = []
     found = _clips(place, size, layout, notes)
+    annotated = {frames for _, _, lengths in found for frames in lengths} != {seen}
+    if seen is not None and not annotated:
+        length = seen
     digest, places, rest, short = hashlib.sha256(f"{length}\n".encode()), [], 0, 0
     for name, clips, lengths in found:
         digest.update(f"{name} {lengths}\n".encode())
@@ -162,7 +169,7 @@ def open_clips(
     identity = Data(
         name=data_name(root), split=split, samples=len(places), digest=digest.hexdigest()
     )
-    source = Source(Windows(places, length), identity, _stack)
+    source = Source(Windows(places, length), identity, _stack, annotated=annotated)
     return source, [f"{place.name}: {note}" for note in notes]
 
 

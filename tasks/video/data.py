@@ -189,17 +189,21 @@ def _own_sequences(job: VideoJob) -> tuple[Source | None, Source, list[str]]:
     seen, channels, height, width = job.subject.input_size
     if min(height, width) < _LEAST_SIDE:
         raise UserError(f"SSIM's windows need frames of {_LEAST_SIDE} pixels or more (--size)")
-    predicted = job.options.out_frames or seen
+    predicted = predicted_frames(job)
     size = (channels, height, width)
-    opened = [
-        open_clips(_folder(job), split, seen + predicted, size, job.options.layout)
-        for split in (("train", "test") if job.train else ("test",))
-    ]
-    notes = [note for _, split_notes in opened for note in split_notes]
+    folder, length, layout = _folder(job), seen + predicted, job.options.layout
+    train = open_clips(folder, "train", length, size, layout) if job.train else None
+    test = open_clips(folder, "test", length, size, layout, seen=None if job.train else seen)
+    notes = [note for opened in (train, test) if opened for note in opened[1]]
     if predicted != seen:
         again = ", feeding its predictions back" if predicted > seen else ""
         notes.append(f"predicts {predicted} frames from {seen}{again}")
-    return opened[0][0] if job.train else None, opened[-1][0], notes
+    return train and train[0], test[0], notes
+
+
+def predicted_frames(job: VideoJob) -> int:
+    """How many frames follow those that are seen."""
+    return job.options.out_frames or job.subject.input_size[0]
 
 
 def _digits(job: VideoJob, sequences: int) -> tuple[Source | None, Source]:

@@ -73,8 +73,8 @@ def _stack(pictures: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
 class DrawSequences:
     """Draws the first sequences of an evaluation: what was seen, what came, what was predicted.
 
-    The PNG has three rows for each sequence; in the GIF the three move side by side. Of other than
-    one or three channels the first is drawn.
+    The PNG has three rows for each sequence; in the GIF the three move side by side. What came is
+    left out where it is not known. Of other than one or three channels the first is drawn.
 
     Args:
         seen: Frames of a sequence that were seen.
@@ -98,7 +98,8 @@ class DrawSequences:
         if self.groups:
             return
         parts = (*split_frames(batch["frames"][:_SHOWN], self.seen), outputs[:_SHOWN])
-        self.groups = [list(group) for group in zip(*map(_pixels, parts), strict=True)]
+        known = [_pixels(part) for part in parts if part.shape[1]]
+        self.groups = [list(group) for group in zip(*known, strict=True)]
 
     def files(self) -> dict[str, bytes]:
         """The PNG and the GIF."""

@@ -91,7 +91,8 @@ class Batch(NamedTuple):
     """What is noted of a batch.
 
     Attributes:
-        ours: A row for each sequence, with the prediction's figure for each metric.
+        ours: A row for each sequence, with the prediction's figure for each metric; none where it
+            is not known what came.
         copies: The same for copies of the last frame seen.
         predicted: By the sequences' places in the split, the frames ``(T, C, H, W)`` in float32;
             empty where no predictions are to be written.
@@ -120,8 +121,11 @@ class FrameQuality(GatheredMetric):
     def process(self, data_batch: dict[str, Tensor], data_samples: Sequence[Tensor]) -> None:
         """Notes the metrics of a batch, and its frames where they are to be written."""
         predicted = torch.stack(list(data_samples))
-        seen, future = split_frames(data_batch["frames"].to(predicted.device), self.seen)
-        ours, copies = (_rows(frame, future) for frame in (predicted, seen[:, -1:]))
+        ours: list[list[float]] = []
+        copies: list[list[float]] = []
+        if self.annotated:
+            seen, future = split_frames(data_batch["frames"].to(predicted.device), self.seen)
+            ours, copies = (_rows(frame, future) for frame in (predicted, seen[:, -1:]))
         frames: dict[int, NDArray[np.float32]] = {}
         if self.predictions is not None:
             places = data_batch["index"].tolist()
@@ -173,6 +177,8 @@ class Baseline(Noting):
         self.metric, self.own_notes = metric, own_notes
 
     def notes(self) -> list[str]:
-        """The baseline's metrics."""
+        """The baseline's metrics, if any were measured."""
+        if not self.metric.baseline:
+            return list(self.own_notes)
         values = ", ".join(f"{name} {value:.4g}" for name, value in self.metric.baseline.items())
         return [*self.own_notes, f"copying the last frame seen gives {values}"]

@@ -8,6 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import timm
+import torch
+from PIL import Image
 
 from mogabench.data.shapes import sample_shapes
 from mogabench.records import Kind, Store, packaged_results
@@ -113,6 +116,24 @@ def test_predictions_and_classes_are_refused_where_there_are_none(mogabench):
     digits = ["run", "classification", "-v", "xt", "--data", "sample", "--train"]
     _, err = mogabench(*digits, "--confusion", "matrix.png", status=2)
     assert "--confusion matrix.png: the confusion matrix goes to a .csv file" in err
+
+
+def test_images_without_annotations_are_predicted_and_not_measured(mogabench, tmp_path):
+    (tmp_path / "images").mkdir()
+    Image.new("RGB", (40, 40)).save(tmp_path / "images" / "a.png")
+    torch.save(timm.create_model("test_resnet").state_dict(), tmp_path / "weights.pth")
+    arguments = ["run", "classification", "--backbone", "test_resnet", "--size", "32"]
+    arguments += ["--data", tmp_path / "images", "--weights", tmp_path / "weights.pth"]
+    _, err = mogabench(*arguments, status=2)
+    assert "folder:images has no annotations to measure by: --predictions FILE.csv writes" in err
+    asked = ["--predictions", tmp_path / "found.csv", "--per-class"]
+    out, err = mogabench(*arguments, *asked, "--json")
+    assert "nothing was measured, since folder:images has no annotations" in err
+    assert json.loads(out)["quality"] is None
+    assert not list(Store(tmp_path / "data" / "mogabench").all(Kind.QUALITY))
+    out, _ = mogabench(*arguments, *asked)
+    assert "Top-1" not in out and "images" not in out
+    assert (tmp_path / "found.csv").read_text().count("a.png") == 1
 
 
 def test_without_data_a_network_is_counted_and_timed(mogabench):

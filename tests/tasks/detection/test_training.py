@@ -102,6 +102,17 @@ def test_images_that_are_all_too_small_to_train_on(tmp_path, shapes):
         run(job(tmp_path / "work", data=str(shapes)), TASK)
 
 
+def test_a_file_without_annotations_is_nothing_to_train_on(tmp_path, shapes):
+    file = shapes / "annotations" / "instances_train2017.json"
+    content = json.loads(file.read_text())
+    del content["annotations"]
+    file.write_text(json.dumps(content))
+    with pytest.raises(
+        UserError, match=r"instances_train2017\.json has no image to train on: none"
+    ):
+        TASK.prepare(job(tmp_path / "work", data=str(shapes)))
+
+
 def test_repairs_are_noted_in_the_outcome(tmp_path, shapes, caplog):
     caplog.set_level("INFO")
     file = shapes / "annotations" / "instances_val2017.json"

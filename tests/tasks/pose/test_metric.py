@@ -97,7 +97,7 @@ def test_moved_points_score_what_they_should(metric):
     shift = np.array(SIGMAS) * 2 * np.sqrt(2 * 1000 * -np.log(0.72))
     results = list(enumerate(picture_points(metric, shift)))
     expected = {"pose_ap": 50, "pose_ap50": 100, "pose_ap75": 0, "pose_ar": 50}
-    assert metric.compute_metrics(results) == pytest.approx(expected)
+    assert metric.compute_metrics(metric.combine(results)) == pytest.approx(expected)
 
 
 def test_predictions_score_the_same_in_pycocotools_alone(metric, tmp_path):
@@ -130,7 +130,7 @@ def test_a_pose_is_as_sure_as_its_box_and_its_key_points(metric):
 def test_a_missed_person_costs_recall(metric):
     # One of four is missed: recall .75, and precision 1 up to there, at 76 of 101 places.
     results = list(enumerate(picture_points(metric)))[1:]
-    metrics = metric.compute_metrics(results)
+    metrics = metric.compute_metrics(metric.combine(results))
     assert metrics["pose_ar"] == pytest.approx(75)
     assert metrics["pose_ap"] == pytest.approx(100 * 76 / 101)
 
