@@ -32,6 +32,7 @@ class Mesh(Task[MeshRecipe, TaskOptions]):
     sample_recipe = "sample_hands"
     example = "--backbone test_resnet"
     backbone_module = "backbone"
+    predictions = ".json"
     datasets = {"expose_hand": "freihand", "expose_face": "stirling-esrc"}
 
     def default_recipe(self, subject: Subject) -> str:
@@ -58,7 +59,8 @@ class Mesh(Task[MeshRecipe, TaskOptions]):
 
         recipe = job.recipe
         data = open_data(job.data, job.subject.method)
-        test_samples, train = data.test_samples(), None
+        needs_truth = job.train or job.predictions is None
+        test_samples, train = data.test_samples(needs_truth=needs_truth), None
         if job.train and recipe is not None:
             train_samples = data.train_samples()
             train = Source(TrainingPictures(train_samples, recipe), train_samples.identity)
@@ -69,7 +71,11 @@ class Mesh(Task[MeshRecipe, TaskOptions]):
         height, width = job.subject.input_size
         return Setup(
             MeshEstimator(network, data.body, job.subject.method, recipe.loss if recipe else None),
-            Source(WholePictures(test_samples.files, (height, width)), test_samples.identity),
+            Source(
+                WholePictures(test_samples.files, (height, width)),
+                test_samples.identity,
+                annotated=bool(test_samples.truth),
+            ),
             data.metric(test_samples),
             train,
             drawing=DrawMeshes(test_samples, data.body.faces),

@@ -56,13 +56,16 @@ class Hands:
         """
         return freihand.read_train_samples(self.root, self.body.mean_pose.double().numpy())
 
-    def test_samples(self) -> TestSamples:
+    def test_samples(self, *, needs_truth: bool) -> TestSamples:
         """What to evaluate.
+
+        Args:
+            needs_truth: Whether there is something to measure by; else images are enough.
 
         Raises:
             UserError: It is missing or malformed.
         """
-        return freihand.read_test_samples(self.root)
+        return freihand.read_test_samples(self.root, needs_truth=needs_truth)
 
     def metric(self, samples: TestSamples) -> HandErrors:
         """PA-MPJPE and PA-MPVPE."""
@@ -87,8 +90,8 @@ class Faces:
         """See `Hands`."""
         return faces.read_train_samples(self.root)
 
-    def test_samples(self) -> TestSamples:
-        """See `Hands`."""
+    def test_samples(self, *, needs_truth: bool) -> TestSamples:
+        """See `Hands`; faces without a scan are left out in any case."""
         return faces.read_test_samples(self.root)
 
     def metric(self, samples: TestSamples) -> FaceErrors:

@@ -71,6 +71,8 @@ def from_the_side(points: Array) -> Array:
 class DrawMeshes(Mosaic):
     """Images, beside each the predicted mesh, below the true one and a side of the predicted one.
 
+    Where the true one is not known, its tile is white.
+
     Args:
         samples: What is evaluated.
         faces: ``(F, 3)``, the triangles of the meshes.
@@ -97,7 +99,7 @@ class DrawMeshes(Mosaic):
 
     def _truth(self, index: int, found: Array) -> NDArray[np.uint8]:
         """A hand's true mesh, where the prediction is; of a face there is but a scan."""
-        truth = self.samples.truth[index]
+        truth = self.samples.truth[index] if self.samples.truth else None
         if not isinstance(truth, tuple):
             return np.full((_TILE, _TILE, 3), 255, np.uint8)
         vertices = truth[1][None]

@@ -65,8 +65,12 @@ def read_train_samples(root: Path, mean_pose: Array) -> TrainSamples:
     )
 
 
-def read_test_samples(root: Path) -> TestSamples:
+def read_test_samples(root: Path, *, needs_truth: bool = True) -> TestSamples:
     """Reads ``evaluation_{xyz,verts}.json`` and the images in ``evaluation/rgb/``.
+
+    Args:
+        root: FreiHAND's folder.
+        needs_truth: Whether the two files must be there; they are a download of their own.
 
     Returns:
         The truth of an image is its key points ``(21, 3)`` and vertices ``(V, 3)`` in metres.
@@ -74,9 +78,13 @@ def read_test_samples(root: Path) -> TestSamples:
     Raises:
         UserError: A file is missing or malformed.
     """
-    file = root / "evaluation_xyz.json"
+    truths = [root / "evaluation_xyz.json", root / "evaluation_verts.json"]
+    if not needs_truth and not any(file.exists() for file in truths):
+        files = _images(root, "evaluation", 1)
+        return TestSamples(files, (), identity(data_name(root), "test", files))
+    file = truths[0]
     places = as_array(file, "the list", _read(file), (-1, _KEYPOINTS, 3))
-    file = root / "evaluation_verts.json"
+    file = truths[1]
     vertices = as_array(file, "the list", _read(file), (len(places), -1, 3))
     files = _images(root, "evaluation", len(places))
     if len(files) != len(places):
@@ -99,7 +107,8 @@ def _read(file: Path) -> Any:
     except FileNotFoundError:
         raise UserError(
             f"there is no {file}; --data takes FreiHAND's folder, from {SOURCE} (the evaluation's "
-            "annotations are a file of their own there), or sample"
+            "annotations are a file of their own there; without it an evaluation writes "
+            "--predictions only), or sample"
         ) from None
     except OSError as error:
         raise UserError(f"cannot read {file}: {error.strerror}") from None

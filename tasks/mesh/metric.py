@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -25,6 +26,27 @@ _MM = 1000.0
 """Millimetres in a metre."""
 
 
+_DIGITS = 6
+"""Of a coordinate in metres that is written: micrometres."""
+
+
+class Found(NamedTuple):
+    """What is noted of an image.
+
+    Attributes:
+        index: The image's number.
+        errors: By the task's metrics, in mm; none without a truth.
+        points: Key points ``(K, 3)``, of a face its landmarks, in metres; only where predictions
+            are to be written.
+        vertices: ``(V, 3)`` likewise.
+    """
+
+    index: int
+    errors: dict[str, float]
+    points: list[list[float]] | None = None
+    vertices: list[list[float]] | None = None
+
+
 class MeshMetric(GatheredMetric):
     """Averages over images.
 
@@ -43,7 +65,13 @@ class MeshMetric(GatheredMetric):
             vertices, keypoints, landmarks = (
                 _array(points[place]) for points in (body.vertices, body.keypoints, body.landmarks)
             )
-            self.results.append(self.errors(index, vertices, keypoints, landmarks))
+            found = Found(index, {})
+            if self.annotated:
+                found = Found(index, self.errors(index, vertices, keypoints, landmarks))
+            if self.predictions is not None:
+                points = landmarks if len(landmarks) else keypoints
+                found = found._replace(points=_rounded(points), vertices=_rounded(vertices))
+            self.results.append(found)
 
     def errors(
         self, index: int, vertices: Array, keypoints: Array, landmarks: Array
@@ -58,9 +86,26 @@ class MeshMetric(GatheredMetric):
         """
         raise NotImplementedError
 
-    def compute_metrics(self, results: list[dict[str, float]]) -> dict[str, float]:
+    def compute_metrics(self, results: list[Found]) -> dict[str, float]:
         """The averages of the images' errors."""
-        return {name: float(np.mean([r[name] for r in results])) for name in results[0]}
+        names = results[0].errors
+        return {name: float(np.mean([found.errors[name] for found in results])) for name in names}
+
+    def encode(self, results: list[Found]) -> str:
+        """FreiHAND's ``pred.json``: all images' key points, then all images' vertices, in metres.
+
+        Images are in the data set's order, with null for those that could not be read. A face has
+        its seven landmarks in the place of key points. Where in space a body is, its distance from
+        the camera, a network does not say: only figures after alignment may be made of the file.
+        """
+        by_index = {found.index: found for found in results}
+        places = range(len(self.samples.files))
+        return json.dumps(
+            [
+                [by_index[n].points if n in by_index else None for n in places],
+                [by_index[n].vertices if n in by_index else None for n in places],
+            ]
+        )
 
 
 class HandErrors(MeshMetric):
@@ -76,7 +121,7 @@ class HandErrors(MeshMetric):
 
     def __init__(self, samples: TestSamples, vertices: int) -> None:
         super().__init__(samples)
-        expected = len(samples.truth[0][1])
+        expected = len(samples.truth[0][1]) if samples.truth else vertices
         if expected != vertices:
             raise UserError(
                 f"the hands in {samples.identity.name} have {expected} vertices, the body model "
@@ -114,6 +159,11 @@ class FaceErrors(MeshMetric):
         scan = self.samples.truth[index]
         error = scan_error(scan.points(), scan.landmarks, vertices, self.faces, landmarks)
         return {"rmse_3d": error}
+
+
+def _rounded(points: Array) -> list[list[float]]:
+    rounded: list[list[float]] = points.round(_DIGITS).tolist()
+    return rounded
 
 
 def _array(points: Tensor) -> Array:

@@ -56,7 +56,7 @@ class TestSamples:
 
     Attributes:
         files: The images.
-        truth: What to find in each, as the method's metric knows it.
+        truth: What to find in each, as the method's metric knows it; empty where nothing says it.
         identity: What a record calls it.
     """
 

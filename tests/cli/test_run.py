@@ -111,8 +111,8 @@ def test_predictions_and_classes_are_refused_where_there_are_none(mogabench):
     _, err = mogabench(*pose, "--confusion", "matrix.csv", status=2)
     assert "--confusion: pose does not choose one class for each image or pixel" in err
     mesh = ["run", "mesh", "--backbone", "test_resnet", "--data", "sample", "--train"]
-    _, err = mogabench(*mesh, "--predictions", "hands.json", status=2)
-    assert "--predictions hands.json: what mesh predicts cannot be written" in err
+    _, err = mogabench(*mesh, "--predictions", "hands.csv", status=2)
+    assert "--predictions hands.csv: what mesh predicts goes to a .json file" in err
     digits = ["run", "classification", "-v", "xt", "--data", "sample", "--train"]
     _, err = mogabench(*digits, "--confusion", "matrix.png", status=2)
     assert "--confusion matrix.png: the confusion matrix goes to a .csv file" in err

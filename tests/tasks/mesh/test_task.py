@@ -1,12 +1,15 @@
 """The task from a job to its outcome: weights in, metrics and pictures out."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
 from scipy.spatial import ConvexHull
+from scipy.spatial.transform import Rotation
 
 from mogabench.checkpoints import save_checkpoint
 from mogabench.engine.job import Job
@@ -19,6 +22,7 @@ from mogabench.tasks.mesh.faces import read_test_samples as read_faces
 from mogabench.tasks.mesh.freihand import read_test_samples as read_hands
 from mogabench.tasks.mesh.metric import FaceErrors, HandErrors
 from mogabench.tasks.mesh.network import build_network
+from mogabench.tasks.mesh.surface import scan_error
 
 
 def subject(method="expose_hand", backbone="test_resnet"):
@@ -85,6 +89,52 @@ def test_errors_are_in_millimetres(freihand, faces):
     scan = samples.truth[0].points()
     own = FaceErrors(samples, ConvexHull(scan).simplices)
     assert own.errors(0, scan / 1000, scan[:0], scan[:7] / 1000)["rmse_3d"] < 1e-9
+
+
+@pytest.mark.parametrize("method", ["expose_hand", "expose_face"])
+def test_predictions_give_the_errors_again(job, method, tmp_path):
+    """Computed from the file alone, and the same where a hand's truth is not there."""
+    trained = run(job(method), TASK)
+    file, wanted = tmp_path / "pred.json", {"train": False, "work_dir": None}
+    wanted |= {"weights": trained.checkpoint, "predictions": file}
+    errors = run(job(method, **wanted), TASK).metrics
+    points, vertices = json.loads(file.read_text())
+    root = Path(job(method).data)
+    if method == "expose_face":
+        samples = read_faces(root)
+        triangles = TASK.prepare(job(method)).model.body.faces
+        found = [
+            scan_error(scan.points(), scan.landmarks, np.array(mesh), triangles, np.array(marks))
+            for scan, mesh, marks in zip(samples.truth, vertices, points, strict=True)
+        ]
+        assert np.mean(found) == pytest.approx(errors["rmse_3d"], abs=0.01)
+        return
+    for name, metric, found in (("xyz", "pa_mpjpe", points), ("verts", "pa_mpvpe", vertices)):
+        truth = json.loads((root / f"evaluation_{name}.json").read_text())
+        left = [
+            np.linalg.norm(aligned(np.array(one), np.array(other)) - other, axis=1).mean()
+            for one, other in zip(found, truth, strict=True)
+        ]
+        assert 1000 * np.mean(left) == pytest.approx(errors[metric], abs=0.01)
+        (root / f"evaluation_{name}.json").unlink()
+    known = file.read_text()
+    alone = run(job(method, **wanted | {"work_dir": tmp_path / "alone"}), TASK)
+    assert alone.metrics == {} and file.read_text() == known
+    (root / "evaluation" / "rgb" / "00000000.jpg").write_bytes(b"")
+    run(job(method, **wanted), TASK)
+    assert json.loads(file.read_text())[0] == [None, points[1]]
+    with pytest.raises(
+        UserError, match=r"^there is no \S+evaluation_xyz.json; .* --predictions only"
+    ):
+        run(job(method, **wanted | {"predictions": None}), TASK)
+
+
+def aligned(points, targets):
+    """SciPy's orthogonal Procrustes analysis, without reflection."""
+    middle, target = points.mean(0), targets.mean(0)
+    rotation, _ = Rotation.align_vectors(targets - target, points - middle)
+    turned = rotation.apply(points - middle)
+    return turned * (turned * (targets - target)).sum() / (turned**2).sum() + target
 
 
 def test_training_starts_from_a_backbone_and_the_mean_pose(job, hand, tmp_path):
