@@ -62,6 +62,28 @@ def as_array(file: Path, name: str, value: Any, shape: Sequence[int]) -> Array:
     return array
 
 
+def check_span(file: Path, points: Array, unit: str, low: float, high: float) -> None:
+    """Makes sure that shapes have a size that they can have in their unit.
+
+    Another unit would be a factor of 1000 in the errors, which nobody would see after alignment.
+
+    Args:
+        file: Where they come from, for the error.
+        points: ``(N, K, 3)`` of ``N`` shapes.
+        unit: What they should be in.
+        low: The least that the median shape may measure, from corner to corner of its box.
+        high: The most.
+
+    Raises:
+        UserError: It measures less or more.
+    """
+    span = float(np.median(np.linalg.norm(np.ptp(points, axis=1), axis=1)))
+    if not low <= span <= high:
+        raise UserError(
+            f"{file} is not in {unit}: its points span {span:g}, which should be {low:g} to {high:g}"
+        )
+
+
 def check_numbers(file: Path, name: str, numbers: Array, kind: str, count: int) -> None:
     """Makes sure that all the numbers of vertices or triangles are numbers of some.
 

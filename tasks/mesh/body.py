@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mogabench.tasks.mesh.files import Arrays, Shape
 
 _MANO_VERTICES = 778
-_MANO_TIPS = (744, 320, 443, 555, 672)
+MANO_TIPS = (744, 320, 443, 555, 672)
 """MANO's vertices at the tips of thumb, index, middle, ring and little finger (FreiHAND)."""
 
 _HAND_ORDER = (0, 13, 14, 15, 16, 1, 2, 3, 17, 4, 5, 6, 18, 10, 11, 12, 19, 7, 8, 9, 20)
@@ -133,7 +133,7 @@ class Hand(SkinnedMesh):
     def __init__(self, arrays: Arrays) -> None:
         super().__init__(arrays)
         self.mean_pose = torch.tensor(arrays["hands_mean"], dtype=torch.float32).reshape(15, 3)
-        self.tips = arrays.get("tips", np.array(_MANO_TIPS)).astype(np.int64).tolist()
+        self.tips = arrays.get("tips", np.array(MANO_TIPS)).astype(np.int64).tolist()
 
     @classmethod
     def read(cls, data: Path) -> Hand:

@@ -56,7 +56,7 @@ class Hands:
         """
         return freihand.read_train_samples(self.root, self.body.mean_pose.double().numpy())
 
-    def test_samples(self, *, needs_truth: bool) -> TestSamples:
+    def test_samples(self, *, needs_truth: bool = True) -> TestSamples:
         """What to evaluate.
 
         Args:
@@ -90,7 +90,7 @@ class Faces:
         """See `Hands`."""
         return faces.read_train_samples(self.root)
 
-    def test_samples(self, *, needs_truth: bool) -> TestSamples:
+    def test_samples(self, *, needs_truth: bool = True) -> TestSamples:
         """See `Hands`; faces without a scan are left out in any case."""
         return faces.read_test_samples(self.root)
 

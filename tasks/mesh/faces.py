@@ -9,7 +9,7 @@ import numpy as np
 
 from mogabench.data.identity import data_name
 from mogabench.errors import UserError
-from mogabench.tasks.mesh.arrays import as_array, read_npz
+from mogabench.tasks.mesh.arrays import as_array, check_span, read_npz
 from mogabench.tasks.mesh.samples import Target, TestSamples, TrainSamples, identity
 from mogabench.tasks.mesh.surface import LANDMARKS, in_face
 
@@ -29,6 +29,9 @@ _FFHQ_SHAPES = {
 }
 _STIRLING_IMAGES = 656
 """Of good quality, HQ; the others, LQ, are 1344."""
+
+_SPAN = (30.0, 1000.0)
+"""Millimetres that the landmarks of a face may measure: neither metres nor centimetres do."""
 
 _PICTURES = {".jpg", ".jpeg", ".png", ".bmp"}
 
@@ -158,4 +161,6 @@ def _landmarks(file: Path) -> Array:
         raise UserError(f"cannot read {file}: {error.strerror}") from None
     except ValueError:
         raise UserError(f"{file} should have lines of a number and 'x y z'") from None
-    return as_array(file, "the list", rows, (len(LANDMARKS), 3))
+    marks = as_array(file, "the list", rows, (len(LANDMARKS), 3))
+    check_span(file, marks[None], "mm", *_SPAN)
+    return marks

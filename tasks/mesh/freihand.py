@@ -9,7 +9,8 @@ import numpy as np
 
 from mogabench.data.identity import data_name
 from mogabench.errors import UserError
-from mogabench.tasks.mesh.arrays import as_array
+from mogabench.tasks.mesh.arrays import as_array, check_span
+from mogabench.tasks.mesh.body import MANO_TIPS
 from mogabench.tasks.mesh.samples import Target, TestSamples, TrainSamples, identity
 
 if TYPE_CHECKING:
@@ -21,6 +22,14 @@ SOURCE = "https://lmb.informatik.uni-freiburg.de/projects/freihand/"
 
 _NAME = "freihand"
 _IMAGES = {"training": 130_240, "evaluation": 3_960}
+_WRIST = (0.029402047395706177, -0.027920207008719444, 0.5870807766914368)
+"""Of a training hand, in metres, as projects that use the data show it in their documentation."""
+_TIPS = (4, 8, 12, 16, 20)
+"""Among the key points those that are vertices of MANO's mesh."""
+_NEAR = 0.005
+"""Metres that a tip may lie from its vertex; rounding alone would be less."""
+_SPAN = (0.02, 1.0)
+"""Metres that hands may measure, so that neither centimetres nor millimetres pass for metres."""
 _KEYPOINTS, _JOINTS, _SHAPES = 21, 16, 10
 
 
@@ -42,6 +51,7 @@ def read_train_samples(root: Path, mean_pose: Array) -> TrainSamples:
     count = len(cameras)
     file = root / "training_xyz.json"
     places = as_array(file, "the list", _read(file), (count, _KEYPOINTS, 3))
+    check_span(file, places, "metres", *_SPAN)
     behind = (places @ cameras.swapaxes(1, 2))[..., 2].min(1) <= 0
     if behind.any():
         raise UserError(f"{file}: hand {behind.argmax()} is not in front of its camera")
@@ -57,7 +67,8 @@ def read_train_samples(root: Path, mean_pose: Array) -> TrainSamples:
         np.zeros((count, 0)),
         strict=True,
     )
-    name = _name(root, "training", len(files))
+    known = np.abs(places[:, 0] - _WRIST).max(1).min() < 1e-6
+    name = _name(root, "training", files, known)
     return TrainSamples(
         files,
         tuple(Target(*target) for target in targets),
@@ -84,12 +95,14 @@ def read_test_samples(root: Path, *, needs_truth: bool = True) -> TestSamples:
         return TestSamples(files, (), identity(data_name(root), "test", files))
     file = truths[0]
     places = as_array(file, "the list", _read(file), (-1, _KEYPOINTS, 3))
+    check_span(file, places, "metres", *_SPAN)
     file = truths[1]
     vertices = as_array(file, "the list", _read(file), (len(places), -1, 3))
+    check_span(file, vertices, "metres", *_SPAN)
     files = _images(root, "evaluation", len(places))
     if len(files) != len(places):
         raise UserError(f"{root / 'evaluation'} has {len(files)} images, not {len(places)}")
-    name = _name(root, "evaluation", len(files))
+    name = _name(root, "evaluation", files, _are_manos(places, vertices))
     truth = tuple(zip(places, vertices, strict=True))
     return TestSamples(files, truth, identity(name, "test", files, places, vertices))
 
@@ -139,5 +152,14 @@ def _images(root: Path, split: str, annotations: int) -> tuple[Path, ...]:
     return tuple(folder / name for name in names)
 
 
-def _name(root: Path, split: str, images: int) -> str:
-    return data_name(root, _NAME if images == _IMAGES[split] else None)
+def _are_manos(places: Array, vertices: Array) -> bool:
+    """Whether the tips of the fingers are those of MANO's mesh, which lies in the same place."""
+    if vertices.shape[1] <= max(MANO_TIPS):
+        return False
+    distances = places[:, _TIPS] - vertices[:, MANO_TIPS]
+    return bool(np.linalg.norm(distances, axis=2).max() < _NEAR)
+
+
+def _name(root: Path, split: str, files: tuple[Path, ...], known: bool) -> str:
+    """``freihand`` for as many images whose annotations are known as its."""
+    return data_name(root, _NAME if known and len(files) == _IMAGES[split] else None)

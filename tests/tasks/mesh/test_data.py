@@ -42,19 +42,52 @@ def test_freihand_to_evaluate(freihand):
         assert mesh == pytest.approx(np.array(vertex))
 
 
-def test_data_sets_are_recognised_by_their_size(freihand, faces, monkeypatch):
+def test_data_sets_are_recognised_by_size_and_content(freihand, faces, monkeypatch):
     monkeypatch.setattr(hand_data, "_IMAGES", {"training": 6, "evaluation": 2})
     monkeypatch.setattr(face_data, "_FFHQ_IMAGES", 4)
     monkeypatch.setattr(face_data, "_STIRLING_IMAGES", 3)
-    sets = (
-        hand_data.read_train_samples(freihand, MEAN),
-        hand_data.read_test_samples(freihand),
-        face_data.read_train_samples(faces),
-        face_data.read_test_samples(faces),
-    )
-    names = ["freihand", "freihand", "ffhq", "stirling-esrc"]
-    assert [data.identity.name for data in sets] == names
-    assert len({data.identity.digest for data in sets}) == 4
+
+    def hands():
+        yield hand_data.read_train_samples(freihand, MEAN).identity
+        yield hand_data.read_test_samples(freihand).identity
+
+    strangers = list(hands())
+    assert [data.name for data in strangers] == ["folder:freihand"] * 2
+    wrist = [0.029402047395706177, -0.027920207008719444, 0.5870807766914368]
+    rewrite(freihand / "training_xyz.json", lambda c: c[2].__setitem__(0, wrist))
+    keypoints = json.loads((freihand / "evaluation_xyz.json").read_text())
+    for tip, vertex in {4: 744, 8: 320, 12: 443, 16: 555, 20: 672}.items():
+
+        def copy(meshes, tip=tip, vertex=vertex):
+            for mesh, points in zip(meshes, keypoints, strict=True):
+                mesh[vertex] = points[tip]
+
+        rewrite(freihand / "evaluation_verts.json", copy)
+    assert [data.name for data in hands()] == ["freihand", "freihand"]
+    sets = (face_data.read_train_samples(faces), face_data.read_test_samples(faces))
+    assert [data.identity.name for data in sets] == ["ffhq", "stirling-esrc"]
+    digests = {data.digest for data in (*strangers, *hands())}
+    assert len(digests | {data.identity.digest for data in sets}) == 6
+
+
+@pytest.mark.parametrize("factor", [1000, 0.001])
+def test_another_unit_is_refused(freihand, faces, factor):
+    def scale(content):
+        content[:] = (factor * np.array(content)).tolist()
+
+    for name in ("evaluation_verts", "evaluation_xyz", "training_xyz"):
+        rewrite(freihand / f"{name}.json", scale)
+        with pytest.raises(UserError, match=rf"^[^\n]*{name}.json is not in metres: [^\n]* span"):
+            if name == "training_xyz":
+                hand_data.read_train_samples(freihand, MEAN)
+            else:
+                hand_data.read_test_samples(freihand)
+    for file in (faces / "stirling" / "annotations").rglob("*.lnd"):
+        rows = [line.split() for line in file.read_text().splitlines() if line]
+        lines = (" ".join([n, *(str(factor * float(x)) for x in point)]) for n, *point in rows)
+        file.write_text("\n".join(lines))
+    with pytest.raises(UserError, match=r"^\S+_N\.lnd is not in mm: its points span [^\n]*$"):
+        face_data.read_test_samples(faces)
 
 
 def test_ffhq(faces):
