@@ -107,11 +107,12 @@ class Detection(Task[DetectionRecipe, CocoFiles]):
             job.network_subject(len(classes)), roi_samples=recipe.model.roi_samples
         )
         load_job_weights(job, network, backbone=self.backbone_module, classes=classes)
-        train = None
+        train, notes = None, list(test_split.notes)
         if train_split is not None:
             images = Images(train_split, training_transforms(recipe, masks=masks), training=True)
             identity = train_split.identity.model_copy(update={"samples": len(images)})
             train = Source(images, identity, pseudo_collate)
+            notes = [*train_split.notes, *images.notes, *notes]
         tested = Images(test_split, evaluation_transforms(recipe.input.test_scale), training=False)
         long, short = recipe.input.test_scale
         return Setup(
@@ -124,9 +125,7 @@ class Detection(Task[DetectionRecipe, CocoFiles]):
             ),
             CocoPrecision(test_split.annotations, masks=masks),
             train,
-            data_notes=[
-                line for split in (train_split, test_split) if split for line in split.notes
-            ],
+            data_notes=notes,
             drawing=DrawDetections(classes),
             eval_batch=1,
             eval_size=(short, long),

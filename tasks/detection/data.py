@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mmdet.datasets import CocoDataset
@@ -19,8 +20,6 @@ from mogabench.records import Data
 from mogabench.tasks.detection.annotations import Annotations, read_annotations
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from mogabench.tasks.detection.recipe import DetectionRecipe, Scale
 
 _SMALLEST = 32
@@ -89,6 +88,9 @@ def _is_coco(annotations: Annotations) -> bool:
 class Images(CocoDataset):
     """A split's images through mmdet's transforms.
 
+    Attributes:
+        notes: What of a training set mmdet leaves out, a line for each kind.
+
     Args:
         split: What to load.
         transforms: mmdet's, as its configurations write them.
@@ -100,6 +102,7 @@ class Images(CocoDataset):
 
     def __init__(self, split: Split, transforms: list[dict[str, Any]], *, training: bool) -> None:
         self._content = split.annotations.content
+        self.notes: list[str] = []
         with DefaultScope.overwrite_default_scope("mmdet"):
             super().__init__(
                 ann_file=str(split.annotations.path),
@@ -118,7 +121,33 @@ class Images(CocoDataset):
                 f"{self.ann_file} has no image to train on: none has boxes and a shorter side of "
                 f"{_SMALLEST} pixels or more"
             )
+        if not self.test_mode:
+            self._note(kept)
         return kept
+
+    def _note(self, kept: list[dict[str, Any]]) -> None:
+        """Counts what mmdet left out.
+
+        Args:
+            kept: The images that it trains on, with their boxes.
+        """
+        if all(box["ignore_flag"] for image in kept for box in image["instances"]):
+            raise UserError(
+                f"{self.ann_file} has no box to train on: other than crowds, all are less than a "
+                "pixel wide or high"
+            )
+        boxes = sum(len(image["instances"]) for image in self.data_list)
+        small = sum(min(image["height"], image["width"]) < _SMALLEST for image in self.data_list)
+        counts = {
+            "boxes less than a pixel wide or high": len(self._content["annotations"]) - boxes,
+            f"images with a shorter side below {_SMALLEST} pixels": small,
+            "other images without boxes": len(self.data_list) - len(kept) - small,
+        }
+        self.notes += [
+            f"{Path(self.ann_file).name}: {count} {what} are not trained on"
+            for what, count in counts.items()
+            if count
+        ]
 
     def COCOAPI(self, _: str) -> COCO:  # noqa: N802  (mmdet's name)
         """The annotations as read and repaired before, rather than the file's."""

@@ -80,7 +80,8 @@ def check_span(file: Path, points: Array, unit: str, low: float, high: float) ->
     span = float(np.median(np.linalg.norm(np.ptp(points, axis=1), axis=1)))
     if not low <= span <= high:
         raise UserError(
-            f"{file} is not in {unit}: its points span {span:g}, which should be {low:g} to {high:g}"
+            f"{file} is not in {unit}: its points span {span:g}, "
+            f"which should be {low:g} to {high:g}"
         )
 
 

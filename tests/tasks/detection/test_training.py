@@ -6,10 +6,12 @@ import os
 import shutil
 import signal
 import time
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from mmdet.datasets import CocoDataset
 from PIL import Image
 
 from mogabench.data import folders
@@ -110,6 +112,47 @@ def test_a_file_without_annotations_is_nothing_to_train_on(tmp_path, shapes):
     with pytest.raises(
         UserError, match=r"instances_train2017\.json has no image to train on: none"
     ):
+        TASK.prepare(job(tmp_path / "work", data=str(shapes)))
+
+
+def test_what_mmdet_does_not_train_on_is_counted(tmp_path, shapes):
+    file = shapes / "annotations" / "instances_train2017.json"
+    content = json.loads(file.read_text())
+    counts = Counter(item["image_id"] for item in content["annotations"])
+    several = [image["id"] for image in content["images"][4:] if counts[image["id"]] > 1]
+    (first, third), (second, fourth) = several[:2], (content["images"][n]["id"] for n in (1, 3))
+    counted = [x for x in content["annotations"] if x["image_id"] not in (second, fourth)]
+    changed = [x for x in counted if x["image_id"] == first]
+    changed[0]["bbox"][2], changed[1]["bbox"][3] = 0.9, 0.5
+    outside = [x for x in counted if x["image_id"] == third]
+    outside[0]["bbox"][0] = 500
+    content["annotations"] = counted
+    content["images"][3]["height"] = 31
+    image = shapes / "train2017" / content["images"][3]["file_name"]
+    Image.new("RGB", (content["images"][3]["width"], 31)).save(image)
+    file.write_text(json.dumps(content))
+    setup = TASK.prepare(job(tmp_path / "work", data=str(shapes)))
+    name = file.name
+    assert setup.data_notes == [
+        f"{name}: 1 boxes without an area in their image were left out",
+        f"{name}: 2 boxes less than a pixel wide or high are not trained on",
+        f"{name}: 1 images with a shorter side below 32 pixels are not trained on",
+        f"{name}: 1 other images without boxes are not trained on",
+    ]
+    theirs = CocoDataset(
+        ann_file=str(file),
+        data_prefix={"img": str(shapes / "train2017")},
+        metainfo={"classes": setup.classes},
+        filter_cfg={"filter_empty_gt": True, "min_size": 32},
+        pipeline=[],
+    )
+    assert len(theirs) == len(setup.train.items) == setup.train.identity.samples
+    boxes = sum(len(theirs.get_data_info(n)["instances"]) for n in range(len(theirs)))
+    assert boxes == len(counted) - 3
+    for item in counted:
+        item["bbox"][2:] = [0.5, 4]
+    file.write_text(json.dumps(content))
+    with pytest.raises(UserError, match="no box to train on: other than crowds, all are less than"):
         TASK.prepare(job(tmp_path / "work", data=str(shapes)))
 
 
