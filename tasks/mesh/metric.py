@@ -34,14 +34,14 @@ class Found(NamedTuple):
     """What is noted of an image.
 
     Attributes:
-        index: The image's number.
+        place: The image's number.
         errors: By the task's metrics, in mm; none without a truth.
         points: Key points ``(K, 3)``, of a face its landmarks, in metres; only where predictions
             are to be written.
         vertices: ``(V, 3)`` likewise.
     """
 
-    index: int
+    place: int
     errors: dict[str, float]
     points: list[list[float]] | None = None
     vertices: list[list[float]] | None = None
@@ -98,12 +98,12 @@ class MeshMetric(GatheredMetric):
         its seven landmarks in the place of key points. Where in space a body is, its distance from
         the camera, a network does not say: only figures after alignment may be made of the file.
         """
-        by_index = {found.index: found for found in results}
+        by_place = {found.place: found for found in results}
         places = range(len(self.samples.files))
         return json.dumps(
             [
-                [by_index[n].points if n in by_index else None for n in places],
-                [by_index[n].vertices if n in by_index else None for n in places],
+                [by_place[n].points if n in by_place else None for n in places],
+                [by_place[n].vertices if n in by_place else None for n in places],
             ]
         )
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -14,7 +14,6 @@ from mogabench.data.images import ImageError
 from mogabench.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -44,21 +43,57 @@ class VideoFile:
         Raises:
             ImageError: A frame cannot be decoded.
         """
-        with _opened(self.file) as video:
-            # Seeking goes to a key frame in many formats, so frames are counted from the first.
-            for _ in range(start):
-                video.grab()
-            return np.stack([self._frame(video) for _ in range(length)])
+        decoder = _decoder(self.file, os.getpid())
+        decoder.go_to(start)
+        return np.stack([self._frame(decoder) for _ in range(length)])
 
-    def _frame(self, video: cv2.VideoCapture) -> NDArray[Any]:
-        is_read, image = video.read()
-        if not is_read:
+    def _frame(self, decoder: _Decoder) -> NDArray[Any]:
+        image = decoder.next_frame()
+        if image is None:
             raise ImageError(str(self.file), "a frame cannot be decoded", what="video")
         channels, height, width = self.size
         if image.shape[:2] != (height, width):
             raise ImageError(str(self.file), "its frames are of several sizes", what="video")
         pixels = cv2.cvtColor(image, _COLOURS[channels])
         return pixels.reshape(height, width, channels).transpose(2, 0, 1)
+
+
+class _Decoder:
+    """A file that is decoded from one window to the next, so that all of them are one pass.
+
+    Seeking goes to a key frame in many formats, so frames are counted, and what lies before the
+    last one means to begin again.
+
+    Args:
+        file: The file.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self._begin()
+
+    def _begin(self) -> None:
+        self.video, self.position = _open(self.file), 0
+
+    def go_to(self, frame: int) -> None:
+        """Makes a frame, counted from 0, the next one."""
+        if frame < self.position:
+            self._begin()
+        while self.position < frame:
+            self.video.grab()
+            self.position += 1
+
+    def next_frame(self) -> NDArray[Any] | None:
+        """``(H, W, 3)`` in BGR; None where it cannot be decoded."""
+        is_read, image = self.video.read()
+        self.position += 1
+        return image if is_read else None
+
+
+@lru_cache(maxsize=1)
+def _decoder(file: Path, process: int) -> _Decoder:
+    """The decoder that a process is using; those of another process lose their threads."""
+    return _Decoder(file)
 
 
 def open_video(file: Path, size: tuple[int, int, int], notes: list[str]) -> tuple[VideoFile, int]:
@@ -77,31 +112,26 @@ def open_video(file: Path, size: tuple[int, int, int], notes: list[str]) -> tupl
     """
     if size[0] not in _COLOURS:
         raise UserError(f"frames of videos have 1 or 3 channels, not {size[0]} (--size)")
-    with _opened(file) as video:
-        is_read, image = video.read()
-        if not is_read:
-            raise UserError(f"cannot read the video {file}")
-        height, width = image.shape[:2]
-        if (height, width) != size[1:]:
-            raise UserError(
-                f"{file} has frames of {height}x{width} (height, width), but the network takes "
-                f"{size[1]}x{size[2]}: give --size Tx{size[0]}x{height}x{width}, T being the "
-                "frames that are seen"
-            )
-        frames = 1
-        while video.grab():
-            frames += 1
-        stated = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
+    video = _open(file)
+    is_read, image = video.read()
+    if not is_read:
+        raise UserError(f"cannot read the video {file}")
+    height, width = image.shape[:2]
+    if (height, width) != size[1:]:
+        raise UserError(
+            f"{file} has frames of {height}x{width} (height, width), but the network takes "
+            f"{size[1]}x{size[2]}: give --size Tx{size[0]}x{height}x{width}, T being the "
+            "frames that are seen"
+        )
+    frames = 1
+    while video.grab():
+        frames += 1
+    stated = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
     if frames < stated:
         notes.append(f"{frames} of the {stated} frames of {file.name} can be decoded")
     return VideoFile(file, size), frames
 
 
-@contextmanager
-def _opened(file: Path) -> Iterator[cv2.VideoCapture]:
+def _open(file: Path) -> cv2.VideoCapture:
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # its errors become ours
-    video = cv2.VideoCapture(str(file))
-    try:
-        yield video
-    finally:
-        video.release()
+    return cv2.VideoCapture(str(file))

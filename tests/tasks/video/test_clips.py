@@ -186,6 +186,34 @@ def test_a_folder_of_videos(tmp_path, name, channels):
     assert notes[0] == "val: 2 sequences of 5 frames from 1 clips"
 
 
+@pytest.mark.parametrize("name", ["a.avi", "a.mp4"])
+def test_windows_in_order_are_one_pass_and_in_any_order_the_same(tmp_path, name, monkeypatch):
+    write_video(tmp_path / name, RANDOM.integers(0, 256, (40, 16, 32, 3), np.uint8))
+    (tmp_path / name).rename(tmp_path / name.replace("a.", "val."))
+    source, _ = opened(tmp_path, size=(3, 16, 32), length=4)
+    passes, real = [], cv2.VideoCapture
+
+    class Counting:
+        def __init__(self, file):
+            self.video = real(file)
+            passes.append(0)
+
+        def grab(self):
+            passes[-1] += 1
+            return self.video.grab()
+
+        def read(self):
+            passes[-1] += 1
+            return self.video.read()
+
+    monkeypatch.setattr(cv2, "VideoCapture", Counting)
+    in_order = frames(source)
+    assert passes == [40]
+    for number in (7, 2, 3, 9, 0):
+        assert np.array_equal(source.items[number], in_order[number])
+    assert len(passes) == 4  # begun anew for 7, 2 and 0
+
+
 def test_videos_that_are_none_or_of_another_size(tmp_path):
     (tmp_path / "val.mp4").write_bytes(b"no video")
     with pytest.raises(UserError, match=r"^cannot read the video .*val\.mp4$"):
