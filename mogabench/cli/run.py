@@ -142,6 +142,8 @@ def run(
     subject = choose_subject(
         task, variant=variant, backbone=backbone, method=method, size=size, options=options or ()
     )
+    asked_size = own.input_size(subject.input_size, is_given=size is not None)
+    subject = subject.model_copy(update={"input_size": asked_size})
     job = None
     if data is not None:
         from mogabench.engine.job import make_job

@@ -37,6 +37,18 @@ class TaskOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    def input_size(self, size: tuple[int, ...], *, is_given: bool) -> tuple[int, ...]:
+        """The input size, where an option says a part of it; the size itself in most tasks.
+
+        Args:
+            size: Of ``--size``, or the task's own.
+            is_given: Whether it is that of ``--size``.
+
+        Raises:
+            UserError: The two contradict each other.
+        """
+        return size
+
 
 R = TypeVar("R", bound=Recipe)
 O = TypeVar("O", bound=TaskOptions)  # noqa: E741

@@ -157,8 +157,8 @@ def open_clips(
         _update(digest, clips)
     if not places:
         raise UserError(
-            f"{place} has no sequence of {length} frames, seen and to predict: --size "
-            "TxCxHxW says how many are seen, --out-frames how many are predicted"
+            f"{place} has no sequence of {length} frames, seen and to predict: --in-frames "
+            "says how many are seen, --out-frames how many are predicted"
         )
     clip_count = sum(len(lengths) for _, _, lengths in found)
     notes.insert(0, f"{len(places)} sequences of {length} frames from {clip_count} clips")

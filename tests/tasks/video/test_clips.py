@@ -12,6 +12,7 @@ from torch import nn
 
 from mogabench.cli import main
 from mogabench.errors import UserError
+from mogabench.tasks import get_task
 from mogabench.tasks.video.clips import open_clips
 from mogabench.tasks.video.metric import FrameQuality
 from mogabench.tasks.video.model import Predictor
@@ -138,7 +139,18 @@ def test_a_command_trains_on_a_folder_and_says_what_it_predicts(tmp_path, monkey
     for name in ("train", "val"):
         np.save(tmp_path / f"{name}.npy", RANDOM.integers(0, 256, (4, 7, 3, 16, 24), np.uint8))
     words = ["mogabench", "run", "video", "--translator", "moganet", "--size", "2x3x16x24"]
-    words += ["--data", str(tmp_path), "--train", "--out-frames", "5", "--layout", "NTCHW", "-q"]
+    words += [
+        "--in-frames",
+        "2",
+        "--data",
+        str(tmp_path),
+        "--train",
+        "--out-frames",
+        "5",
+        "--layout",
+        "NTCHW",
+        "-q",
+    ]
     words += ["--recipe", "sample_video", "--set", "schedule.epochs=1", "--set", "batch_size=2"]
     for setting in ("encoder_dim=8", "hidden_dim=16", "depth=2"):
         words += ["--set", f"model.{setting}"]
@@ -152,6 +164,16 @@ def test_a_command_trains_on_a_folder_and_says_what_it_predicts(tmp_path, monkey
     assert "val.npy: 4 sequences of 7 frames from 4 clips" in out
     with Image.open(tmp_path / "work" / "predictions.png") as picture:
         assert picture.mode == "RGB" and picture.size == (5 * 26 + 2, 4 * 3 * 18 + 2)
+
+
+def test_the_frames_that_are_seen_are_part_of_the_size():
+    task = get_task("video")
+    options = task.Options(in_frames=4)
+    assert task.Options().input_size((10, 1, 64, 64), is_given=False) == (10, 1, 64, 64)
+    assert options.input_size((10, 1, 64, 64), is_given=False) == (4, 1, 64, 64)
+    assert options.input_size((4, 3, 8, 12), is_given=True) == (4, 3, 8, 12)
+    with pytest.raises(UserError, match="--in-frames 4 contradicts --size 10x3x8x12, whose first"):
+        options.input_size((10, 3, 8, 12), is_given=True)
 
 
 def write_video(file, frames):
