@@ -111,6 +111,11 @@ def run(job: Job[Any, Any], task: Task[Any, Any]) -> Outcome:
         checkpoint = _train(job, setup, runner) if job.train else None
         setup.metric.predictions, setup.metric.confusion = job.predictions, job.confusion
         metrics = runner.val_loop.run() if job.train else runner.val()
+        if setup.test.annotated and not metrics:
+            raise UserError(
+                f"nothing is annotated in those images of {setup.test.identity.name} that could be "
+                "read, so there is no figure"
+            )
         if not setup.test.annotated and runner.rank == 0:
             _LOG.info(
                 "nothing was measured, since %s has no annotations; the predictions are in %s",

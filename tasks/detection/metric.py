@@ -78,6 +78,9 @@ class CocoPrecision(GatheredMetric):
 
         Those with masks keep their boxes. pycocotools then takes an object's area from the box, so
         that its mask AP by size differs from the one here and in mmdet, which go by the mask.
+
+        Images that could not be read have none, and are to be left out of an evaluation elsewhere,
+        as they are here: the objects in them would count as missed.
         """
         return json.dumps([_as_json(item) for item in results])
 

@@ -73,7 +73,11 @@ class KeypointAP(GatheredMetric):
         return average_precision(self.people, results, unread)
 
     def encode(self, results: list[Pose]) -> str:
-        """The poses in COCO's results format, JSON."""
+        """The poses in COCO's results format, JSON.
+
+        Images that could not be read have none, and are to be left out of an evaluation elsewhere,
+        as they are here: the persons in them would count as missed.
+        """
         return json.dumps(as_results(self.people, results))
 
     def _pose(self, index: int, found: Array) -> Pose:
@@ -134,7 +138,9 @@ def average_precision(
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
-    return {name: 100 * float(evaluation.stats[place]) for name, place in _STATS.items()}
+    values = {name: 100 * float(evaluation.stats[place]) for name, place in _STATS.items()}
+    # pycocotools gives -1 where nobody was to be found: there is no such figure.
+    return {name: value for name, value in values.items() if value >= 0}
 
 
 def as_results(people: People, poses: list[Pose]) -> list[dict[str, Any]]:

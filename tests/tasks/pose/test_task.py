@@ -126,6 +126,21 @@ def test_an_image_that_cannot_be_read_is_left_out(job, caplog):
     assert run(again, TASK).metrics == outcome.metrics
 
 
+def test_nobody_to_find_in_what_can_be_read_is_no_figure(job, content):
+    this = job()
+    file = Path(this.data) / "annotations" / "person_keypoints_val2017.json"
+    content["annotations"] = content["annotations"][:2]  # of the image a.png
+    file.write_text(json.dumps(content))
+    boxes = Path(this.data) / "boxes.json"
+    box = {"category_id": 1, "bbox": [10, 20, 30, 40], "score": 0.9}
+    boxes.write_text(json.dumps([{**box, "image_id": 7}, {**box, "image_id": 9}]))
+    (Path(this.data) / "val2017" / "a.png").write_bytes(b"")
+    with pytest.raises(
+        UserError, match=r"^nothing is annotated in those images of .* could be read"
+    ):
+        run(replace(this, options=TASK.Options(boxes=boxes)), TASK)
+
+
 def test_weights_that_do_not_fit(job, released, tmp_path):
     pose, _ = released
     with pytest.raises(UserError, match=r"^[^\n]*does not fit[^\n]*$"):
