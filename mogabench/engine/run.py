@@ -97,8 +97,7 @@ def run(job: Job[Any, Any], task: Task[Any, Any]) -> Outcome:
         stack.enter_context(watch_space(folder))
         seed_everything(job.seed)
         setup = task.prepare(job)
-        if not setup.test.annotated:
-            _check_predicts_only(job, setup.test, task)
+        _check_annotated(job, setup.test, task)
         if job.deadline is not None:
             job = shorten(job, setup)
         if kept is None:
@@ -111,17 +110,8 @@ def run(job: Job[Any, Any], task: Task[Any, Any]) -> Outcome:
         checkpoint = _train(job, setup, runner) if job.train else None
         setup.metric.predictions, setup.metric.confusion = job.predictions, job.confusion
         metrics = runner.val_loop.run() if job.train else runner.val()
-        if setup.test.annotated and not metrics:
-            raise UserError(
-                f"nothing is annotated in those images of {setup.test.identity.name} that could be "
-                "read, so there is no figure"
-            )
-        if not setup.test.annotated and runner.rank == 0:
-            _LOG.info(
-                "nothing was measured, since %s has no annotations; the predictions are in %s",
-                setup.test.identity.name,
-                job.predictions,
-            )
+        if not metrics:
+            _tell_why_nothing_was_measured(job, setup.test)
     return Outcome(
         metrics={name: _finite(name, float(value)) for name, value in metrics.items()},
         recipe=job.recipe,
@@ -136,8 +126,10 @@ def run(job: Job[Any, Any], task: Task[Any, Any]) -> Outcome:
     )
 
 
-def _check_predicts_only(job: Job[Any, Any], test: Source, task: Task[Any, Any]) -> None:
-    """Refuses to measure without annotations."""
+def _check_annotated(job: Job[Any, Any], test: Source, task: Task[Any, Any]) -> None:
+    """Refuses to measure without annotations; predictions can be written without."""
+    if test.annotated:
+        return
     refused = {"--train": job.train, "--confusion": job.confusion is not None}
     needing = [option for option, is_given in refused.items() if is_given]
     if not needing and job.predictions is not None:
@@ -148,6 +140,20 @@ def _check_predicts_only(job: Job[Any, Any], test: Source, task: Task[Any, Any])
         else f"--predictions FILE{task.predictions} writes what the network predicts"
     )
     raise UserError(f"{test.identity.name} has no annotations to measure by: {instead}")
+
+
+def _tell_why_nothing_was_measured(job: Job[Any, Any], test: Source) -> None:
+    if test.annotated:
+        raise UserError(
+            f"nothing is annotated in those images of {test.identity.name} that could be read, so "
+            "there is no figure"
+        )
+    if get_rank() == 0:
+        _LOG.info(
+            "nothing was measured, since %s has no annotations; the predictions are in %s",
+            test.identity.name,
+            job.predictions,
+        )
 
 
 def _move_to_runtime(job: Job[Any, Any], setup: Setup, task: Task[Any, Any]) -> None:
