@@ -5,9 +5,9 @@
 
 The baseline is the network as released: eager, NCHW, float32. All ways take turns, round by
 round, and each is timed by the CPU time of the process, so that other processes on the machine
-count for little. The floor is the network's multiplications at the machine's own rate: the better
-of PyTorch's matrix product and a 1x1 convolution in OpenVINO, timed in every round. The peak of
-memory is that of a process of its own, above what its imports take.
+count for little. The floor is the network's multiplications at the machine's own rate, that of
+`mogabench profile`: the better of a matrix product and a 1x1 convolution, timed in every round. The
+peak of memory is that of a process of its own, above what its imports take.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from mogabench.export import FORMATS, RUNTIMES, export, in_runtime
+from mogabench.export import FORMATS, RUNTIMES, export
 from mogabench.export.runtimes import OpenVino
 from mogabench.machine import device_name
 from mogabench.measure.complexity import count
+from mogabench.measure.rates import products
 from mogabench.models import fuse
 
 if TYPE_CHECKING:
@@ -153,12 +154,15 @@ def _time(
         call()
     seconds: list[list[float]] = [[] for _ in calls]
     rates: dict[str, list[float]] = {dtype: [] for dtype in OpenVino.dtypes}
-    products = {dtype: _products(dtype) for dtype in rates}
+    multiplying = {dtype: products("cpu", dtype, _SIDE) for dtype in rates}
+    for dtype in rates:
+        for multiply in multiplying[dtype]:
+            multiply()
     for _ in range(rounds):
         for call, taken in zip(calls, seconds, strict=True):
             taken.append(_cpu_seconds(call))
         for dtype, found in rates.items():
-            found.append(_SIDE**3 / min(map(_cpu_seconds, products[dtype])))
+            found.append(_SIDE**3 / min(map(_cpu_seconds, multiplying[dtype])))
     return seconds, {dtype: statistics.median(found) for dtype, found in rates.items()}
 
 
@@ -166,17 +170,6 @@ def _cpu_seconds(call: Callable[[], object]) -> float:
     began = time.process_time()
     call()
     return time.process_time() - began
-
-
-def _products(dtype: str) -> list[Callable[[], Tensor]]:
-    """Products of two square matrices: PyTorch's, and OpenVINO's as a 1x1 convolution."""
-    one, other = (torch.ones(_SIDE, _SIDE, dtype=getattr(torch, dtype)) for _ in range(2))
-    image = torch.ones(1, _SIDE, 32, _SIDE // 32)
-    convolution = in_runtime(nn.Conv2d(_SIDE, _SIDE, 1), image, "openvino", dtype=dtype)
-    calls: list[Callable[[], Tensor]] = [lambda: one @ other, lambda: convolution(image)]
-    for call in calls:
-        call()
-    return calls
 
 
 def _print(

@@ -92,8 +92,10 @@ def profile(
     """Measure images (or sequences) per second, latency and peak memory of inference.
 
     Each network runs in a process of its own, and its record is stored the moment it exists. It is
-    timed until the median is known to 1 %. A record of a busy machine is marked, and tables and
-    plots leave it out.
+    timed until the median is known to 1 %. A record of a busy or throttled machine is marked, and
+    tables and plots leave it out. The floor is the least time of the network's operations and
+    weights, by the rates of matrix products and copies that are measured before and after. Peak
+    memory is that of the process above what its libraries take.
     """
     from mogabench.cli.profile_output import print_csv, print_records
     from mogabench.console import print_json

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mogabench.console import print_line
 from mogabench.measure.settings import set_up_name
+from mogabench.measure.trust import state
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,9 +23,13 @@ _TIMM_COLUMNS = (
 
 
 def print_records(records: Sequence[Record]) -> None:
-    """Prints the name and the figures of each record, in less than 80 columns."""
+    """Prints the name and the figures of each record, in 80 columns.
+
+    ``of floor`` is the part of the median latency in which the device could have done the work.
+    """
     unit = records[0].values["throughput"].unit if records else "img/s"
-    print_line(_in_columns("batch", unit, "± %", "p50 ms", "p90 ms", "p99 ms", "peak MiB"))
+    heads = ("batch", unit, "± %", "p50 ms", "p90 ms", "p99 ms", "peak MiB", "of floor")
+    print_line(_in_columns(*heads))
     for record in records:
         how = record.provenance
         set_up = set_up_name(
@@ -33,12 +38,12 @@ def print_records(records: Sequence[Record]) -> None:
             channels_last=how.channels_last,
             runtime=how.runtime,
         )
-        print_line(f"{record.subject.backbone}, {set_up}{', busy machine' * how.busy}")
+        print_line(f"{record.subject.backbone}, {set_up}{f', {state(record)} machine' * how.busy}")
         print_line(_in_columns(*_figures(record)))
 
 
 def _in_columns(*fields: str) -> str:
-    """Fields on a line of their own, as names beside them would leave no room for seven."""
+    """Fields on a line of their own, as names beside them would leave no room for eight."""
     return "".join(f" {field:>9}" for field in fields)
 
 
@@ -55,6 +60,7 @@ def _figures(record: Record) -> tuple[str, ...]:
         text("median_error", 1),
         *(text(f"latency_p{percentile}", 2) for percentile in (50, 90, 99)),
         text("peak_memory", 0, 2**20),
+        text("floor", 2, values["latency_p50"]),
     )
 
 

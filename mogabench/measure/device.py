@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -71,6 +73,8 @@ class CpuMeter:
     def clear(self) -> None:
         """Forgets the laps and takes the present resident set as the base."""
         self._laps: list[float] = []
+        with suppress(AttributeError):  # other C libraries than glibc have no such call
+            ctypes.CDLL(None).malloc_trim(0)  # else the network takes what the heap kept for free
         self._base = self._resident("VmRSS")
 
     def restart_peak(self) -> None:

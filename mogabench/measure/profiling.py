@@ -52,7 +52,10 @@ def sweep_throughput(
 
 
 def _find(store: Store, request: Request) -> Record | None:
-    """The newest record of the same set-up on this device while it was not busy."""
+    """The newest record of the same set-up on this device while it was not busy.
+
+    One of an earlier version, which knew no floor, does not count: its machine was not watched.
+    """
     from mogabench.machine import device_name
 
     how = request.settings
@@ -67,4 +70,5 @@ def _find(store: Store, request: Request) -> Record | None:
     }
     asked_for = {name: value for name, value in set_up.items() if value is not None}
     asked_for["runtime"] = None if how.runtime == "torch" else how.runtime
-    return store.latest(request.subject.key, Kind.THROUGHPUT, **asked_for)
+    found = store.latest(request.subject.key, Kind.THROUGHPUT, **asked_for)
+    return found if found is not None and "floor" in found.values else None

@@ -72,6 +72,36 @@ class Round:
 
 
 @dataclass(frozen=True)
+class Rates:
+    """What a device reached in this process.
+
+    Attributes:
+        matrix: Floating-point operations per second in a product of large matrices.
+        copy: Bytes read and written per second in a copy of what no cache holds.
+    """
+
+    matrix: float
+    copy: float
+
+
+@dataclass(frozen=True)
+class Roof:
+    """What a figure stands beside; see `mogabench.measure.floor`.
+
+    Attributes:
+        matrix_rate: As in `Rates`: the better of those before and after the figure.
+        copy_rate: Likewise.
+        rate_change: By how much the matrix rate was higher after it than before, in %.
+        floor: The least time of what was timed at these rates, in milliseconds.
+    """
+
+    matrix_rate: float
+    copy_rate: float
+    rate_change: float
+    floor: float
+
+
+@dataclass(frozen=True)
 class Throughput:
     """What was measured.
 

@@ -110,8 +110,8 @@ def prepare(
 ) -> Prepared:
     """Builds a network, finds a batch size that fits, and warms up.
 
-    Sets the thread count and cuDNN's search for the fastest algorithm in the whole process, which
-    should therefore be one of its own: see `mogabench.measure.worker`.
+    Lets cuDNN search for the fastest algorithm in the whole process, which should therefore be one
+    of its own: see `mogabench.measure.worker`.
 
     Args:
         build: Makes the network, on the current default device.
@@ -122,8 +122,6 @@ def prepare(
     Raises:
         UserError: The device's memory does not suffice, even after any backing off.
     """
-    if settings.threads is not None:
-        torch.set_num_threads(settings.threads)
     torch.backends.cudnn.benchmark = True
     meter = meter or meter_for(settings.device)
     for batch_size in _batch_sizes(settings):

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from mogabench.measure.confidence import FEWEST_FOR_AN_INTERVAL
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mogabench.records import Record
 
 MOST_MEDIAN_ERROR = 1.0
@@ -19,18 +21,48 @@ On a machine without other work a thread lacks one for less than 1 %; networks t
 should be told apart.
 """
 
+MOST_RATE_CHANGE = 10.0
+"""By how much the device's matrix rate may differ after a figure from that before, in %.
+
+It is that of the fastest of several products, which repeats to 2 or 3 % where the clocks do.
+"""
+
 
 def busy(lacked_core: float) -> str:
     """Says that a process lacked a core for that part of the time, in %."""
     return f"the machine was busy: a thread lacked a core for {lacked_core:.0f} % of the time"
 
 
+def disturbances(values: Mapping[str, float]) -> dict[str, str]:
+    """What makes a time that of the machine rather than of the network, in a word and in a line.
+
+    Args:
+        values: Of a throughput, by name.
+    """
+    found = {}
+    lacked, change = values.get("lacked_core", 0.0), values.get("rate_change", 0.0)
+    if lacked > MOST_LACKED_CORE:
+        found["busy"] = busy(lacked)
+    if abs(change) > MOST_RATE_CHANGE:
+        differs = f"{abs(change):.0f} % {'higher' if change > 0 else 'lower'}"
+        found["throttled"] = (
+            "the machine was throttled, or its cores shared: its matrix rate was "
+            f"{differs} after the timing than before"
+        )
+    return found
+
+
+def state(record: Record) -> str:
+    """The state of the machine that a record is marked for, such as ``busy``; mostly empty."""
+    return " and ".join(disturbances(_values(record))) if record.provenance.busy else ""
+
+
 def doubts(record: Record) -> list[str]:
     """What a reader must know before trusting a throughput record, each a line; mostly none."""
-    values = {name: quantity.value for name, quantity in record.values.items()}
+    values, where = _values(record), record.provenance
     lines = []
-    if record.provenance.busy:
-        lines.append(f"{busy(values['lacked_core'])} (load before: {record.provenance.load})")
+    if where.busy:
+        lines = [f"{line} (load before: {where.load})" for line in disturbances(values).values()]
     passes = f"{values['iterations']:.0f} passes"
     error = values.get("median_error")
     if error is not None and error > MOST_MEDIAN_ERROR:
@@ -38,3 +70,7 @@ def doubts(record: Record) -> list[str]:
     elif values["iterations"] < FEWEST_FOR_AN_INTERVAL:
         lines.append(f"the median of {passes} may be off by any amount")
     return lines
+
+
+def _values(record: Record) -> dict[str, float]:
+    return {name: quantity.value for name, quantity in record.values.items()}

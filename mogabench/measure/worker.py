@@ -23,8 +23,8 @@ from pydantic import BaseModel, TypeAdapter
 
 from mogabench.catalogue import import_packages
 from mogabench.errors import UserError
-from mogabench.measure.settings import Round, Settings, Throughput, set_up_name
-from mogabench.measure.trust import MOST_LACKED_CORE, doubts
+from mogabench.measure.settings import Roof, Round, Settings, Throughput, set_up_name
+from mogabench.measure.trust import disturbances, doubts
 from mogabench.records import Kind, Quantity, Record, provenance
 from mogabench.subject import Subject
 from mogabench.tasks import get_task
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 _COMMAND = (sys.executable, "-P", "-m", "mogabench.measure.worker")
-_ANSWER = TypeAdapter(tuple[Throughput, dict[str, str]])
+_ANSWER = TypeAdapter(tuple[Throughput, Roof, dict[str, str]])
 _ROUND = TypeAdapter(Round)
 _UNITS = {
     "latency_p50": "ms",
@@ -48,6 +48,10 @@ _UNITS = {
     "iterations": "1",
     "seconds": "s",
     "compile_seconds": "s",
+    "matrix_rate": "FLOP/s",
+    "copy_rate": "B/s",
+    "rate_change": "%",
+    "floor": "ms",
 }
 
 
@@ -95,8 +99,8 @@ def measure_in_subprocess(request: Request) -> Record:
     )
     if child.returncode:
         raise MeasurementError(f"{request.subject.backbone}: {_reason(child)}")
-    found, code = _ANSWER.validate_json(child.stdout)
-    return _record(request, found, code, load=load, started=started)
+    found, roof, code = _ANSWER.validate_json(child.stdout)
+    return _record(request, found, roof, code, load=load, started=started)
 
 
 class Contestant:
@@ -164,19 +168,22 @@ def _reason(child: subprocess.CompletedProcess[str]) -> str:
 
 
 def _record(
-    request: Request, found: Throughput, code: dict[str, str], *, load: float, started: datetime
+    request: Request,
+    found: Throughput,
+    roof: Roof,
+    code: dict[str, str],
+    *,
+    load: float,
+    started: datetime,
 ) -> Record:
     settings = request.settings
     units = {"throughput": _speed_unit(request.subject), **_UNITS}
-    values = {name: getattr(found, name) for name in units}
+    known = vars(found) | vars(roof)
+    values = {name: known[name] for name in units if known[name] is not None}
     record = Record(
         subject=request.subject,
         kind=Kind.THROUGHPUT,
-        values={
-            name: Quantity(value=value, unit=units[name])
-            for name, value in values.items()
-            if value is not None
-        },
+        values={name: Quantity(value=value, unit=units[name]) for name, value in values.items()},
         notes=list(found.notes),
         provenance=provenance(
             device=found.device,
@@ -184,7 +191,7 @@ def _record(
             threads=found.threads,
             code=code,
             load=load,
-            busy=found.lacked_core is not None and found.lacked_core > MOST_LACKED_CORE,
+            busy=bool(disturbances(values)),
             dtype=settings.dtype,
             channels_last=settings.channels_last,
             compiled=settings.compile,
@@ -209,23 +216,32 @@ def _answers(request: Request) -> Iterator[str]:
     import torch
 
     from mogabench.measure.code import network_code
+    from mogabench.measure.floor import roof, work_of
+    from mogabench.measure.rates import choose_side, measure_rates
     from mogabench.measure.throughput import measure, measure_rounds, prepare
 
     import_packages(list(request.packages))
-    subject, task = request.subject, get_task(request.subject.task)
-    with torch.device("meta"):
-        network = task.build(subject)  # imports its libraries, which are no part of its memory
+    subject, settings, task = request.subject, request.settings, get_task(request.subject.task)
+    if settings.threads is not None:
+        torch.set_num_threads(settings.threads)
+    with torch.device("meta"):  # imports the network's libraries, which are no part of its memory
+        network = task.build(subject).eval()
+        work = work_of(network, *task.example_inputs(subject))
     arguments = (
-        lambda: _network(subject, request.settings),
+        lambda: _network(subject, settings),
         lambda batch_size: task.example_inputs(subject, batch_size),
-        request.settings,
+        settings,
     )
     if not request.in_rounds:
-        answer = measure(*arguments), network_code(subject, network)
-        yield _ANSWER.dump_json(answer).decode()
+        of_device = settings.device, settings.dtype, choose_side(settings.device, settings.dtype)
+        before = measure_rates(*of_device)
+        found = measure(*arguments)
+        after = measure_rates(*of_device)
+        beside = roof(work, found.batch_size, settings.dtype, before, after)
+        yield _ANSWER.dump_json((found, beside, network_code(subject, network))).decode()
         return
-    for found in measure_rounds(prepare(*arguments), request.settings):
-        yield _ROUND.dump_json(found).decode()
+    for turn in measure_rounds(prepare(*arguments), settings):
+        yield _ROUND.dump_json(turn).decode()
         if not sys.stdin.readline():
             return
 

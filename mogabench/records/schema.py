@@ -96,7 +96,7 @@ class Provenance(BaseModel):
     load: float | None = None
     """Processes that ran or waited on the machine when a time was taken, a minute's average."""
     busy: bool = False
-    """Whether the machine was too busy for the time that was taken to be that of the network."""
+    """Whether the machine was too busy, or throttled, for a time to be that of the network."""
     dtype: str = "float32"
     channels_last: bool = False
     compiled: bool = False

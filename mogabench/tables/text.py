@@ -31,6 +31,8 @@ def throughput_line(record: Record) -> str:
     values, where = record.values, record.provenance
     rate, error = values["throughput"], values.get("median_error")
     margin = "" if error is None else f"± {error.value:.1f} %, "
+    if "floor" in values:
+        margin += f"{values['floor'].value / values['latency_p50'].value:.2f} of its floor, "
     reasons = doubts(record)
     line = (
         f"throughput {rate.value:.{1 if rate.value >= 10 else 3}f} {rate.unit} "

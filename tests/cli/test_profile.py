@@ -35,7 +35,7 @@ def measured(monkeypatch):
             raise worker.MeasurementError("densenet121: its process was killed")
         values = {"throughput": 1234.56, "latency_p50": 6.48, "latency_p90": 7.01}
         values |= {"latency_p99": 9.87, "median_error": 0.51, "peak_memory": 512 * 2**20}
-        values |= {"iterations": 64, "lacked_core": 31.0}
+        values |= {"iterations": 64, "lacked_core": 31.0, "floor": 3.11}
         return Record(
             subject=request.subject,
             kind=Kind.THROUGHPUT,
@@ -85,8 +85,9 @@ def test_prints_name_and_figures_in_80_columns(invoke, measured):
     lines = done.stdout.splitlines()
     assert max(map(len, lines)) <= 80
     row = lines.index("resnet50, float32 compiled channels-last") + 1
-    # 64 passes are enough for a 90th percentile, and not for a 99th.
-    assert lines[row].split() == ["8", "1234.6", "0.5", "6.48", "7.01", "—", "512"]
+    # 64 passes are enough for a 90th percentile, and not for a 99th; 3.11 ms are 0.48 of 6.48 ms.
+    assert lines[row].split() == ["8", "1234.6", "0.5", "6.48", "7.01", "—", "512", "0.48"]
+    assert lines[0].split("  ")[-1].strip() == "of floor"
 
 
 def test_compare_prints_the_ratio_with_its_interval_and_a_verdict(invoke, measured, monkeypatch):

@@ -92,7 +92,11 @@ def test_record_says_what_was_measured_and_how(request_for):
     how = record.provenance
     assert (how.dtype, how.batch_size, how.threads, how.seed) == ("bfloat16", 3, 1, 5)
     assert not how.compiled and not how.channels_last
-    assert how.busy == (values["lacked_core"] > 5)
+    assert how.busy == (values["lacked_core"] > 5 or abs(values["rate_change"]) > 10)
+    # A product of 3 and 10 numbers for each of 3 images; images, scores, weights and biases.
+    moved = 2 * (3 * (3 * 32 * 32 + 10) + 40) / values["copy_rate"]
+    assert values["floor"] == pytest.approx(1000 * max(180 / values["matrix_rate"], moved))
+    assert (units["matrix_rate"], units["copy_rate"]) == ("FLOP/s", "B/s")
     assert how.seconds > values["seconds"]
     assert how.packages["torch"] and how.device and how.command
 

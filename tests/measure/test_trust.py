@@ -1,0 +1,39 @@
+"""What a record is marked for."""
+
+import pytest
+
+from mogabench.measure.trust import disturbances, doubts, state
+from mogabench.records import Kind, Quantity, Record, provenance
+from mogabench.subject import Subject
+
+
+@pytest.mark.parametrize(
+    ("lacked_core", "rate_change", "words"),
+    [
+        (0.3, -2.0, []),
+        (31.0, 0.0, ["busy"]),
+        (0.3, -18.0, ["throttled"]),
+        (0.3, 12.0, ["throttled"]),  # it was throttled before, or another process left
+        (31.0, -18.0, ["busy", "throttled"]),
+        (None, -18.0, ["throttled"]),  # a GPU
+        (31.0, None, ["busy"]),  # a record of an earlier version
+    ],
+)
+def test_busy_and_throttled_machines(lacked_core, rate_change, words):
+    values = {"lacked_core": lacked_core, "rate_change": rate_change}
+    known = {name: value for name, value in values.items() if value is not None}
+    assert list(disturbances(known)) == words
+
+
+def test_a_throttled_machine_is_told_in_one_line():
+    values = {"iterations": 100.0, "median_error": 0.5, "lacked_core": 0.2, "rate_change": -18.0}
+    record = Record(
+        subject=Subject(task="t", method="m", backbone="b", input_size=(8, 8)),
+        kind=Kind.THROUGHPUT,
+        values={name: Quantity(value=value, unit="%") for name, value in values.items()},
+        provenance=provenance(device="CPU", busy=True, load=1.5),
+    )
+    assert state(record) == "throttled"
+    [line] = doubts(record)
+    assert line.startswith("the machine was throttled") and "(load before: 1.5)" in line
+    assert "18 % lower after the timing than before" in line
