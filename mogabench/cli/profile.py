@@ -73,9 +73,16 @@ def profile(
         str | None,
         typer.Option(metavar="fvcore", help="Compare operation counts with fvcore's instead."),
     ] = None,
+    train_step: Annotated[
+        bool,
+        typer.Option(
+            "--train-step",
+            help="Time a training step: forward, loss, backward, AdamW; --dtype is autocast's.",
+        ),
+    ] = False,
     output_format: Annotated[
         Literal["table", "csv"],
-        typer.Option("--format", help="csv: the columns of timm's results/benchmark-infer-*.csv."),
+        typer.Option("--format", help="csv: the columns of timm's results/benchmark-*.csv."),
     ] = "table",
     comparing: Annotated[
         bool,
@@ -89,7 +96,7 @@ def profile(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Measure images (or sequences) per second, latency and peak memory of inference.
+    """Measure images (or sequences) per second, latency and peak memory of inference or training.
 
     Each network runs in a process of its own, and its record is stored the moment it exists. It is
     timed until the median is known to 1 %. A record of a busy or throttled machine is marked, and
@@ -119,6 +126,7 @@ def profile(
     if gpu:
         _require_gpu()
     settings = Settings(
+        train_step=train_step,
         device="cuda" if gpu else "cpu",
         channels_last=channels_last,
         batch_size=_batch_size(batch_size),
@@ -129,7 +137,7 @@ def profile(
         threads=threads,
     )
     modes = [False] * (eager or not compiled) + [True] * compiled
-    set_ups = _set_ups(settings, dtypes or ["float32"], modes, runtimes or ["torch"])
+    set_ups = _set_ups(task, settings, dtypes or ["float32"], modes, runtimes or ["torch"])
     if output_format == "csv" and (len(set_ups) > 1 or as_json):
         raise UserError("--format csv is for one set-up and goes without --json")
     requests = [
@@ -204,7 +212,11 @@ def _batch_size(text: str) -> int | Literal["auto"]:
 
 
 def _set_ups(
-    settings: Settings, dtypes: Sequence[str], modes: Sequence[bool], runtimes: Sequence[str]
+    task_name: str,
+    settings: Settings,
+    dtypes: Sequence[str],
+    modes: Sequence[bool],
+    runtimes: Sequence[str],
 ) -> list[Settings]:
     from mogabench.errors import unknown
     from mogabench.measure.settings import Dtype
@@ -218,9 +230,26 @@ def _set_ups(
         for dtype, mode, runtime in product(dict.fromkeys(dtypes), modes, dict.fromkeys(runtimes))
     ]
     for set_up in set_ups:
+        if set_up.train_step:
+            _check_training(task_name, set_up)
         if set_up.runtime != "torch":
             _check_runtime(set_up)
     return set_ups
+
+
+def _check_training(task_name: str, settings: Settings) -> None:
+    from mogabench.errors import UserError
+    from mogabench.tasks import tasks
+
+    able = [name for name, task in tasks().items() if task.has_training_example()]
+    if task_name not in able:
+        raise UserError(
+            f"--train-step is for {', '.join(able)}: {task_name} has no random data to train on"
+        )
+    if settings.runtime != "torch":
+        raise UserError(f"--runtime {settings.runtime} does not train: leave out --train-step")
+    if (settings.device, settings.dtype) == ("cpu", "float16"):
+        raise UserError("training in float16 needs a GPU; --dtype bfloat16 works on the CPU")
 
 
 def _check_runtime(settings: Settings) -> None:

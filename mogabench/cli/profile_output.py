@@ -9,17 +9,13 @@ from typing import TYPE_CHECKING
 from mogabench.console import print_line
 from mogabench.measure.settings import set_up_name
 from mogabench.measure.trust import state
+from mogabench.records import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mogabench.measure.comparing import Comparison
     from mogabench.records import Record
-
-_TIMM_COLUMNS = (
-    *("model", "infer_img_size", "infer_samples_per_sec", "infer_step_time", "infer_batch_size"),
-    *("param_count", "infer_gmacs", "infer_macts"),
-)
 
 
 def print_records(records: Sequence[Record]) -> None:
@@ -37,6 +33,8 @@ def print_records(records: Sequence[Record]) -> None:
             compiled=how.compiled,
             channels_last=how.channels_last,
             runtime=how.runtime,
+            amp=how.amp,
+            train_step=record.kind is Kind.TRAIN_STEP,
         )
         print_line(f"{record.subject.backbone}, {set_up}{f', {state(record)} machine' * how.busy}")
         print_line(_in_columns(*_figures(record)))
@@ -76,23 +74,51 @@ def print_comparisons(comparisons: Sequence[Comparison]) -> None:
 def print_csv(records: Sequence[Record], complexities: Sequence[Record]) -> None:
     """Prints the columns of timm's ``results/benchmark-infer-*.csv``, rounded as there.
 
+    Those of training steps are of its ``benchmark-train-*.csv``.
+
     Args:
-        records: The throughputs.
+        records: What was timed, all inference or all training.
         complexities: The counts of the same networks.
     """
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(_TIMM_COLUMNS)
-    for record, complexity in zip(records, complexities, strict=True):
-        size, speed, counts = record.subject.input_size, record.values, complexity.values
-        writer.writerow(
-            (
-                record.subject.backbone,
-                "x".join(map(str, size[:1] if len(set(size)) == 1 else size)),
-                round(speed["throughput"].value, 2),
-                round(speed["latency_p50"].value, 3),
-                record.provenance.batch_size,
-                round(counts["parameters"].value / 1e6, 2),
-                round(counts["operations_fvcore"].value / 1e9, 2),
-                round(counts["activations"].value / 1e6, 2),
-            )
-        )
+    rows = [
+        (_training_row if record.kind is Kind.TRAIN_STEP else _inference_row)(record, complexity)
+        for record, complexity in zip(records, complexities, strict=True)
+    ]
+    if rows:
+        writer = csv.DictWriter(sys.stdout, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _inference_row(record: Record, complexity: Record) -> dict[str, object]:
+    counts = complexity.values
+    return {
+        "model": record.subject.backbone,
+        "infer_img_size": _img_size(record),
+        "infer_samples_per_sec": round(record.values["throughput"].value, 2),
+        "infer_step_time": round(record.values["latency_p50"].value, 3),
+        "infer_batch_size": record.provenance.batch_size,
+        "param_count": _millions(counts["parameters"].value),
+        "infer_gmacs": round(counts["operations_fvcore"].value / 1e9, 2),
+        "infer_macts": _millions(counts["activations"].value),
+    }
+
+
+def _training_row(record: Record, complexity: Record) -> dict[str, object]:
+    return {
+        "model": record.subject.backbone,
+        "train_samples_per_sec": round(record.values["throughput"].value, 2),
+        "train_step_time": round(record.values["latency_p50"].value, 3),
+        "train_batch_size": record.provenance.batch_size,
+        "train_img_size": _img_size(record),
+        "param_count": _millions(complexity.values["parameters"].value),
+    }
+
+
+def _img_size(record: Record) -> str:
+    size = record.subject.input_size
+    return "x".join(map(str, size[:1] if len(set(size)) == 1 else size))
+
+
+def _millions(value: float) -> float:
+    return round(value / 1e6, 2)

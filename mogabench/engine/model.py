@@ -45,17 +45,42 @@ class Trained(BaseModel):
 
     def adapt(self, job: Job[Any, Any]) -> None:
         """Takes precision and layout from the job, and compiles the network once if it says so."""
-        self.amp = getattr(torch, job.amp) if job.amp else None
-        self.layout = torch.channels_last if job.channels_last else torch.contiguous_format
+        self.set_up(
+            job.amp,
+            channels_last=job.channels_last,
+            compiled=job.compile,
+            on_gpu=job.device != "cpu",
+            accumulates=job.compile and job.train and batches_per_step(job)[1] > 1,
+        )
+
+    def set_up(
+        self,
+        amp: str | None,
+        *,
+        channels_last: bool,
+        compiled: bool,
+        on_gpu: bool,
+        accumulates: bool = False,
+    ) -> None:
+        """Sets precision and layout, and compiles the network once if it is to be.
+
+        Args:
+            amp: The autocast type; None for float32 throughout.
+            channels_last: Whether weights and images are laid out as NHWC.
+            compiled: Whether the network goes through ``torch.compile``.
+            on_gpu: Whether it runs on a GPU.
+            accumulates: Whether a training step adds up the gradients of several batches.
+        """
+        self.amp = getattr(torch, amp) if amp else None
+        self.layout = torch.channels_last if channels_last else torch.contiguous_format
         self.network.to(memory_format=self.layout)
-        if job.compile and not self.is_compiled:
+        if compiled and not self.is_compiled:
             # Else the sizes of networks that the process compiled before count as this one's, and
             # make its sizes symbolic.
             torch.compiler.reset()
             # A CUDA graph replays a whole pass: else a small network waits for its launches. The
             # gradients lie in the graph's memory, which the next pass overwrites.
-            accumulates = job.train and batches_per_step(job)[1] > 1
-            graphs = self.uses_cuda_graphs and job.device != "cpu" and not accumulates
+            graphs = self.uses_cuda_graphs and on_gpu and not accumulates
             self.network.compile(mode="reduce-overhead" if graphs else None)
             self.is_compiled = True
 

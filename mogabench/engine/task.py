@@ -229,6 +229,19 @@ class Task(ABC, Generic[R, O]):
 
         return (torch.randn(batch_size, input_channels(subject), *subject.input_size),)
 
+    def training_example(self, subject: Subject, batch_size: int) -> tuple[Trained, dict[str, Any]]:
+        """The network with a loss, and random data to train on, all on the default device.
+
+        Raises:
+            UserError: The task has no such data.
+        """
+        raise UserError(f"{self.name} has no random data to train on")
+
+    @classmethod
+    def has_training_example(cls) -> bool:
+        """Whether there is a `training_example`, so that a training step can be timed."""
+        return cls.training_example is not Task.training_example
+
     def graph(self, network: nn.Module) -> nn.Module:
         """The part of a network that is exported: it maps a batch to one tensor.
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from mogabench.measure.trust import doubts
 from mogabench.measure.worker import MeasurementError, measure_in_subprocess
 from mogabench.progress import progress
-from mogabench.records import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +60,7 @@ def _find(store: Store, request: Request) -> Record | None:
     how = request.settings
     set_up = {
         "device": device_name(how.device),
-        "dtype": how.dtype,
+        "dtype": how.weights_dtype,
         "channels_last": how.channels_last,
         "compiled": how.compile,
         "batch_size": None if how.batch_size == "auto" else how.batch_size,
@@ -70,5 +69,6 @@ def _find(store: Store, request: Request) -> Record | None:
     }
     asked_for = {name: value for name, value in set_up.items() if value is not None}
     asked_for["runtime"] = None if how.runtime == "torch" else how.runtime
-    found = store.latest(request.subject.key, Kind.THROUGHPUT, **asked_for)
+    asked_for["amp"] = how.amp
+    found = store.latest(request.subject.key, request.kind, **asked_for)
     return found if found is not None and "floor" in found.values else None

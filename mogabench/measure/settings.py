@@ -14,22 +14,25 @@ class Settings:
     """How to measure.
 
     Attributes:
+        train_step: Whether a step is one of training; else it is a forward pass of inference.
         device: Where the network runs.
-        dtype: Weights and inputs are converted to it; autocast is not used.
+        dtype: In inference, weights and inputs are converted to it. In training, weights stay in
+            float32, and another type is that of autocast.
         channels_last: Whether weights and inputs are laid out as NHWC.
         compile: Whether the network goes through ``torch.compile``.
         runtime: What runs the network: ``torch``, as it is built, or another of
             `mogabench.export.RUNTIMES`, in its fused form.
-        batch_size: Images per forward pass; ``auto`` starts at 256 on a GPU and 8 on a CPU, and
-            halves while memory does not suffice.
-        warmup_seconds: Untimed forward passes go on for this long, once compiling is done.
-        min_iterations: Time at least this many forward passes …
+        batch_size: Images per step; ``auto`` starts at 256 on a GPU and 8 on a CPU, and halves
+            while memory does not suffice.
+        warmup_seconds: Untimed steps go on for this long, once compiling is done.
+        min_iterations: Time at least this many steps …
         min_seconds: … and go on for at least this long …
         max_seconds: … and then until the median is known well enough, or for this long at most.
         threads: Threads of one operator on the CPU; None leaves it to PyTorch.
         seed: Seed of the random weights and inputs.
     """
 
+    train_step: bool = False
     device: Device = "cpu"
     dtype: Dtype = "float32"
     channels_last: bool = False
@@ -43,25 +46,51 @@ class Settings:
     threads: int | None = None
     seed: int = 0
 
+    @property
+    def amp(self) -> str | None:
+        """The autocast type, where there is one."""
+        return self.dtype if self.train_step and self.dtype != "float32" else None
+
+    @property
+    def weights_dtype(self) -> str:
+        """The type of the weights."""
+        return "float32" if self.train_step else self.dtype
+
 
 def set_up_name(
-    dtype: str, *, compiled: bool, channels_last: bool, runtime: str | None = None
+    dtype: str,
+    *,
+    compiled: bool,
+    channels_last: bool,
+    runtime: str | None = None,
+    amp: str | None = None,
+    train_step: bool = False,
 ) -> str:
-    """A set-up in words, such as ``bfloat16 compiled channels-last`` or ``float32 openvino``."""
+    """A set-up in words, such as ``bfloat16 compiled channels-last`` or ``float32 openvino``.
+
+    Args:
+        dtype: The type of the weights.
+        compiled: Whether the network went through ``torch.compile``.
+        channels_last: Whether it is laid out as NHWC.
+        runtime: What runs it; None is PyTorch.
+        amp: The autocast type.
+        train_step: Whether a step is one of training.
+    """
     if runtime not in (None, "torch"):
         return f"{dtype} {runtime}"
-    words = [dtype, "compiled" if compiled else "eager"]
-    return " ".join(words + ["channels-last"] * channels_last)
+    words = [dtype if amp is None else f"{amp} autocast", "compiled" if compiled else "eager"]
+    words += ["channels-last"] * channels_last + ["training step"] * train_step
+    return " ".join(words)
 
 
 @dataclass(frozen=True)
 class Round:
-    """A few forward passes of a network whose turn it was.
+    """A few steps of a network whose turn it was.
 
     Attributes:
-        latency: Median time of one forward pass of the whole batch, in milliseconds.
-        passes: Timed forward passes.
-        batch_size: Images per forward pass, after any backing off.
+        latency: Median time of one step of the whole batch, in milliseconds.
+        passes: Timed steps.
+        batch_size: Images per step, after any backing off.
         lacked_core: How much of the time the process lacked a core, in %; None on a GPU.
     """
 
@@ -108,7 +137,7 @@ class Throughput:
     Attributes:
         throughput: Batch size over the median latency; sequences, not their frames, where
             an input is a sequence.
-        latency_p50: Median time of one forward pass of the whole batch, in milliseconds.
+        latency_p50: Median time of one step on the whole batch, in milliseconds.
         latency_p90: 90th percentile, in milliseconds; None where there are too few iterations for
             it, here and in the next two (see `mogabench.records.FEWEST_ITERATIONS`).
         latency_p99: 99th percentile, in milliseconds.
@@ -119,10 +148,10 @@ class Throughput:
             on a GPU. See `mogabench.measure.cores`.
         peak_memory: Highest use of memory in bytes, as the device's meter defines it (see
             `mogabench.measure.device`); None where it cannot be read.
-        batch_size: Images per forward pass, after any backing off.
-        iterations: Timed forward passes.
+        batch_size: Images per step, after any backing off.
+        iterations: Timed steps.
         seconds: Their times added up.
-        compile_seconds: Time of the first forward pass of a compiled network; short where
+        compile_seconds: Time of the first step of a compiled network; short where
             PyTorch's cache knows the network from an earlier run. None in eager mode.
         device: The device's name.
         driver: The version of the GPU's driver, where there is one.

@@ -1,4 +1,4 @@
-"""Images per second, latency and peak memory of inference."""
+"""Images per second, latency and peak memory of a step, such as a forward pass."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mogabench.records import FEWEST_ITERATIONS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from torch import Tensor, nn
+    from mogabench.measure.steps import MakeStep
 
 __all__ = ["Prepared", "Settings", "Throughput", "measure", "measure_rounds", "prepare"]
 
@@ -32,12 +32,12 @@ _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "ALLOC_FAILED")
 
 
 class Prepared(NamedTuple):
-    """A network that has run and is warm.
+    """A step that has run and is warm.
 
     Attributes:
         step: Runs it once on a batch.
         batch_size: Inputs of a batch, after any backing off.
-        first_seconds: How long the first pass took, in seconds.
+        first_seconds: How long the first run took, in seconds.
         meter: Stopwatch and memory gauge.
     """
 
@@ -47,18 +47,12 @@ class Prepared(NamedTuple):
     meter: Meter
 
 
-def measure(
-    build: Callable[[], nn.Module],
-    inputs: Callable[[int], tuple[Tensor, ...]],
-    settings: Settings,
-    meter: Meter | None = None,
-) -> Throughput:
-    """Times forward passes of a network in inference mode; arguments and errors as in `prepare`."""
-    ready = prepare(build, inputs, settings, meter)
+def measure(make_step: MakeStep, settings: Settings, meter: Meter | None = None) -> Throughput:
+    """Times a step again and again; arguments and errors as in `prepare`."""
+    ready = prepare(make_step, settings, meter)
     ready.meter.restart_peak()
     before = read_core_times()
-    with torch.inference_mode():
-        _time(ready.step, settings, ready.meter)
+    _time(ready.step, settings, ready.meter)
     laps = ready.meter.laps()
     lacked = lacked_core(before, read_core_times()) if settings.device == "cpu" else None
     return Throughput(
@@ -77,45 +71,38 @@ def measure(
 
 
 def measure_rounds(ready: Prepared, settings: Settings) -> Iterator[Round]:
-    """Times half a second of forward passes, and at least one, each time it is asked.
+    """Times half a second of steps, and at least one, each time it is asked.
 
-    A pass before them is not timed: another network may have had the device in between.
+    A step before them is not timed: another network may have had the device in between.
     """
-    with torch.inference_mode():
-        passes = ceil(_ROUND_SECONDS / _seconds(ready))
-        while True:
-            ready.meter.clear()
-            _seconds(ready)
-            before = read_core_times()
-            for _ in range(passes):
-                ready.meter.time(ready.step)
-            laps = ready.meter.laps()
-            lacked = lacked_core(before, read_core_times()) if settings.device == "cpu" else None
-            yield Round(float(np.median(laps)), passes, ready.batch_size, lacked)
+    passes = ceil(_ROUND_SECONDS / _seconds(ready))
+    while True:
+        ready.meter.clear()
+        _seconds(ready)
+        before = read_core_times()
+        for _ in range(passes):
+            ready.meter.time(ready.step)
+        laps = ready.meter.laps()
+        lacked = lacked_core(before, read_core_times()) if settings.device == "cpu" else None
+        yield Round(float(np.median(laps)), passes, ready.batch_size, lacked)
 
 
 def _seconds(ready: Prepared) -> float:
-    """How long one pass takes from its call to its end."""
+    """How long one step takes from its call to its end."""
     began = time.perf_counter()
     ready.step()
     ready.meter.wait()
     return time.perf_counter() - began
 
 
-def prepare(
-    build: Callable[[], nn.Module],
-    inputs: Callable[[int], tuple[Tensor, ...]],
-    settings: Settings,
-    meter: Meter | None = None,
-) -> Prepared:
-    """Builds a network, finds a batch size that fits, and warms up.
+def prepare(make_step: MakeStep, settings: Settings, meter: Meter | None = None) -> Prepared:
+    """Makes a step, finds a batch size that fits, and warms up.
 
     Lets cuDNN search for the fastest algorithm in the whole process, which should therefore be one
     of its own: see `mogabench.measure.worker`.
 
     Args:
-        build: Makes the network, on the current default device.
-        inputs: Makes the inputs for a batch size, likewise.
+        make_step: Makes the step for a batch size; see `mogabench.measure.steps`.
         settings: How to measure.
         meter: Stopwatch and memory gauge; by default the device's own.
 
@@ -127,7 +114,7 @@ def prepare(
     for batch_size in _batch_sizes(settings):
         meter.clear()
         try:
-            return _attempt(build, inputs, settings, batch_size, meter)
+            return _attempt(make_step, settings, batch_size, meter)
         except RuntimeError as error:
             if not _is_out_of_memory(error):
                 raise
@@ -153,41 +140,14 @@ def _is_out_of_memory(error: RuntimeError) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or any(x in text for x in _OUT_OF_MEMORY)
 
 
-def _attempt(
-    build: Callable[[], nn.Module],
-    inputs: Callable[[int], tuple[Tensor, ...]],
-    settings: Settings,
-    batch_size: int,
-    meter: Meter,
-) -> Prepared:
-    step = _step(build, inputs, settings, batch_size)
-    with torch.inference_mode():
-        began = time.perf_counter()
-        step()
-        meter.wait()
-        first_seconds = time.perf_counter() - began
-        _warm_up(step, settings.warmup_seconds, meter)
+def _attempt(make_step: MakeStep, settings: Settings, batch_size: int, meter: Meter) -> Prepared:
+    step = make_step(batch_size)
+    began = time.perf_counter()
+    step()
+    meter.wait()
+    first_seconds = time.perf_counter() - began
+    _warm_up(step, settings.warmup_seconds, meter)
     return Prepared(step, batch_size, first_seconds, meter)
-
-
-def _step(
-    build: Callable[[], nn.Module],
-    inputs: Callable[[int], tuple[Tensor, ...]],
-    settings: Settings,
-    batch_size: int,
-) -> Callable[[], object]:
-    torch.manual_seed(settings.seed)
-    with torch.device(settings.device):
-        network, batch = build(), inputs(batch_size)
-    # Another runtime takes and gives float32 whatever it computes in.
-    dtype = getattr(torch, settings.dtype if settings.runtime == "torch" else "float32")
-    network = network.eval().to(settings.device, dtype)
-    batch = tuple(x.to(settings.device, dtype if x.is_floating_point() else None) for x in batch)
-    if settings.channels_last:
-        network = network.to(memory_format=torch.channels_last)
-        batch = tuple(x.to(memory_format=torch.channels_last) if x.ndim == 4 else x for x in batch)
-    forward = torch.compile(network, dynamic=False) if settings.compile else network
-    return lambda: forward(*batch)
 
 
 def _warm_up(step: Callable[[], object], seconds: float, meter: Meter) -> None:
@@ -237,7 +197,7 @@ def _statistics(laps: Sequence[float], batch_size: int) -> dict[str, Any]:
 
 def _notes(settings: Settings) -> tuple[str, ...]:
     if settings.device == "cpu":
-        return ("peak_memory is the growth of the process's resident set",)
+        return ("peak_memory is the growth of the process's resident set above its libraries'",)
     if settings.dtype == "float32" and torch.backends.cudnn.allow_tf32:
         return ("convolutions may use TF32, which is PyTorch's default",)
     return ()

@@ -1,9 +1,6 @@
 """A process of its own for each measurement, so that neither memory nor compiled code leaks.
 
-Both ends of the pipe are here. The parent writes a `Request` to the child's standard input; the
-child answers on its standard output with a line that holds a `Throughput` and status 0, or with
-text that says what went wrong, without an end of line, and status 1. Asked for rounds, it answers
-with a `Round` when it is ready, and with another for each further line. Only the child imports
+Here is the parent; `mogabench.measure.child` says what the child answers. Only the child imports
 torch.
 """
 
@@ -13,30 +10,23 @@ import os
 import signal
 import subprocess
 import sys
-import traceback
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from pydantic import BaseModel, TypeAdapter
 
-from mogabench.catalogue import import_packages
 from mogabench.errors import UserError
 from mogabench.measure.settings import Roof, Round, Settings, Throughput, set_up_name
 from mogabench.measure.trust import disturbances, doubts
 from mogabench.records import Kind, Quantity, Record, provenance
 from mogabench.subject import Subject
-from mogabench.tasks import get_task
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from torch import nn
-
-_COMMAND = (sys.executable, "-P", "-m", "mogabench.measure.worker")
-_ANSWER = TypeAdapter(tuple[Throughput, Roof, dict[str, str]])
-_ROUND = TypeAdapter(Round)
+COMMAND = (sys.executable, "-P", "-m", "mogabench.measure.child")
+ANSWER = TypeAdapter(tuple[Throughput, Roof, dict[str, str]])
+ROUND = TypeAdapter(Round)
 _UNITS = {
     "latency_p50": "ms",
     "latency_p90": "ms",
@@ -66,16 +56,25 @@ class Request(BaseModel):
     settings: Settings
     packages: tuple[str, ...] = ()
     in_rounds: bool = False
+    export_to: Path | None = None
+    """Where to write the network for its runtime, instead of measuring it."""
+
+    @property
+    def kind(self) -> Kind:
+        """What is measured."""
+        return Kind.TRAIN_STEP if self.settings.train_step else Kind.THROUGHPUT
 
     @property
     def name(self) -> str:
         """The network and its set-up in words."""
         how = self.settings
         set_up = set_up_name(
-            how.dtype,
+            how.weights_dtype,
             compiled=how.compile,
             channels_last=how.channels_last,
             runtime=how.runtime,
+            amp=how.amp,
+            train_step=how.train_step,
         )
         return f"{self.subject.backbone} {set_up}"
 
@@ -91,15 +90,15 @@ def measure_in_subprocess(request: Request) -> Record:
     started = datetime.now(UTC)
     load = round(os.getloadavg()[0], 2)
     child = subprocess.run(
-        _COMMAND,
+        COMMAND,
         input=request.model_dump_json() + "\n",
         capture_output=True,
         text=True,
         check=False,
     )
     if child.returncode:
-        raise MeasurementError(f"{request.subject.backbone}: {_reason(child)}")
-    found, roof, code = _ANSWER.validate_json(child.stdout)
+        raise MeasurementError(f"{request.subject.backbone}: {reason(child)}")
+    found, roof, code = ANSWER.validate_json(child.stdout)
     return _record(request, found, roof, code, load=load, started=started)
 
 
@@ -119,7 +118,7 @@ class Contestant:
         self._request = request
         self._errors = TemporaryFile("w+")  # noqa: SIM115 — `__exit__` closes it
         self._child = subprocess.Popen(
-            _COMMAND,
+            COMMAND,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -151,12 +150,13 @@ class Contestant:
         if not answer.endswith("\n"):
             status = self._child.wait()
             self._errors.seek(0)
-            ended = subprocess.CompletedProcess(_COMMAND, status, answer, self._errors.read())
-            raise MeasurementError(f"{self._request.subject.backbone}: {_reason(ended)}")
-        return _ROUND.validate_json(answer)
+            ended = subprocess.CompletedProcess(COMMAND, status, answer, self._errors.read())
+            raise MeasurementError(f"{self._request.subject.backbone}: {reason(ended)}")
+        return ROUND.validate_json(answer)
 
 
-def _reason(child: subprocess.CompletedProcess[str]) -> str:
+def reason(child: subprocess.CompletedProcess[str]) -> str:
+    """Why a child ended with an error."""
     if child.returncode == -signal.SIGKILL:
         return "its process was killed, most likely for want of memory; try a smaller --batch-size"
     if child.returncode < 0:
@@ -182,7 +182,7 @@ def _record(
     values = {name: known[name] for name in units if known[name] is not None}
     record = Record(
         subject=request.subject,
-        kind=Kind.THROUGHPUT,
+        kind=request.kind,
         values={name: Quantity(value=value, unit=units[name]) for name, value in values.items()},
         notes=list(found.notes),
         provenance=provenance(
@@ -192,7 +192,9 @@ def _record(
             code=code,
             load=load,
             busy=bool(disturbances(values)),
-            dtype=settings.dtype,
+            dtype=settings.weights_dtype,
+            amp=settings.amp,
+            optimizer="adamw" if settings.train_step else None,
             channels_last=settings.channels_last,
             compiled=settings.compile,
             runtime=None if settings.runtime == "torch" else settings.runtime,
@@ -209,75 +211,3 @@ def _record(
 def _speed_unit(subject: Subject) -> str:
     """Images, or sequences of them where the input has frames before channels and pixels."""
     return "seq/s" if len(subject.input_size) == 4 else "img/s"
-
-
-def _answers(request: Request) -> Iterator[str]:
-    """The lines that answer a request, and those that ask for more rounds."""
-    import torch
-
-    from mogabench.measure.code import network_code
-    from mogabench.measure.floor import roof, work_of
-    from mogabench.measure.rates import choose_side, measure_rates
-    from mogabench.measure.throughput import measure, measure_rounds, prepare
-
-    import_packages(list(request.packages))
-    subject, settings, task = request.subject, request.settings, get_task(request.subject.task)
-    if settings.threads is not None:
-        torch.set_num_threads(settings.threads)
-    with torch.device("meta"):  # imports the network's libraries, which are no part of its memory
-        network = task.build(subject).eval()
-        work = work_of(network, *task.example_inputs(subject))
-    arguments = (
-        lambda: _network(subject, settings),
-        lambda batch_size: task.example_inputs(subject, batch_size),
-        settings,
-    )
-    if not request.in_rounds:
-        of_device = settings.device, settings.dtype, choose_side(settings.device, settings.dtype)
-        before = measure_rates(*of_device)
-        found = measure(*arguments)
-        after = measure_rates(*of_device)
-        beside = roof(work, found.batch_size, settings.dtype, before, after)
-        yield _ANSWER.dump_json((found, beside, network_code(subject, network))).decode()
-        return
-    for turn in measure_rounds(prepare(*arguments), settings):
-        yield _ROUND.dump_json(turn).decode()
-        if not sys.stdin.readline():
-            return
-
-
-def _network(subject: Subject, settings: Settings) -> nn.Module:
-    """The subject's network as the settings' runtime computes it."""
-    from mogabench.export import in_runtime
-
-    task = get_task(subject.task)
-    network = task.build(subject)
-    if settings.runtime == "torch":
-        return network
-    (image,) = task.example_inputs(subject)
-    graph = task.graph(network.eval())
-    return task.with_graph(
-        network, in_runtime(graph, image, settings.runtime, dtype=settings.dtype)
-    )
-
-
-def main() -> None:
-    """Answers a request; what libraries print to standard output goes to standard error."""
-    with os.fdopen(os.dup(sys.stdout.fileno()), "w") as answer:
-        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-        try:
-            request = Request.model_validate_json(sys.stdin.readline())
-            for line in _answers(request):
-                print(line, file=answer, flush=True)
-        except UserError as error:
-            answer.write(str(error))
-            sys.exit(1)
-        except Exception as error:
-            where = traceback.extract_tb(error.__traceback__)[-1]
-            first_line = str(error).strip().partition("\n")[0]
-            answer.write(f"{type(error).__name__}: {first_line} ({where.filename}:{where.lineno})")
-            sys.exit(1)
-
-
-if __name__ == "__main__":
-    main()

@@ -36,6 +36,8 @@ class Kind(StrEnum):
 
     COMPLEXITY = "complexity"
     THROUGHPUT = "throughput"
+    """Of inference."""
+    TRAIN_STEP = "train_step"
     QUALITY = "quality"
     INTERACTION = "interaction"
 
@@ -109,6 +111,8 @@ class Provenance(BaseModel):
     evaluated_size: tuple[int, ...] | None = None
     """What a quality was evaluated at, where the subject has the size that was counted."""
     seed: int | None = None
+    optimizer: str | None = None
+    """What updated the weights in a training step that was timed."""
     recipe: str | None = None
     """The recipe behind the weights."""
     recipe_changes: dict[str, Any] | None = None

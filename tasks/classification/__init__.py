@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from mogabench.engine.job import Job
+    from mogabench.engine.model import Trained
     from mogabench.engine.task import Setup
     from mogabench.subject import Subject
 
@@ -69,6 +70,18 @@ class Classification(Task[ClassificationRecipe, ClassificationOptions]):
         """Builds the network with random weights, for 1000 classes unless its options say else."""
         options = {"num_classes": 1000, **dict(subject.options)}
         return create_network(subject.backbone, options, subject.input_size)
+
+    def training_example(self, subject: Subject, batch_size: int) -> tuple[Trained, dict[str, Any]]:
+        """Random images of random classes; the loss is their cross-entropy."""
+        import torch
+
+        from mogabench.tasks.classification.model import Classifier
+
+        model = Classifier(self.build(subject), None)
+        (images,) = self.example_inputs(subject, batch_size)
+        classes: Any = model.network.num_classes
+        labels = torch.randint(classes, (batch_size,))
+        return model, {"inputs": images, "labels": labels}
 
     def prepare(self, job: Job[ClassificationRecipe, ClassificationOptions]) -> Setup:
         """Opens the folders, builds the network for their classes and loads its weights."""

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 from timm.data import Mixup
 from timm.loss import BinaryCrossEntropy, LabelSmoothingCrossEntropy, SoftTargetCrossEntropy
+from torch import nn
 
 from mogabench.engine.model import Trained
 from mogabench.errors import UserError
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from mogabench.tasks.classification.recipe import ClassificationRecipe
 
@@ -21,11 +22,13 @@ class Classifier(Trained):
 
     Args:
         network: Maps images ``(N, C, H, W)`` to logits ``(N, num_classes)``.
-        recipe: Says how images are mixed, and the loss; None to evaluate only.
+        recipe: Says how images are mixed, and the loss; without one the loss is cross-entropy.
     """
 
     def __init__(self, network: nn.Module, recipe: ClassificationRecipe | None) -> None:
         super().__init__(network)
+        self.mixup: Mixup | None = None
+        self.criterion: nn.Module = nn.CrossEntropyLoss()
         if recipe is not None:
             self.mixup = mixup(recipe, cast("int", network.num_classes))
             self.criterion = training_loss(recipe)

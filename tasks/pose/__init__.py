@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from mogabench.engine.job import Job
+    from mogabench.engine.model import Trained
     from mogabench.engine.task import Setup
     from mogabench.subject import Subject
 
@@ -60,6 +61,19 @@ class Pose(Task[PoseRecipe, PoseOptions]):
         from mogabench.tasks.pose.network import build_network
 
         return build_network(subject)
+
+    def training_example(self, subject: Subject, batch_size: int) -> tuple[Trained, dict[str, Any]]:
+        """Random pictures and heat maps; the loss is their squared error."""
+        import torch
+
+        from mogabench.tasks.pose.model import PoseEstimator
+        from mogabench.tasks.pose.skeleton import KEYPOINTS, STRIDE
+
+        (pictures,) = self.example_inputs(subject, batch_size)
+        cells = (side // STRIDE for side in subject.input_size)
+        targets = torch.rand(batch_size, len(KEYPOINTS), *cells)
+        batch = {"inputs": pictures, "targets": targets, "weights": torch.ones(targets.shape[:2])}
+        return PoseEstimator(self.build(subject), PoseTest()), batch
 
     def prepare(self, job: Job[PoseRecipe, PoseOptions]) -> Setup:
         """Reads the persons, builds the network and loads its weights."""

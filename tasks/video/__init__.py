@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from mogabench.engine.job import Job
+    from mogabench.engine.model import Trained
     from mogabench.engine.task import Setup
     from mogabench.subject import Subject
 
@@ -95,6 +96,16 @@ class Video(Task[VideoRecipe, VideoOptions]):
         import torch
 
         return (torch.rand(batch_size, *subject.input_size),)
+
+    def training_example(self, subject: Subject, batch_size: int) -> tuple[Trained, dict[str, Any]]:
+        """Random sequences, of which the first half is seen; the loss is the squared error."""
+        import torch
+
+        from mogabench.tasks.video.model import Predictor
+
+        seen, *frame = subject.input_size
+        frames = torch.rand(batch_size, 2 * seen, *frame)
+        return Predictor(self.build(subject), seen), {"frames": frames}
 
     def prepare(self, job: Job[VideoRecipe, VideoOptions]) -> Setup:
         """Opens or draws the sequences, builds SimVP and loads its weights."""

@@ -38,11 +38,12 @@ def measured(monkeypatch):
         values |= {"iterations": 64, "lacked_core": 31.0, "floor": 3.11}
         return Record(
             subject=request.subject,
-            kind=Kind.THROUGHPUT,
+            kind=request.kind,
             values={name: Quantity(value=value, unit="1") for name, value in values.items()},
             provenance=provenance(
                 device=cpu_name(),
-                dtype=request.settings.dtype,
+                dtype=request.settings.weights_dtype,
+                amp=request.settings.amp,
                 compiled=request.settings.compile,
                 channels_last=request.settings.channels_last,
                 batch_size=8,
@@ -117,6 +118,36 @@ def test_csv_has_timms_columns_and_its_counts(invoke, measured):
     ]
 
 
+def test_csv_of_training_has_timms_columns(invoke, measured):
+    done = invoke("deit_small_patch16_224", "--train-step", "--format", "csv")
+    # The head and the count are those of results/benchmark-train-amp-nhwc-pt112-cu113-rtx3090.csv.
+    assert done.stdout.splitlines() == [
+        "model,train_samples_per_sec,train_step_time,train_batch_size,train_img_size,param_count",
+        "deit_small_patch16_224,1234.56,6.48,8,224,22.05",
+    ]
+
+
+def test_training_steps_are_apart_from_inference(invoke, measured, tmp_path):
+    arguments = ("resnet18", "--dtype", "bfloat16", "--skip-existing")
+    assert invoke(*arguments).exit_code == 0
+    done = invoke(*arguments, "--train-step")
+    assert "resnet18, bfloat16 autocast eager training step\n" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    invoke(*arguments, "--train-step")
+    assert [r.settings.train_step for r in measured] == [False, True]
+    store = Store(tmp_path)
+    assert [len(list(store.all(kind))) for kind in (Kind.THROUGHPUT, Kind.TRAIN_STEP)] == [1, 1]
+
+
+def test_a_record_that_knows_no_floor_is_measured_again(invoke, measured, tmp_path):
+    assert invoke("resnet18").exit_code == 0
+    [record] = Store(tmp_path).all()
+    del record.values["floor"]
+    Store(tmp_path).append(record)
+    assert invoke("resnet18", "--skip-existing").exit_code == 0
+    assert len(measured) == 2
+
+
 def test_a_busy_machine_is_told_marked_and_measured_again(invoke, measured, caplog):
     arguments = ("resnet152", "resnet18", "--skip-existing")
     done = invoke(*arguments)
@@ -166,6 +197,18 @@ def test_skips_what_has_a_record_only_when_asked(invoke, measured):
         (
             ["resnet50", "resnet18", "--compare", "--skip-existing"],
             "--compare uses no records: leave out --skip-existing and --format csv",
+        ),
+        (
+            ["--task", "detection", "resnet50", "--train-step"],
+            "--train-step is for classification, .*: detection has no random data to train on",
+        ),
+        (
+            ["resnet50", "--train-step", "--runtime", "openvino"],
+            "--runtime openvino does not train: leave out --train-step",
+        ),
+        (
+            ["resnet50", "--train-step", "--dtype", "float16"],
+            "training in float16 needs a GPU; --dtype bfloat16 works on the CPU",
         ),
         (["resnet50", "--check", "ptflops"], r"unknown check 'ptflops' \(valid: fvcore\)"),
     ],

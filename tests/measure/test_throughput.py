@@ -10,8 +10,10 @@ import torch
 from torch import nn
 
 from mogabench.errors import UserError
+from mogabench.measure import throughput
 from mogabench.measure.device import CudaMeter
-from mogabench.measure.throughput import Settings, measure
+from mogabench.measure.settings import Settings
+from mogabench.measure.steps import inference_step
 
 QUICK = Settings(
     batch_size=2, warmup_seconds=0, min_iterations=5, min_seconds=0, max_seconds=0, threads=1
@@ -24,6 +26,10 @@ def same_threads_afterwards():
     threads = torch.get_num_threads()
     yield
     torch.set_num_threads(threads)
+
+
+def measure(build, inputs, settings, meter=None):
+    return throughput.measure(inference_step(build, inputs, settings), settings, meter)
 
 
 def pixels(batch_size):

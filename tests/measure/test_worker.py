@@ -1,6 +1,7 @@
 """The child process: what it answers, and what the parent says when it cannot."""
 
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -23,6 +24,7 @@ os.system("echo so does its child")
 class Toy(nn.Module):
     def __init__(self, act, **options):
         super().__init__()
+        self.num_classes = 10
         self.head = nn.Linear(3, 10)
         self.act = act
 
@@ -99,6 +101,34 @@ def test_record_says_what_was_measured_and_how(request_for):
     assert (units["matrix_rate"], units["copy_rate"]) == ("FLOP/s", "B/s")
     assert how.seconds > values["seconds"]
     assert how.packages["torch"] and how.device and how.command
+
+
+def test_record_of_a_training_step_is_of_its_own_kind(request_for):
+    settings = replace(SETTINGS, train_step=True, channels_last=True)
+    request = request_for("toy_talks", settings)
+    record = measure_in_subprocess(request)
+    assert request.name == "toy_talks bfloat16 autocast eager channels-last training step"
+    assert record.kind is Kind.TRAIN_STEP
+    values = {name: quantity.value for name, quantity in record.values.items()}
+    # Three products as large as the one of the forward pass; weights and two averages of float32.
+    moved = 4 * (3 * (3 * 32 * 32 + 10) + 6 * 40) / values["copy_rate"]
+    floor = max(3 * 180 / values["matrix_rate"], moved)
+    assert values["floor"] == pytest.approx(1000 * floor)
+    assert "peak_memory" in values or sys.platform != "linux"
+    how = record.provenance
+    assert (how.dtype, how.amp, how.optimizer) == ("float32", "bfloat16", "adamw")
+    assert (how.channels_last, how.batch_size, how.threads) == (True, 3, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux restarts the peak")
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_memory_of_a_runtime_is_without_that_of_the_export(request_for, runtime):
+    pytest.importorskip(runtime)
+    settings = replace(SETTINGS, dtype="float32", runtime=runtime)
+    record = measure_in_subprocess(request_for("test_resnet", settings))
+    assert record.provenance.runtime == runtime
+    assert record.values["peak_memory"].value < 64 * 2**20  # an export takes several times as much
 
 
 @pytest.mark.parametrize(
