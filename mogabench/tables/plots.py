@@ -13,6 +13,7 @@ from mogabench.records import Kind
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from mogabench.paper import PaperTable
@@ -28,11 +29,15 @@ _OURS = "MogaNet"
 
 @dataclass(frozen=True)
 class Point:
-    """A model of a plot: its cost, its printed top-1 accuracy in %, and its name."""
+    """A model of a plot: its cost, its printed top-1 accuracy in %, and its name.
+
+    ``runtime`` is what ran it in its fused form; where that is empty, PyTorch in its own.
+    """
 
     cost: float
     accuracy: float
     name: str
+    runtime: str = ""
 
     @property
     def family(self) -> str:
@@ -67,6 +72,7 @@ def throughput_points(
 ) -> dict[str, list[Point]]:
     """Figure A3's points by device and CPU threads: img/s against printed top-1 at 224x224.
 
+    A network has one in PyTorch, and one in the fastest of the other runtimes that it was timed in.
     One network alone makes no figure.
 
     Args:
@@ -83,17 +89,26 @@ def throughput_points(
             if row.meta.input_size == (224, 224) and row.meta.pretraining == "none":
                 accuracy = float(row.cells[column.head])
                 printed.setdefault(row.meta.backbone, (row.label, accuracy))
-    newest = {}
+    newest: dict[tuple[str, str, str], Record] = {}
     for record in store.all(Kind.THROUGHPUT):
-        subject = record.subject
+        subject, runtime = record.subject, record.provenance.runtime
         shown = subject.input_size == (224, 224) and subject.backbone in printed
-        if shown and record.same_setup(busy=False, **setup):
-            newest[_machine(record), subject.backbone] = record
-    points = defaultdict(list)
-    for (machine, backbone), record in newest.items():
+        if shown and record.same_setup(busy=False, runtime=runtime, **setup):
+            newest[_machine(record), subject.backbone, runtime or ""] = record
+    best: dict[tuple[str, str, bool], Point] = {}
+    for (machine, backbone, runtime), record in newest.items():
         label, accuracy = printed[backbone]
-        points[machine].append(Point(record.values["throughput"].value, accuracy, label))
-    return {machine: company for machine, company in points.items() if len(company) > 1}
+        point = Point(record.values["throughput"].value, accuracy, label, runtime)
+        key = machine, backbone, bool(runtime)
+        best[key] = max(point, best.get(key, point), key=lambda item: item.cost)
+    points = defaultdict(list)
+    for (machine, _, _), point in best.items():
+        points[machine].append(point)
+    return {
+        machine: company
+        for machine, company in points.items()
+        if len({point.name for point in company}) > 1
+    }
 
 
 def _machine(record: Record) -> str:
@@ -102,8 +117,34 @@ def _machine(record: Record) -> str:
     return f"{where.device}, {where.threads} thread(s)" if on_cpu else where.device
 
 
+def _draw_family(axes: Axes, family: str, members: Sequence[Point], shape: str) -> None:
+    """Draws a line through the family in PyTorch, and a broken one in other runtimes."""
+    ours = family == _OURS
+    color: Any = "crimson" if ours else None
+    label = family  # of the first line alone
+    for in_runtime in (False, True):
+        part = sorted(
+            (point for point in members if bool(point.runtime) == in_runtime),
+            key=lambda point: point.cost,
+        )
+        if not part:
+            continue
+        (line,) = axes.plot(
+            [point.cost for point in part],
+            [point.accuracy for point in part],
+            marker=shape,
+            markersize=12 if ours else 5,
+            linewidth=2 if ours else 1,
+            color=color,
+            linestyle="--" if in_runtime else "-",
+            fillstyle="none" if in_runtime else "full",
+            label=label,
+        )
+        color, label = line.get_color(), ""
+
+
 def scatter(points: Sequence[Point], *, title: str, cost: str) -> dict[str, bytes]:
-    """Draws points as one line per family, MogaNet's on top, labels moved apart.
+    """Draws points as one line per family and runtime, MogaNet's on top, labels moved apart.
 
     Returns:
         The picture by the endings of `FORMATS`.
@@ -119,18 +160,12 @@ def scatter(points: Sequence[Point], *, title: str, cost: str) -> dict[str, byte
         families[point.family].append(point)
     in_order = sorted(families.items(), key=lambda item: item[0] == _OURS)
     for number, (family, members) in enumerate(in_order):
-        members.sort(key=lambda point: point.cost)
-        ours = family == _OURS
-        axes.plot(
-            [point.cost for point in members],
-            [point.accuracy for point in members],
-            # matplotlib has ten colours; the next ten families get another shape.
-            marker="*" if ours else _SHAPES[number // 10 % len(_SHAPES)],
-            markersize=12 if ours else 5,
-            linewidth=2 if ours else 1,
-            color="crimson" if ours else None,
-            label=family,
-        )
+        # matplotlib has ten colours; the next ten families get another shape.
+        shape = "*" if family == _OURS else _SHAPES[number // 10 % len(_SHAPES)]
+        _draw_family(axes, family, members, shape)
+    runtimes = ", ".join(sorted({point.runtime for point in points} - {""}))
+    if runtimes:
+        axes.plot([], [], "o--", color="grey", fillstyle="none", label=f"in {runtimes},\nfused")
     axes.set(xlabel=cost, ylabel="ImageNet-1K top-1 (%), as printed", xscale="log")
     axes.set_title("\n".join(wrap(title, 80)))
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))

@@ -34,24 +34,45 @@ def test_a_figure_comes_as_png_svg_and_pdf_and_the_same_each_time():
     assert b"<svg" in first["svg"]
 
 
-def test_figure_a3_leaves_out_what_a_busy_machine_measured(tmp_path):
+def timed(backbone, speed, kind=Kind.THROUGHPUT, **where):
+    subject = Subject(
+        task="classification", method="classifier", backbone=backbone, input_size=(224, 224)
+    )
+    return Record(
+        subject=subject,
+        kind=kind,
+        values={"throughput": Quantity(value=speed, unit="img/s")},
+        provenance=Provenance(command="test", device="CPU", threads=1, **where),
+    )
+
+
+def test_figure_a3_leaves_out_what_a_busy_machine_measured_and_training(tmp_path):
     store = Store(tmp_path)
-    for backbone, speed, busy in (
-        ("moganet_small", 50.0, False),
-        ("moganet_small", 20.0, True),
-        ("moganet_base", 30.0, False),
-        ("moganet_large", 10.0, True),
-    ):
-        subject = Subject(
-            task="classification", method="classifier", backbone=backbone, input_size=(224, 224)
-        )
-        store.append(
-            Record(
-                subject=subject,
-                kind=Kind.THROUGHPUT,
-                values={"throughput": Quantity(value=speed, unit="img/s")},
-                provenance=Provenance(command="test", device="CPU", threads=1, busy=busy),
-            )
-        )
+    store.append(timed("moganet_small", 50.0))
+    store.append(timed("moganet_small", 20.0, busy=True))
+    store.append(timed("moganet_base", 30.0))
+    store.append(timed("moganet_large", 10.0, busy=True))
+    store.append(timed("moganet_base", 3.0, Kind.TRAIN_STEP, optimizer="adamw"))
     [points] = throughput_points([load_table("3")], store, compiled=False).values()
     assert [(point.name, point.cost) for point in points] == [("MogaNet-S", 50), ("MogaNet-B", 30)]
+
+
+def test_figure_a3_has_pytorch_and_the_fastest_other_runtime(tmp_path):
+    store = Store(tmp_path)
+    for record in (
+        timed("moganet_small", 50.0),
+        timed("moganet_small", 120.0, runtime="openvino"),
+        timed("moganet_small", 110.0, runtime="openvino"),  # the newer one
+        timed("moganet_small", 115.0, runtime="onnxruntime"),
+        timed("moganet_base", 60.0, runtime="openvino"),
+        timed("moganet_base", 50.0, runtime="onnxruntime"),
+    ):
+        store.append(record)
+    [points] = throughput_points([load_table("3")], store, compiled=False).values()
+    assert points == [
+        Point(50.0, 83.4, "MogaNet-S"),
+        Point(115.0, 83.4, "MogaNet-S", "onnxruntime"),
+        Point(60.0, 84.3, "MogaNet-B", "openvino"),
+    ]
+    figures = [scatter(points[:count], title="A", cost="B")["svg"] for count in (1, 3)]
+    assert [b"stroke-dasharray" in figure for figure in figures] == [False, True]
