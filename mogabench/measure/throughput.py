@@ -197,7 +197,10 @@ def _statistics(laps: Sequence[float], batch_size: int) -> dict[str, Any]:
 
 def _notes(settings: Settings) -> tuple[str, ...]:
     if settings.device == "cpu":
-        return ("peak_memory is the growth of the process's resident set above its libraries'",)
+        kept = ", with what the compiler keeps" if settings.compile else ""
+        return (
+            f"peak_memory is the growth of the process's resident set above its libraries'{kept}",
+        )
     if settings.dtype == "float32" and torch.backends.cudnn.allow_tf32:
         return ("convolutions may use TF32, which is PyTorch's default",)
     return ()
