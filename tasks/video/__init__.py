@@ -105,7 +105,7 @@ class Video(Task[VideoRecipe, VideoOptions]):
 
         seen, *frame = subject.input_size
         frames = torch.rand(batch_size, 2 * seen, *frame)
-        return Predictor(self.build(subject), seen), {"frames": frames}
+        return Predictor(self.build(subject), seen, seen), {"frames": frames}
 
     def prepare(self, job: Job[VideoRecipe, VideoOptions]) -> Setup:
         """Opens or draws the sequences, builds SimVP and loads its weights."""
