@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from mogabench.files import write_whole
 from mogabench.recipes import load, names, variant_for
 from mogabench.records import Kind
+from mogabench.tables.series import correlations, render_series, split_series
 from mogabench.tasks import get_task
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mogabench.records import Data, Quantity, Record, Store
+    from mogabench.tables.series import Series
 
 FOLDER = "trainings"
 """Below the results: a folder for each training, see `folder_of`."""
@@ -65,7 +67,7 @@ def quality_text(record: Record) -> str:
 
 
 def render_trainings(records: list[Record], results: Path) -> str:
-    """A page of Markdown with a section for each training.
+    """A page of Markdown with a section for each training, or for each series of them.
 
     Args:
         records: As of `trainings`.
@@ -78,34 +80,63 @@ def render_trainings(records: list[Record], results: Path) -> str:
         "the paper's, the figure is a row of its own: it shows that a recipe works, and stands in",
         "no table.",
     ]
-    return "\n".join([*head, *(line for record in records for line in _section(record, results))])
+    series, single = split_series(records)
+    sections = [_section(record, results) for record in single]
+    sections += [_series_section(one) for one in series]
+    return "\n".join([*head, *(line for section in sections for line in section)])
+
+
+def _series_section(series: Series) -> Iterator[str]:
+    record, networks = series.first, len(series.by_network)
+    word = get_task(record.subject.task).backbone_word
+    yield from ("", f"## {record.subject.task}: {networks} {word}s {_recipe_and_size(record)}", "")
+    data = record.provenance.data
+    yield f"- means and standard deviations over seeds, on {_data_text(data) if data else '—'}"
+    yield from _set_up(record)
+    yield from (f"- {note}" for note in record.notes)
+    yield from (f"- {line}" for line in correlations(series))
+    yield f"- {_machine(record)}"
+    yield f"- `{record.provenance.command}`"
+    yield from ("", *render_series(series))
 
 
 def _section(record: Record, results: Path) -> Iterator[str]:
-    where, subject = record.provenance, record.subject
-    training = where.training
-    assert training is not None
-    size = "x".join(map(str, where.evaluated_size or subject.input_size))
-    yield from ("", f"## {subject.task}: {subject.backbone} by {where.recipe}, {size}", "")
+    subject = record.subject
+    yield from ("", f"## {subject.task}: {subject.backbone} {_recipe_and_size(record)}", "")
     yield f"- {quality_text(record)}"
-    yield (
-        f"- trained for {training.epochs} epoch(s): {training.steps} steps of "
-        f"{training.batch_size}, on {_data_text(training.data)}"
-    )
-    if where.recipe_changes:
-        changes = ", ".join(f"{key}={value}" for key, value in where.recipe_changes.items())
-        yield f"- the recipe is changed: {changes}"
+    yield from _set_up(record)
     yield from (f"- {note}" for note in [*record.notes, *_printed(record)])
-    yield (
-        f"- {where.started:%Y-%m-%d}, {where.seconds / 60:.1f} min on {where.device}"
-        + (f", {where.amp}" if where.amp else "")
-        + (f", commit {where.commit[:10]}" if where.commit else "")
-    )
+    where = record.provenance
+    yield f"- {where.started:%Y-%m-%d}, {where.seconds / 60:.1f} min on {_machine(record)}"
     yield f"- `{where.command}`"
     for name in _KEPT:
         file = f"{folder_of(record)}/{name}"
         if name.endswith(".png") and (results / file).exists():
             yield from ("", f"![{name.partition('.')[0]}]({file})")
+
+
+def _recipe_and_size(record: Record) -> str:
+    where = record.provenance
+    size = "x".join(map(str, where.evaluated_size or record.subject.input_size))
+    return f"by {where.recipe}, {size}"
+
+
+def _set_up(record: Record) -> Iterator[str]:
+    training = record.provenance.training
+    assert training is not None
+    yield (
+        f"- trained for {training.epochs} epoch(s): {training.steps} steps of "
+        f"{training.batch_size}, on {_data_text(training.data)}"
+    )
+    if record.provenance.recipe_changes:
+        changes = ", ".join(f"{k}={v}" for k, v in record.provenance.recipe_changes.items())
+        yield f"- the recipe is changed: {changes}"
+
+
+def _machine(record: Record) -> str:
+    where = record.provenance
+    commit = f", commit {where.commit[:10]}" if where.commit else ""
+    return where.device + (f", {where.amp}" if where.amp else "") + commit
 
 
 def _printed(record: Record) -> Iterator[str]:

@@ -1,0 +1,146 @@
+"""Trainings that differ in network and seed alone: means and standard deviations over the seeds."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mogabench.paper import cell_meta, load_table, printed_value, table_ids
+from mogabench.tables.grid import MISSING
+from mogabench.tasks import get_task
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from mogabench.records import Record
+
+
+@dataclass(frozen=True)
+class Series:
+    """Trainings by one recipe, on the same data.
+
+    Attributes:
+        by_network: The record of each seed, by the network's name.
+    """
+
+    by_network: Mapping[str, Sequence[Record]]
+
+    @property
+    def first(self) -> Record:
+        """One of the records; what it says of the set-up is true of all."""
+        return next(iter(self.by_network.values()))[0]
+
+
+@dataclass(frozen=True)
+class PrintedColumn:
+    """A column of the paper: its metric, and the printed texts by network."""
+
+    head: str
+    metric: str
+    texts: Mapping[str, str]
+
+
+def split_series(trainings: Sequence[Record]) -> tuple[list[Series], list[Record]]:
+    """Groups trainings that differ in network and seed alone.
+
+    Args:
+        trainings: Records, each with its training.
+
+    Returns:
+        The groups in which a network has several seeds, and the trainings that are in none.
+    """
+    groups: dict[str, dict[str, list[Record]]] = {}
+    for record in trainings:
+        by_network = groups.setdefault(_setup(record), {})
+        by_network.setdefault(record.subject.backbone, []).append(record)
+    series = [
+        Series(by_network)
+        for by_network in groups.values()
+        if any(len(records) > 1 for records in by_network.values())
+    ]
+    grouped = {id(r) for one in series for records in one.by_network.values() for r in records}
+    return series, [record for record in trainings if id(record) not in grouped]
+
+
+def _setup(record: Record) -> str:
+    """What the trainings of a series share."""
+    subject, where = record.subject, record.provenance
+    assert where.training is not None
+    shared = (
+        *(subject.task, subject.method, subject.input_size, subject.options),
+        *(where.recipe, where.recipe_changes, where.training, where.data),
+    )
+    return repr(shared)
+
+
+def render_series(series: Series) -> Iterator[str]:
+    """A table in Markdown: a row for each network, in the order of the first printed column."""
+    task = get_task(series.first.subject.task)
+    metrics = [metric for metric in task.metrics if metric.name in series.first.values]
+    columns = _printed_columns(series)
+    heads = [task.backbone_word, "seeds", *(metric.label for metric in metrics)]
+    heads += [f"printed: {column.head}" for column in columns]
+    yield f"| {' | '.join(heads)} |"
+    yield f"| :--- |{' ---: |' * (len(heads) - 1)}"
+    for network in _in_printed_order(series, columns):
+        records = series.by_network[network]
+        cells = [network, str(len(records))]
+        cells += [spread([r.values[metric.name].value for r in records]) for metric in metrics]
+        cells += [column.texts.get(network, MISSING) for column in columns]
+        yield f"| {' | '.join(cells)} |"
+
+
+def spread(values: Sequence[float]) -> str:
+    """The mean and, of several values, the sample's standard deviation: ``12.34 ± 0.12``."""
+    mean = statistics.fmean(values)
+    return f"{mean:.4g}" + (f" ± {statistics.stdev(values):.2g}" if len(values) > 1 else "")
+
+
+def _in_printed_order(series: Series, columns: Sequence[PrintedColumn]) -> list[str]:
+    """The networks by the first printed column, then those that it has not."""
+    printed = columns[0].texts if columns else {}
+
+    def place(network: str) -> tuple[bool, float]:
+        return network not in printed, float(printed.get(network, 0))
+
+    return sorted(series.by_network, key=place)
+
+
+def correlations(series: Series) -> Iterator[str]:
+    """How far the means order the networks as the printed figures do, a line for each column."""
+    from scipy.stats import spearmanr
+
+    for column in _printed_columns(series):
+        shared = [network for network in series.by_network if network in column.texts]
+        if len(shared) > 2:
+            printed = [float(column.texts[network]) for network in shared]
+            means = [
+                statistics.fmean(r.values[column.metric].value for r in series.by_network[network])
+                for network in shared
+            ]
+            yield (
+                f"{column.head}: the printed and the measured order of {len(shared)} networks "
+                f"have a rank correlation (Spearman's) of {spearmanr(printed, means).statistic:.2f}"
+            )
+
+
+def _printed_columns(series: Series) -> list[PrintedColumn]:
+    """What the paper prints of the same metrics, in the table that has most of the networks."""
+    by_table = [list(_columns_of(series, name)) for name in table_ids()]
+    return max(by_table, key=lambda columns: max((len(c.texts) for c in columns), default=0))
+
+
+def _columns_of(series: Series, table_id: str) -> Iterator[PrintedColumn]:
+    table, subject = load_table(table_id), series.first.subject
+    for column in table.columns:
+        if column.metric not in series.first.values:
+            continue
+        texts = {}
+        for row in table.rows:
+            meta, text = cell_meta(row, column), row.cells.get(column.head, "")
+            is_of_series = meta.backbone in series.by_network and printed_value(text) is not None
+            if is_of_series and (meta.task, meta.method) == (subject.task, subject.method):
+                texts[meta.backbone] = text
+        if texts:
+            yield PrintedColumn(f"Table {table_id}, {column.head}", column.metric, texts)
