@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import (
     BaseModel,
@@ -201,6 +201,9 @@ class Recipe(Section):
     precise_bn: PositiveInt | None = None
     expected: Expected | None = None
 
+    added_later: ClassVar[tuple[str, ...]] = ("precise_bn",)
+    """Keys that early recipes did not have; where they are None, digests are as they were then."""
+
     _name: str = PrivateAttr("")
     _variant: str | None = PrivateAttr(None)
     _changes: dict[str, Any] = PrivateAttr(default_factory=dict)
@@ -227,8 +230,9 @@ class Recipe(Section):
     def digest(self) -> str:
         """SHA-256 of the settings; equal for equal training, whatever it is called."""
         settings = self.model_dump(mode="json", exclude={"title", "expected"})
-        if settings["precise_bn"] is None:
-            del settings["precise_bn"]  # so that digests from before there was such a thing hold
+        for key in self.added_later:
+            if settings[key] is None:
+                del settings[key]
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
     @property

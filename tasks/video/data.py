@@ -19,7 +19,7 @@ from mogabench.engine.task import Source
 from mogabench.errors import UserError
 from mogabench.records import Data
 from mogabench.tasks.video.clips import has_clips, open_clips
-from mogabench.tasks.video.moving import Scenes, draw_scenes, join, render
+from mogabench.tasks.video.moving import CANVAS, Scenes, draw_scenes, join, render
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -210,14 +210,14 @@ def _digits(job: VideoJob, sequences: int) -> tuple[Source | None, Source]:
     frames, canvas = _frames_and_canvas(job)
     training = None
     if job.train:
-        images = _images(job, "train")
+        images = fit_digits(_images(job, "train"), canvas)
         scenes = FreshScenes(len(images), sequences)
         identity = _identify(job, images, "train", len(images))
         training = Source(scenes, identity, Renderer(images, frames, canvas))
     recorded = [] if job.data == SAMPLE else sorted(_folder(job).glob(_RECORDED))
     if recorded:
         return training, _open_recorded(recorded[0], frames, canvas)
-    images = _images(job, "test")
+    images = fit_digits(_images(job, "test"), canvas)
     count = SAMPLE_TEST_SEQUENCES if job.data == SAMPLE else TEST_SEQUENCES
     test = FixedScenes(len(images), count, TEST_SEED)
     identity = _identify(job, images, "test", count)
@@ -285,6 +285,26 @@ def _images(job: VideoJob, split: str) -> NDArray[np.uint8]:
             "train-images-idx3-ubyte.gz and t10k-images-idx3-ubyte.gz"
         )
     return read_images(files[0])
+
+
+def fit_digits(images: NDArray[np.uint8], canvas: int) -> NDArray[np.uint8]:
+    """Digits of half the size for frames of half the size, and so on: they have room to move.
+
+    Args:
+        images: Digits ``(N, S, S)``, for frames of 64x64.
+        canvas: Side of a frame.
+
+    Returns:
+        Means of squares of pixels where the frame's side is a half, a quarter, … of 64 and the
+        digits can be divided likewise; else the digits as they are.
+    """
+    count, height, width = images.shape
+    factor, rest = divmod(CANVAS, canvas)
+    if rest or height % factor or width % factor:
+        return images
+    squares = images.reshape(count, height // factor, factor, width // factor, factor)
+    means: NDArray[np.uint8] = squares.mean((2, 4)).round().astype(np.uint8)
+    return means
 
 
 def _identify(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt
 
-from mogabench.recipes.schema import Model, OneCycleSchedule, Recipe
+from mogabench.recipes.schema import Model, OneCycleSchedule, Recipe, Section
 
 
 class VideoModel(Model):
@@ -22,6 +22,13 @@ class VideoModel(Model):
     """Blocks of the translator."""
 
 
+class VideoInput(Section):
+    """What the network sees."""
+
+    size: Annotated[tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt], Field(strict=False)]
+    """Frames, channels, height and width."""
+
+
 class VideoRecipe(Recipe):
     """A recipe for video prediction (Table A14); the loss is the mean squared error.
 
@@ -33,3 +40,16 @@ class VideoRecipe(Recipe):
     model: VideoModel
     sequences: PositiveInt
     """Drawn anew for each epoch."""
+    input: VideoInput | None = None
+    """None leaves the size to the subject."""
+
+    added_later: ClassVar[tuple[str, ...]] = (*Recipe.added_later, "input")
+
+    @property
+    def size(self) -> tuple[int, ...] | None:
+        """The size that it also trains at."""
+        return self.input and self.input.size
+
+    def at_size(self, size: tuple[int, ...]) -> Self:
+        """Sequences of another size, where the recipe has one."""
+        return self if self.input is None else self.replace({"input": {"size": size}})

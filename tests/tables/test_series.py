@@ -17,7 +17,7 @@ def record(network, seed, mse, *, digest="0"):
             device="a CPU",
             seed=seed,
             weights=f"{network} {seed}",
-            recipe="mmnist_small",
+            recipe="sample_video",
             recipe_digest=f"seed {seed}",
             training=Training(data=data, epochs=1, steps=600, batch_size=4),
             data=data,
@@ -74,6 +74,6 @@ def test_the_page_has_one_section_for_a_series(tmp_path):
     records = [record(name, seed, 10.0 + seed) for name in ("vit", "van") for seed in (0, 1)]
     page = render_trainings(records, tmp_path)
     assert page.count("## ") == 1
-    assert "## video: 2 translators by mmnist_small, 10x1x32x32" in page
+    assert "## video: 2 translators by sample_video, 10x1x32x32" in page
     assert "trained for 1 epoch(s): 600 steps of 4, on 4000 train samples of folder:digits" in page
     assert "| van | 2 | 10.5 ± 0.71 | 26.10 | 16.21 |" in page

@@ -4,10 +4,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from mogabench.engine.loading import evaluation_loader, training_loader
 from mogabench.errors import UserError
-from mogabench.tasks.video.data import open_sources, read_images
+from mogabench.tasks.video.data import fit_digits, open_sources, read_images
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 
@@ -112,3 +113,13 @@ def test_knows_fashion_mnist(job):
     training, test, _ = open_sources(job(data=str(DEBIAN)), 1)
     assert (training.identity.name, training.identity.samples) == ("moving-fashion-mnist", 60_000)
     assert test.identity.name == "moving-fashion-mnist"
+
+
+@pytest.mark.parametrize(("canvas", "side"), [(64, 28), (32, 14), (16, 7), (48, 28), (8, 28)])
+def test_digits_shrink_with_the_frame(canvas, side):
+    images = np.random.default_rng(0).integers(256, size=(3, 28, 28), dtype=np.uint8)
+    fitted = fit_digits(images, canvas)
+    # Pillow's box filter takes means, too; halves are rounded up there, to even here.
+    boxes = [Image.fromarray(image).resize((side, side), Image.Resampling.BOX) for image in images]
+    assert fitted.dtype == np.uint8
+    assert np.abs(fitted.astype(int) - np.stack(boxes)).max() <= (side < 28)

@@ -5,11 +5,15 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from mogabench.data.identity import SAMPLE
 from mogabench.engine import curve, reporting
+from mogabench.engine.job import make_job
 from mogabench.engine.loop import ResumableLoop
 from mogabench.engine.run import run
 from mogabench.models.simvp import SimVP
 from mogabench.recipes import names, variants
+from mogabench.records import Kind, open_store
+from mogabench.subject import Subject
 from mogabench.tasks import load_recipe
 from mogabench.tasks.video import TASK
 from mogabench.tasks.video.drawing import GIF, PNG
@@ -69,6 +73,44 @@ def test_training_beats_copying_the_last_frame(job, monkeypatch):
     for name in (PNG, GIF, "weights.pth"):
         assert (trained.work_dir / name).is_file()
     assert set(torch.load(trained.work_dir / "weights.pth", weights_only=True)) >= {"state_dict"}
+
+
+@pytest.mark.slow
+def test_the_sample_beats_copying_the_last_frame_in_all(tmp_path):
+    subject = Subject(
+        task="video", method="simvp", backbone="moganet", input_size=TASK.default_sizes["simvp"]
+    )
+    sample = make_job(
+        TASK,
+        subject,
+        data=SAMPLE,
+        size_is_given=False,
+        recipe=None,
+        overrides=[],
+        weights=None,
+        train=True,
+        work_dir=tmp_path,
+        device="cpu",
+        workers=0,
+        quiet=True,
+    )
+    outcome = run(sample, TASK)
+    assert outcome.size == (10, 1, 32, 32)
+    words = outcome.notes[-1].partition("gives ")[2].split(", ")
+    copied = {name: float(value) for name, value in map(str.split, words)}
+    assert outcome.metrics["mse"] < 0.5 * copied["mse"]
+    assert outcome.metrics["mae"] < copied["mae"]
+    assert outcome.metrics["ssim"] > copied["ssim"]
+
+
+def test_a_recipe_without_a_size_has_the_digest_it_had():
+    earlier = [
+        record.provenance
+        for record in open_store().all(Kind.QUALITY)
+        if record.provenance.recipe == "mmnist_200e" and record.subject.backbone == "convnext"
+    ]
+    recipe = load_recipe("mmnist_200e", variant="convnext", overrides=["schedule.epochs=20"])
+    assert recipe.digest in [where.recipe_digest for where in earlier]
 
 
 class Fetches(TorchDispatchMode):
