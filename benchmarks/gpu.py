@@ -4,50 +4,59 @@
     python benchmarks/gpu.py --budget 2m --device cpu
 
 A GPU is lent for minutes, so the stages come in order of worth, each with its share of the time.
-A stage is one or more commands; each record is written the moment it exists, and a stage that
-fails or runs out of time costs no other. The second form runs every stage in miniature on the
-CPU: a wrong option then shows before it costs time on a GPU.
+A stage is one or more commands, each in a process of its own; a figure is written to the results
+the moment it exists, as a record or as a line of ``gpu.jsonl``. A command that fails or runs out
+of time costs no other. The second form runs every stage in miniature on the CPU, and fails where
+one does: a wrong option then shows before it costs time on a GPU.
 
 operators
-    The tests of RoIAlign, NMS, focal loss and deformable convolution, on the GPU.
-precision
-    MogaNet-T's outputs and gradients on the GPU, in float32 and under both kinds of autocast,
-    against float32 on the CPU.
-images
-    Throughput of Figure A3's networks: bfloat16, then float32.
-sequences
-    Throughput of Table A14's translators.
-training
-    SimVP with MogaNet on Moving MNIST, as many epochs as the time allows.
+    The tests of the kernels, RoIAlign, NMS, focal loss and deformable convolution; MogaNet-T's
+    outputs and gradients in float32 and under both kinds of autocast against float32 on the CPU;
+    the depth-wise convolutions against cuDNN.
+moganet
+    MogaNet-S: plain, fused, with the kernels, compiled, in a CUDA graph, beside ConvNeXt-T.
+networks
+    A training step of both and of SimVP; throughput of Figure A3's networks in bfloat16 and
+    float32, eager and compiled; MogaNet's six sizes in their fastest form, then training.
+video
+    SimVP with MogaNet on Moving MNIST, as many epochs as the time allows; what is left of it goes
+    to the throughput of Table A14's translators.
+
+Not here yet: interaction strength, and throughput of detection and segmentation.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import subprocess
 import sys
 import time
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-import timm
 import torch
 
-import mogabench.models  # noqa: F401  (registers MogaNet with timm)
 from mogabench.data.identity import SAMPLE
+from mogabench.variants import VARIANTS
 
 PROJECT = Path(__file__).parents[1]
-MOGABENCH = (str(Path(sys.executable).with_name("mogabench")),)
-END_SECONDS = 20
-"""That a command may take longer than it was told to."""
+STAGES = Path(__file__).with_name("gpu_stages")
+MOGABENCH = str(Path(sys.executable).with_name("mogabench"))
+EVALUATION_SECONDS = 20
+"""Kept back from a training that is told to end in time."""
 TIMING = ("--min-iterations", "10", "--min-seconds", "1", "--max-seconds", "5")
 TIMING += ("--warmup-seconds", "0.5")
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Commands with a share of the time; the last stage has what is left."""
+    """Commands with a share of the time; a stage also has what those before it left.
+
+    ``{seconds}`` in a command stands for the time it has.
+    """
 
     name: str
     share: float
@@ -56,33 +65,26 @@ class Stage:
 
 def main() -> None:
     chosen = _arguments()
-    if chosen.precision:
-        _compare_precisions(chosen.device)
-        return
-    began = time.monotonic()
-    for stage in _stages(chosen):
-        end = min(began + chosen.budget, time.monotonic() + stage.share * chosen.budget)
-        for command in stage.commands:
-            left = end - time.monotonic()
-            if left < 1:
-                print(f"{stage.name}: no time left for {' '.join(command[1:])}", flush=True)
-                continue
-            _run(
-                stage.name,
-                [part.format(seconds=max(int(left) - END_SECONDS, 1)) for part in command],
-                left,
-            )
+    failed: dict[str, None] = {}
+    with TemporaryDirectory() as work_dir:
+        stages = (_on_gpu if chosen.device == "cuda" else _in_miniature)(chosen, work_dir)
+        until = time.monotonic()
+        for stage in stages:
+            until += stage.share * chosen.budget
+            for command in stage.commands:
+                status = _run(stage.name, command, until - time.monotonic())
+                if status or (status is None and chosen.device == "cpu"):
+                    failed[stage.name] = None
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}")
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--budget", type=_seconds, default=480, help="such as 8m or 90s")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
-    parser.add_argument("--data", help="MNIST's folder; default: the sample")
-    parser.add_argument("--results", default="gpu-results")
-    parser.add_argument("--stages", nargs="+", help="default: all")
-    parser.add_argument("--work-dir", default="work/gpu")
-    parser.add_argument("--precision", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--data", default=SAMPLE, help="MNIST's folder; default: the sample")
+    parser.add_argument("--results", type=Path, default=Path("gpu-results"))
     chosen = parser.parse_args()
     if chosen.device == "cuda" and not torch.cuda.is_available():
         sys.exit("there is no GPU; --device cpu runs every stage in miniature")
@@ -93,79 +95,108 @@ def _seconds(text: str) -> float:
     return float(text[:-1]) * {"s": 1, "m": 60}[text[-1]]
 
 
-def _stages(chosen: argparse.Namespace) -> list[Stage]:
-    on_gpu = chosen.device == "cuda"
-    profile = (*MOGABENCH, "profile", "--channels-last", "--results", chosen.results, *TIMING)
-    if on_gpu:
-        images = [(*profile, "--gpu", "--dtype", dtype) for dtype in ("bfloat16", "float32")]
-        sequences = [(*profile, "--gpu", "--task", "video")]
-        small = ()
-    else:
-        images = [(*profile, "xt", "--size", "64", "--batch-size", "1")]
-        sequences = [(*profile, "convmixer", "--task", "video", "--batch-size", "1")]
-        small = ("--set", "sequences=64", "--set", "batch_size=4", "--set", "model.depth=2")
-        small += ("--set", "model.hidden_dim=32", "--set", "model.encoder_dim=8")
-    training = (
-        *(*MOGABENCH, "run", "video", "--translator", "moganet", "--train"),
-        *("--recipe", "mmnist_200e", "--data", chosen.data or SAMPLE, "--device", chosen.device),
-        *("--amp", "bfloat16", "--channels-last", "--workers", "8" if on_gpu else "1", "--quiet"),
-        *(["--compile"] if on_gpu else []),
-        *("--work-dir", chosen.work_dir, "--results", chosen.results),
-        *("--time-budget", "{seconds}s", *small),
-    )
-    tests = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"{PROJECT}/tests/ops")
-    precision = (sys.executable, __file__, "--precision", "--device", chosen.device)
-    stages = [
-        Stage("operators", 0.1, (tests,)),
-        Stage("precision", 0.1, (precision,)),
-        Stage("images", 0.3, tuple(images)),
-        Stage("sequences", 0.2, tuple(sequences)),
-        Stage("training", 1.0, (training,)),
+def _on_gpu(chosen: argparse.Namespace, work_dir: str) -> list[Stage]:
+    profile = (MOGABENCH, "profile", "--gpu", "--channels-last", *TIMING)
+    profile += ("--results", str(chosen.results))
+    sizes = tuple(VARIANTS.values())
+    return [
+        Stage(
+            "operators",
+            0.2,
+            (_tests(""), _stage(chosen, "precision"), _stage(chosen, "layers")),
+        ),
+        Stage("moganet", 0.2, (_stage(chosen, "inference"),)),
+        Stage(
+            "networks",
+            0.35,
+            (
+                _stage(chosen, "training"),
+                (*profile, "--dtype", "bfloat16"),
+                _stage(chosen, "inference", "--best", *sizes),
+                (*profile, "--dtype", "bfloat16", "--compile"),
+                (*profile, "--dtype", "float32"),
+                _stage(chosen, "training", "--best", *sizes),
+            ),
+        ),
+        Stage(
+            "video",
+            0.25,
+            (
+                (*_training(chosen, work_dir), "--amp", "bfloat16", "--compile", "--workers", "8"),
+                (*profile, "--task", "video"),
+            ),
+        ),
     ]
-    return [stage for stage in stages if not chosen.stages or stage.name in chosen.stages]
 
 
-def _run(stage: str, command: list[str], seconds: float) -> None:
+def _in_miniature(chosen: argparse.Namespace, work_dir: str) -> list[Stage]:
+    profile = (MOGABENCH, "profile", "--channels-last", "--batch-size", "1", *TIMING)
+    profile += ("--results", str(chosen.results))
+    small = ("sequences=64", "batch_size=4", "model.depth=2", "model.hidden_dim=32")
+    settings = [word for text in (*small, "model.encoder_dim=8") for word in ("--set", text)]
+    return [
+        Stage(
+            "operators",
+            0.4,
+            (_tests("test_regions.py"), _stage(chosen, "precision"), _stage(chosen, "layers")),
+        ),
+        Stage("moganet", 0.2, (_stage(chosen, "inference", "moganet_xtiny"),)),
+        Stage(
+            "networks",
+            0.2,
+            (
+                _stage(chosen, "training", "--best", "moganet_xtiny", "simvp"),
+                (*profile, "xt", "--size", "64"),
+            ),
+        ),
+        Stage("video", 0.2, ((*_training(chosen, work_dir), *settings, "--workers", "1"),)),
+    ]
+
+
+def _tests(file: str) -> tuple[str, ...]:
+    tests = PROJECT / "tests" / "ops" / file
+    return (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tests))
+
+
+def _stage(chosen: argparse.Namespace, name: str, *options: str) -> tuple[str, ...]:
+    where = ("--device", chosen.device, "--results", str(chosen.results))
+    return (sys.executable, str(STAGES / f"{name}.py"), *where, *options)
+
+
+def _training(chosen: argparse.Namespace, work_dir: str) -> tuple[str, ...]:
+    return (
+        *(MOGABENCH, "run", "video", "--translator", "moganet", "--train"),
+        *("--recipe", "mmnist_200e", "--data", chosen.data, "--device", chosen.device),
+        *("--channels-last", "--quiet", "--time-budget", "{seconds}s"),
+        *("--work-dir", work_dir, "--results", str(chosen.results)),
+    )
+
+
+def _run(stage: str, command: tuple[str, ...], seconds: float) -> int | None:
+    """Runs a command for so long at most.
+
+    Returns:
+        Its exit status; None where it was cut, with all that it had started, or not begun.
+    """
+    words = [w.format(seconds=max(int(seconds) - EVALUATION_SECONDS, 1)) for w in command]
+    name = " ".join((Path(words[0]).name, *words[1:]))
+    if seconds < 1:
+        print(f"{stage}: no time left for {name}", flush=True)
+        return None
     began = time.monotonic()
-    print(f"{stage}: {' '.join(command[1:])}", flush=True)
+    print(f"{stage}: {name}", flush=True)
+    process = subprocess.Popen(words, start_new_session=True)
     try:
-        status = str(subprocess.run(command, timeout=seconds + END_SECONDS, check=False).returncode)
+        status = process.wait(seconds)
     except subprocess.TimeoutExpired:
-        status = "out of time"
-    print(f"{stage}: {status} after {time.monotonic() - began:.0f} s", flush=True)
-
-
-def _compare_precisions(device: str) -> None:
-    """Prints the relative errors of outputs and gradients, against float32 on the CPU."""
-    torch.backends.cudnn.allow_tf32 = False
-    torch.manual_seed(0)
-    network = timm.create_model("moganet_tiny", num_classes=10).train()
-    images, labels = torch.randn(8, 3, 128, 128), torch.arange(8)
-    expected = _outputs_and_gradient(network, images, labels, None)
-    network, images, labels = network.to(device), images.to(device), labels.to(device)
-    # Half precision's backward pass takes a CPU minutes.
-    for dtype in (None, torch.bfloat16, *([torch.float16] if device == "cuda" else [])):
-        found = _outputs_and_gradient(network, images, labels, dtype)
-        errors = [
-            float((one.cpu() - other).norm() / other.norm())
-            for one, other in zip(found, expected, strict=True)
-        ]
-        name = str(dtype or torch.float32).removeprefix("torch.")
-        print(
-            f"{name}: outputs differ by {errors[0]:.2e}, gradients by {errors[1]:.2e}", flush=True
-        )
-
-
-def _outputs_and_gradient(
-    network: torch.nn.Module, images: torch.Tensor, labels: torch.Tensor, dtype: torch.dtype | None
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """The logits and the gradient of all weights, as one vector; the loss is not scaled."""
-    network.zero_grad()
-    with torch.autocast(images.device.type, dtype) if dtype else nullcontext():
-        logits = network(images)
-    torch.nn.functional.cross_entropy(logits.float(), labels).backward()
-    gradients = [value.grad.flatten() for value in network.parameters() if value.grad is not None]
-    return logits.detach().float(), torch.cat(gradients).float()
+        status = None
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    outcome = "out of time" if status is None else f"status {status}"
+    print(f"{stage}: {outcome} after {time.monotonic() - began:.0f} s", flush=True)
+    return status
 
 
 if __name__ == "__main__":

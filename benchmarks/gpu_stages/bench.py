@@ -1,0 +1,113 @@
+"""What the stages of `benchmarks/gpu.py` share: device, times of calls, and where figures go."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+import torch._dynamo
+from torch import nn
+
+from mogabench.machine import device_name
+from mogabench.ops import depthwise
+from mogabench.records import provenance
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+torch._dynamo.config.recompile_limit = 64  # a code for each stage and batch size
+_SUITS = depthwise.suits_kernels
+_REPEATED = ("MogaBlock", "FusedSpatialAggregation", "FusedChannelAggregation", "ConvNeXtBlock")
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A stage: where it runs and where its figures go.
+
+    Attributes:
+        device: ``cuda``; on ``cpu`` everything is small and shows only that it works.
+        results: The folder whose ``gpu.jsonl`` has a line for each figure.
+        models: Networks that were named, by timm's names.
+        is_best: Whether only the fastest way is asked for.
+    """
+
+    device: str
+    results: Path
+    models: tuple[str, ...]
+    is_best: bool
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether figures mean something."""
+        return self.device == "cuda"
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What networks run in: in bfloat16, depth-wise convolutions take a CPU seconds."""
+        return torch.bfloat16 if self.on_gpu else torch.float32
+
+    def milliseconds(self, call: Callable[[], object], seconds: float = 0.3) -> float:
+        """The median time of a call, each between two events of the device."""
+        for _ in range(3 if self.on_gpu else 1):
+            call()
+        times: list[float] = []
+        began = time.monotonic()
+        while len(times) < (5 if self.on_gpu else 1) or (
+            self.on_gpu and time.monotonic() - began < seconds
+        ):
+            times.append(self._time_once(call))
+        return statistics.median(times)
+
+    def _time_once(self, call: Callable[[], object]) -> float:
+        if not self.on_gpu:
+            began = time.monotonic()
+            call()
+            return 1000 * (time.monotonic() - began)
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        start.record()
+        call()
+        end.record()
+        end.synchronize()
+        return start.elapsed_time(end)
+
+    def use_kernels(self, wanted: bool) -> None:
+        """Lets networks use the project's kernels, or keeps PyTorch's convolution."""
+        depthwise.suits_kernels = _SUITS if wanted else lambda x: False  # type: ignore[assignment]
+        torch.compiler.reset()
+
+    def compile_blocks(self, network: nn.Module) -> None:
+        """Compiles what repeats, block by block: a code for each stage, not for each block."""
+        backend = "inductor" if self.on_gpu else "eager"
+        for part in network.modules():
+            if type(part).__name__ in _REPEATED:
+                part.compile(dynamic=False, backend=backend)
+
+    def note(self, name: str, **figures: object) -> None:
+        """Prints figures and writes them at once, so that a cut costs none that exists."""
+        stage = Path(sys.argv[0]).stem
+        texts = (f"{k} {v:.5g}" if isinstance(v, float) else f"{k} {v}" for k, v in figures.items())
+        print(f"  {stage}: {name}: {', '.join(texts)}", flush=True)
+        origin = provenance(device=device_name(self.device))
+        versions = {"torch": origin.packages["torch"], "commit": origin.commit}
+        line = {"stage": stage, "name": name, **figures, "device": origin.device, **versions}
+        self.results.mkdir(parents=True, exist_ok=True)
+        with (self.results / "gpu.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def open_bench() -> Bench:
+    """Reads the command line, which all stages share."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("models", nargs="*")
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
+    parser.add_argument("--results", type=Path, default=Path("gpu-results"))
+    parser.add_argument("--best", action="store_true", help="only the fastest way")
+    chosen = parser.parse_args()
+    return Bench(chosen.device, chosen.results, tuple(chosen.models), chosen.best)

@@ -1,0 +1,85 @@
+"""MogaNet-S in all its ways beside ConvNeXt-T: images per second in bfloat16.
+
+    python benchmarks/gpu_stages/inference.py [--best] [moganet_small convnext_tiny …]
+
+Eager and compiled, plain and fused, by cuDNN and by the kernels, each also in a CUDA graph, at
+batch 256 and 1; the quick ones first. ``--best`` takes only the last way of each network, at
+batch 256.
+"""
+
+from __future__ import annotations
+
+import time
+from copy import deepcopy
+from typing import TYPE_CHECKING, NamedTuple
+
+import timm
+import torch
+from bench import Bench, open_bench
+
+from mogabench.models import fuse
+
+if TYPE_CHECKING:
+    from torch import nn
+
+DEFAULT = ("moganet_small", "convnext_tiny")
+
+
+class Way(NamedTuple):
+    """How a network runs."""
+
+    is_fused: bool
+    has_kernels: bool
+    is_compiled: bool
+
+    def __str__(self) -> str:
+        words = ("fused" if self.is_fused else "plain", "kernels" if self.has_kernels else "cuDNN")
+        return " ".join((*words, "compiled" if self.is_compiled else "eager"))
+
+
+PLAIN = (Way(False, False, False), Way(False, False, True))
+FUSED = (Way(True, True, False), Way(True, False, True), Way(True, True, True))
+
+
+def main() -> None:
+    bench = open_bench()
+    for model in bench.models or DEFAULT:
+        network = timm.create_model(model).to(bench.device, bench.dtype)
+        network = network.to(memory_format=torch.channels_last).eval()
+        ways = PLAIN + FUSED * model.startswith("moganet")
+        for way in ways[-1:] if bench.is_best else ways:
+            _time_way(bench, model, network, way)
+
+
+def _time_way(bench: Bench, model: str, plain: nn.Module, way: Way) -> None:
+    bench.use_kernels(way.has_kernels)
+    network = fuse(plain) if way.is_fused else deepcopy(plain)  # compiled in place
+    if way.is_compiled:
+        bench.compile_blocks(network)
+    batches = (256, 1) if bench.on_gpu else (1,)
+    for batch in batches[:1] if bench.is_best else batches:
+        _time_batch(bench, f"{model} {way}", network, batch)
+
+
+@torch.inference_mode()
+def _time_batch(bench: Bench, name: str, network: nn.Module, batch: int) -> None:
+    size = 224 if bench.on_gpu else 32
+    images = torch.randn(batch, 3, size, size, device=bench.device, dtype=bench.dtype)
+    images = images.to(memory_format=torch.channels_last)
+    began = time.monotonic()
+    network(images)
+    first = time.monotonic() - began
+    _note(bench, name, batch, bench.milliseconds(lambda: network(images), 0.5), first)
+    if bench.on_gpu:
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            network(images)
+        _note(bench, f"{name} graph", batch, bench.milliseconds(graph.replay, 0.5), first)
+
+
+def _note(bench: Bench, name: str, batch: int, took: float, first: float) -> None:
+    bench.note(name, batch=batch, ms=took, images_per_s=1000 * batch / took, first_call_s=first)
+
+
+if __name__ == "__main__":
+    main()

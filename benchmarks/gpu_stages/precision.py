@@ -1,0 +1,50 @@
+"""MogaNet-T's outputs and gradients on a device, plain and under autocast, against the CPU's."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+
+import timm
+import torch
+from bench import open_bench
+from torch import Tensor, nn
+
+import mogabench.models  # noqa: F401  (registers MogaNet with timm)
+
+
+def main() -> None:
+    bench = open_bench()
+    torch.backends.cudnn.allow_tf32 = False
+    torch.manual_seed(0)
+    count, size = (8, 128) if bench.on_gpu else (2, 32)
+    network = timm.create_model("moganet_tiny", num_classes=10).train()
+    images, labels = torch.randn(count, 3, size, size), torch.arange(count)
+    expected = _outputs_and_gradient(network, images, labels, None)
+    network, images, labels = (part.to(bench.device) for part in (network, images, labels))
+    # Half precision's backward pass takes a CPU minutes.
+    for dtype in (None, torch.bfloat16, *([torch.float16] if bench.on_gpu else [])):
+        found = _outputs_and_gradient(network, images, labels, dtype)
+        outputs, gradients = (
+            float((one.cpu() - other).norm() / other.norm())
+            for one, other in zip(found, expected, strict=True)
+        )
+        name = str(dtype or torch.float32).removeprefix("torch.")
+        bench.note(
+            f"{name} against float32 on the CPU", outputs_error=outputs, gradient_error=gradients
+        )
+
+
+def _outputs_and_gradient(
+    network: nn.Module, images: Tensor, labels: Tensor, dtype: torch.dtype | None
+) -> tuple[Tensor, Tensor]:
+    """The logits and the gradient of all weights, as one vector; the loss is not scaled."""
+    network.zero_grad()
+    with torch.autocast(images.device.type, dtype) if dtype else nullcontext():
+        logits = network(images)
+    nn.functional.cross_entropy(logits.float(), labels).backward()
+    gradients = [value.grad.flatten() for value in network.parameters() if value.grad is not None]
+    return logits.detach().float(), torch.cat(gradients).float()
+
+
+if __name__ == "__main__":
+    main()
