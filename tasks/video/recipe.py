@@ -48,7 +48,7 @@ class VideoRecipe(Recipe):
     @property
     def size(self) -> tuple[int, ...] | None:
         """The size that it also trains at."""
-        return self.input and self.input.size
+        return None if self.input is None else self.input.size
 
     def at_size(self, size: tuple[int, ...]) -> Self:
         """Sequences of another size, where the recipe has one."""
