@@ -1,6 +1,6 @@
 """Depth-wise convolution of maps in channels_last layout by Triton kernels, for NVIDIA GPUs.
 
-cuDNN has no good kernel for dilated ones, nor for large maps: `benchmarks/gpu_speed.py layers`
+cuDNN has no good kernel for dilated ones, nor for large maps: `benchmarks/gpu_stages/layers.py`
 times both on MogaNet-S's layers. The gradient of the input is the same kernel; that of the weights
 is left to cuDNN.
 """

@@ -1,0 +1,27 @@
+import runpy
+from pathlib import Path
+
+from mogabench.records import Data, Kind, Quantity, Record, Store, provenance
+
+SCRIPT = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "video_order.py"))
+
+
+def test_a_training_with_a_record_is_not_done_again(tmp_path):
+    make, find, store = SCRIPT["_job"], SCRIPT["_earlier"], Store(tmp_path / "results")
+    job = make("convmixer", 43, "sample", tmp_path / "work")
+    assert job.subject.input_size == (10, 1, 32, 32)
+    assert find(job, store) is None
+    done = Record(
+        subject=job.subject,
+        kind=Kind.QUALITY,
+        values={"mse": Quantity(value=20.0, unit="1")},
+        provenance=provenance(
+            device="a CPU",
+            recipe_digest=job.recipe.digest,
+            data=Data(name="sample-moving-digits", split="test", samples=100, digest="0"),
+        ),
+    )
+    store.append(done)
+    assert find(job, store) == done
+    for translator, seed in (("convmixer", 44), ("vit", 43)):
+        assert find(make(translator, seed, "sample", tmp_path / "work"), store) is None
