@@ -9,6 +9,7 @@ import torch
 from mmengine.hooks import EMAHook
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
+from timm.layers import resample_abs_pos_embed
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -193,6 +194,9 @@ _SMALL_SWIN = {"depths": (1, 1, 1, 1), "embed_dim": 24, "num_heads": (1, 2, 2, 2
     [
         ("test_vit", {}, {"img_size": 320}),
         ("swin_tiny_patch4_window7_224", _SMALL_SWIN, {"img_size": 448, "window_size": 14}),
+        pytest.param("mvitv2_tiny", {}, {"img_size": 384}, marks=pytest.mark.slow),
+        ("tnt_s_patch16_224", {"depth": 1}, {"img_size": 384}),
+        ("efficientvit_m0", {"depth": (1, 1, 1)}, {"img_size": 384}),
     ],
 )
 def test_a_larger_image_size_is_what_timm_makes_of_it(name, options, larger, tmp_path):
@@ -206,8 +210,42 @@ def test_a_larger_image_size_is_what_timm_makes_of_it(name, options, larger, tmp
         **larger,
     )
     assert_same_outputs(fresh, by_timm, larger["img_size"])
-    assert re.match(r"position embeddings were resampled to this image size: ", report.notes[0])
+    assert re.match(r"(\d+ )?position embeddings were resampled .*to this image", report.notes[0])
     assert load(network(name, **options), trained.state_dict(), tmp_path).notes == ()
+
+
+def test_tables_of_distances_keep_what_is_linear(tmp_path):
+    options = {"depth": (1, 1, 1), "embed_dim": (16, 16, 16), "num_heads": (1, 2, 2), "key_dim": 8}
+    trained, fresh = (network("levit_128s", img_size=s, **options) for s in (224, 448))
+    name = "stages.0.blocks.0.attn.attention_biases"
+    rows, columns = torch.meshgrid(*2 * [torch.arange(14.0)], indexing="ij")
+    weights = trained.state_dict() | {name: (3 * rows + columns).view(1, -1)}
+    report = load(fresh, weights, tmp_path)
+    found = fresh.state_dict()[name].view(28, 28)
+    # A distance on the larger map is half of it on the smaller one, away from the borders.
+    steps = found[4:-4, 4:-4].diff(dim=0), found[4:-4, 4:-4].diff(dim=1)
+    for step, slope in zip(steps, (1.5, 0.5), strict=True):
+        torch.testing.assert_close(step, torch.full_like(step, slope), rtol=0, atol=0.02)
+    assert re.match(r"position embeddings were resampled", report.notes[0])
+
+
+def test_each_branch_of_crossvit_is_resampled(tmp_path):
+    options = {"depth": ((1, 1, 0),), "embed_dim": (16, 32), "num_heads": (2, 2)}
+    trained, fresh = (network("crossvit_tiny_240", img_size=s, **options) for s in (240, 480))
+    load(fresh, trained.state_dict(), tmp_path)
+    for branch, side in enumerate((20, 14)):
+        name = f"pos_embed_{branch}"
+        old, new = trained.state_dict()[name], fresh.state_dict()[name]
+        torch.testing.assert_close(new[:, 0], old[:, 0])
+        expected = resample_abs_pos_embed(old, [2 * side, 2 * side], num_prefix_tokens=1)
+        torch.testing.assert_close(new, expected)
+
+
+def test_an_embedding_of_blocks_is_refused(tmp_path):
+    # NesT's tokens are listed by blocks: no grid can be resized as it lies in the file.
+    trained, fresh = (network("nest_tiny", depths=(1, 1, 1), img_size=s) for s in (224, 384))
+    with pytest.raises(UserError, match=r"3 of another shape \(levels.0.pos_embed is 1x16x196x96"):
+        load(fresh, trained.state_dict(), tmp_path)
 
 
 def test_an_embedding_of_an_unknown_grid_is_refused(tmp_path):
