@@ -8,10 +8,12 @@ from timm.layers import LayerNorm2d, calculate_drop_path_rates
 from torch import nn
 
 from mogabench.layers.initialisation import init_linear_and_conv
-from mogabench.layers.staged import HeadOptions, Stage, StagedBackbone
+from mogabench.layers.staged import Stage, StagedBackbone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from mogabench.layers.backbone import HeadOptions
 
 
 class ConvNextLayout(StagedBackbone):

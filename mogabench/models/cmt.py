@@ -14,11 +14,13 @@ from mogabench.layers.convolutions import depthwise_conv
 from mogabench.layers.initialisation import init_linear_and_he_conv
 from mogabench.layers.registration import register_family
 from mogabench.layers.released import renaming
-from mogabench.layers.staged import HeadOptions, Stage, StagedBackbone
+from mogabench.layers.staged import Stage, StagedBackbone
 from mogabench.layers.transformer import ToMap, TransformerBlock, attend, patch_embed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from mogabench.layers.backbone import HeadOptions
 
 HEADS = (1, 2, 4, 8)
 REDUCTIONS = (8, 4, 2, 1)
@@ -109,6 +111,8 @@ class Cmt(StagedBackbone):
         **head: As ``HeadOptions`` has them.
     """
 
+    first_in_stage = "patch_embed|relative_pos"
+
     def __init__(
         self,
         dims: Sequence[int],
@@ -166,9 +170,8 @@ class Cmt(StagedBackbone):
         embed, blocks, norm = self._parts(number)
         x = embed(x)
         bias = self._position_bias(number, *x.shape[1:3])
-        recomputing = self.grad_checkpointing and self.training
         for block in blocks:
-            x = checkpoint(block, x, bias) if recomputing else block(x, bias)
+            x = checkpoint(block, x, bias) if self._recomputing else block(x, bias)
         normed: Tensor = norm(x)
         return normed
 

@@ -6,7 +6,7 @@ Both streams run through all stages: ``(map, tokens)``, of which the map is the 
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import torch
 from timm.layers import calculate_drop_path_rates
@@ -22,8 +22,11 @@ from mogabench.layers.conformer import (
 from mogabench.layers.initialisation import init_linear
 from mogabench.layers.registration import register_family
 from mogabench.layers.released import renaming
-from mogabench.layers.staged import HeadOptions, Stage, StagedBackbone
+from mogabench.layers.staged import Stage, StagedBackbone
 from mogabench.layers.transformer import pad_to_patches
+
+if TYPE_CHECKING:
+    from mogabench.layers.backbone import HeadOptions
 
 STEM_DIM = 64
 DIMS = (256, 512, 1024, 1024)
@@ -105,19 +108,35 @@ class Conformer(StagedBackbone):
                 before = dim
             embed = nn.Identity() if index else Streamer(in_chans, patch)
             stages.append((embed, nn.Sequential(*blocks), nn.Identity()))
-        super().__init__(stages, DIMS, in_chans=in_chans, **head)
+        both = DIMS[-1] + EMBED_DIM
+        super().__init__(stages, DIMS, in_chans=in_chans, head_hidden_size=both, **head)
         self.trans_norm: nn.Module = nn.LayerNorm(EMBED_DIM)
         self.apply(_init_weights)
 
-    def forward_head(self, x: Any, pre_logits: bool = False) -> Any:
-        """The sum of both streams' logits; if ``pre_logits``, what the classifiers get."""
+    def forward_head(self, x: Any, pre_logits: bool = False) -> Tensor:
+        """The sum of both streams' logits.
+
+        If ``pre_logits`` or without a classifier, what the classifiers get, side by side; without
+        pooling the last map.
+        """
         feature_map, tokens = x
-        pooled, token = self.global_pool(feature_map), self.trans_norm(tokens[:, 0])
-        if pre_logits:
-            return pooled, token
-        if self.num_classes == 0:
+        pooled: Tensor = self.global_pool(feature_map)
+        if not self.global_pool.pool_type:
             return pooled
-        return self.head(pooled) + self.trans_head(token)
+        token = self.trans_norm(tokens[:, 0])
+        if pre_logits or self.num_classes == 0:
+            return torch.cat([pooled, token], dim=1)
+        summed: Tensor = self.head(pooled) + self.trans_head(token)
+        return summed
+
+    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
+        """Replaces both classifiers by new ones; pooling stays as it is if None."""
+        super().reset_classifier(num_classes, global_pool)
+        self.trans_head.to(next(self.parameters()))
+
+    @property
+    def _classifier_inputs(self) -> int:
+        return self.num_features
 
     def _prune_head(self) -> None:
         super()._prune_head()

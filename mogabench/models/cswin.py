@@ -12,12 +12,14 @@ from mogabench.layers.convolutions import depthwise_conv
 from mogabench.layers.initialisation import init_linear
 from mogabench.layers.registration import register_family
 from mogabench.layers.released import renaming
-from mogabench.layers.staged import HeadOptions, Stage, StagedBackbone
+from mogabench.layers.staged import Stage, StagedBackbone
 from mogabench.layers.transformer import ToMap, TransformerBlock, attend
 from mogabench.layers.windows import in_windows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from mogabench.layers.backbone import HeadOptions
 
 STRIPES = (1, 2, 7, None)
 """Width of the stripes in each stage; the last attends to the whole map."""

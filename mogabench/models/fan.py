@@ -14,6 +14,7 @@ from timm.models.convnext import ConvNeXtStage
 from timm.models.xcit import Xcit
 from torch import Tensor, nn
 
+from mogabench.layers.backbone import Unscriptable
 from mogabench.layers.convolutions import depthwise_conv
 from mogabench.layers.initialisation import init_conv, init_linear
 from mogabench.layers.registration import register_family
@@ -153,7 +154,7 @@ class HybridStem(nn.Module):
         return x.flatten(2).transpose(1, 2), x.shape[2:]
 
 
-class FanHybrid(Xcit):
+class FanHybrid(Unscriptable, Xcit):
     """XCiT with FAN's blocks.
 
     Args:

@@ -18,12 +18,14 @@ from torch import Tensor, nn
 from mogabench.layers.initialisation import LINEAR_STD, init_linear
 from mogabench.layers.registration import register_family
 from mogabench.layers.released import SWIN_NAMES, renaming
-from mogabench.layers.staged import HeadOptions, Stage, StagedBackbone
+from mogabench.layers.staged import Stage, StagedBackbone
 from mogabench.layers.transformer import ToMap, TransformerBlock, attend, patch_embed
 from mogabench.layers.windows import pad_to_windows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from mogabench.layers.backbone import HeadOptions
 
 MLP_RATIO = 4
 HEAD_DIM = 32

@@ -5,13 +5,14 @@ In the form for poses, where all branches are fused into the finest and that is 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
-from timm.layers import SelectAdaptivePool2d, calculate_drop_path_rates, create_classifier
+from timm.layers import calculate_drop_path_rates
 from timm.models.resnet import Bottleneck
 from timm.models.swin_transformer import WindowAttention
 from torch import Tensor, nn
 
+from mogabench.layers.backbone import Backbone, HeadOptions
 from mogabench.layers.branches import FusedBranches, Transition
 from mogabench.layers.convolutions import conv_norm
 from mogabench.layers.registration import register_family
@@ -112,7 +113,7 @@ class Finest(nn.Module):
         return maps[0]
 
 
-class HRFormer(nn.Module):
+class HRFormer(Backbone):
     """Branches at strides 4 to 32 side by side, of which the finest comes out.
 
     Args:
@@ -120,9 +121,8 @@ class HRFormer(nn.Module):
         heads: Heads of each branch.
         modules: Modules of the second stage and those after it.
         in_chans: Channels of the images.
-        num_classes: Outputs of the classifier; 0 for none.
-        global_pool: timm's name of the pooling before the classifier; empty for none.
         drop_path_rate: Stochastic depth of the last block; it grows linearly from 0 at the first.
+        **head: As ``HeadOptions`` has them.
     """
 
     def __init__(
@@ -132,59 +132,23 @@ class HRFormer(nn.Module):
         modules: Sequence[int],
         *,
         in_chans: int = 3,
-        num_classes: int = 1000,
-        global_pool: str = "avg",
         drop_path_rate: float = 0.0,
+        **head: Unpack[HeadOptions],
     ) -> None:
-        super().__init__()
-        self.stem = Stem(in_chans)
+        parts: dict[str, nn.Module] = {"stem": Stem(in_chans)}
         rates = calculate_drop_path_rates(drop_path_rate, BLOCKS * sum(modules))
         before: Sequence[int] = (RESNET_DIM,)
         for number, count in enumerate(modules, 1):
             after = dims[: number + 1]
-            self.add_module(f"transition{number}", Transition(before, after))
+            parts[f"transition{number}"] = Transition(before, after)
             stage = []
             for _ in range(count):
                 own, rates = rates[:BLOCKS], rates[BLOCKS:]
                 stage.append(_module(after, heads, own, outputs=len(after) if rates else 1))
-            self.add_module(f"stage{number + 1}", nn.Sequential(*stage))
+            parts[f"stage{number + 1}"] = nn.Sequential(*stage)
             before = after
-        self.finest = Finest()
-        self.feature_info = [{"num_chs": dims[0], "reduction": STRIDE, "module": "finest"}]
-        self.in_chans = in_chans
-        self.num_features = self.head_hidden_size = dims[0]
-        self.global_pool: SelectAdaptivePool2d
-        self.reset_classifier(num_classes, global_pool)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Maps images ``(N, C, H, W)`` to logits ``(N, num_classes)``."""
-        return self.forward_head(self.forward_features(x))
-
-    def forward_features(self, x: Tensor) -> Tensor:
-        """Maps images ``(N, C, H, W)`` to the finest map ``(N, num_features, H/4, W/4)``."""
-        maps = self.stem(x)
-        for number in (1, 2, 3):
-            maps = self.get_submodule(f"transition{number}")(maps)
-            maps = self.get_submodule(f"stage{number + 1}")(maps)
-        finest: Tensor = self.finest(maps)
-        return finest
-
-    def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
-        """Pools the map and, unless ``pre_logits``, classifies it."""
-        pooled: Tensor = self.global_pool(x)
-        return pooled if pre_logits else self.head(pooled)
-
-    def get_classifier(self) -> nn.Module:
-        """The linear classifier, or an identity where there is none."""
-        classifier: nn.Module = self.head
-        return classifier
-
-    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
-        """Replaces the classifier by a new one; pooling stays as it is if None."""
-        pool = self.global_pool.pool_type if global_pool is None else global_pool
-        self.num_classes = num_classes
-        self.global_pool, self.head = create_classifier(self.num_features, num_classes, pool)
-        self.head.to(next(self.parameters()))
+        parts["finest"] = Finest()
+        super().__init__([parts], dims[:1], [STRIDE], in_chans=in_chans, **head)
 
 
 def _module(
@@ -232,6 +196,7 @@ register_family(
     },
     features={"out_indices": (0,)},
     checkpoint_filter_fn=checkpoint_filter_fn,
+    pool_size=(56, 56),
     first_conv="stem.0",
     classifier="head",
     origin_url="https://github.com/HRNet/HRFormer",

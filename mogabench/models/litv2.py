@@ -18,12 +18,14 @@ from mogabench.layers.convolutions import depthwise_conv
 from mogabench.layers.initialisation import init_conv, init_linear
 from mogabench.layers.registration import register_family
 from mogabench.layers.released import SWIN_NAMES, renaming
-from mogabench.layers.staged import HeadOptions, Stage, StagedBackbone
+from mogabench.layers.staged import Stage, StagedBackbone
 from mogabench.layers.transformer import ToMap, TransformerBlock, attend, patch_embed
 from mogabench.layers.windows import in_windows, pad_to_windows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from mogabench.layers.backbone import HeadOptions
 
 HEAD_DIM = 32
 MLP_RATIO = 4

@@ -12,10 +12,12 @@ from mogabench.layers.convolutions import conv_norm
 from mogabench.layers.mobileformer import TOKEN_DIM, Bridge, Lite, Mobile, MobileDown, Streams
 from mogabench.layers.registration import register_family
 from mogabench.layers.released import renaming
-from mogabench.layers.staged import HeadOptions, Stage, StagedBackbone
+from mogabench.layers.staged import Stage, StagedBackbone
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from mogabench.layers.backbone import HeadOptions
 
 TOKENS = 6
 LAST_EXPANSION = 6
@@ -91,10 +93,13 @@ class MobileFormer(StagedBackbone):
         self.apply(_init_weights)
 
     def forward_head(self, x: Any, pre_logits: bool = False) -> Tensor:
-        """Joins the pooled map and the first token and, unless ``pre_logits``, classifies."""
+        """Joins the pooled map and the first token and, unless ``pre_logits``, classifies.
+
+        Without pooling there is nothing to join: the last map comes out.
+        """
         feature_map: Tensor
         feature_map, tokens = x
-        if not self.pre_head:
+        if not self.global_pool.pool_type:
             return feature_map
         token = self.pre_head["local_global"](feature_map, tokens)[:, 0]
         wide = nn.functional.relu6(self.pre_head["conv"](feature_map))
@@ -138,14 +143,14 @@ _STAGE_STARTS = (0, 3, 5, 9, 12)
 
 checkpoint_filter_fn = renaming(
     {
+        # The released sequence has an empty place where other sizes shuffle channels.
+        r"^features\.0\.conv\.4\.": "blocks1.0.conv.3.",
+        r"^features\.0\.conv\.5\.": "blocks1.0.conv.4.",
         **{
             rf"^features\.{index}\.": f"blocks{number}.{index - start}."
             for number, (start, end) in enumerate(pairwise(_STAGE_STARTS), 1)
             for index in range(start, end)
         },
-        # The released sequence has an empty place where other sizes shuffle channels.
-        r"^blocks1\.0\.conv\.4\.": "blocks1.0.conv.3.",
-        r"^blocks1\.0\.conv\.5\.": "blocks1.0.conv.4.",
         r"^stem\.": "patch_embed1.conv.",
         r"^tokens\.": "patch_embed1.tokens.",
         r"^local_global\.": "pre_head.local_global.",

@@ -14,6 +14,7 @@ import torch
 from timm.models.mvitv2 import MultiScaleVit, MultiScaleVitCfg
 from torch import Tensor, nn
 
+from mogabench.layers.backbone import Unscriptable
 from mogabench.layers.registration import register_family
 
 PATCH_STRIDE = 4
@@ -43,7 +44,7 @@ class PositionedPatches(nn.Module):
         return tokens + positions.flatten(2).transpose(1, 2), size
 
 
-class MultiScaleVitV1(MultiScaleVit):
+class MultiScaleVitV1(Unscriptable, MultiScaleVit):
     """timm's MViT for images of any size.
 
     Args:

@@ -12,10 +12,12 @@ from torch import Tensor, nn
 from mogabench.layers.initialisation import init_linear_and_he_conv
 from mogabench.layers.registration import register_family
 from mogabench.layers.released import renaming
-from mogabench.layers.staged import HeadOptions, Stage, StagedBackbone
+from mogabench.layers.staged import Stage, StagedBackbone
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from mogabench.layers.backbone import HeadOptions
 
 EXPANSION = 4
 MLP_RATIO = 2
@@ -214,7 +216,7 @@ class ParcNet(StagedBackbone):
             DIMS,
             in_chans=in_chans,
             norm=conv(DIMS[-1], HEAD_DIM, 1),
-            head_hidden_size=HEAD_DIM,
+            num_features=HEAD_DIM,
             **head,
         )
         self.head_drop = nn.Dropout(drop_rate)

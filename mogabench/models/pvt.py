@@ -15,11 +15,13 @@ from torch import Tensor, nn
 from mogabench.layers.initialisation import LINEAR_STD, init_linear
 from mogabench.layers.registration import register_family
 from mogabench.layers.released import renaming
-from mogabench.layers.staged import HeadOptions, Stage, StagedBackbone
+from mogabench.layers.staged import Stage, StagedBackbone
 from mogabench.layers.transformer import ToMap, TransformerBlock, attend
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from mogabench.layers.backbone import HeadOptions
 
 DIMS = (64, 128, 320, 512)
 HEADS = (1, 2, 5, 8)
@@ -139,9 +141,7 @@ class PyramidVisionTransformer(StagedBackbone):
         """Maps images ``(N, C, H, W)`` to a class token and a map's, ``(N, 1 + HW/32**2, 512)``."""
         for number in range(1, self.num_stages):
             x = self._forward_stage(x, number)
-        cls_token = (self.cls_token + self.patch_embed4.pos_embed[:, :1]).expand(len(x), -1, -1)
-        tokens = torch.cat([cls_token, self.patch_embed4(x).flatten(1, 2)], dim=1)
-        return self._run(self.blocks4, tokens)
+        return self._classified_stage(x)
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
         """Takes the class token, normalises and, unless ``pre_logits``, classifies it."""
@@ -155,6 +155,15 @@ class PyramidVisionTransformer(StagedBackbone):
         self.register_parameter("cls_token", None)
         self.fc_norm = nn.Identity()
         return super().prune_intermediate_layers(indices, prune_norm, prune_head)
+
+    def _classified_stage(self, x: Tensor) -> Tensor:
+        """The last stage with the class token, ``(N, 320, H/16, W/16)`` to tokens."""
+        cls_token = (self.cls_token + self.patch_embed4.pos_embed[:, :1]).expand(len(x), -1, -1)
+        tokens = torch.cat([cls_token, self.patch_embed4(x).flatten(1, 2)], dim=1)
+        return self._run(self.blocks4, tokens)
+
+    def _last_features(self, given: Tensor, x: Tensor) -> Tensor:
+        return x if self.cls_token is None else self._classified_stage(given)
 
     def no_weight_decay(self) -> set[str]:
         """Names of parameters to keep from weight decay, as released."""

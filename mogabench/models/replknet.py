@@ -15,10 +15,12 @@ from torch import Tensor, nn
 from mogabench.layers.large_kernel import ParallelDepthwise
 from mogabench.layers.registration import register_family
 from mogabench.layers.released import renaming
-from mogabench.layers.staged import HeadOptions, Stage, StagedBackbone
+from mogabench.layers.staged import Stage, StagedBackbone
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from mogabench.layers.backbone import HeadOptions
 
 KERNELS = (31, 29, 27, 13)
 """Kernel size of each stage."""

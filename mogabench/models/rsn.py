@@ -10,6 +10,7 @@ from timm.layers import ConvNormAct
 from torch import Tensor, nn
 
 from mogabench.errors import UserError
+from mogabench.layers.backbone import Backbone
 from mogabench.layers.registration import register_family
 from mogabench.layers.released import renaming
 
@@ -149,7 +150,7 @@ class Last(nn.Module):
         return maps[-1]
 
 
-class Rsn(nn.Sequential):
+class Rsn(Backbone):
     """A stem, four stages down, four units up; the finest unit's heat maps come out.
 
     The other units' heat maps are there, as published, for a loss that asks for them.
@@ -158,24 +159,39 @@ class Rsn(nn.Sequential):
         in_chans: Channels of the images.
         keypoints: Number of heat maps.
         num_classes: 0, as there is no classifier.
+        global_pool: timm's name of a pooling of the heat maps; empty for none.
 
     Raises:
         UserError: A classifier is asked for.
     """
 
-    def __init__(self, *, in_chans: int = 3, keypoints: int = 17, num_classes: int = 0) -> None:
-        super().__init__()
-        if num_classes:
-            raise UserError("RSN finds key points and has no classifier; use it for task pose")
-        self.top = nn.Sequential(
+    def __init__(
+        self,
+        *,
+        in_chans: int = 3,
+        keypoints: int = 17,
+        num_classes: int = 0,
+        global_pool: str = "",
+    ) -> None:
+        stem = nn.Sequential(
             _conv(in_chans, STEM_DIM, 7, stride=2), nn.MaxPool2d(3, stride=2, padding=1)
         )
-        self.downsample = Down()
-        self.upsample = Up(keypoints)
-        self.finest = Last()
-        self.feature_info = [{"num_chs": keypoints, "reduction": STRIDE, "module": "finest"}]
-        self.num_classes = num_classes
-        self.downsample.apply(_init_weights)
+        down = Down()
+        parts = {"top": stem, "downsample": down, "upsample": Up(keypoints), "finest": Last()}
+        super().__init__(
+            [parts],
+            [keypoints],
+            [STRIDE],
+            in_chans=in_chans,
+            num_classes=num_classes,
+            global_pool=global_pool,
+        )
+        down.apply(_init_weights)
+
+    def _make_head(self, num_classes: int, global_pool: str) -> None:
+        if num_classes:
+            raise UserError("RSN finds key points and has no classifier; use it for task pose")
+        super()._make_head(num_classes, global_pool)
 
 
 def _init_weights(module: nn.Module) -> None:
@@ -194,6 +210,7 @@ register_family(
     checkpoint_filter_fn=checkpoint_filter_fn,
     input_size=(3, 256, 192),
     num_classes=0,
+    pool_size=(64, 48),
     first_conv="top.0.conv",
     classifier=None,
     origin_url="https://github.com/caiyuanhao1998/RSN",

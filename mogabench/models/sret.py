@@ -12,11 +12,13 @@ from torch import Tensor, nn
 from mogabench.errors import UserError
 from mogabench.layers.registration import register_family
 from mogabench.layers.released import renaming
-from mogabench.layers.staged import HeadOptions, Stage, StagedBackbone
+from mogabench.layers.staged import Stage, StagedBackbone
 from mogabench.layers.transformer import ToMap, attend
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from mogabench.layers.backbone import HeadOptions
 
 HEAD_DIM = 32
 HEADS = (2, 4, 8)

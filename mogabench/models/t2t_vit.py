@@ -10,6 +10,7 @@ from timm.layers import PatchEmbed
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
+from mogabench.layers.backbone import Unscriptable
 from mogabench.layers.registration import register_family
 from mogabench.layers.released import StateDict, renaming
 
@@ -113,7 +114,7 @@ def _halve(side: int) -> int:
     return (side - 1) // 2 + 1
 
 
-class T2TViT(VisionTransformer):
+class T2TViT(Unscriptable, VisionTransformer):
     """A narrow vision transformer behind the tokens-to-token embedding.
 
     Args:

@@ -18,12 +18,14 @@ from torch import Tensor, nn
 from mogabench.layers.convolutions import depthwise_conv
 from mogabench.layers.initialisation import init_linear
 from mogabench.layers.registration import register_family
-from mogabench.layers.staged import HeadOptions, Stage, StagedBackbone
+from mogabench.layers.staged import Stage, StagedBackbone
 from mogabench.layers.transformer import TransformerBlock
 from mogabench.layers.windows import in_windows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from mogabench.layers.backbone import HeadOptions
 
 DIMS = (64, 128, 320, 512)
 PATCHES = (4, 2, 2, 2)

@@ -12,10 +12,12 @@ from mogabench.layers.initialisation import init_conv
 from mogabench.layers.moga import ChannelAggregation
 from mogabench.layers.registration import register_family
 from mogabench.layers.released import renaming
-from mogabench.layers.staged import HeadOptions, Stage, StagedBackbone
+from mogabench.layers.staged import Stage, StagedBackbone
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from mogabench.layers.backbone import HeadOptions
 
 MLP_RATIOS = (8, 8, 4, 4)
 INITIAL_SCALE = 1e-2
