@@ -159,7 +159,7 @@ def _class_map(job: ClassificationJob) -> dict[str, int] | None:
 def _open_named(job: ClassificationJob, split: str, class_map: dict[str, int] | None) -> Any:
     kind, _, name = job.data.partition("/")
     try:
-        return create_dataset(
+        source = create_dataset(
             job.data,
             # A web data set is a folder of its own; the others find theirs by name.
             root=name if kind == "wds" else None,
@@ -177,6 +177,12 @@ def _open_named(job: ClassificationJob, split: str, class_map: dict[str, int] | 
     except Exception as error:  # each of the three libraries raises its own kinds
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"cannot open {job.data}, split {split}: {reason}") from error
+    if isinstance(source, IterableDataset):
+        source.notes = (
+            f"{split}: images of a stream are decoded by timm, not as those of folders: the "
+            "orientation that EXIF states is ignored, and 16-bit greys may be clipped",
+        )
+    return source
 
 
 def _name(job: ClassificationJob, source: Any) -> str:

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 from timm.data import ImageNetInfo
+from torch.utils.data import IterableDataset
 
 from mogabench.engine.run import run
 from mogabench.errors import UserError
@@ -150,6 +151,22 @@ def test_a_network_for_another_number_of_classes(job):
 @pytest.mark.parametrize("data", ["hfds/x", "tfds/x", "wds/x"])
 def test_a_data_set_whose_package_or_files_are_missing(job, data):
     refused(job(data=data), f"{data}")
+
+
+def test_a_stream_says_that_timm_decodes_its_images(job, monkeypatch):
+    class Stream(IterableDataset):
+        reader = SimpleNamespace(class_to_idx={"cat": 0, "dog": 1})
+
+        def __len__(self):
+            return 4
+
+        def __iter__(self):
+            yield from ()
+
+    monkeypatch.setattr(data, "create_dataset", lambda *_, **__: Stream())
+    _, val = open_splits(job(data="wds/x"))
+    assert val.is_stream
+    assert val.notes[0].startswith("val: images of a stream are decoded by timm")
 
 
 def test_a_class_map_may_begin_with_a_byte_order_mark_and_names_no_class_twice(job, tmp_path):
