@@ -136,8 +136,8 @@ class ImageNotes(Noting):
         return lines
 
 
-class DataNotes(Noting):
-    """Reports what was left out of the data or repaired, before the run and with its outcome.
+class InputNotes(Noting):
+    """Reports what was left out of data and weights or repaired, before the run and at its end.
 
     Args:
         lines: One for each kind, such as ``val: 3 boxes without an area were left out``.

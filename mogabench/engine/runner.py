@@ -18,7 +18,7 @@ from mogabench.engine.drawing import DrawPredictions
 from mogabench.engine.loading import Loader, evaluation_loader, training_loader
 from mogabench.engine.loop import ResumableLoop
 from mogabench.engine.optimization import AverageWeights, optim_wrapper
-from mogabench.engine.reporting import DataNotes, ImageNotes, ShowProgress
+from mogabench.engine.reporting import ImageNotes, InputNotes, ShowProgress
 from mogabench.engine.saving import CHECKPOINT, SaveCheckpoints, is_resumable
 from mogabench.engine.schedule import FollowSchedule
 from mogabench.errors import UserError
@@ -85,7 +85,7 @@ def make_runner(job: Job[Any, Any], setup: Setup) -> QuietRunner:
     tested = evaluation_loader(job, setup.test, evaluation_batch(job, setup))
     setup.metric.unread, setup.metric.annotated = tested.left_out, setup.test.annotated
     loaders, options = [tested], dict[str, Any]()
-    hooks: list[Hook] = [DataNotes(setup.data_notes)]
+    hooks: list[Hook] = [InputNotes(setup.notes)]
     if rank == 0:
         plan = _plan(job, world) if setup.train is not None else ""
         hooks.append(ShowProgress(quiet=job.quiet, plan=plan))

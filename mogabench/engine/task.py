@@ -113,8 +113,8 @@ class Setup:
         metric: What is evaluated.
         train: What it is trained on; None to evaluate only.
         hooks: mmengine's hooks that the task adds.
-        data_notes: What was left out of the data or repaired, a line for each kind with its count;
-            shown before the run and kept in the record.
+        notes: What was left out of the data and of the weights, or repaired, a line for each kind
+            with its count; shown before the run and kept in the record.
         drawing: Draws predictions; None draws none.
         eval_batch: Samples per forward pass and device in evaluation, unless the job says so.
         max_eval_batch: The most that evaluation can take; None for any number.
@@ -132,7 +132,7 @@ class Setup:
     metric: GatheredMetric
     train: Source | None = None
     hooks: Sequence[Hook] = ()
-    data_notes: Sequence[str] = ()
+    notes: Sequence[str] = ()
     drawing: Drawing | None = None
     eval_batch: int = 64
     max_eval_batch: int | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from typing import TYPE_CHECKING, Any
 
 from mogabench.checkpoints import Description, load_into
@@ -20,12 +19,9 @@ if TYPE_CHECKING:
     from mogabench.recipes import Recipe
 
 
-_LOG = logging.getLogger(__name__)
-
-
 def load_job_weights(
     job: Job[Any, Any], network: nn.Module, *, backbone: str = "", classes: tuple[str, ...] = ()
-) -> None:
+) -> list[str]:
     """Loads a job's weights, if it has any.
 
     To evaluate, they must be those of the whole network. A training may also begin with a whole
@@ -38,28 +34,34 @@ def load_job_weights(
         backbone: The name within it of the timm network; empty where it is one itself.
         classes: Of the data, which must be those that a file states; empty where there are none.
 
+    Returns:
+        What was taken, left out and repaired, a line for each kind, for `Setup.notes`.
+
     Raises:
         UserError: The file cannot be read, its weights do not fit, or those to evaluate are not
             what the job calls them: trained by its recipe, and averaged or not.
     """
-    if job.weights is not None:
-        report = load_into(
-            network,
-            job.weights,
-            job.subject,
-            backbone=backbone,
-            train=job.train,
-            prefer_ema=job.ema,
-            new_head=job.new_head,
-            classes=classes,
-        )
-        for note in report.notes:
-            _LOG.info("%s: %s", job.weights, note)
-        stated = report.stated
-        if not job.train:
-            if stated is not None and stated.recipe and job.recipe is not None:
-                _check_recipe(job.weights, stated, job.recipe)
-            _check_average(job, stated, has_both=report.has_both)
+    if job.weights is None:
+        return []
+    report = load_into(
+        network,
+        job.weights,
+        job.subject,
+        backbone=backbone,
+        train=job.train,
+        prefer_ema=job.ema,
+        new_head=job.new_head,
+        classes=classes,
+    )
+    stated = report.stated
+    if not job.train:
+        if stated is not None and stated.recipe and job.recipe is not None:
+            _check_recipe(job.weights, stated, job.recipe)
+        _check_average(job, stated, has_both=report.has_both)
+    lines = list(report.notes)
+    if report.ignored:
+        lines.append(f"{len(report.ignored)} tensors were left out, such as {report.ignored[0]}")
+    return [f"{job.weights.name}: {line}" for line in lines]
 
 
 def stated_classes(job: Job[Any, Any]) -> tuple[str, ...]:

@@ -103,7 +103,8 @@ class Classification(Task[ClassificationRecipe, ClassificationOptions]):
             raise UserError("--predictions needs images in folders, whose names the file can give")
         subject = job.network_subject(test_split.num_classes)
         network = self.build(subject)
-        load_job_weights(job, network, classes=test_split.classes)
+        notes = [note for split in (train_split, test_split) if split for note in split.notes]
+        notes += load_job_weights(job, network, classes=test_split.classes)
         config = resolve_model_data_config(network)
         pixels = normalization(config, input_channels(subject))
         config |= {"mean": pixels.mean, "std": pixels.std}
@@ -122,9 +123,7 @@ class Classification(Task[ClassificationRecipe, ClassificationOptions]):
             ),
             TopAccuracy(test_split.classes, test_split.name_of),
             train,
-            data_notes=[
-                note for split in (train_split, test_split) if split for note in split.notes
-            ],
+            notes=notes,
             same_shapes=True,
             classes=test_split.classes,
             normalization=pixels,

@@ -106,8 +106,8 @@ class Detection(Task[DetectionRecipe, CocoFiles]):
         network = build_detector(
             job.network_subject(len(classes)), roi_samples=recipe.model.roi_samples
         )
-        load_job_weights(job, network, backbone=self.backbone_module, classes=classes)
-        train, notes = None, list(test_split.notes)
+        loaded = load_job_weights(job, network, backbone=self.backbone_module, classes=classes)
+        train, notes = None, [*test_split.notes, *loaded]
         if train_split is not None:
             images = Images(train_split, training_transforms(recipe, masks=masks), training=True)
             identity = train_split.identity.model_copy(update={"samples": len(images)})
@@ -125,7 +125,7 @@ class Detection(Task[DetectionRecipe, CocoFiles]):
             ),
             CocoPrecision(test_split.annotations, masks=masks),
             train,
-            data_notes=notes,
+            notes=notes,
             drawing=DrawDetections(classes),
             eval_batch=1,
             eval_size=(short, long),

@@ -67,7 +67,7 @@ class Mesh(Task[MeshRecipe, TaskOptions]):
         network = build_network(job.network_subject())
         if isinstance(data.body, Hand):
             start_from_mean_pose(network, data.body)
-        load_job_weights(job, network, backbone=self.backbone_module)
+        notes = load_job_weights(job, network, backbone=self.backbone_module)
         height, width = job.subject.input_size
         return Setup(
             MeshEstimator(network, data.body, job.subject.method, recipe.loss if recipe else None),
@@ -78,6 +78,7 @@ class Mesh(Task[MeshRecipe, TaskOptions]):
             ),
             data.metric(test_samples),
             train,
+            notes=notes,
             drawing=DrawMeshes(test_samples, data.body.faces),
             same_shapes=True,
             normalization=IMAGENET,

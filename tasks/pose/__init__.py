@@ -95,7 +95,7 @@ class Pose(Task[PoseRecipe, PoseOptions]):
             train = Source(TrainingPictures(people.persons, recipe), people.identity)
             notes[:0] = people.notes
         network = build_network(job.network_subject())
-        load_job_weights(job, network, backbone=self.backbone_module)
+        notes += load_job_weights(job, network, backbone=self.backbone_module)
         height, width = job.subject.input_size
         pictures = PersonPictures(test_people.persons, (height, width))
         metric = KeypointAP(test_people, pictures)
@@ -104,7 +104,7 @@ class Pose(Task[PoseRecipe, PoseOptions]):
             Source(pictures, test_people.identity, annotated=test_people.annotated),
             metric,
             train,
-            data_notes=notes,
+            notes=notes,
             drawing=DrawPoses(metric),
             eval_batch=32,
             same_shapes=True,

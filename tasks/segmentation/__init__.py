@@ -116,13 +116,13 @@ class Segmentation(Task[SegmentationRecipe, SegmentationOptions]):
             _check_batch(job.subject, batches_per_step(job)[0])
         notes = look_at_masks(job, splits)
         network = build_segmentor(job.network_subject(len(classes)), crop=crop)
-        load_job_weights(job, network, backbone=self.backbone_module, classes=classes)
+        notes += load_job_weights(job, network, backbone=self.backbone_module, classes=classes)
         return Setup(
             OpenMMLabModel(network),
             Source(test.scenes, test.identity, pseudo_collate, annotated=test.annotated),
             Overlap(classes, first_id=int(job.options.mask_zero != "class")),
             train,
-            data_notes=notes,
+            notes=notes,
             drawing=DrawMasks(test.scenes.metainfo["palette"]),
             eval_batch=1,
             max_eval_batch=1,  # images of different sizes make no batch

@@ -118,12 +118,12 @@ class Video(Task[VideoRecipe, VideoOptions]):
         from mogabench.tasks.video.model import Predictor
 
         recipe = job.recipe
-        train, test, data_notes = open_sources(job, recipe.sequences if recipe else 0)
+        train, test, left_out = open_sources(job, recipe.sequences if recipe else 0)
         seen, channels, *_ = job.subject.input_size
         # What the recipe has other than the paper's SimVP.
         changed = recipe.model.model_dump(exclude_defaults=True) if recipe else {}
         network = _network(job.subject, {**dict(job.subject.options), **changed})
-        load_job_weights(job, network)
+        left_out = [*left_out, *load_job_weights(job, network)]
         metric = FrameQuality(seen)
         numbered = Numbered(test)
         listed = ", ".join(f"{name}={value}" for name, value in changed.items())
@@ -134,7 +134,7 @@ class Video(Task[VideoRecipe, VideoOptions]):
             metric,
             train,
             hooks=[Baseline(metric, notes)],
-            data_notes=data_notes,
+            notes=left_out,
             drawing=DrawSequences(seen),
             eval_batch=16,
             same_shapes=True,

@@ -243,7 +243,7 @@ def test_each_branch_of_crossvit_is_resampled(tmp_path):
 
 def test_an_embedding_of_blocks_is_refused(tmp_path):
     # NesT's tokens are listed by blocks: no grid can be resized as it lies in the file.
-    trained, fresh = (network("nest_tiny", depths=(1, 1, 1), img_size=s) for s in (224, 384))
+    trained, fresh = (network("nest_tiny", img_size=s) for s in (224, 384))
     with pytest.raises(UserError, match=r"3 of another shape \(levels.0.pos_embed is 1x16x196x96"):
         load(fresh, trained.state_dict(), tmp_path)
 

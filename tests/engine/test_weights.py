@@ -103,6 +103,15 @@ def test_a_record_says_that_the_weights_are_not_the_average(job, tmp_path):
         assert record.provenance.recipe_changes == changes
 
 
+def test_a_record_says_what_of_a_file_was_taken_and_left_out(job, tmp_path):
+    start = timm.create_model("test_convnext", num_classes=5).state_dict()
+    torch.save({"model": start, "ema": dict(start)}, tmp_path / "other.pth")
+    begun = job("schedule.epochs=1", weights=tmp_path / "other.pth", new_head=True)
+    record = quality_record(TASK, begun, run(begun, TASK))
+    assert "other.pth: of several sets of weights, 'ema' was taken" in record.notes
+    assert "other.pth: 2 tensors were left out, such as head.fc.weight" in record.notes
+
+
 def test_classes_in_another_order_are_refused(job, folder, tmp_path):
     outcome = run(job("schedule.epochs=1"), TASK)
     reverse = tmp_path / "reverse.txt"

@@ -72,12 +72,13 @@ class Toy(Task[ToyRecipe, ToyOptions]):
             raise UserError("there is only --data sample")
         Brightness, MeanError, Bars = _classes()
         network = self.build(job.network_subject())
-        load_job_weights(job, network)
+        notes = load_job_weights(job, network)
         return Setup(
             Brightness(network),
             _source(job, "test", 16),
             MeanError(),
             _source(job, "train", 64) if job.train else None,
+            notes=notes,
             drawing=Bars(),
             same_shapes=True,
         )
