@@ -159,7 +159,7 @@ def _class_map(job: ClassificationJob) -> dict[str, int] | None:
 def _open_named(job: ClassificationJob, split: str, class_map: dict[str, int] | None) -> Any:
     kind, _, name = job.data.partition("/")
     try:
-        source = create_dataset(
+        source: Any = create_dataset(
             job.data,
             # A web data set is a folder of its own; the others find theirs by name.
             root=name if kind == "wds" else None,
