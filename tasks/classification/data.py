@@ -177,7 +177,7 @@ def _open_named(job: ClassificationJob, split: str, class_map: dict[str, int] | 
     except Exception as error:  # each of the three libraries raises its own kinds
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"cannot open {job.data}, split {split}: {reason}") from error
-    if isinstance(source, IterableDataset):
+    if kind in _STREAMED:
         source.notes = (
             f"{split}: images of a stream are decoded by timm, not as those of folders: the "
             "orientation that EXIF states is ignored, and 16-bit greys may be clipped",

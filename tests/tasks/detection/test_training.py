@@ -133,7 +133,7 @@ def test_what_mmdet_does_not_train_on_is_counted(tmp_path, shapes):
     file.write_text(json.dumps(content))
     setup = TASK.prepare(job(tmp_path / "work", data=str(shapes)))
     name = file.name
-    assert setup.data_notes == [
+    assert setup.notes == [
         f"{name}: 1 boxes without an area in their image were left out",
         f"{name}: 2 boxes less than a pixel wide or high are not trained on",
         f"{name}: 1 images with a shorter side below 32 pixels are not trained on",
