@@ -194,6 +194,7 @@ def make_job(
 
     _check_predictions(task, predictions)
     _check_confusion(task, confusion)
+    options = options or task.Options()
     name = recipe
     if recipe is None and data == SAMPLE:
         name = task.sample_recipe
@@ -217,8 +218,7 @@ def make_job(
         if not train:
             ema = ema and resolved.changes.get("ema", ...) is not None
             _check_released(weights, resolved)
-        if size_is_given:
-            resolved = resolved.at_size(subject.input_size)
+        resolved = _resize(resolved, subject.input_size if size_is_given else None, options)
         if resolved.size is not None:
             subject = subject.model_copy(update={"input_size": resolved.size})
     if channels_last is None:
@@ -229,7 +229,7 @@ def make_job(
         subject=subject,
         recipe=resolved,
         data=data,
-        options=options or task.Options(),
+        options=options,
         work_dir=work_dir,
         weights=resolve_weights(weights, subject, recipe, train=train) if weights else None,
         ema=ema,
@@ -242,6 +242,14 @@ def make_job(
         confusion=confusion,
         **settings,
     )
+
+
+def _resize(recipe: R, given: tuple[int, ...] | None, options: O) -> R:
+    """The recipe at the size that was given, else at its own, but for what the options say."""
+    if given is None and recipe.size is not None:
+        own = options.input_size(recipe.size, is_given=False)
+        given = None if own == recipe.size else own
+    return recipe if given is None else recipe.at_size(given)
 
 
 def _check_predictions(task: Task[Any, Any], file: Path | None) -> None:

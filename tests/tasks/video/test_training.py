@@ -75,26 +75,35 @@ def test_training_beats_copying_the_last_frame(job, monkeypatch):
     assert set(torch.load(trained.work_dir / "weights.pth", weights_only=True)) >= {"state_dict"}
 
 
-@pytest.mark.slow
-def test_the_sample_beats_copying_the_last_frame_in_all(tmp_path):
-    subject = Subject(
-        task="video", method="simvp", backbone="moganet", input_size=TASK.default_sizes["simvp"]
-    )
-    sample = make_job(
+def sample_job(work_dir, size=(10, 1, 64, 64), **changes):
+    """The job of ``mogabench run video --translator moganet --data sample --train``."""
+    return make_job(
         TASK,
-        subject,
+        Subject(task="video", method="simvp", backbone="moganet", input_size=size),
         data=SAMPLE,
-        size_is_given=False,
+        **{"size_is_given": False, **changes},
         recipe=None,
         overrides=[],
         weights=None,
         train=True,
-        work_dir=tmp_path,
+        work_dir=work_dir,
         device="cpu",
         workers=0,
         quiet=True,
     )
-    outcome = run(sample, TASK)
+
+
+def test_the_samples_size_gives_way_to_the_users(tmp_path):
+    assert sample_job(tmp_path).subject.input_size == (10, 1, 32, 32)
+    fewer = sample_job(tmp_path, options=TASK.Options(in_frames=5))
+    assert fewer.subject.input_size == fewer.recipe.size == (5, 1, 32, 32)
+    larger = sample_job(tmp_path, (10, 1, 48, 48), size_is_given=True)
+    assert larger.subject.input_size == larger.recipe.size == (10, 1, 48, 48)
+
+
+@pytest.mark.slow
+def test_the_sample_beats_copying_the_last_frame_in_all(tmp_path):
+    outcome = run(sample_job(tmp_path), TASK)
     assert outcome.size == (10, 1, 32, 32)
     words = outcome.notes[-1].partition("gives ")[2].split(", ")
     copied = {name: float(value) for name, value in map(str.split, words)}
