@@ -133,9 +133,10 @@ def open_classifier(
         raise UserError(f"--data {data} is a stream; an analysis needs images in folders")
     network = setup.model.network
     if runtime == "torch":
-        network = fuse(network).to(job.device, memory_format=torch.channels_last)
+        network = fuse(network).to(job.device).to(memory_format=torch.channels_last)
     else:
-        network = in_runtime(network, *task.example_inputs(job.subject), runtime)
+        (image,) = task.example_inputs(job.subject)
+        network = in_runtime(network, image, runtime)
     with job.weights.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
     return Classifier(

@@ -50,7 +50,7 @@ def interactions(
     counts = [4 * len(sets) for sets in drawn]
     signs = torch.tensor([1.0, -1.0, -1.0, 1.0], dtype=torch.float64)
     return torch.stack(
-        [(part.view(4, -1).mean(dim=1) * signs).sum() for part in scores.split(counts)]
+        [(part.view(4, -1).mean(dim=1) * signs).sum() for part in torch.split(scores, counts)]
     )
 
 
@@ -95,7 +95,7 @@ def strengths(found: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         Two tensors ``(orders,)``.
     """
-    magnitudes, known = found.abs(), images.unique()
+    magnitudes, known = found.abs(), set(images.tolist())
     strength = _relative(magnitudes)
     if len(known) < 2:
         return strength, torch.full_like(strength, math.nan)

@@ -33,7 +33,7 @@ class PatchGame:
     @torch.inference_mode()
     def __call__(self, sets: Tensor) -> Tensor:
         """The scores ``(B,)`` of sets of patches ``(B, grid * grid)``, True where one is seen."""
-        return torch.cat([self._score(part) for part in sets.split(self.batch_size)])
+        return torch.cat([self._score(part) for part in torch.split(sets, self.batch_size)])
 
     def _score(self, sets: Tensor) -> Tensor:
         seen = sets.to(self.image.device, self.image.dtype).view(-1, 1, self.grid, self.grid)

@@ -79,7 +79,7 @@ class Protocol:
 class Recognised(NamedTuple):
     """An image that the network recognises: its place in the data, pixels and class."""
 
-    index: int
+    place: int
     image: Tensor
     label: int
 
@@ -125,7 +125,7 @@ def measure(
         if not done and not file.stat().st_size:
             lines.write(json.dumps(head) + "\n")
         for image, pair in wanted:
-            key = (image.index, *pair)
+            key = (image.place, *pair)
             if key not in done:
                 game = PatchGame(
                     network, image.image, image.label, grid=protocol.grid, batch_size=batch_size
@@ -141,7 +141,7 @@ def measure(
                 done[key] = found.tolist()
                 lines.write(json.dumps({"of": key, "interactions": done[key]}) + "\n")
                 lines.flush()
-            step(f"image {image.index}")
+            step(f"image {image.place}")
     return _summarise(wanted, done, protocol)
 
 
@@ -149,7 +149,7 @@ def _pairs(images: Sequence[Recognised], protocol: Protocol) -> list[tuple[Recog
     """Images with their pairs: the first pair of each image, then the second."""
     drawn = [
         neighbours(
-            protocol.grid, protocol.pairs, protocol.radius, _generator(protocol.seed, image.index)
+            protocol.grid, protocol.pairs, protocol.radius, _generator(protocol.seed, image.place)
         )
         for image in images
     ]
@@ -185,9 +185,9 @@ def _summarise(
     done: dict[tuple[int, ...], list[float]],
     protocol: Protocol,
 ) -> Strengths:
-    found = torch.tensor([done[image.index, *pair] for image, pair in wanted], dtype=torch.float64)
-    indices = torch.tensor([image.index for image, _ in wanted])
-    strength, error = strengths(found, indices)
+    found = torch.tensor([done[image.place, *pair] for image, pair in wanted], dtype=torch.float64)
+    places = [image.place for image, _ in wanted]
+    strength, error = strengths(found, torch.tensor(places))
     if not strength.isfinite().all():
         raise UserError("no two patches interact at any order: there is nothing to compare")
     return Strengths(
@@ -195,5 +195,5 @@ def _summarise(
         strength.tolist(),
         error.tolist(),
         len(wanted),
-        len(indices.unique()),
+        len(set(places)),
     )
