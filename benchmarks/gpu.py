@@ -45,8 +45,8 @@ from mogabench.variants import VARIANTS
 PROJECT = Path(__file__).parents[1]
 STAGES = Path(__file__).with_name("gpu_stages")
 MOGABENCH = str(Path(sys.executable).with_name("mogabench"))
-EVALUATION_SECONDS = 20
-"""Kept back from a training that is told to end in time."""
+RESERVE_SECONDS = 10
+"""Kept back from a training that is told to end in time, to write its results."""
 TIMING = ("--min-iterations", "10", "--min-seconds", "1", "--max-seconds", "5")
 TIMING += ("--warmup-seconds", "0.5")
 
@@ -132,24 +132,25 @@ def _on_gpu(chosen: argparse.Namespace, work_dir: str) -> list[Stage]:
 def _in_miniature(chosen: argparse.Namespace, work_dir: str) -> list[Stage]:
     profile = (MOGABENCH, "profile", "--channels-last", "--batch-size", "1", *TIMING)
     profile += ("--results", str(chosen.results))
-    small = ("sequences=64", "batch_size=4", "model.depth=2", "model.hidden_dim=32")
+    small = ("sequences=16", "batch_size=4", "model.depth=2", "model.hidden_dim=32")
     settings = [word for text in (*small, "model.encoder_dim=8") for word in ("--set", text)]
+    settings += ["--size", "10x1x32x32"]
     return [
         Stage(
             "operators",
-            0.4,
+            0.3,
             (_tests("test_regions.py"), _stage(chosen, "precision"), _stage(chosen, "layers")),
         ),
-        Stage("moganet", 0.2, (_stage(chosen, "inference", "moganet_xtiny"),)),
+        Stage("moganet", 0.15, (_stage(chosen, "inference", "--best", "moganet_xtiny"),)),
         Stage(
             "networks",
-            0.2,
+            0.25,
             (
-                _stage(chosen, "training", "--best", "moganet_xtiny", "simvp"),
-                (*profile, "xt", "--size", "64"),
+                _stage(chosen, "training", "--best", "test_convnext", "simvp"),
+                (*profile, "test_convnext", "--size", "64"),
             ),
         ),
-        Stage("video", 0.2, ((*_training(chosen, work_dir), *settings, "--workers", "1"),)),
+        Stage("video", 0.3, ((*_training(chosen, work_dir), *settings, "--workers", "1"),)),
     ]
 
 
@@ -178,7 +179,7 @@ def _run(stage: str, command: tuple[str, ...], seconds: float) -> int | None:
     Returns:
         Its exit status; None where it was cut, with all that it had started, or not begun.
     """
-    words = [w.format(seconds=max(int(seconds) - EVALUATION_SECONDS, 1)) for w in command]
+    words = [w.format(seconds=max(int(seconds) - RESERVE_SECONDS, 1)) for w in command]
     name = " ".join((Path(words[0]).name, *words[1:]))
     if seconds < 1:
         print(f"{stage}: no time left for {name}", flush=True)

@@ -1,4 +1,4 @@
-"""MogaNet-T's outputs and gradients on a device, plain and under autocast, against the CPU's."""
+"""A network's outputs and gradients on a device, plain and under autocast, against the CPU's."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def main() -> None:
     bench = open_bench()
     torch.backends.cudnn.allow_tf32 = False
     torch.manual_seed(0)
-    count, size = (8, 128) if bench.on_gpu else (2, 32)
-    network = timm.create_model("moganet_tiny", num_classes=10).train()
+    model, count, size = ("moganet_tiny", 8, 128) if bench.on_gpu else ("test_convnext", 2, 64)
+    network = timm.create_model(model, num_classes=10).train()
     images, labels = torch.randn(count, 3, size, size), torch.arange(count)
     expected = _outputs_and_gradient(network, images, labels, None)
     network, images, labels = (part.to(bench.device) for part in (network, images, labels))
