@@ -13,14 +13,7 @@ SCRIPT = Path(__file__).parents[2] / "benchmarks" / "gpu.py"
 @pytest.mark.slow
 def test_every_stage_in_miniature(tmp_path):
     results = tmp_path / "results"
-    command = [
-        sys.executable,
-        str(SCRIPT),
-        "--budget",
-        "4m",
-        "--device",
-        "cpu",
-    ]  # 2m takes idle cores
+    command = [sys.executable, str(SCRIPT), "--budget", "4m", "--device", "cpu"]
     ended = subprocess.run(
         [*command, "--results", str(results)],
         cwd=tmp_path,
