@@ -28,10 +28,10 @@ def suits_cpu(x: Tensor) -> bool:
     """
     return (
         x.device.type == "cpu"
-        and pixel_stride(x) is not None
         and not torch.jit.is_tracing()  # type: ignore[no-untyped-call,attr-defined]
         and not torch.compiler.is_exporting()
         and not torch.onnx.is_in_onnx_export()
+        and pixel_stride(x) is not None
     )
 
 
