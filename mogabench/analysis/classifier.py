@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from mogabench.engine.environment import enter
 from mogabench.engine.job import make_job
 from mogabench.errors import UserError
 from mogabench.export import in_runtime
+from mogabench.files import sha256
 from mogabench.models import fuse
 from mogabench.tasks import get_task
 
@@ -137,8 +137,7 @@ def open_classifier(
     else:
         (image,) = task.example_inputs(job.subject)
         network = in_runtime(network, image, runtime)
-    with job.weights.open("rb") as content:
-        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    digest = sha256(job.weights)
     return Classifier(
         job.subject, network, setup.test.items, setup.test.identity, digest, job.device, runtime
     )

@@ -29,7 +29,8 @@ def draw(curves: Sequence[Curve], title: str) -> dict[str, bytes]:
             curve.orders,
             curve.strength,
             yerr=curve.error,
-            label=f"{curve.network} ({curve.pairs} pairs, {curve.images} images)",
+            label=f"{curve.network} ({curve.images} images, {curve.pairs} pairs of "
+            f"{curve.grid}x{curve.grid} patches, {curve.contexts} contexts)",
             marker="o",
             markersize=3,
             capsize=2,

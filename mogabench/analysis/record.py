@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from typing import TYPE_CHECKING, NamedTuple
 
 from mogabench.machine import device_name, driver_version
@@ -52,7 +54,7 @@ def interaction_record(
 
 
 class Curve(NamedTuple):
-    """The interaction strengths of a network, by order from 0 to 1, with their standard errors."""
+    """The interaction strengths of a network, by order from 0 to 1, and how they were sampled."""
 
     network: str
     orders: list[float]
@@ -60,6 +62,8 @@ class Curve(NamedTuple):
     error: list[float]
     images: int
     pairs: int
+    grid: int
+    contexts: int
 
 
 def curve(record: Record) -> Curve:
@@ -74,6 +78,8 @@ def curve(record: Record) -> Curve:
         [numbers[_ERROR + order] for order in orders],
         int(numbers["images"]),
         int(numbers["pairs"]),
+        int(numbers["grid"]),
+        int(numbers["contexts"]),
     )
 
 
@@ -88,9 +94,12 @@ def curves(store: Store) -> dict[str, list[Curve]]:
 
 def as_csv(found: Sequence[Curve]) -> str:
     """The curves as CSV, a line for each network and order."""
-    lines = ["network,order,strength,standard_error,images,pairs"]
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    protocol = ("images", "pairs", "grid", "contexts")
+    table.writerow(("network", "order", "strength", "standard_error", *protocol))
     for one in found:
-        for order, strength, error in zip(one.orders, one.strength, one.error, strict=True):
-            numbers = f"{order:.4f},{strength:.4f},{error:.4f},{one.images},{one.pairs}"
-            lines.append(f'"{one.network}",{numbers}')
-    return "\n".join(lines) + "\n"
+        for numbers in zip(one.orders, one.strength, one.error, strict=True):
+            how = (getattr(one, name) for name in protocol)
+            table.writerow((one.network, *(f"{number:.4f}" for number in numbers), *how))
+    return text.getvalue()

@@ -12,6 +12,7 @@ import torch
 from mogabench.analysis.interaction import interactions, passes, strengths
 from mogabench.analysis.patches import PatchGame, neighbours
 from mogabench.errors import UserError
+from mogabench.files import write_whole
 from mogabench.progress import progress
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ class Protocol:
         radius: How far apart the patches of a pair may be.
         budget: Forward passes at most: pairs are given up, evenly over the images. None for any.
         seed: Of pairs and contexts, which are the same for every network.
+
+    Raises:
+        UserError: The budget is less than two pairs, which a standard error takes.
     """
 
     grid: int = 14
@@ -47,6 +51,13 @@ class Protocol:
     radius: int = 1
     budget: int | None = None
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.budget is not None and self.budget < 2 * self._passes:
+            raise UserError(
+                f"--budget {self.budget} is less than two times the {self._passes} forward passes "
+                "of a pair of patches; --contexts N takes fewer"
+            )
 
     @property
     def players(self) -> int:
@@ -60,20 +71,12 @@ class Protocol:
 
     @property
     def affordable(self) -> int | None:
-        """Pairs that the budget allows.
+        """Pairs that the budget allows; None for any number."""
+        return None if self.budget is None else self.budget // self._passes
 
-        Raises:
-            UserError: Less than two, of two images, which a standard error takes.
-        """
-        if self.budget is None:
-            return None
-        each = passes(self.players, self.orders, self.contexts)
-        if self.budget < 2 * each:
-            raise UserError(
-                f"--budget {self.budget} is less than two times the {each} forward passes of a "
-                "pair of patches; --contexts N takes fewer"
-            )
-        return self.budget // each
+    @property
+    def _passes(self) -> int:
+        return passes(self.players, self.orders, self.contexts)
 
 
 class Recognised(NamedTuple):
@@ -122,7 +125,7 @@ def measure(
     head = {"measurement": {**identity, **asdict(protocol)}}
     done = _read(file, head)
     with file.open("a") as lines, progress("pairs of patches", len(wanted), quiet=quiet) as step:
-        if not done and not file.stat().st_size:
+        if not file.stat().st_size:
             lines.write(json.dumps(head) + "\n")
         for image, pair in wanted:
             key = (image.place, *pair)
@@ -169,13 +172,14 @@ def _generator(*key: int) -> torch.Generator:
 
 def _read(file: Path, head: dict[str, Any]) -> dict[tuple[int, ...], list[float]]:
     """What is measured already, by image and pair; a torn last line is measured again."""
-    if not file.exists() or not (lines := file.read_text().splitlines(keepends=True)):
-        return {}
-    if json.loads(lines[0]) != json.loads(json.dumps(head)):
-        raise UserError(f"{file} is of another measurement; give another folder with --work-dir")
+    lines = file.read_text().splitlines(keepends=True) if file.exists() else []
     whole = [line for line in lines if line.endswith("\n")]
     if len(whole) < len(lines):
-        file.write_text("".join(whole))
+        write_whole(file, "".join(whole))
+    if not whole:
+        return {}
+    if json.loads(whole[0]) != json.loads(json.dumps(head)):
+        raise UserError(f"{file} is of another measurement; give another folder with --work-dir")
     entries = [json.loads(line) for line in whole[1:]]
     return {tuple(entry["of"]): entry["interactions"] for entry in entries}
 

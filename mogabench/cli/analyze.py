@@ -122,7 +122,6 @@ def _measure(
     from mogabench.variants import VARIANTS
 
     import_packages(packages)
-    protocol.affordable  # noqa: B018  (refuses a budget that is too small before any work)
     check_writable(work_dir)
     subject = choose_subject(
         get_task("classification"), variant=None, backbone=VARIANTS.get(name, name), method=None,
@@ -137,6 +136,7 @@ def _measure(
         "network": classifier.subject.key,
         "weights": classifier.weights,
         "data": classifier.data.digest,
+        "runtime": classifier.runtime,
     }
     found = measure(
         classifier.network,

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from mogabench.files import sha256
 from mogabench.machine import device_name, driver_version
 from mogabench.records import Kind, Quantity, Record, provenance
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from mogabench.engine.job import Job
     from mogabench.engine.run import Outcome
     from mogabench.engine.task import Task
@@ -47,16 +45,11 @@ def quality_record(task: Task[Any, Any], job: Job[Any, Any], outcome: Outcome) -
             recipe=recipe and recipe.name,
             recipe_changes=changes or None,
             recipe_digest=recipe and recipe.digest,
-            weights=weights and _sha256(weights),
-            initial_weights=_sha256(job.weights) if job.train and job.weights else None,
+            weights=weights and sha256(weights),
+            initial_weights=sha256(job.weights) if job.train and job.weights else None,
             training=outcome.training,
             data=outcome.data,
             started=datetime.now(UTC) - timedelta(seconds=outcome.seconds),
             seconds=outcome.seconds,
         ),
     )
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()

@@ -89,6 +89,8 @@ def test_it_goes_on_where_it_was_stopped(command, tmp_path):
     file.write_text("".join(lines[:3]) + lines[3][:20])
     assert json.loads(command(*given).stdout)[0]["values"] == whole
     assert file.read_text().splitlines(keepends=True) == lines
+    file.write_text(lines[0][:20])
+    assert json.loads(command(*given).stdout)[0]["values"] == whole
     refused = command("square_in_test", "--pairs", "2", "--contexts", "4", "--json")
     assert "another measurement" in str(refused.exception)
 
