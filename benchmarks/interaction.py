@@ -18,13 +18,13 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from mogabench.analysis.patches import PatchGame, log_odds
+from mogabench.analysis.interaction.patches import PatchGame, log_odds
 from mogabench.export import in_runtime
 from mogabench.machine import device_name
 from mogabench.models import fuse
 
 if TYPE_CHECKING:
-    from mogabench.analysis.interaction import Score
+    from mogabench.analysis.interaction.game import Score
 
 GRID = 14
 

@@ -32,6 +32,11 @@ def write_whole(path: Path, content: str | bytes) -> None:
         raise UserError(f"cannot write {path}: {error.strerror}") from error
 
 
+def slug(text: str) -> str:
+    """The letters and digits of a text as a file's name, such as ``nvidia-h200``."""
+    return "-".join("".join(c if c.isalnum() else " " for c in text).split()).lower()
+
+
 def sha256(path: Path) -> str:
     """The SHA-256 of a file's content, in hexadecimal."""
     with path.open("rb") as content:

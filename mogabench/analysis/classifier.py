@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
-from mogabench.analysis.study import Recognised
 from mogabench.data.images import ImageError
 from mogabench.engine.environment import enter
 from mogabench.engine.job import make_job
@@ -21,10 +20,18 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from torch import nn
+    from torch import Tensor, nn
 
     from mogabench.records import Data
     from mogabench.subject import Subject
+
+
+class Recognised(NamedTuple):
+    """An image that the network recognises: its place in the data, pixels and class."""
+
+    place: int
+    image: Tensor
+    label: int
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,8 @@ def report(
     quiet: QuietOption = False,
 ) -> None:
     """Write every table as Markdown, the plots and an index page; measures what is missing."""
+    from mogabench.analysis.figures import write_figure, written_figures
+    from mogabench.analysis.interaction.figure import figures
     from mogabench.errors import UserError
     from mogabench.files import write_whole
     from mogabench.records import open_store
@@ -43,7 +45,9 @@ def report(
     for table in tables:
         write_whole(folder / _file_name(table), render_markdown([table]) + "\n")
     write_whole(folder / _UNEXPLAINED, render_unexplained(tables) + "\n")
-    plots = [*_write_plots(tables, store), *_write_analyses(store)]
+    for figure in figures(store):
+        write_figure(figure, folder)
+    plots = [*_write_plots(tables, store), *written_figures(folder)]
     done = trainings(store)
     write_whole(folder / _TRAININGS, render_trainings(done, folder) + "\n")
     write_whole(index, _index(tables, plots, len(done)))
@@ -58,7 +62,7 @@ def _file_name(table: JoinedTable) -> str:
 
 def _write_plots(tables: list[JoinedTable], store: Store) -> Iterator[tuple[str, str]]:
     """Writes the plots and yields each one's title and file name, without its ending."""
-    from mogabench.files import write_whole
+    from mogabench.files import slug, write_whole
     from mogabench.tables.plots import parameter_points, scatter, throughput_points
 
     def write(points: list[Point], title: str, name: str, cost: str) -> tuple[str, str]:
@@ -76,27 +80,8 @@ def _write_plots(tables: list[JoinedTable], store: Store) -> Iterator[tuple[str,
         by_device = throughput_points(printed, store, dtype=dtype, compiled=False)
         for device, networks in by_device.items():
             title = f"Figure A3: accuracy against throughput, {device}, {dtype}"
-            name = f"figure_A3_{_slug(device)}_{dtype}"
+            name = f"figure_A3_{slug(device)}_{dtype}"
             yield write(networks, title, name, "images per second, measured")
-
-
-def _write_analyses(store: Store) -> Iterator[tuple[str, str]]:
-    """Writes the plots of analyses with the numbers behind them; yields as `_write_plots`."""
-    from mogabench.analysis.figure import draw
-    from mogabench.analysis.record import as_csv, curves
-    from mogabench.files import write_whole
-
-    for data, found in curves(store).items():
-        title = f"Figure 3's counterpart: multi-order interaction strength on {data}"
-        name = f"figure_interaction_{_slug(data)}"
-        for ending, picture in draw(found, title).items():
-            write_whole(store.results / f"{name}.{ending}", picture)
-        write_whole(store.results / f"{name}.csv", as_csv(found))
-        yield title, name
-
-
-def _slug(text: str) -> str:
-    return "-".join("".join(c if c.isalnum() else " " for c in text).split()).lower()
 
 
 def _index(tables: list[JoinedTable], plots: list[tuple[str, str]], trainings: int) -> str:

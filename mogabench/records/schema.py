@@ -40,6 +40,9 @@ class Kind(StrEnum):
     TRAIN_STEP = "train_step"
     QUALITY = "quality"
     INTERACTION = "interaction"
+    ACTIVATION_MAP = "activation_map"
+    RECEPTIVE_FIELD = "receptive_field"
+    CHANNEL_ENERGY = "channel_energy"
 
 
 class Quantity(BaseModel):

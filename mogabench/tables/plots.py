@@ -192,7 +192,7 @@ def pictures(figure: Figure, title: str) -> dict[str, bytes]:
 
     Args:
         figure: A figure of matplotlib.
-        title: Names the parts of the SVG.
+        title: Goes into the files' metadata.
     """
     from matplotlib import rc_context
 
@@ -200,6 +200,6 @@ def pictures(figure: Figure, title: str) -> dict[str, bytes]:
     for ending, metadata in FORMATS.items():
         stream = io.BytesIO()
         with rc_context({"svg.hashsalt": title}):  # else each run names its parts otherwise
-            figure.savefig(stream, format=ending, metadata=metadata)
+            figure.savefig(stream, format=ending, metadata={"Title": title} | metadata)
         files[ending] = stream.getvalue()
     return files

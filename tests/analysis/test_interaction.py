@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mogabench.analysis.interaction import interactions, passes, strengths
+from mogabench.analysis.interaction.game import interactions, passes, strengths
 
 N = 8
 EXACT = 70  # no order of eight players has more contexts of six

@@ -5,24 +5,31 @@ from __future__ import annotations
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
+from mogabench.analysis.figures import Figure
+from mogabench.analysis.interaction.record import as_csv, curves
+from mogabench.files import slug
 from mogabench.tables.plots import pictures
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from mogabench.analysis.record import Curve
+    from mogabench.analysis.interaction.record import Curve
+    from mogabench.records import Store
 
 
-def draw(curves: Sequence[Curve], title: str) -> dict[str, bytes]:
-    """Draws a line for each network, with bars of one standard error.
+def figures(store: Store) -> Iterator[Figure]:
+    """A figure for each data set that the store has interaction strengths on."""
+    for data, found in curves(store).items():
+        title = f"Figure 3's counterpart: multi-order interaction strength on {data}"
+        yield Figure(f"interaction_{slug(data)}", _draw(found, title), as_csv(found))
 
-    Returns:
-        The picture by its endings, such as ``png``.
-    """
-    from matplotlib.figure import Figure
+
+def _draw(curves: Sequence[Curve], title: str) -> dict[str, bytes]:
+    """A line for each network, with bars of one standard error."""
+    from matplotlib.figure import Figure as Canvas
     from matplotlib.ticker import PercentFormatter
 
-    figure = Figure(figsize=(8, 5), layout="constrained", dpi=120)
+    figure = Canvas(figsize=(8, 5), layout="constrained", dpi=120)
     axes = figure.subplots()
     for curve in sorted(curves, key=lambda one: one.network):
         axes.errorbar(

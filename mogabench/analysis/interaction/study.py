@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
-from mogabench.analysis.interaction import interactions, passes, strengths
-from mogabench.analysis.patches import PatchGame, neighbours
+from mogabench.analysis.interaction.game import interactions, passes, strengths
+from mogabench.analysis.interaction.patches import PatchGame, neighbours
 from mogabench.errors import UserError
 from mogabench.files import write_whole
 from mogabench.progress import progress
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from torch import Tensor, nn
+    from torch import nn
 
-    from mogabench.analysis.interaction import Pair
+    from mogabench.analysis.classifier import Recognised
+    from mogabench.analysis.interaction.game import Pair
 
 ORDERS = (0, 0.05, *(part / 10 for part in range(1, 10)), 0.95, 1)
 """Sizes of the contexts, as parts of all other patches."""
@@ -77,14 +78,6 @@ class Protocol:
     @property
     def _passes(self) -> int:
         return passes(self.players, self.orders, self.contexts)
-
-
-class Recognised(NamedTuple):
-    """An image that the network recognises: its place in the data, pixels and class."""
-
-    place: int
-    image: Tensor
-    label: int
 
 
 class Strengths(NamedTuple):

@@ -13,7 +13,8 @@ from torch import nn
 from typer.testing import CliRunner
 
 from mogabench import catalogue
-from mogabench.analysis.patches import PatchGame, log_odds, neighbours
+from mogabench.analysis.figures import written_figures
+from mogabench.analysis.interaction.patches import PatchGame, log_odds, neighbours
 from mogabench.cli import app
 from mogabench.records import Kind, open_store
 
@@ -110,11 +111,10 @@ def test_what_cannot_be_measured_is_refused(command):
     )
 
 
-def test_report_draws_the_records(command, tmp_path):
-    from mogabench.cli.report import _write_analyses
-
+def test_the_figure_and_its_numbers_are_written(command, tmp_path):
     assert command("square_in_test", "--pairs", "1", "--contexts", "2").exit_code == 0
-    ((_, name),) = _write_analyses(open_store(tmp_path / "results"))
+    ((title, name),) = written_figures(tmp_path / "results")
+    assert title.startswith("Figure 3's counterpart")
     rows = list(csv.DictReader((tmp_path / "results" / f"{name}.csv").open()))
     assert {row["network"] for row in rows} == {"square_in_test"}
     assert float(rows[0]["order"]) == 0 and float(rows[-1]["order"]) == 1

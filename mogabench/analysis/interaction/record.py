@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mogabench.analysis.classifier import Classifier
-    from mogabench.analysis.study import Protocol, Strengths
+    from mogabench.analysis.interaction.study import Protocol, Strengths
     from mogabench.records import Store
 
 _STRENGTH, _ERROR = "strength at order ", "standard error at order "

@@ -1,4 +1,4 @@
-"""``mogabench analyze``: the counterparts of the paper's analyses, on any trained classifiers."""
+"""``mogabench analyze interaction``: how strongly pairs of patches interact."""
 
 from __future__ import annotations
 
@@ -12,23 +12,11 @@ from mogabench.cli.options import ImportOption, JsonOption, QuietOption, Results
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mogabench.analysis.record import Curve
-    from mogabench.analysis.study import Protocol
+    from mogabench.analysis.interaction.record import Curve
+    from mogabench.analysis.interaction.study import Protocol
     from mogabench.records import Record
 
-app = typer.Typer(
-    help="What trained classifiers have learned: the paper's analyses, on your networks and data.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
 
-
-@app.callback()
-def choose_analysis() -> None:
-    """Exists because typer makes a group with one command into that command."""
-
-
-@app.command()
 def interaction(
     models: Annotated[str, typer.Option(metavar="NAME,…", help="timm names, or xt to xl.")],
     weights: Annotated[
@@ -72,25 +60,30 @@ def interaction(
     """Measure how strongly pairs of patches interact, by the size of their context.
 
     Multi-order interaction strength (Eq. 11 and 12; Figures 3, 7 and A2), on images that each
-    network recognises, with standard errors. 'mogabench report' draws the records.
+    network recognises, with standard errors. Figures and their numbers go to the results.
     """
     from mogabench.analysis.classifier import pair_up
-    from mogabench.analysis.record import curve
-    from mogabench.analysis.study import Protocol
+    from mogabench.analysis.figures import write_figure
+    from mogabench.analysis.interaction.figure import figures
+    from mogabench.analysis.interaction.record import curve
+    from mogabench.analysis.interaction.study import Protocol
+    from mogabench.catalogue import import_packages
     from mogabench.console import print_json
     from mogabench.records import open_store
 
+    import_packages(packages)
     protocol = Protocol(grid, images, pairs, contexts, radius, budget, seed)
     store = open_store(results)
     records = []
     for name, file in pair_up([name.strip() for name in models.split(",")], weights):
         record = _measure(
             name, file, data, protocol, class_map=class_map, size=size, device=device,
-            runtime=runtime, batch_size=batch_size, work_dir=work_dir, packages=packages,
-            quiet=quiet or as_json,
+            runtime=runtime, batch_size=batch_size, work_dir=work_dir, quiet=quiet or as_json,
         )  # fmt: skip
         store.append(record)
         records.append(record)
+    for figure in figures(store):
+        write_figure(figure, store.results)
     if as_json:
         print_json([record.model_dump(mode="json", exclude_none=True) for record in records])
     else:
@@ -109,28 +102,17 @@ def _measure(
     runtime: str,
     batch_size: int,
     work_dir: Path,
-    packages: list[str] | None,
     quiet: bool,
 ) -> Record:
-    from mogabench.analysis.classifier import open_classifier
-    from mogabench.analysis.record import interaction_record
-    from mogabench.analysis.study import measure
-    from mogabench.catalogue import import_packages
-    from mogabench.cli.subjects import choose_subject
+    from mogabench.analysis.interaction.record import interaction_record
+    from mogabench.analysis.interaction.study import measure
+    from mogabench.cli.analyze.networks import open_network
     from mogabench.engine.environment import check_writable
-    from mogabench.tasks import get_task
-    from mogabench.variants import VARIANTS
 
-    import_packages(packages)
     check_writable(work_dir)
-    subject = choose_subject(
-        get_task("classification"), variant=None, backbone=VARIANTS.get(name, name), method=None,
-        size=size, options=(),
-    )  # fmt: skip
-    classifier = open_classifier(
-        subject, weights=weights, data=data, class_map=class_map, device=device,
-        runtime=runtime, sized=size is not None,
-    )  # fmt: skip
+    classifier = open_network(
+        name, weights, data, class_map=class_map, size=size, device=device, runtime=runtime
+    )
     images, tried = classifier.recognised(protocol.images, protocol.seed)
     identity = {
         "network": classifier.subject.key,
@@ -143,7 +125,7 @@ def _measure(
         images,
         protocol,
         identity=identity,
-        file=work_dir / f"{subject.backbone}-{classifier.weights[:12]}.jsonl",
+        file=work_dir / f"{classifier.subject.backbone}-{classifier.weights[:12]}.jsonl",
         batch_size=batch_size,
         quiet=quiet,
     )

@@ -1,0 +1,49 @@
+"""The analyses' figures below the results, each with the numbers behind it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from PIL import Image
+
+from mogabench.files import write_whole
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FOLDER = "analyses"
+"""Below the results."""
+
+
+class Figure(NamedTuple):
+    """A figure of an analysis.
+
+    Attributes:
+        name: Of its files, without ending.
+        pictures: By ending, as of `mogabench.tables.plots.pictures`, which keeps the title in them.
+        data: The numbers that it shows, as CSV.
+    """
+
+    name: str
+    pictures: dict[str, bytes]
+    data: str
+
+
+def write_figure(figure: Figure, results: Path) -> Path:
+    """Writes a figure below the results, over one of its name.
+
+    Returns:
+        Its PNG.
+    """
+    for ending, content in {**figure.pictures, "csv": figure.data}.items():
+        write_whole(results / FOLDER / f"{figure.name}.{ending}", content)
+    return results / FOLDER / f"{figure.name}.png"
+
+
+def written_figures(results: Path) -> list[tuple[str, str]]:
+    """The title of each figure, and the name of its files, from the results, without ending."""
+    found = []
+    for file in sorted((results / FOLDER).glob("*.png")):
+        with Image.open(file) as picture:
+            found.append((picture.info["Title"], f"{FOLDER}/{file.stem}"))
+    return found
