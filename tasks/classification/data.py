@@ -12,6 +12,7 @@ from torch.utils.data import IterableDataset
 from mogabench.data.classes import read_class_names
 from mogabench.data.digits import sample_digits
 from mogabench.data.identity import SAMPLE, data_name, data_root
+from mogabench.data.idx import as_class_folders
 from mogabench.engine.task import input_channels
 from mogabench.engine.weights import stated_classes
 from mogabench.errors import UserError
@@ -137,7 +138,8 @@ def _source(folder: Path, listing: Listing, class_map: dict[str, int] | None) ->
 
 
 def _root(job: ClassificationJob) -> Path:
-    return data_root(job.data, sample_digits)
+    root = data_root(job.data, sample_digits)
+    return as_class_folders(root) or root
 
 
 def _subfolder(root: Path, split: str) -> Path | None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,6 +13,7 @@ from torch.utils.data import IterableDataset
 
 from mogabench.data.digits import sample_digits
 from mogabench.data.identity import SAMPLE, data_name
+from mogabench.data.idx import read_idx
 from mogabench.engine.task import Source
 from mogabench.errors import UserError
 from mogabench.records import Data
@@ -39,7 +38,6 @@ TEST_SEED = 0
 _LEAST_SIDE = 8
 _RECORDED = "*test_seq.npy"
 _IMAGES = {"train": "train-images*", "test": "t10k-images*"}
-_IDX_UINT8_CUBE = 0x00000803
 _KNOWN_IMAGES = {
     "741c988805d008ac6e4c904b69001ba184c24b2c540a4ef403f4c71b676cf757": "moving-mnist",
     "6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161": "moving-mnist-drawn",
@@ -234,10 +232,8 @@ def read_images(path: Path) -> NDArray[np.uint8]:
         if path.suffix == ".npy":
             images: NDArray[np.uint8] = np.load(path, allow_pickle=False)
         else:
-            opened = gzip.open if path.suffix == ".gz" else open
-            with opened(path, "rb") as file:
-                images = _parse_idx(file.read())
-    except (OSError, EOFError, ValueError, struct.error) as error:
+            images = read_idx(path)
+    except (OSError, EOFError, ValueError) as error:
         raise UserError(f"cannot read the images {path}: {error}") from error
     if not isinstance(images, np.ndarray):
         raise UserError(f"{path} is an .npz archive by its content; give one array as .npy")
@@ -246,13 +242,6 @@ def read_images(path: Path) -> NDArray[np.uint8]:
             f"{path} holds {images.dtype} {images.shape}; it should hold uint8 (N, 28, 28)"
         )
     return images
-
-
-def _parse_idx(content: bytes) -> NDArray[np.uint8]:
-    magic, *shape = struct.unpack(">4I", content[:16])
-    if magic != _IDX_UINT8_CUBE:
-        raise ValueError("it is no IDX file of images")
-    return np.frombuffer(content, np.uint8, offset=16).reshape(shape)
 
 
 def _frames_and_canvas(job: VideoJob) -> tuple[int, int]:
