@@ -24,7 +24,8 @@ from mogabench.data.identity import SAMPLE
 from mogabench.engine.job import make_job
 from mogabench.engine.record import quality_record
 from mogabench.engine.run import run
-from mogabench.records import Kind, open_store
+from mogabench.measure.trainings import earlier
+from mogabench.records import open_store
 from mogabench.subject import Subject
 from mogabench.tables.series import correlations, render_series, split_series
 from mogabench.tables.trainings import quality_text, trainings
@@ -32,7 +33,6 @@ from mogabench.tasks.video import TASK
 
 if TYPE_CHECKING:
     from mogabench.engine.job import Job
-    from mogabench.records import Record, Store
 
 RECIPE = "sample_video"
 SEEDS = (42, 43, 44)
@@ -45,7 +45,7 @@ def main() -> None:
     for seed, translator in product(SEEDS, TASK.backbones()):
         with TemporaryDirectory() as folder:
             job = _job(translator, seed, chosen.data, Path(folder))
-            record = _earlier(job, store)
+            record = earlier(job, store)
             if record is None:
                 record = quality_record(TASK, job, run(job, TASK))
                 store.append(record)
@@ -79,14 +79,6 @@ def _job(translator: str, seed: int, data: str, work_dir: Path) -> Job[Any, Any]
         workers=0,
         quiet=True,
     )
-
-
-def _earlier(job: Job[Any, Any], store: Store) -> Record | None:
-    """The record of the same training, where there is one."""
-    assert job.recipe is not None
-    data = TASK.prepare(job).test.identity.name
-    digest = job.recipe.digest
-    return store.latest(job.subject.key, Kind.QUALITY, dataset=data, recipe_digest=digest)
 
 
 if __name__ == "__main__":

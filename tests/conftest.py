@@ -1,3 +1,4 @@
+import os
 import signal
 from dataclasses import replace
 
@@ -13,6 +14,10 @@ from mogabench.engine.job import Job
 from mogabench.subject import Subject
 from mogabench.tasks import load_recipe
 from mogabench.tasks.classification import TASK
+
+# Tests run on all cores at once, so each process, and each that it starts, computes on one.
+os.environ["OMP_NUM_THREADS"] = "1"
+torch.set_num_threads(1)
 
 # A shell that starts pytest in the background has it ignore Ctrl-C, which some tests send.
 signal.signal(signal.SIGINT, signal.default_int_handler)

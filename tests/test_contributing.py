@@ -111,6 +111,7 @@ def test_the_table_says_what_is_tested_here():
     assert dict(rows) == {name: pattern for name, (pattern, *_) in NEW.items()}
 
 
+@pytest.mark.slow
 def test_a_new_backbone_recipe_and_table(mogabench):
     models = json.loads(mogabench("list", "models", "brandnew*", "--json"))
     assert models == [{"backbone": "brandnew_small", "tables": "A99"}]
@@ -126,6 +127,7 @@ def test_a_new_backbone_recipe_and_table(mogabench):
     assert "trained by brandnew" in out
 
 
+@pytest.mark.slow
 def test_a_new_task(mogabench):
     tasks = {task["task"]: task for task in json.loads(mogabench("list", "tasks", "--json"))}
     assert tasks["toy"]["metrics"] == "mae"

@@ -35,7 +35,8 @@ def write_figure(figure: Figure, results: Path) -> Path:
     Returns:
         Its PNG.
     """
-    for ending, content in {**figure.pictures, "csv": figure.data}.items():
+    files: dict[str, str | bytes] = {**figure.pictures, "csv": figure.data}
+    for ending, content in files.items():
         write_whole(results / FOLDER / f"{figure.name}.{ending}", content)
     return results / FOLDER / f"{figure.name}.png"
 

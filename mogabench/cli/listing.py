@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
     from mogabench.subject import Subject
 
-app = typer.Typer(help="List the tasks, models, weights, recipes or tables.", no_args_is_help=True)
+app = typer.Typer(
+    help="List the tasks, models, weights, recipes, tables or ablations.", no_args_is_help=True
+)
 
 
 @app.command("tasks")
@@ -145,6 +147,35 @@ def list_tables(as_json: JsonOption = False) -> None:
 
     tables = map(load_table, table_ids())
     _print(("table", "rows", "title"), [(t.id, str(len(t.rows)), t.title) for t in tables], as_json)
+
+
+@app.command("ablations")
+def list_ablations(
+    name: Annotated[str, typer.Argument(metavar="A5", help="List its networks.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """List the paper's ablations, or the networks of one."""
+    from mogabench.paper import ablations, get_ablation
+
+    if not name:
+        rows = [(one.name, str(len(one.variants)), one.title) for one in ablations().values()]
+        _print(("ablation", "networks", "title"), rows, as_json)
+        return
+    variants = get_ablation(name).variants
+    _print(
+        ("name", "what", "backbone", "size", "recipe"),
+        [
+            (
+                one.name,
+                one.label,
+                one.meta.backbone,
+                "x".join(map(str, one.meta.input_size)),
+                one.meta.recipe,
+            )
+            for one in variants
+        ],
+        as_json,
+    )
 
 
 def _print(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]], as_json: bool) -> None:

@@ -31,6 +31,10 @@ def run(
     own: Any,
     variant: VariantOption = None,
     backbone: BackboneOption = None,
+    ablation: Annotated[
+        str | None,
+        typer.Option(metavar="A5/4", help="A network of 'mogabench list ablations'."),
+    ] = None,
     method: Annotated[str | None, typer.Option(help="One of the task's methods.")] = None,
     size: Annotated[
         str | None, typer.Option(metavar="N|HxW", help="Input size; default: the paper's.")
@@ -132,16 +136,21 @@ def run(
 
     With --data it is counted and, by --weights or --train, its quality is measured.
     """
-    from mogabench.cli.subjects import choose_subject
+    from mogabench.cli.subjects import ablated_training, choose_subject
     from mogabench.errors import UserError
+    from mogabench.paper import get_variant
     from mogabench.records import open_store
     from mogabench.tables.row import measure_row
 
     if per_class and not task.has_classes:
         raise UserError(f"--per-class: {task.name} has no classes to tell apart")
+    ablated = None if ablation is None else get_variant(ablation).meta
     subject = choose_subject(
-        task, variant=variant, backbone=backbone, method=method, size=size, options=options or ()
-    )
+        task, variant=variant, backbone=backbone, method=method, size=size, options=options or (),
+        ablated=ablated,
+    )  # fmt: skip
+    if ablated is not None and train and ablated.task == task.name:
+        recipe, overrides = ablated_training(ablated, recipe, overrides or (), data)
     asked_size = own.input_size(subject.input_size, is_given=size is not None)
     subject = subject.model_copy(update={"input_size": asked_size})
     job = None

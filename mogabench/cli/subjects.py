@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from mogabench.catalogue import check_backbone
+from mogabench.data.identity import SAMPLE
 from mogabench.errors import UserError, unknown
 from mogabench.subject import Subject, parse_size
 from mogabench.variants import VARIANTS, backbone_of
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mogabench.engine.task import Task
+    from mogabench.paper import Meta
     from mogabench.subject import OptionValue
 
 
@@ -25,18 +27,35 @@ def choose_subject(
     method: str | None,
     size: str | None,
     options: Sequence[str],
+    ablated: Meta | None = None,
 ) -> Subject:
     """The subject that the options of `mogabench run` name.
+
+    Args:
+        task: The command's.
+        variant: Of MogaNet.
+        backbone: Any other backbone.
+        method: One of the task's; its first by default.
+        size: As text.
+        options: Each ``NAME=VALUE``.
+        ablated: The network of an ablation: its options are set unless `options` has them, and
+            its backbone and size are taken where none is named.
 
     Raises:
         UserError: They contradict each other, or name something unknown.
     """
+    if ablated is not None and variant is None and backbone is None:
+        backbone = ablated.backbone
     if (variant is None) == (backbone is None):
         raise UserError(f"give --variant ({', '.join(VARIANTS)}) or --backbone NAME, one of them")
     if method is not None and method not in task.methods:
         raise unknown(f"method of {task.name}", method, task.methods)
     chosen = method or task.methods[0]
     parsed = tuple(_parse_option(text) for text in options)
+    if ablated is not None:
+        parsed = tuple((dict(ablated.options) | dict(parsed)).items())
+        if size is None and ablated.task == task.name:
+            size = "x".join(map(str, ablated.input_size))
     if "in_chans" in dict(parsed) and not task.takes_channels:
         raise UserError(
             f"{task.name} takes no --option in_chans: its inputs have a fixed number of channels"
@@ -69,6 +88,23 @@ def choose_size(task: Task[Any, Any], method: str, size: str | None) -> tuple[in
     if len(pixels) != len(default):
         raise UserError(f"--size {size} is not a size of {task.name}, such as {example}")
     return pixels
+
+
+def ablated_training(
+    ablated: Meta, recipe: str | None, overrides: Sequence[str], data: str | None
+) -> tuple[str | None, list[str]]:
+    """The recipe and the changes to it by which the paper trained a network of an ablation.
+
+    Args:
+        ablated: The network.
+        recipe: A recipe to train by instead; the changes are still the ablation's.
+        overrides: Further changes.
+        data: ``sample`` has a recipe of its own.
+    """
+    if recipe is None and data != SAMPLE:
+        recipe = ablated.recipe or None
+    settings = [f"{name}={json.dumps(value)}" for name, value in ablated.settings.items()]
+    return recipe, [*settings, *overrides]
 
 
 def _parse_option(text: str) -> tuple[str, OptionValue]:

@@ -22,6 +22,7 @@ Cells are as printed, digit for digit, misprints included, with typesetting turn
 - Of Table 1 only the caption survives in that text; its file holds what Sections 4.2 and 4.3 say.
 """
 
+from mogabench.paper.ablations import Ablation, Variant, ablations, get_ablation, get_variant
 from mogabench.paper.counting import CONVENTIONS, CountingSource, counting_source, counting_sources
 from mogabench.paper.errata import (
     Derivation,
@@ -50,6 +51,7 @@ from mogabench.paper.vocabulary import Column
 __all__ = [
     "CONVENTIONS",
     "META",
+    "Ablation",
     "Column",
     "CountingSource",
     "Derivation",
@@ -58,6 +60,8 @@ __all__ = [
     "PaperTable",
     "Row",
     "Term",
+    "Variant",
+    "ablations",
     "cell_meta",
     "cell_subject",
     "counting_source",
@@ -66,6 +70,8 @@ __all__ = [
     "errata",
     "erratum",
     "figure_networks",
+    "get_ablation",
+    "get_variant",
     "has_tolerance",
     "load_table",
     "places_of",

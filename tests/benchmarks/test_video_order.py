@@ -1,16 +1,17 @@
 import runpy
 from pathlib import Path
 
+from mogabench.measure.trainings import earlier
 from mogabench.records import Data, Kind, Quantity, Record, Store, provenance
 
 SCRIPT = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "video_order.py"))
 
 
 def test_a_training_with_a_record_is_not_done_again(tmp_path):
-    make, find, store = SCRIPT["_job"], SCRIPT["_earlier"], Store(tmp_path / "results")
+    make, store = SCRIPT["_job"], Store(tmp_path / "results")
     job = make("convmixer", 43, "sample", tmp_path / "work")
     assert job.subject.input_size == (10, 1, 32, 32)
-    assert find(job, store) is None
+    assert earlier(job, store) is None
     done = Record(
         subject=job.subject,
         kind=Kind.QUALITY,
@@ -22,6 +23,6 @@ def test_a_training_with_a_record_is_not_done_again(tmp_path):
         ),
     )
     store.append(done)
-    assert find(job, store) == done
+    assert earlier(job, store) == done
     for translator, seed in (("convmixer", 44), ("vit", 43)):
-        assert find(make(translator, seed, "sample", tmp_path / "work"), store) is None
+        assert earlier(make(translator, seed, "sample", tmp_path / "work"), store) is None

@@ -78,6 +78,7 @@ def differences(committed, fresh, monkeypatch, capsys):
     return ended.value.code, capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong_by", [0, 1, 1_000_000])
 def test_a_wrong_committed_number_is_found_however_small(
     wrong_by, packaged, tmp_path, monkeypatch, capsys

@@ -157,6 +157,7 @@ def test_help_of_a_task_shows_its_own_options(mogabench):
     assert all(name in every for name in TRAININGS)
 
 
+@pytest.mark.slow
 def test_a_report_holds_the_records(mogabench, tmp_path):
     own = tmp_path / "own"
     store = Store(own)
@@ -177,6 +178,7 @@ def test_a_report_holds_the_records(mogabench, tmp_path):
     assert (own / "figure_1_parameters.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_a_task_of_ones_own_counts_trains_resumes_evaluates_and_lists(mogabench, tmp_path):
     shutil.copy(TOY, tmp_path / "toy.py")
     own = ["--import", "toy"]

@@ -78,6 +78,7 @@ def check_that_stops_change_nothing(processes, job, folder, signals, **changes):
     assert same_curve == curve
 
 
+@pytest.mark.slow
 def test_a_killed_training_ends_with_the_same_weights_bit_by_bit(processes, job, tmp_path):
     changes = {"backbone": "test_resnet", "workers": 1}
     check_that_stops_change_nothing(processes, job, tmp_path, [signal.SIGKILL] * 3, **changes)

@@ -134,6 +134,7 @@ def test_counts_on_the_meta_device():
     assert fused.unknown == {}
 
 
+@pytest.mark.slow
 def test_exports_and_compiles(randomise):
     fused = fuse(randomise(timm.create_model("moganet_xtiny", num_classes=10)))
     images = torch.randn(2, 3, 64, 64)

@@ -30,10 +30,22 @@ SHAPES = [
 TOLERANCE = {torch.float32: 1e-5, torch.float16: 2e-3, torch.bfloat16: 1e-2}
 
 
+@pytest.mark.slow
 def test_in_the_interpreter() -> None:
     if ON_GPU:
         pytest.skip("the other tests run on the GPU")
-    command = [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", "-k", "kernels"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-v",
+        "-n",
+        "0",
+        "-p",
+        "no:cacheprovider",
+        "-k",
+        "kernels",
+    ]
     ended = subprocess.run(
         [*command, __file__],
         env={**os.environ, "TRITON_INTERPRET": "1"},

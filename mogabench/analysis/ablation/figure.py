@@ -1,0 +1,70 @@
+"""An ablation as a figure: cost against cost, or the accuracies of short trainings."""
+
+from __future__ import annotations
+
+from textwrap import wrap
+from typing import TYPE_CHECKING
+
+from mogabench.analysis.ablation.study import as_csv
+from mogabench.analysis.figures import Figure
+from mogabench.tables.plots import pictures
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+
+    from mogabench.analysis.ablation.study import Line
+
+_RATIO = ", r = "
+"""Before the MLP ratio in the labels of Figure 4c, whose other part is the kind of module."""
+
+
+def draw(lines: Sequence[Line], name: str, title: str) -> Figure:
+    """Draws accuracies where there are some, else parameters against operations.
+
+    Args:
+        lines: The networks.
+        name: Of the figure's files.
+        title: Goes above it.
+    """
+    from matplotlib.figure import Figure as Canvas
+
+    canvas = Canvas(figsize=(8, 5), layout="constrained", dpi=120)
+    axes = canvas.subplots()
+    if any(line.accuracies for line in lines):
+        _draw_accuracies(axes, lines)
+    else:
+        _draw_costs(axes, lines)
+    axes.set_title("\n".join(wrap(title, 80)))
+    axes.grid(alpha=0.3)
+    return Figure(name, pictures(canvas, title), as_csv(lines))
+
+
+def _draw_accuracies(axes: Axes, lines: Sequence[Line]) -> None:
+    """A row for each network: its seeds, their mean and its standard error."""
+    for place, line in enumerate(lines):
+        found = list(line.accuracies.values())
+        axes.plot(found, [place] * len(found), "o", color="tab:gray", alpha=0.5, markersize=4)
+        if line.mean is not None and line.deviation is not None:
+            error = line.deviation / len(found) ** 0.5
+            axes.errorbar(line.mean, place, xerr=error, fmt="D", color="tab:blue", capsize=3)
+    axes.set_yticks(range(len(lines)), [f"{line.label}  ({line.name})" for line in lines])
+    axes.invert_yaxis()
+    axes.set_xlabel("top-1 accuracy (%): each seed, their mean and its standard error")
+
+
+def _draw_costs(axes: Axes, lines: Sequence[Line]) -> None:
+    """A curve for each kind of module, a point for each of its networks."""
+    kinds: dict[str, list[Line]] = {}
+    for line in lines:
+        kinds.setdefault(line.label.partition(_RATIO)[0], []).append(line)
+    for (kind, members), marker in zip(kinds.items(), "os^Dv<>ph*XPd" * 3, strict=False):
+        costs = [(line.parameters / 1e6, line.operations / 1e9) for line in members]
+        axes.plot(*zip(*costs, strict=True), marker=marker, label=kind, linewidth=1)
+        for line, cost in zip(members, costs, strict=True):
+            _, is_ratio, ratio = line.label.partition(_RATIO)
+            if is_ratio:
+                axes.annotate(f"r = {ratio}", cost, xytext=(6, -10), textcoords="offset points")
+    axes.set(xlabel="parameters (M)", ylabel="operations (G multiply-accumulates)")
+    axes.legend(fontsize=8)

@@ -1,0 +1,186 @@
+"""``mogabench analyze ablation``: the networks of an ablation, counted and trained."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mogabench.cli.options import (
+    BackboneOption,
+    ImportOption,
+    JsonOption,
+    QuietOption,
+    ResultsOption,
+    VariantOption,
+)
+from mogabench.tables.grid import MISSING
+from mogabench.tables.series import spread
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mogabench.analysis.ablation.study import Line
+    from mogabench.engine.job import Job
+    from mogabench.paper import Variant
+    from mogabench.records import Record
+    from mogabench.subject import Subject
+
+_FIRST_SEED = 42
+
+
+def ablation(
+    name: Annotated[str, typer.Argument(metavar="A5", help="See 'mogabench list ablations'.")],
+    variant: VariantOption = None,
+    backbone: BackboneOption = None,
+    size: Annotated[
+        str | None, typer.Option(metavar="N|HxW", help="Input size; default: the paper's.")
+    ] = None,
+    options: Annotated[
+        list[str] | None,
+        typer.Option("--option", metavar="NAME=VALUE", help="A keyword argument of all networks."),
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(metavar="DIR|sample", help="Data to train all networks on.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each network.")] = 5,
+    recipe: Annotated[
+        str | None, typer.Option(metavar="NAME|FILE", help="See 'mogabench list recipes'.")
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Override a field of the recipe."),
+    ] = None,
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Trainings at a time, each on one thread.")
+    ] = len(os.sched_getaffinity(0)),
+    work_dir: Annotated[
+        Path, typer.Option(metavar="DIR", help="Keeps the trained weights.")
+    ] = Path("work/ablation"),
+    packages: ImportOption = None,
+    results: ResultsOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Compare the networks of an ablation: their costs and, with --data, their accuracies.
+
+    Trains each network with several seeds on the CPU; what has a record is not trained again.
+    """
+    from mogabench.analysis.ablation.figure import draw
+    from mogabench.analysis.ablation.study import compare
+    from mogabench.analysis.figures import write_figure
+    from mogabench.catalogue import import_packages
+    from mogabench.cli.subjects import choose_subject
+    from mogabench.console import print_json
+    from mogabench.errors import UserError
+    from mogabench.files import slug
+    from mogabench.measure.trainings import train_many
+    from mogabench.paper import get_ablation
+    from mogabench.records import open_store
+    from mogabench.tasks import get_task
+
+    if data is None and (recipe or overrides):
+        raise UserError("--recipe and --set are for a training: add --data DIR or --data sample")
+    import_packages(packages)
+    chosen, store, task = get_ablation(name), open_store(results), get_task("classification")
+    subjects = [
+        choose_subject(
+            task, variant=variant, backbone=backbone, method=None, size=size,
+            options=options or (), ablated=one.meta,
+        )
+        for one in chosen.variants
+    ]  # fmt: skip
+    title, trained = f"Ablation {chosen.name}: {chosen.title}", []
+    if data is not None:
+        trainings = [
+            _training(one, subject, seed, data, size, recipe, overrides or (), work_dir)
+            for one, subject in zip(chosen.variants, subjects, strict=True)
+            for seed in range(_FIRST_SEED, _FIRST_SEED + seeds)
+        ]
+        subjects = [training.subject for training in trainings[::seeds]]  # at the recipe's size
+        trained = train_many(
+            trainings, store, processes=jobs, packages=packages or (), quiet=quiet or as_json
+        )
+        title += f", trained on {_data_of(trained)}"
+    lines = compare(
+        chosen, subjects, trained, store, packages=packages or (), quiet=quiet or as_json
+    )
+    title += f"; {subjects[0].backbone} at {'x'.join(map(str, subjects[0].input_size))}"
+    if options:
+        title += f" with {', '.join(options)}"
+    parts = ["ablation", chosen.name, subjects[0].backbone, _data_of(trained)]
+    write_figure(draw(lines, slug(" ".join(parts)), title), store.results)
+    if as_json:
+        print_json([asdict(line) for line in lines])
+    else:
+        _print(title, lines)
+
+
+def _training(
+    variant: Variant,
+    subject: Subject,
+    seed: int,
+    data: str,
+    size: str | None,
+    recipe: str | None,
+    overrides: Sequence[str],
+    work_dir: Path,
+) -> Job[Any, Any]:
+    from mogabench.cli.subjects import ablated_training
+    from mogabench.engine.job import make_job
+    from mogabench.tasks import get_task
+
+    recipe, overrides = ablated_training(variant.meta, recipe, overrides, data)
+    return make_job(
+        get_task("classification"),
+        subject,
+        data=data,
+        size_is_given=size is not None,
+        recipe=recipe,
+        overrides=[*overrides, f"seed={seed}"],
+        weights=None,
+        train=True,
+        work_dir=work_dir / f"{variant.name.replace('/', '-')}-seed{seed}",
+        device="cpu",
+        workers=0,
+        quiet=True,
+    )
+
+
+def _data_of(trained: Sequence[Record]) -> str:
+    data = trained[0].provenance.data if trained else None
+    return data.name if data else ""
+
+
+def _print(title: str, lines: Sequence[Line]) -> None:
+    from textwrap import wrap
+
+    from mogabench.console import print_line, print_table
+
+    for part in wrap(title, 80):
+        print_line(part)
+    heads = ["name", "what", "M", "G"]
+    rows = [
+        [line.name, line.label, f"{line.parameters / 1e6:.3f}", f"{line.operations / 1e9:.4f}"]
+        for line in lines
+    ]
+    if any(line.printed for line in lines):
+        heads.append("printed")
+        for row, line in zip(rows, lines, strict=True):
+            row.append(MISSING if line.printed is None else f"{line.printed}")
+    trained = any(line.accuracies for line in lines)
+    if trained:
+        heads += ["top-1 (%)", "gain"]
+        for row, line in zip(rows, lines, strict=True):
+            gain = line.gain_over(lines[0])
+            row.append(spread(list(line.accuracies.values())))
+            row.append(MISSING if gain is None else f"{gain[0]:+.2f} ± {gain[1]:.2f}")
+    print_table(heads, rows, right=heads[2:])
+    if trained:
+        print_line(
+            "top-1: mean and standard deviation over the seeds; gain over the first network:"
+        )
+        print_line("mean difference seed by seed and its standard error")

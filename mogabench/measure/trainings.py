@@ -1,0 +1,88 @@
+"""Many short trainings, several at a time, of which those are skipped that have a record."""
+
+from __future__ import annotations
+
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from mogabench.catalogue import import_packages
+from mogabench.engine.record import quality_record
+from mogabench.engine.run import run
+from mogabench.progress import progress
+from mogabench.records import Kind
+from mogabench.tasks import get_task
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mogabench.engine.job import Job
+    from mogabench.records import Record, Store
+
+
+def train_many(
+    jobs: Sequence[Job[Any, Any]],
+    store: Store,
+    *,
+    processes: int = 1,
+    packages: Sequence[str] = (),
+    quiet: bool = False,
+) -> list[Record]:
+    """Trains networks, each on one CPU thread, and appends each record when its training ends.
+
+    Args:
+        jobs: The trainings. One is skipped where the store has its record: of the same network, by
+            the same recipe and seed, on data of the same name.
+        store: Takes the records.
+        processes: Trainings at a time.
+        packages: Those of ``--import``, which each process imports.
+        quiet: Plain lines instead of a progress bar.
+
+    Returns:
+        The record of each job.
+
+    Raises:
+        UserError: A job cannot be trained; those that are finished have their records.
+    """
+    found = [earlier(job, store) for job in jobs]
+    missing = [number for number, record in enumerate(found) if record is None]
+    with (
+        ProcessPoolExecutor(
+            processes,
+            mp_context=multiprocessing.get_context("spawn"),  # torch's threads do not survive fork
+            initializer=_start,
+            initargs=(list(packages),),
+        ) as pool,
+        progress("trainings", len(missing), quiet=quiet) as step,
+    ):
+        futures = {pool.submit(_train, jobs[number]): number for number in missing}
+        try:
+            for future in as_completed(futures):
+                record = future.result()
+                store.append(record)
+                found[futures[future]] = record
+                step(f"{record.subject.backbone}, seed {record.provenance.seed}")
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return [record for record in found if record is not None]
+
+
+def earlier(job: Job[Any, Any], store: Store) -> Record | None:
+    """The record of the same training, where there is one."""
+    assert job.recipe is not None
+    data = get_task(job.subject.task).prepare(job).test.identity.name
+    digest = job.recipe.digest
+    return store.latest(job.subject.key, Kind.QUALITY, dataset=data, recipe_digest=digest)
+
+
+def _start(packages: list[str]) -> None:
+    torch.set_num_threads(1)
+    import_packages(packages)
+
+
+def _train(job: Job[Any, Any]) -> Record:
+    task = get_task(job.subject.task)
+    return quality_record(task, job, run(job, task))
