@@ -183,4 +183,4 @@ def _print(title: str, lines: Sequence[Line]) -> None:
         print_line(
             "top-1: mean and standard deviation over the seeds; gain over the first network:"
         )
-        print_line("mean difference seed by seed and its standard error")
+        print_line("network: mean difference seed by seed and its standard error")
