@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import warnings
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +80,8 @@ def earlier(job: Job[Any, Any], store: Store) -> Record | None:
 
 
 def _start(packages: list[str]) -> None:
+    # mmengine has loaders fork; these trainings have none.
+    warnings.filterwarnings("ignore", "Multi-processing start method")
     torch.set_num_threads(1)
     import_packages(packages)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,9 +12,10 @@ from mogabench.tables.grid import MISSING
 from mogabench.tasks import get_task
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from mogabench.records import Record
+    from mogabench.subject import OptionValue
 
 
 @dataclass(frozen=True)
@@ -21,10 +23,13 @@ class Series:
     """Trainings by one recipe, on the same data.
 
     Attributes:
-        by_network: The record of each seed, by the network's name.
+        by_network: The record of each seed, by the network's name, after which come the options
+            that not all have.
+        options: Those of all networks, as text.
     """
 
     by_network: Mapping[str, Sequence[Record]]
+    options: str
 
     @property
     def first(self) -> Record:
@@ -52,15 +57,30 @@ def split_series(trainings: Sequence[Record]) -> tuple[list[Series], list[Record
     """
     groups: dict[str, dict[str, list[Record]]] = {}
     for record in trainings:
-        by_network = groups.setdefault(_setup(record), {})
-        by_network.setdefault(record.subject.backbone, []).append(record)
+        by_subject = groups.setdefault(_setup(record), {})
+        by_subject.setdefault(record.subject.key, []).append(record)
     series = [
-        Series(by_network)
-        for by_network in groups.values()
-        if any(len(records) > 1 for records in by_network.values())
+        _series(list(by_subject.values()))
+        for by_subject in groups.values()
+        if any(len(records) > 1 for records in by_subject.values())
     ]
     grouped = {id(r) for one in series for records in one.by_network.values() for r in records}
     return series, [record for record in trainings if id(record) not in grouped]
+
+
+def _series(networks: list[list[Record]]) -> Series:
+    """The trainings of some networks, each with its seeds."""
+    options = [set(records[0].subject.options) for records in networks]
+    shared = set.intersection(*options)
+    by_network = {}
+    for records, own in zip(networks, options, strict=True):
+        text = _options_text(own - shared)
+        by_network[records[0].subject.backbone + f" {text}" * bool(text)] = records
+    return Series(by_network, _options_text(shared))
+
+
+def _options_text(options: Iterable[tuple[str, OptionValue]]) -> str:
+    return ", ".join(f"{name}={json.dumps(value)}" for name, value in sorted(options))
 
 
 def _setup(record: Record) -> str:
@@ -68,7 +88,7 @@ def _setup(record: Record) -> str:
     subject, where = record.subject, record.provenance
     assert where.training is not None
     shared = (
-        *(subject.task, subject.method, subject.input_size, subject.options),
+        *(subject.task, subject.method, subject.input_size),
         *(where.recipe, where.recipe_changes, where.training, where.data),
     )
     return repr(shared)
@@ -126,7 +146,13 @@ def correlations(series: Series) -> Iterator[str]:
 
 
 def _printed_columns(series: Series) -> list[PrintedColumn]:
-    """What the paper prints of the same metrics, in the table that has most of the networks."""
+    """What the paper prints of the same metrics, in the table that has most of the networks.
+
+    Nothing where all have options, which makes them other networks than the printed ones, and
+    nothing for one network, which has no order.
+    """
+    if series.options:
+        return []
     by_table = [list(_columns_of(series, name)) for name in table_ids()]
     return max(by_table, key=lambda columns: max((len(c.texts) for c in columns), default=0))
 
@@ -142,5 +168,5 @@ def _columns_of(series: Series, table_id: str) -> Iterator[PrintedColumn]:
             is_of_series = meta.backbone in series.by_network and printed_value(text) is not None
             if is_of_series and (meta.task, meta.method) == (subject.task, subject.method):
                 texts[meta.backbone] = text
-        if texts:
+        if len(texts) > 1:
             yield PrintedColumn(f"Table {table_id}, {column.head}", column.metric, texts)

@@ -93,6 +93,8 @@ def _series_section(series: Series) -> Iterator[str]:
     data = record.provenance.data
     yield f"- means and standard deviations over seeds, on {_data_text(data) if data else '—'}"
     yield from _set_up(record)
+    if series.options:
+        yield f"- options of all networks: {series.options}"
     yield from (f"- {note}" for note in record.notes)
     yield from (f"- {line}" for line in correlations(series))
     yield f"- {_machine(record)}"

@@ -6,11 +6,17 @@ from mogabench.tables.series import correlations, render_series, split_series, s
 from mogabench.tables.trainings import render_trainings
 
 
-def record(network, seed, mse, *, digest="0"):
+def record(network, seed, mse, *, digest="0", **options):
     """An invented training of a small SimVP."""
     data = Data(name="folder:digits", split="train", samples=4000, digest=digest)
     return Record(
-        subject=Subject(task="video", method="simvp", backbone=network, input_size=(10, 1, 32, 32)),
+        subject=Subject(
+            task="video",
+            method="simvp",
+            backbone=network,
+            input_size=(10, 1, 32, 32),
+            options=options,
+        ),
         kind=Kind.QUALITY,
         values={"mse": Quantity(value=mse, unit="1")},
         provenance=provenance(
@@ -55,6 +61,18 @@ def test_the_order_is_compared_with_the_printed_one(van, expected):
     lines = list(correlations(series_of(ORDERED | {"van": (van, van)})))
     assert [line[-4:] for line in lines] == [expected, expected]
     assert all("order of 3 networks" in line for line in lines)
+
+
+def test_networks_that_differ_in_options_are_rows_of_one_table(tmp_path):
+    records = [
+        record("moganet", seed, 10.0 + seed, depth=2, **own)
+        for own in ({}, {"gate": False})
+        for seed in (0, 1)
+    ]
+    page = render_trainings(records, tmp_path)
+    assert page.count("## ") == 1 and "- options of all networks: depth=2" in page
+    assert "| moganet | 2 | 10.5 ± 0.71 |\n" in page
+    assert "| moganet gate=false | 2 | 10.5 ± 0.71 |" in page
 
 
 def test_one_value_has_no_deviation():
