@@ -21,8 +21,8 @@ networks
 video
     SimVP with MogaNet on Moving MNIST, as many epochs as the time allows; what is left of it goes
     to the throughput of Table A14's translators.
-
-Not here yet: interaction strength, and throughput of detection and segmentation.
+others
+    Masked images per second of the interaction analysis; throughput of detectors and segmentors.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ RESERVE_SECONDS = 10
 """Kept back from a training that is told to end in time, to write its results."""
 TIMING = ("--min-iterations", "10", "--min-seconds", "1", "--max-seconds", "5")
 TIMING += ("--warmup-seconds", "0.5")
+DENSE = ("moganet_small", "convnext_tiny", "resnet50")
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def _on_gpu(chosen: argparse.Namespace, work_dir: str) -> list[Stage]:
         Stage("moganet", 0.2, (_stage(chosen, "inference"),)),
         Stage(
             "networks",
-            0.35,
+            0.3,
             (
                 _stage(chosen, "training"),
                 (*profile, "--dtype", "bfloat16"),
@@ -120,10 +121,19 @@ def _on_gpu(chosen: argparse.Namespace, work_dir: str) -> list[Stage]:
         ),
         Stage(
             "video",
-            0.25,
+            0.2,
             (
                 (*_training(chosen, work_dir), "--amp", "bfloat16", "--compile", "--workers", "8"),
                 (*profile, "--task", "video"),
+            ),
+        ),
+        Stage(
+            "others",
+            0.1,
+            (
+                _stage(chosen, "interaction"),
+                (*profile, "--task", "detection", "--batch-size", "8", *DENSE),
+                (*profile, "--task", "segmentation", "--batch-size", "8", *DENSE),
             ),
         ),
     ]
@@ -150,13 +160,24 @@ def _in_miniature(chosen: argparse.Namespace, work_dir: str) -> list[Stage]:
                 (*profile, "test_convnext", "--size", "64"),
             ),
         ),
-        Stage("video", 0.3, ((*_training(chosen, work_dir), *settings, "--workers", "1"),)),
+        Stage("video", 0.2, ((*_training(chosen, work_dir), *settings, "--workers", "1"),)),
+        Stage(
+            "others",
+            0.1,
+            (
+                _stage(chosen, "interaction", "test_convnext"),
+                (*profile, "--task", "detection", "test_convnext", "--size", "64x64"),
+                (*profile, "--task", "segmentation", "test_convnext", "--size", "64x64"),
+            ),
+        ),
     ]
 
 
 def _tests(file: str) -> tuple[str, ...]:
     tests = PROJECT / "tests" / "ops" / file
-    return (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tests))
+    # The machine has pytest, without what the project's own options for it need.
+    options = ("-o", "addopts=--import-mode=importlib", "-p", "no:cacheprovider")
+    return (sys.executable, "-m", "pytest", "-q", *options, str(tests))
 
 
 def _stage(chosen: argparse.Namespace, name: str, *options: str) -> tuple[str, ...]:

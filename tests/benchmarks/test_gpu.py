@@ -24,7 +24,13 @@ def test_every_stage_in_miniature(tmp_path):
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     lines = list(map(json.loads, (results / "gpu.jsonl").read_text().splitlines()))
-    assert {line["stage"] for line in lines} == {"precision", "layers", "inference", "training"}
+    assert {line["stage"] for line in lines} == {
+        "precision",
+        "layers",
+        "inference",
+        "training",
+        "interaction",
+    }
     assert all(line["ms"] > 0 for line in lines if "ms" in line)
     kinds = {record.kind for record in Store(results).all()}
     assert kinds >= {Kind.THROUGHPUT, Kind.QUALITY}
@@ -37,4 +43,4 @@ def test_a_stage_that_gets_no_time_is_a_failure_on_the_cpu(tmp_path):
         [*command, "--results", str(tmp_path)], capture_output=True, text=True, check=False
     )
     assert ended.returncode == 1
-    assert ended.stderr.splitlines()[-1] == "failed: operators, moganet, networks, video"
+    assert ended.stderr.splitlines()[-1] == "failed: operators, moganet, networks, video, others"

@@ -1,0 +1,37 @@
+"""Masked images per second of the interaction analysis, for the networks of Figure 3.
+
+    python benchmarks/gpu_stages/interaction.py [moganet_small convnext_tiny …]
+
+The networks are not trained: a score takes as long whatever it is. The paper's protocol is 130 000
+images for each of its pictures, so the rate says how long one figure takes.
+"""
+
+from __future__ import annotations
+
+import timm
+import torch
+from bench import open_bench
+
+from mogabench.analysis.interaction.patches import PatchGame
+from mogabench.models import fuse
+
+DEFAULT = ("moganet_small", "convnext_tiny", "deit_small_patch16_224")
+GRID = 14
+
+
+def main() -> None:
+    bench = open_bench()
+    size, count = (224, 1024) if bench.on_gpu else (224, 2)
+    bench.use_kernels(wanted=True)
+    for model in bench.models or DEFAULT:
+        network = timm.create_model(model).eval()
+        network = fuse(network).to(bench.device).to(memory_format=torch.channels_last)
+        image = torch.randn(3, size, size, device=bench.device)
+        game = PatchGame(network, image, 0, grid=GRID, batch_size=256)
+        sets = torch.rand(count, GRID * GRID) < 0.5
+        took = bench.milliseconds(lambda: game(sets))  # noqa: B023  (called at once)
+        bench.note(model, ms=took, images_per_s=1000 * count / took)
+
+
+if __name__ == "__main__":
+    main()
