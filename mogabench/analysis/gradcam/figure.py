@@ -31,6 +31,7 @@ class Panel(NamedTuple):
 
     Attributes:
         image: The file.
+        network: What the figure calls the network.
         trained: The network.
         view: What the network sees of the image, ``(H, W, 3)`` in RGB, 0 to 1.
         layer: The layer's name.
@@ -39,6 +40,7 @@ class Panel(NamedTuple):
     """
 
     image: Path
+    network: str
     trained: TrainedNetwork
     view: NDArray[np.float32]
     layer: str
@@ -66,7 +68,7 @@ def _draw(panels: Sequence[Sequence[Panel]], title: str) -> dict[str, bytes]:
 
     rows, columns = len(panels), 1 + len(panels[0])
     canvas = Canvas(figsize=(2.6 * columns, 3.1 * rows + 0.5), layout="constrained", dpi=120)
-    canvas.suptitle("\n".join(wrap(title, 32 * columns)), fontsize=10)
+    canvas.suptitle("\n".join(wrap(title, 30 * columns)), fontsize=10)
     axes = canvas.subplots(rows, columns, squeeze=False)
     for axis in axes.flat:
         axis.set_axis_off()
@@ -88,11 +90,10 @@ def _draw_panel(axis: Axes, panel: Panel) -> None:
         axis.imshow(
             found.heat, extent=extent, vmin=0, cmap="turbo", alpha=0.5, interpolation="bilinear"
         )
-    name = "\n".join(wrap(panel.class_name.split(",")[0], 26))
-    nothing = "\nno position speaks for it" * found.is_empty
-    axis.set_title(
-        f"{panel.trained.subject.backbone}\n{name}: {found.probability:.1%}{nothing}", fontsize=8
-    )
+    saw = f"{panel.class_name.split(',')[0]}: {found.probability:.1%}"
+    nothing = ["no position speaks for it"] * found.is_empty
+    lines = [line for text in (panel.network, saw, *nothing) for line in wrap(text, 30)]
+    axis.set_title("\n".join(lines), fontsize=8)
 
 
 def _as_csv(panels: Sequence[Sequence[Panel]]) -> str:
@@ -105,6 +106,6 @@ def _as_csv(panels: Sequence[Sequence[Panel]]) -> str:
         most = 1 if found.is_empty else found.heat.max()
         for row, values in enumerate(found.heat / most):
             for column, heat in enumerate(values):
-                where = (panel.trained.subject.backbone, panel.image.name, panel.class_name)
+                where = (panel.network, panel.image.name, panel.class_name)
                 table.writerow((*where, row, column, f"{heat:.6f}"))
     return text.getvalue()

@@ -57,10 +57,10 @@ def choose_layer(network: nn.Module, image: Tensor, name: str | None = None) -> 
     """The layer for Grad-CAM: the output of the last stage, before the head.
 
     It is what timm's ``feature_info`` names, or else the last output of several positions. A norm
-    that ends a stage is passed over: its shift of each channel is the same at all positions, and
-    would show as background. Where the head reads the class token alone, no other position of the
-    last block's output has a gradient, and the last norm that has one is taken: the one before that
-    block's attention, as grad-cam's authors advise.
+    that ends a stage is passed over: its shift of each channel adds the same to all positions, and
+    so shows as background or hides what is faint. Where the head reads the class token alone, no
+    other position of the last block's output has a gradient, and the last norm that has one is
+    taken: the one before that block's attention, as grad-cam's authors advise.
 
     Args:
         network: Maps images ``(N, C, H, W)`` to logits ``(N, num_classes)``, in evaluation mode.

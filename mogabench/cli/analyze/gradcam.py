@@ -83,7 +83,9 @@ def gradcam(
             network = open_network_alone(
                 name, path, size=size, device=device, options=options or []
             )
-            columns.append(_look(network, image, label, layer[place] if layer else None))
+            title = name if names.count(name) == 1 else f"{name} {'/'.join(Path(path).parts[-2:])}"
+            module = layer[place] if layer else None
+            columns.append(_look(title, network, image, label, module))
             step(name)
     rows = list(zip(*columns, strict=True))
     store = open_store(results)
@@ -98,7 +100,11 @@ def gradcam(
 
 
 def _look(
-    trained: TrainedNetwork, images: Sequence[Path], label: str | None, module: str | None
+    title: str,
+    trained: TrainedNetwork,
+    images: Sequence[Path],
+    label: str | None,
+    module: str | None,
 ) -> list[Panel]:
     """A network's map of each image."""
     from mogabench.analysis.gradcam.cam import look
@@ -115,7 +121,7 @@ def _look(
     for file, seen, given in zip(images, inputs, odds, strict=True):
         found = look(trained.network, seen, layer, given, wanted)
         view = trained.show(seen)
-        panels.append(Panel(file, trained, view, layer.name, found, names[found.label]))
+        panels.append(Panel(file, title, trained, view, layer.name, found, names[found.label]))
     return panels
 
 
@@ -127,7 +133,7 @@ def _print(panels: Sequence[Panel], written: Path) -> None:
         [
             (
                 panel.image.name,
-                panel.trained.subject.backbone,
+                panel.network,
                 panel.layer,
                 f"{panel.activation.label} {panel.class_name}",
                 f"{panel.activation.probability:.1%}",
