@@ -122,6 +122,9 @@ def test_networks_of_one_name_are_told_apart(command, tmp_path):
         "colours_in_test stated.pth",
         f"colours_in_test {tmp_path.name}/stated.pth",
     }
+    assert command(*NETWORK, "stated.pth", "--layer", "act").exit_code == 0
+    rows = csv.DictReader((tmp_path / "results" / "analyses" / "gradcam_flag.csv").open())
+    assert {row["network"] for row in rows} == {"colours_in_test act"}
 
 
 def test_classes_by_name_and_by_number(command):
@@ -148,6 +151,7 @@ def test_classes_by_name_and_by_number(command):
     [
         (("none.pth",), "there is no file 'none.pth'"),
         (("stated.pth", "--image", "none.png"), "cannot read the image none.png"),
+        (("stated.pth", "--image", "copy/flag.png"), "several are called flag.png"),
         (("stated.pth", "--class", "yellow"), "unknown class 'yellow'"),
         (("stated.pth", "--class", "3"), "has 3 classes, numbered from 0"),
         (("weights.pth", "--class", "crane"), "name of several: 134 and 517"),

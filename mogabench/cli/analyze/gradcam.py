@@ -64,39 +64,58 @@ def gradcam(
     from mogabench.catalogue import import_packages
     from mogabench.cli.analyze.networks import open_network_alone
     from mogabench.console import print_json
-    from mogabench.data.images import read_image
     from mogabench.errors import UserError
     from mogabench.progress import progress
     from mogabench.records import open_store
 
     import_packages(packages)
     import_package()
-    names = [name.strip() for name in models.split(",")]
-    pairs = pair_up(names, weights)
-    if layer and len(layer) != len(names):
-        raise UserError(f"--layer is given {len(layer)} time(s) for {len(names)} networks")
-    for file in image:
-        read_image(file)
+    pairs = pair_up([name.strip() for name in models.split(",")], weights)
+    if layer and len(layer) != len(pairs):
+        raise UserError(f"--layer is given {len(layer)} time(s) for {len(pairs)} networks")
+    _check_images(image)
     columns = []
-    with progress("networks", len(names), quiet=quiet or as_json) as step:
-        for place, (name, path) in enumerate(pairs):
+    with progress("networks", len(pairs), quiet=quiet or as_json) as step:
+        for place, title in enumerate(_titles(pairs, layer)):
+            name, path = pairs[place]
             network = open_network_alone(
                 name, path, size=size, device=device, options=options or []
             )
-            title = name if names.count(name) == 1 else f"{name} {'/'.join(Path(path).parts[-2:])}"
-            module = layer[place] if layer else None
-            columns.append(_look(title, network, image, label, module))
+            columns.append(_look(title, network, image, label, layer[place] if layer else None))
             step(name)
     rows = list(zip(*columns, strict=True))
-    store = open_store(results)
+    drawn = figure(rows)
     records = [activation_record(panel) for row in rows for panel in row]
+    store = open_store(results)
     for record in records:
         store.append(record)
-    written = write_figure(figure(rows), store.results)
+    written = write_figure(drawn, store.results)
     if as_json:
         print_json([record.model_dump(mode="json", exclude_none=True) for record in records])
     else:
         _print([panel for row in rows for panel in row], written)
+
+
+def _check_images(files: Sequence[Path]) -> None:
+    """Refuses images that cannot be read, or that the figure could not tell apart."""
+    from mogabench.data.images import read_image
+    from mogabench.errors import UserError
+
+    names = [file.name for file in files]
+    for file in files:
+        if names.count(file.name) > 1:
+            raise UserError(f"--image: several are called {file.name}")
+        read_image(file)
+
+
+def _titles(pairs: Sequence[tuple[str, str]], layers: Sequence[str] | None) -> list[str]:
+    """What tells the networks apart: name, weights where several share it, layer where given."""
+    names = [name for name, _ in pairs]
+    titles = []
+    for place, (name, weights) in enumerate(pairs):
+        parts = [name, *["/".join(Path(weights).parts[-2:])] * (names.count(name) > 1)]
+        titles.append(" ".join([*parts, *(layers or [])[place : place + 1]]))
+    return titles
 
 
 def _look(
