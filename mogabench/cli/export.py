@@ -105,7 +105,7 @@ def _subject(
     options: list[str],
 ) -> Subject:
     """The network that the options name, or the one that the weights state."""
-    from mogabench.cli.subjects import choose_subject
+    from mogabench.cli.subjects import as_stated, choose_subject
 
     is_named = variant is not None or backbone is not None
     if stated is not None and not is_named:
@@ -113,12 +113,7 @@ def _subject(
     subject = choose_subject(
         task, variant=variant, backbone=backbone, method=method, size=size, options=options
     )
-    if stated is None or stated.task != task.name:
-        return subject
-    known: dict[str, Any] = {"options": tuple((stated.options | dict(subject.options)).items())}
-    if size is None and stated.input_size:
-        known["input_size"] = stated.input_size
-    return subject.model_copy(update=known)
+    return as_stated(subject, stated, size_is_given=size is not None)
 
 
 def _describe(

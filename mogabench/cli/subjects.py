@@ -14,6 +14,7 @@ from mogabench.variants import VARIANTS, backbone_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mogabench.checkpoints import Description
     from mogabench.engine.task import Task
     from mogabench.paper import Meta
     from mogabench.subject import OptionValue
@@ -69,6 +70,22 @@ def choose_subject(
         input_size=choose_size(task, chosen, size),
         options=parsed,
     )
+
+
+def as_stated(subject: Subject, stated: Description | None, *, size_is_given: bool) -> Subject:
+    """The subject with the options and the size of its weights, but for those that are given.
+
+    Args:
+        subject: As the command line names it.
+        stated: What its weights say of themselves; None where they say nothing.
+        size_is_given: Whether the command line says the size.
+    """
+    if stated is None or stated.task != subject.task:
+        return subject
+    known: dict[str, Any] = {"options": tuple((stated.options | dict(subject.options)).items())}
+    if not size_is_given and stated.input_size:
+        known["input_size"] = stated.input_size
+    return subject.model_copy(update=known)
 
 
 def choose_size(task: Task[Any, Any], method: str, size: str | None) -> tuple[int, ...]:

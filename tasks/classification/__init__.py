@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import Field
 
@@ -16,10 +16,12 @@ from mogabench.tasks.classification.recipe import ClassificationRecipe
 if TYPE_CHECKING:
     from torch import nn
 
+    from mogabench.data.normalization import Normalization
     from mogabench.engine.job import Job
     from mogabench.engine.model import Trained
     from mogabench.engine.task import Setup
     from mogabench.subject import Subject
+    from mogabench.tasks.classification.data import ClassificationJob
 
 
 def binomial_deviation(accuracy: float, images: int) -> float:
@@ -39,6 +41,22 @@ class ClassificationOptions(TaskOptions):
         description="Class folders in label order, one a line; default: sorted by name.",
         json_schema_extra={"metavar": "FILE"},
     )
+
+
+class Opened(NamedTuple):
+    """A network with a job's weights.
+
+    Attributes:
+        network: On the CPU.
+        config: How it takes images, as timm resolves it, for its number of channels.
+        pixels: Mean and standard deviation of that.
+        notes: What of the weights was left out or repaired.
+    """
+
+    network: nn.Module
+    config: dict[str, Any]
+    pixels: Normalization
+    notes: list[str]
 
 
 class Classification(Task[ClassificationRecipe, ClassificationOptions]):
@@ -85,12 +103,9 @@ class Classification(Task[ClassificationRecipe, ClassificationOptions]):
 
     def prepare(self, job: Job[ClassificationRecipe, ClassificationOptions]) -> Setup:
         """Opens the folders, builds the network for their classes and loads its weights."""
-        from timm.data import resolve_model_data_config
-
         from mogabench.engine.batches import batches_per_step
         from mogabench.engine.task import Setup, Source
-        from mogabench.engine.weights import load_job_weights
-        from mogabench.tasks.classification.channels import image_mode, normalization
+        from mogabench.tasks.classification.channels import image_mode
         from mogabench.tasks.classification.data import open_splits
         from mogabench.tasks.classification.images import evaluation_images, training_images
         from mogabench.tasks.classification.metric import TopAccuracy
@@ -101,33 +116,53 @@ class Classification(Task[ClassificationRecipe, ClassificationOptions]):
         train_split, test_split = open_splits(job)
         if job.predictions is not None and test_split.is_stream:
             raise UserError("--predictions needs images in folders, whose names the file can give")
-        subject = job.network_subject(test_split.num_classes)
-        network = self.build(subject)
+        opened = self.open(job, test_split.num_classes, test_split.classes)
         notes = [note for split in (train_split, test_split) if split for note in split.notes]
-        notes += load_job_weights(job, network, classes=test_split.classes)
-        config = resolve_model_data_config(network)
-        pixels = normalization(config, input_channels(subject))
-        config |= {"mean": pixels.mean, "std": pixels.std}
         train = None
         if train_split is not None and job.recipe is not None:
             check_pairs(job.recipe, batches_per_step(job)[0])
-            images = training_images(job, train_split, config)
+            images = training_images(job, train_split, opened.config)
             repeats = max(job.recipe.augment.repeated, 1)
             train = Source(images, train_split.identity, repeats=repeats)
         return Setup(
-            Classifier(network, job.recipe),
+            Classifier(opened.network, job.recipe),
             Source(
-                evaluation_images(job, test_split, config),
+                evaluation_images(job, test_split, opened.config),
                 test_split.identity,
                 annotated=test_split.annotated,
             ),
             TopAccuracy(test_split.classes, test_split.name_of),
             train,
-            notes=notes,
+            notes=notes + opened.notes,
             same_shapes=True,
             classes=test_split.classes,
-            normalization=pixels,
+            normalization=opened.pixels,
         )
+
+    def open(
+        self, job: ClassificationJob, num_classes: int | None = None, classes: tuple[str, ...] = ()
+    ) -> Opened:
+        """Builds a job's network and loads its weights.
+
+        Args:
+            job: What to build, and from which file.
+            num_classes: As the data has them; None leaves it to the subject.
+            classes: Their names, where the data says them.
+
+        Raises:
+            UserError: The weights do not fit.
+        """
+        from timm.data import resolve_model_data_config
+
+        from mogabench.engine.weights import load_job_weights
+        from mogabench.tasks.classification.channels import normalization
+
+        subject = job.network_subject(num_classes)
+        network = self.build(subject)
+        notes = load_job_weights(job, network, classes=classes)
+        config = resolve_model_data_config(network)
+        pixels = normalization(config, input_channels(subject))
+        return Opened(network, config | {"mean": pixels.mean, "std": pixels.std}, pixels, notes)
 
 
 def _check_sizes(job: Job[ClassificationRecipe, ClassificationOptions]) -> None:

@@ -107,11 +107,11 @@ def evaluation_images(
     """A split's images as centre crops.
 
     Args:
-        job: Its recipe, where it has one, gives crop ratio and interpolation.
+        job: As for `evaluation_transform`.
         split: What to load.
-        data_config: The network's, as timm resolves it; gives the rest.
+        data_config: Likewise.
     """
-    return _images(job, split, _evaluation_transform(job, data_config), data_config)
+    return _images(job, split, evaluation_transform(job, data_config), data_config)
 
 
 def _images(
@@ -165,7 +165,13 @@ def _operations(step: Any) -> list[Any]:
     return [*getattr(step, "ops", ()), *chain.from_iterable(getattr(step, "policy", ()))]
 
 
-def _evaluation_transform(job: ClassificationJob, data_config: dict[str, Any]) -> Transform:
+def evaluation_transform(job: ClassificationJob, data_config: dict[str, Any]) -> Transform:
+    """The centre crop of an evaluation.
+
+    Args:
+        job: Its recipe, where it has one, gives crop ratio and interpolation, its subject the size.
+        data_config: The network's, as timm resolves it; gives the rest.
+    """
     chosen = dict(data_config)
     if job.recipe is not None:
         chosen["crop_pct"] = job.recipe.input.crop_ratio

@@ -1,13 +1,20 @@
 """Classification jobs on real images: a trained network is evaluated, MogaNet learns digits."""
 
+import json
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from timm.data import ImageNetInfo
 from timm.models import register_model
 
+from mogabench.analysis.gradcam.cam import look
+from mogabench.analysis.gradcam.classes import class_names, find_class
+from mogabench.analysis.gradcam.layer import choose_layer
+from mogabench.cli.analyze.networks import open_network_alone
 from mogabench.engine.job import Job, make_job
 from mogabench.engine.run import run
 from mogabench.subject import Subject
@@ -135,3 +142,64 @@ def test_moganet_learns_handwritten_digits(tmp_path):
         TASK,
     )
     assert alone.metrics == outcome.metrics
+
+
+BOXES = {
+    "imagenet_00_243.jpg": ("bull mastiff", (132, 66, 311, 456)),
+    "imagenet_18_317.jpg": ("leafhopper", (132, 44, 404, 468)),
+    "imagenet_19_305.jpg": ("dung beetle", (110, 142, 431, 387)),
+}
+"""Photographs of 512x512 pixels with one object that is recognised: class, box by eye."""
+
+
+def heat_and_area(heat, box, size):
+    """The parts of the heat and of the centre crop that lie in a box ``(x1, y1, x2, y2)``."""
+    side = 0.875 * min(size)
+
+    def covered(low, high, full, cells):
+        edges = (full - side) / 2 + side * np.arange(cells + 1) / cells
+        return np.clip(np.minimum(edges[1:], high) - np.maximum(edges[:-1], low), 0, None) / (
+            side / cells
+        )
+
+    rows, columns = heat.shape
+    inside = np.outer(
+        covered(box[1], box[3], size[1], rows), covered(box[0], box[2], size[0], columns)
+    )
+    return (heat * inside).sum() / heat.sum(), inside.mean()
+
+
+def check_heat(weights, file, box, label=None):
+    """That the network's heat lies in the object's box, well beyond the box's part of the image."""
+    trained = open_network_alone("lite0_in_test", str(weights), size=None, device="cpu")
+    seen = trained.see(file)
+    odds = trained.probabilities(seen)
+    wanted = None if label is None else find_class(label, class_names((), len(odds)))
+    found = look(trained.network, seen, choose_layer(trained.network, seen), odds, wanted)
+    with Image.open(file) as image:
+        heat, area = heat_and_area(found.heat, box, image.size)
+    assert found.heat.shape == (7, 7)
+    assert heat > 0.6
+    # Cells in the box are on average at least twice as hot as those outside.
+    assert heat / area > 2 * (1 - heat) / (1 - area)
+    return found
+
+
+@pytest.mark.parametrize("name", BOXES)
+def test_activation_maps_lie_on_the_object(trained, name):
+    photographs, weights = trained
+    label, box = BOXES[name]
+    (file,) = photographs.glob(f"val/*/{name}")
+    found = check_heat(weights, file, box, label)
+    assert found.label == int(file.stem.rpartition("_")[2])
+    assert found.predicted == found.label
+
+
+def test_an_activation_map_lies_in_an_annotated_box(trained):
+    if find_spec("imgaug") is None:
+        pytest.skip("imgaug is not installed")
+    home = Path(find_spec("imgaug").origin).parent
+    (box,) = json.loads((home / "quokka_annotations.json").read_text())["bounding_boxes"]
+    corners = tuple(box[name] for name in ("x1", "y1", "x2", "y2"))
+    found = check_heat(trained[1], home / "quokka.jpg", corners)
+    assert found.label == 106  # a wombat: ImageNet has no quokka

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from mogabench.cli.analyze.ablation import ablation
+from mogabench.cli.analyze.gradcam import gradcam
 from mogabench.cli.analyze.interaction import interaction
 
 app = typer.Typer(
@@ -14,4 +15,5 @@ app = typer.Typer(
 )
 
 app.command()(ablation)
+app.command()(gradcam)
 app.command()(interaction)

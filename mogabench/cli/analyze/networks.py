@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mogabench.analysis.classifier import open_classifier
-from mogabench.cli.subjects import choose_subject
+from mogabench.analysis.classifier import open_classifier, open_trained
+from mogabench.checkpoints import Description, find_file
+from mogabench.cli.subjects import as_stated, choose_subject
 from mogabench.tasks import get_task
 from mogabench.variants import VARIANTS
 
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from mogabench.analysis.classifier import Classifier
+    from mogabench.analysis.classifier import Classifier, TrainedNetwork
+    from mogabench.subject import Subject
 
 
 def open_network(
@@ -32,20 +34,37 @@ def open_network(
     Raises:
         UserError: Name, weights and data do not fit together.
     """
-    subject = choose_subject(
-        get_task("classification"),
-        variant=None,
-        backbone=VARIANTS.get(name, name),
-        method=None,
-        size=size,
-        options=options,
-    )
     return open_classifier(
-        subject,
+        _subject(name, size, options),
         weights=weights,
         data=data,
         class_map=class_map,
         device=device,
         runtime=runtime,
         sized=size is not None,
+    )
+
+
+def open_network_alone(
+    name: str, weights: str, *, size: str | None, device: str, options: Sequence[str] = ()
+) -> TrainedNetwork:
+    """Opens a classifier to show it images; its weights may state its options and its size.
+
+    Raises:
+        UserError: Name and weights do not fit together.
+    """
+    stated = None if weights == "official" else Description.of(find_file(weights))
+    sized = size is not None
+    subject = as_stated(_subject(name, size, options), stated, size_is_given=sized)
+    return open_trained(subject, weights=weights, stated=stated, device=device, sized=sized)
+
+
+def _subject(name: str, size: str | None, options: Sequence[str]) -> Subject:
+    return choose_subject(
+        get_task("classification"),
+        variant=None,
+        backbone=VARIANTS.get(name, name),
+        method=None,
+        size=size,
+        options=options,
     )

@@ -1,0 +1,165 @@
+"""``mogabench analyze gradcam``: where in an image networks see a class."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mogabench.cli.options import ImportOption, JsonOption, QuietOption, ResultsOption
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mogabench.analysis.classifier import TrainedNetwork
+    from mogabench.analysis.gradcam.figure import Panel
+
+
+def gradcam(
+    image: Annotated[list[Path], typer.Option(metavar="FILE", help="An image; give it again.")],
+    models: Annotated[str, typer.Option(metavar="NAME,…", help="timm names, or xt to xl.")],
+    weights: Annotated[
+        list[str],
+        typer.Option(
+            metavar="official|FILE", help="A file for each network, in order; 'official' for all."
+        ),
+    ],
+    label: Annotated[
+        str | None,
+        typer.Option(
+            "--class", metavar="N|NAME", help="What to look for; default: what each network sees."
+        ),
+    ] = None,
+    layer: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="A module for each network, in order; default: its last stage, before the norm.",
+        ),
+    ] = None,
+    size: Annotated[
+        str | None, typer.Option(metavar="N|HxW", help="Input size; default: the weights', or 224.")
+    ] = None,
+    options: Annotated[
+        list[str] | None,
+        typer.Option("--option", metavar="NAME=VALUE", help="A keyword argument of the networks."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    packages: ImportOption = None,
+    results: ResultsOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Draw Grad-CAM activation maps of images.
+
+    Where in an image each network sees a class (Figures 5, 8 and A4), by the package grad-cam. The
+    images and maps go into one figure; it and its numbers go to the results.
+    """
+    from mogabench.analysis.classifier import pair_up
+    from mogabench.analysis.figures import write_figure
+    from mogabench.analysis.gradcam.cam import import_package
+    from mogabench.analysis.gradcam.figure import figure
+    from mogabench.analysis.gradcam.record import activation_record
+    from mogabench.catalogue import import_packages
+    from mogabench.cli.analyze.networks import open_network_alone
+    from mogabench.console import print_json
+    from mogabench.errors import UserError
+    from mogabench.progress import progress
+    from mogabench.records import open_store
+
+    import_packages(packages)
+    import_package()
+    pairs = pair_up([name.strip() for name in models.split(",")], weights)
+    if layer and len(layer) != len(pairs):
+        raise UserError(f"--layer is given {len(layer)} time(s) for {len(pairs)} networks")
+    _check_images(image)
+    columns = []
+    with progress("networks", len(pairs), quiet=quiet or as_json) as step:
+        for place, title in enumerate(_titles(pairs, layer)):
+            name, path = pairs[place]
+            network = open_network_alone(
+                name, path, size=size, device=device, options=options or []
+            )
+            columns.append(_look(title, network, image, label, layer[place] if layer else None))
+            step(name)
+    rows = list(zip(*columns, strict=True))
+    drawn = figure(rows)
+    records = [activation_record(panel) for row in rows for panel in row]
+    store = open_store(results)
+    for record in records:
+        store.append(record)
+    written = write_figure(drawn, store.results)
+    if as_json:
+        print_json([record.model_dump(mode="json", exclude_none=True) for record in records])
+    else:
+        _print([panel for row in rows for panel in row], written)
+
+
+def _check_images(files: Sequence[Path]) -> None:
+    """Refuses images that cannot be read, or that the figure could not tell apart."""
+    from mogabench.data.images import read_image
+    from mogabench.errors import UserError
+
+    names = [file.name for file in files]
+    for file in files:
+        if names.count(file.name) > 1:
+            raise UserError(f"--image: several are called {file.name}")
+        read_image(file)
+
+
+def _titles(pairs: Sequence[tuple[str, str]], layers: Sequence[str] | None) -> list[str]:
+    """What tells the networks apart: name, weights where several share it, layer where given."""
+    names = [name for name, _ in pairs]
+    titles = []
+    for place, (name, weights) in enumerate(pairs):
+        parts = [name, *["/".join(Path(weights).parts[-2:])] * (names.count(name) > 1)]
+        titles.append(" ".join([*parts, *(layers or [])[place : place + 1]]))
+    return titles
+
+
+def _look(
+    title: str,
+    trained: TrainedNetwork,
+    images: Sequence[Path],
+    label: str | None,
+    module: str | None,
+) -> list[Panel]:
+    """A network's map of each image."""
+    from mogabench.analysis.gradcam.cam import look
+    from mogabench.analysis.gradcam.classes import class_names, find_class
+    from mogabench.analysis.gradcam.figure import Panel
+    from mogabench.analysis.gradcam.layer import choose_layer
+
+    inputs = [trained.see(file) for file in images]
+    odds = [trained.probabilities(seen) for seen in inputs]
+    names = class_names(trained.classes, len(odds[0]))
+    wanted = None if label is None else find_class(label, names)
+    layer = choose_layer(trained.network, inputs[0], module)
+    panels = []
+    for file, seen, given in zip(images, inputs, odds, strict=True):
+        found = look(trained.network, seen, layer, given, wanted)
+        view = trained.show(seen)
+        panels.append(Panel(file, title, trained, view, layer.name, found, names[found.label]))
+    return panels
+
+
+def _print(panels: Sequence[Panel], written: Path) -> None:
+    from mogabench.console import print_line, print_table
+
+    print_table(
+        ("image", "network", "layer", "class", "probability", "half the heat in"),
+        [
+            (
+                panel.image.name,
+                panel.network,
+                panel.layer,
+                f"{panel.activation.label} {panel.class_name}",
+                f"{panel.activation.probability:.1%}",
+                "—" if panel.activation.is_empty else f"{panel.activation.half_area:.0%}",
+            )
+            for panel in panels
+        ],
+        right=("probability", "half the heat in"),
+    )
+    print_line(f"wrote {written}")
