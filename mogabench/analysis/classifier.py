@@ -56,6 +56,7 @@ class Classifier:
         weights: SHA-256 of the file.
         device: Where the network is.
         runtime: What runs it.
+        dtype: What it computes in.
     """
 
     subject: Subject
@@ -65,6 +66,7 @@ class Classifier:
     weights: str
     device: str
     runtime: str
+    dtype: str
 
     def recognised(self, count: int, seed: int) -> tuple[list[Recognised], int]:
         """Images that the network puts into their class, drawn from all.
@@ -88,7 +90,8 @@ class Classifier:
                 item = self.images[index]
             except ImageError:
                 continue
-            image, label = item["inputs"].to(self.device), int(item["labels"])
+            image = item["inputs"].to(self.device, self.input_dtype)
+            label = int(item["labels"])
             if self._predict(image) == label:
                 found.append(Recognised(index, image, label))
         if len(found) < 2:
@@ -97,6 +100,11 @@ class Classifier:
                 "needed: are its weights, classes and preprocessing those of the data?"
             )
         return found, tried
+
+    @property
+    def input_dtype(self) -> torch.dtype:
+        """The type of the images; a runtime converts them itself."""
+        return getattr(torch, self.dtype) if self.runtime == "torch" else torch.float32
 
     @torch.inference_mode()
     def _predict(self, image: torch.Tensor) -> int:
@@ -111,6 +119,7 @@ def open_classifier(
     class_map: Path | None,
     device: str,
     runtime: str,
+    dtype: str,
     sized: bool,
 ) -> Classifier:
     """Builds a classifier with its weights, and opens the images to analyse it on.
@@ -122,6 +131,7 @@ def open_classifier(
         class_map: Likewise.
         device: ``auto``, ``cpu`` or ``cuda``.
         runtime: ``torch`` or one of `mogabench.export.RUNTIMES`.
+        dtype: What the network computes in, such as ``bfloat16``.
         sized: Whether the user chose the subject's size.
 
     Raises:
@@ -149,13 +159,21 @@ def open_classifier(
         raise UserError(f"--data {data} is a stream; an analysis needs images in folders")
     network = setup.model.network
     if runtime == "torch":
-        network = fuse(network).to(job.device).to(memory_format=torch.channels_last)
+        network = fuse(network).to(job.device, getattr(torch, dtype))
+        network = network.to(memory_format=torch.channels_last)
     else:
         (image,) = TASK.example_inputs(job.subject)
-        network = in_runtime(network, image, runtime)
+        network = in_runtime(network, image, runtime, dtype=dtype)
     digest = sha256(job.weights)
     return Classifier(
-        job.subject, network, setup.test.items, setup.test.identity, digest, job.device, runtime
+        job.subject,
+        network,
+        setup.test.items,
+        setup.test.identity,
+        digest,
+        job.device,
+        runtime,
+        dtype,
     )
 
 

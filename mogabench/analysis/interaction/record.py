@@ -44,6 +44,7 @@ def interaction_record(
             device=device_name(classifier.device),
             driver=driver_version(classifier.device),
             runtime=None if classifier.runtime == "torch" else classifier.runtime,
+            dtype=classifier.dtype,
             channels_last=classifier.runtime == "torch",
             batch_size=batch_size,
             seed=protocol.seed,

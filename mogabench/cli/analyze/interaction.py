@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
@@ -49,6 +49,9 @@ def interaction(
     runtime: Annotated[
         str, typer.Option(metavar="NAME", help="torch, or on the CPU onnxruntime or openvino.")
     ] = "torch",
+    dtype: Annotated[
+        str, typer.Option(metavar="TYPE", help="float32, or for speed bfloat16 or float16.")
+    ] = "float32",
     work_dir: Annotated[
         Path, typer.Option(metavar="DIR", help="Keeps what is measured; running again goes on.")
     ] = Path("work/interaction"),
@@ -69,16 +72,20 @@ def interaction(
     from mogabench.analysis.interaction.study import Protocol
     from mogabench.catalogue import import_packages
     from mogabench.console import print_json
+    from mogabench.errors import unknown
+    from mogabench.measure.settings import Dtype
     from mogabench.records import open_store
 
     import_packages(packages)
+    if dtype not in get_args(Dtype):
+        raise unknown("dtype", dtype, get_args(Dtype))
     protocol = Protocol(grid, images, pairs, contexts, radius, budget, seed)
     store = open_store(results)
     records = []
     for name, file in pair_up([name.strip() for name in models.split(",")], weights):
         record = _measure(
             name, file, data, protocol, class_map=class_map, size=size, device=device,
-            runtime=runtime, batch_size=batch_size, work_dir=work_dir, quiet=quiet or as_json,
+            runtime=runtime, dtype=dtype, batch_size=batch_size, work_dir=work_dir, quiet=quiet or as_json,
         )  # fmt: skip
         store.append(record)
         records.append(record)
@@ -100,6 +107,7 @@ def _measure(
     size: str | None,
     device: str,
     runtime: str,
+    dtype: str,
     batch_size: int,
     work_dir: Path,
     quiet: bool,
@@ -111,7 +119,14 @@ def _measure(
 
     check_writable(work_dir)
     classifier = open_network(
-        name, weights, data, class_map=class_map, size=size, device=device, runtime=runtime
+        name,
+        weights,
+        data,
+        class_map=class_map,
+        size=size,
+        device=device,
+        runtime=runtime,
+        dtype=dtype,
     )
     images, tried = classifier.recognised(protocol.images, protocol.seed)
     identity = {
@@ -119,6 +134,7 @@ def _measure(
         "weights": classifier.weights,
         "data": classifier.data.digest,
         "runtime": classifier.runtime,
+        "dtype": classifier.dtype,
     }
     found = measure(
         classifier.network,

@@ -27,6 +27,7 @@ def open_network(
     size: str | None,
     device: str,
     runtime: str = "torch",
+    dtype: str = "float32",
     options: Sequence[str] = (),
 ) -> Classifier:
     """Opens a classifier by its timm name or variant; arguments as on the command line.
@@ -41,6 +42,7 @@ def open_network(
         class_map=class_map,
         device=device,
         runtime=runtime,
+        dtype=dtype,
         sized=size is not None,
     )
 
