@@ -81,6 +81,20 @@ def test_a_quadratic_score_interacts_equally_at_all_orders(command, tmp_path):
     assert len(list(open_store(tmp_path / "results").all(Kind.INTERACTION))) == 1
 
 
+def test_the_network_computes_in_the_type_that_is_asked_for(command, monkeypatch):
+    seen, forward = set(), Power.forward
+    monkeypatch.setattr(Power, "forward", lambda self, x: (seen.add(x.dtype), forward(self, x))[1])
+    given = ["square_in_test", "--pairs", "2", "--contexts", "3", "--json", "--dtype"]
+    (record,) = json.loads(command(*given, "bfloat16").stdout)
+    assert record["provenance"]["dtype"] == "bfloat16"
+    values = {name: value["value"] for name, value in record["values"].items()}
+    strengths = [value for name, value in values.items() if name.startswith("strength")]
+    # Rounded pixels are still those of a quadratic score.
+    assert strengths == pytest.approx([1.0] * len(strengths), abs=1e-3)
+    assert seen == {torch.bfloat16}
+    assert "unknown dtype 'int8'" in str(command(*given, "int8").exception)
+
+
 def test_it_goes_on_where_it_was_stopped(command, tmp_path):
     given = ["square_in_test", "--pairs", "2", "--contexts", "3", "--json"]
     whole = json.loads(command(*given).stdout)[0]["values"]

@@ -85,7 +85,8 @@ def interaction(
     for name, file in pair_up([name.strip() for name in models.split(",")], weights):
         record = _measure(
             name, file, data, protocol, class_map=class_map, size=size, device=device,
-            runtime=runtime, dtype=dtype, batch_size=batch_size, work_dir=work_dir, quiet=quiet or as_json,
+            runtime=runtime, dtype=dtype, batch_size=batch_size, work_dir=work_dir,
+            quiet=quiet or as_json,
         )  # fmt: skip
         store.append(record)
         records.append(record)
