@@ -24,6 +24,8 @@ class Description:
         method: The task's method.
         backbone: The backbone's name.
         options: The backbone's keyword arguments, its number of classes included.
+        own_options: Those of them that are the subject's; the others follow from recipe and data.
+            None in files from before they were told apart.
         input_size: As in the subject, in pixels.
         classes: Their names in the order of the network's outputs; empty where there are none.
         mean: What is subtracted from pixel values 0 to 1, by channel.
@@ -38,6 +40,7 @@ class Description:
     method: str
     backbone: str
     options: dict[str, Any] = field(default_factory=dict)
+    own_options: dict[str, Any] | None = None
     input_size: tuple[int, ...] = ()
     classes: tuple[str, ...] = ()
     mean: tuple[float, ...] = ()

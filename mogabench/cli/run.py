@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -19,6 +20,8 @@ from mogabench.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from mogabench.checkpoints import Description
+    from mogabench.engine.task import Task
     from mogabench.tables.row import Row
 
 
@@ -136,7 +139,7 @@ def run(
 
     With --data it is counted and, by --weights or --train, its quality is measured.
     """
-    from mogabench.cli.subjects import ablated_training, choose_subject
+    from mogabench.cli.subjects import ablated_training, as_stated, choose_subject, stated_recipe
     from mogabench.errors import UserError
     from mogabench.paper import get_variant
     from mogabench.records import open_store
@@ -145,13 +148,20 @@ def run(
     if per_class and not task.has_classes:
         raise UserError(f"--per-class: {task.name} has no classes to tell apart")
     ablated = None if ablation is None else get_variant(ablation).meta
+    stated = None if train or data is None else _stated(task, weights)
+    if stated is not None and variant is None and backbone is None and ablated is None:
+        backbone, method = stated.backbone, method or stated.method
     subject = choose_subject(
         task, variant=variant, backbone=backbone, method=method, size=size, options=options or (),
         ablated=ablated,
     )  # fmt: skip
+    size_is_given = size is not None or bool(stated and stated.input_size)
+    if stated is not None:
+        subject = as_stated(subject, stated, size_is_given=size is not None)
+        recipe, overrides = stated_recipe(task, stated, recipe, overrides or ())
     if ablated is not None and train and ablated.task == task.name:
         recipe, overrides = ablated_training(ablated, recipe, overrides or (), data)
-    asked_size = own.input_size(subject.input_size, is_given=size is not None)
+    asked_size = own.input_size(subject.input_size, is_given=size_is_given)
     subject = subject.model_copy(update={"input_size": asked_size})
     job = None
     if data is not None:
@@ -162,7 +172,7 @@ def run(
             subject,
             data=data,
             options=own,
-            size_is_given=size is not None,
+            size_is_given=size_is_given,
             recipe=recipe,
             overrides=overrides or (),
             weights=weights,
@@ -213,6 +223,21 @@ def run(
         _print(row)
         if row.by_class and per_class:
             _print_classes(row)
+
+
+def _stated(task: Task[Any, Any], weights: str | None) -> Description | None:
+    """What weights of the task say of themselves, without what recipe and data decide."""
+    from mogabench.checkpoints import Description, find_file
+
+    if weights in (None, "official"):
+        return None
+    stated = Description.of(find_file(weights))
+    if stated is None or stated.task != task.name:
+        return None
+    own = stated.own_options
+    if own is None:
+        own = {name: value for name, value in stated.options.items() if name != "num_classes"}
+    return replace(stated, options=own)
 
 
 def _seconds(text: str) -> float:

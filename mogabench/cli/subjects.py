@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mogabench.catalogue import check_backbone
 from mogabench.data.identity import SAMPLE
 from mogabench.errors import UserError, unknown
+from mogabench.recipes import names as recipe_names
 from mogabench.subject import Subject, parse_size
 from mogabench.variants import VARIANTS, backbone_of
 
@@ -80,12 +81,29 @@ def as_stated(subject: Subject, stated: Description | None, *, size_is_given: bo
         stated: What its weights say of themselves; None where they say nothing.
         size_is_given: Whether the command line says the size.
     """
-    if stated is None or stated.task != subject.task:
+    if stated is None or (stated.task, stated.backbone) != (subject.task, subject.backbone):
         return subject
     known: dict[str, Any] = {"options": tuple((stated.options | dict(subject.options)).items())}
     if not size_is_given and stated.input_size:
         known["input_size"] = stated.input_size
-    return subject.model_copy(update=known)
+    return Subject.model_validate(subject.model_dump() | known)
+
+
+def stated_recipe(
+    task: Task[Any, Any], stated: Description, recipe: str | None, overrides: Sequence[str]
+) -> tuple[str | None, list[str]]:
+    """The recipe and the changes to it that weights were trained by, where none are given.
+
+    Args:
+        task: Has the recipe, unless that was a file of the user's.
+        stated: What the weights say of themselves.
+        recipe: As given.
+        overrides: As given; they come after the stated changes.
+    """
+    if recipe is not None or stated.recipe not in recipe_names(task):
+        return recipe, list(overrides)
+    changes = [f"{key}={json.dumps(value)}" for key, value in stated.recipe_changes.items()]
+    return stated.recipe, [*changes, *overrides]
 
 
 def choose_size(task: Task[Any, Any], method: str, size: str | None) -> tuple[int, ...]:

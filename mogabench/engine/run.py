@@ -214,6 +214,7 @@ def _describe(job: Job[Any, Any], setup: Setup, *, epochs: int) -> Description:
         method=job.subject.method,
         backbone=job.subject.backbone,
         options=dict(job.subject.options) | dict(setup.options) | classes,
+        own_options=dict(job.subject.options),
         input_size=job.subject.input_size,
         classes=setup.classes,
         mean=pixels.mean if pixels else (),

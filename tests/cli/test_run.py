@@ -14,6 +14,7 @@ from PIL import Image
 
 from mogabench.data.shapes import sample_shapes
 from mogabench.records import Kind, Store, packaged_results
+from mogabench.subject import Subject
 from mogabench.tasks import get_task
 
 TOY = Path(__file__).parents[1] / "tasks" / "toy.py"
@@ -60,10 +61,10 @@ TRAININGS = {
 def test_a_command_trains_and_another_evaluates_what_it_left(name, mogabench, few_shapes, tmp_path):
     task, (network, overrides, side) = get_task(name), TRAININGS[name]
     arguments = ["run", name, "--method", *network.split(), "--recipe", task.sample_recipe]
-    arguments += ["--data", few_shapes if name == "detection" else "sample", "--workers", "0"]
+    data = ["--data", few_shapes if name == "detection" else "sample", "--workers", "0"]
     settings = [word for text in overrides.split() for word in ("--set", text)]
     work = tmp_path / "work"
-    out, err = mogabench(*arguments, *settings, "--train", "--work-dir", work, "-q")
+    out, err = mogabench(*arguments, *data, *settings, "--train", "--work-dir", work, "-q")
     store = Store(tmp_path / "data" / "mogabench")
     (record,) = store.all(Kind.QUALITY)
     assert set(record.values) <= {metric.name for metric in task.metrics}
@@ -89,7 +90,8 @@ def test_a_command_trains_and_another_evaluates_what_it_left(name, mogabench, fe
     asked = ["--predictions", file] if task.predictions else []
     asked += ["--per-class"] if task.has_classes else []
     asked += ["--confusion", tmp_path / "matrix.csv"] if task.has_confusions else []
-    evaluation = [*arguments, *settings, "--weights", work / "weights.pth", *asked, "-q"]
+    # Network, options, size and recipe are those that the weights state.
+    evaluation = ["run", name, *data, "--weights", work / "weights.pth", *asked, "-q"]
     again, _ = mogabench(*evaluation, "--json")
     assert file.exists() == bool(task.predictions)
     by_class = json.loads(again).get("by_class")
@@ -98,6 +100,7 @@ def test_a_command_trains_and_another_evaluates_what_it_left(name, mogabench, fe
     evaluated = json.loads(again)["quality"]
     assert evaluated["values"][first.name]["value"] == pytest.approx(value, rel=1e-6)
     assert evaluated["provenance"]["weights"] == record.provenance.weights
+    assert Subject(**evaluated["subject"]) == record.subject
     batches = {"segmentation": 1, "detection": 1, "pose": 32, "video": 16}
     assert evaluated["provenance"]["batch_size"] == batches.get(name, 64)
 
