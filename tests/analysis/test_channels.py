@@ -135,6 +135,6 @@ def test_the_command(tmp_path):
     assert relative == sorted(relative, reverse=True) and relative[0] > 1 > relative[-1]
     maps = list(csv.DictReader((tmp_path / f"{names['saliency']}.csv").open()))
     assert {row["layer"] for row in maps} == {
-        f"stage 2 {p} CA" for p in ("before", "after", "without")
+        f"stage 1 {p} CA" for p in ("before", "after", "without")
     }
-    assert all(len(row["saliency_by_column"].split()) == 8 for row in maps)
+    assert all(len(row["saliency_by_column"].split()) == 16 for row in maps)

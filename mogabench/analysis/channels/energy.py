@@ -25,12 +25,14 @@ class Energy(NamedTuple):
         energy: Of each channel: the mean square over positions and images, ``(C,)``.
         evenness: See `evenness`.
         error: Its standard error over images, by jackknife.
+        side: Of the layer's maps, the shorter one.
     """
 
     layer: Layer
     energy: Tensor
     evenness: float
     error: float
+    side: int
 
 
 def measure(
@@ -64,7 +66,8 @@ def measure(
                 square = as_map(heard[name], network).double().square()
                 found.append(square.mean(dim=(2, 3)).cpu())
             step(f"of {len(batch)} images")
-    return [_summarise(layer, torch.cat(each[layer.name])) for layer in chosen]
+    sides = {name: min(as_map(features, network).shape[2:]) for name, features in heard.items()}
+    return [_summarise(layer, torch.cat(each[layer.name]), sides[layer.name]) for layer in chosen]
 
 
 def evenness(energy: Tensor) -> Tensor:
@@ -106,11 +109,11 @@ def saliency(network: nn.Module, image: Tensor, layer: Layer) -> Tensor:
     return (as_map(heard[layer.name], network).detach() * importance)[0].abs()
 
 
-def _summarise(layer: Layer, each: Tensor) -> Energy:
+def _summarise(layer: Layer, each: Tensor, side: int) -> Energy:
     """The energies over images ``(N, C)`` as one."""
     total, count = each.sum(dim=0), len(each)
     others = total - each
     if not (total.isfinite().all() and (others.sum(dim=1) > 0).all()):
         raise UserError(f"{layer.name}: fewer than two images give its channels finite energy")
     error = ((count - 1) ** 2 / count * evenness(others).var()).sqrt()
-    return Energy(layer, total / count, float(evenness(total)), float(error))
+    return Energy(layer, total / count, float(evenness(total)), float(error), side)

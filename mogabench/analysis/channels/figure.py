@@ -35,7 +35,7 @@ def _draw_energies(found: Sequence[Measured], title: str) -> dict[str, bytes]:
 
     stages = sorted({energy.layer.stage for one in found for energy in one.energies})
     width = 4 * len(stages)
-    canvas = Canvas(figsize=(width, 4.5 + 0.4 * len(found)), layout="constrained", dpi=110)
+    canvas = Canvas(figsize=(width, 4.5 + 0.5 * len(found)), layout="constrained", dpi=110)
     panels = canvas.subplots(1, len(stages), sharey=True, squeeze=False)[0]
     for stage, axes in zip(stages, panels, strict=True):
         for color, one in enumerate(found):
@@ -66,7 +66,7 @@ def _finish_panel(axes: Axes, stage: int) -> None:
     axes.axhline(1, color="grey", linewidth=0.5)
     axes.set(title=f"stage {stage}", xlabel="rank of the channel", yscale="log", xlim=(0, 1))
     axes.xaxis.set_major_formatter(PercentFormatter(1))
-    axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.14))
+    axes.legend(fontsize=6, loc="lower left")
 
 
 def _draw_saliency(found: Sequence[Measured], title: str) -> dict[str, bytes]:

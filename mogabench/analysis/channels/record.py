@@ -28,7 +28,7 @@ _SHOWN = 6
 """Channels whose saliency is shown, evenly spread over the ranks."""
 
 _CELLS = 28
-"""To a side of a saliency map, at most."""
+"""To a side of a saliency map, at most; the last stage that has as many is shown."""
 
 
 class Saliency(NamedTuple):
@@ -54,7 +54,7 @@ class Measured(NamedTuple):
         images: How many there were.
         energies: Of each layer.
         image: The one of the saliency maps, ``(C, H, W)``.
-        saliency: Of the layers of the last stage but two, whose maps still show shapes.
+        saliency: Of the layers of the last stage whose maps are fine enough to show shapes.
     """
 
     label: str
@@ -77,8 +77,7 @@ def measured(
         quiet: Plain lines instead of a progress bar.
     """
     energies = measure(classifier.network, images, batch_size=batch_size, quiet=quiet)
-    stages = [energy.layer.stage for energy in energies]
-    shown = max(max(stages) - 2, 1)
+    shown = max((one.layer.stage for one in energies if one.side >= _CELLS), default=1)
     return Measured(
         classifier.label,
         classifier.data.name,

@@ -55,7 +55,7 @@ def _draw(found: Sequence[Measured], title: str) -> dict[str, bytes]:
             one.field.squares.contribution.numpy(),
             color=f"C{networks.index(one.label)}",
             linestyle=_STYLES[sizes.index(one.size) % len(_STYLES)],
-            label=f"{one.label}, {one.size}x{one.size}",
+            label=fill(f"{one.label}, {one.size}x{one.size}", 60),
         )
     _finish_curves(curves)
     canvas.suptitle(fill(title, int(11 * width)), fontsize=11)
@@ -104,4 +104,4 @@ def _finish_curves(axes: Axes) -> None:
     axes.set(xscale="log", xlim=(None, 100), ylim=(0, 1))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_major_formatter(PercentFormatter(1))
-    axes.legend(fontsize=8, loc="upper left")
+    axes.legend(fontsize=7, loc="upper left")
