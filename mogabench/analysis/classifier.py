@@ -2,36 +2,39 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
+from mogabench.checkpoints import Description, find_file
 from mogabench.data.images import ImageError, decode_image
-from mogabench.engine.environment import enter
+from mogabench.engine.environment import choose_device, enter
 from mogabench.engine.job import make_job
 from mogabench.engine.task import input_channels
 from mogabench.errors import UserError
 from mogabench.export import in_runtime
 from mogabench.files import sha256
+from mogabench.machine import device_name, driver_version
 from mogabench.models import fuse
 from mogabench.recipes import names as recipe_names
+from mogabench.records import Data, Record, provenance
 from mogabench.tasks.classification import TASK
 from mogabench.tasks.classification.channels import image_mode
 from mogabench.tasks.classification.images import evaluation_transform
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
-    from mogabench.checkpoints import Description
     from mogabench.data.normalization import Normalization
-    from mogabench.records import Data
+    from mogabench.records import Kind, Quantity
     from mogabench.subject import Subject
     from mogabench.tasks.classification.images import Transform
 
@@ -46,14 +49,14 @@ class Recognised(NamedTuple):
 
 @dataclass(frozen=True)
 class Classifier:
-    """A network with its weights, and the labelled images of a data set.
+    """A network with its weights, and the images to analyse it on.
 
     Attributes:
         subject: The network, at the size of the images.
-        network: In its fused form, on the device or in the runtime.
+        network: On the device or in the runtime, in evaluation mode.
         images: Items with ``inputs`` ``(C, H, W)``, normalised, and ``labels``.
         data: What a record calls the images.
-        weights: SHA-256 of the file.
+        weights: SHA-256 of the file; None where the network is not trained.
         device: Where the network is.
         runtime: What runs it.
         dtype: What it computes in.
@@ -63,10 +66,57 @@ class Classifier:
     network: nn.Module
     images: Any
     data: Data
-    weights: str
+    weights: str | None
     device: str
     runtime: str
     dtype: str
+
+    @property
+    def label(self) -> str:
+        """The network with its options, marked where it is not trained."""
+        options = ", ".join(f"{name}={value}" for name, value in self.subject.options)
+        name = self.subject.backbone + f" ({options})" * bool(options)
+        return name if self.weights else f"{name}, untrained"
+
+    def record(
+        self, kind: Kind, values: Mapping[str, Quantity], *, batch_size: int, seed: int
+    ) -> Record:
+        """The record of what was measured.
+
+        Args:
+            kind: What it was.
+            values: By name.
+            batch_size: Images per pass.
+            seed: Of the sampling, and of the weights where they are random.
+        """
+        return Record(
+            subject=self.subject,
+            kind=kind,
+            values=dict(values),
+            notes=[] if self.weights else ["untrained: random weights, on normal noise"],
+            provenance=provenance(
+                device=device_name(self.device),
+                driver=driver_version(self.device),
+                runtime=None if self.runtime == "torch" else self.runtime,
+                dtype=self.dtype,
+                channels_last=self.runtime == "torch",
+                batch_size=batch_size,
+                seed=seed,
+                weights=self.weights,
+                data=self.data,
+            ),
+        )
+
+    def drawn(self, seed: int) -> Iterator[tuple[int, Tensor, int]]:
+        """Place, pixels and class of each image that can be read, in random order."""
+        generator = torch.Generator().manual_seed(seed)
+        for place in torch.randperm(len(self.images), generator=generator).tolist():
+            try:
+                item = self.images[place]
+            except ImageError:
+                continue
+            image = item["inputs"].to(self.device, self.input_dtype)
+            yield place, image, int(item["labels"])
 
     def recognised(self, count: int, seed: int) -> tuple[list[Recognised], int]:
         """Images that the network puts into their class, drawn from all.
@@ -77,23 +127,14 @@ class Classifier:
         Raises:
             UserError: There are fewer than two.
         """
-        order = torch.randperm(
-            len(self.images), generator=torch.Generator().manual_seed(seed)
-        ).tolist()
         found: list[Recognised] = []
         tried = 0
-        for index in order:
+        for place, image, label in self.drawn(seed):
             if len(found) == count:
                 break
             tried += 1
-            try:
-                item = self.images[index]
-            except ImageError:
-                continue
-            image = item["inputs"].to(self.device, self.input_dtype)
-            label = int(item["labels"])
             if self._predict(image) == label:
-                found.append(Recognised(index, image, label))
+                found.append(Recognised(place, image, label))
         if len(found) < 2:
             raise UserError(
                 f"{self.subject.backbone} recognises {len(found)} of {tried} images, and two are "
@@ -121,6 +162,7 @@ def open_classifier(
     runtime: str,
     dtype: str,
     sized: bool,
+    fused: bool = True,
 ) -> Classifier:
     """Builds a classifier with its weights, and opens the images to analyse it on.
 
@@ -133,18 +175,21 @@ def open_classifier(
         runtime: ``torch`` or one of `mogabench.export.RUNTIMES`.
         dtype: What the network computes in, such as ``bfloat16``.
         sized: Whether the user chose the subject's size.
+        fused: Whether PyTorch runs the network in its fused form, which lacks some of its parts.
 
     Raises:
         UserError: Weights, network and data do not fit together.
     """
+    stated = None if weights == "official" else Description.of(find_file(weights))
+    recipe, overrides = _stated_recipe(stated)
     job = make_job(
         TASK,
         subject,
         data=data,
         options=TASK.Options(class_map=class_map),
         size_is_given=sized,
-        recipe=None,
-        overrides=(),
+        recipe=recipe,
+        overrides=overrides,
         weights=weights,
         train=False,
         work_dir=None,
@@ -159,8 +204,8 @@ def open_classifier(
         raise UserError(f"--data {data} is a stream; an analysis needs images in folders")
     network = setup.model.network
     if runtime == "torch":
-        network = fuse(network).to(job.device, getattr(torch, dtype))
-        network = network.to(memory_format=torch.channels_last)
+        network = fuse(network) if fused else network
+        network = _placed(network.to(getattr(torch, dtype)), job.device)
     else:
         (image,) = TASK.example_inputs(job.subject)
         network = in_runtime(network, image, runtime, dtype=dtype)
@@ -175,6 +220,45 @@ def open_classifier(
         runtime,
         dtype,
     )
+
+
+def open_untrained(subject: Subject, *, count: int, seed: int, device: str) -> Classifier:
+    """Builds a classifier with random weights, to be analysed on normal noise.
+
+    Args:
+        subject: The network.
+        count: Images.
+        seed: Of the weights, and of the images, which are the same for every network.
+        device: ``auto``, ``cpu`` or ``cuda``.
+
+    Raises:
+        UserError: There is no such network or device.
+    """
+    device = choose_device(device)
+    enter(device)
+    torch.manual_seed(seed)
+    network = _placed(TASK.build(subject), device)
+    generator = torch.Generator().manual_seed(seed)
+    shape = (input_channels(subject), *subject.input_size)
+    images = [
+        {"inputs": torch.randn(shape, generator=generator), "labels": -1} for _ in range(count)
+    ]
+    digest = hashlib.sha256(f"normal noise {shape}, seed {seed}".encode()).hexdigest()
+    data = Data(name="noise", split="test", samples=count, digest=digest)
+    return Classifier(subject, network, images, data, None, device, "torch", "float32")
+
+
+def _placed(network: nn.Module, device: str) -> nn.Module:
+    placed: nn.Module = network.eval().to(device).to(memory_format=torch.channels_last)
+    return placed
+
+
+def _stated_recipe(stated: Description | None) -> tuple[str | None, list[str]]:
+    """The recipe that weights state, where it is known by name, and its changed settings."""
+    if stated is None or stated.recipe not in recipe_names(TASK):
+        return None, []
+    changes = stated.recipe_changes.items()
+    return stated.recipe, [f"{key}={json.dumps(value)}" for key, value in changes]
 
 
 @dataclass(frozen=True)
@@ -244,16 +328,14 @@ def open_trained(
     Raises:
         UserError: Weights and network do not fit together.
     """
-    recipe, changes = None, {}
-    if stated is not None and stated.recipe in recipe_names(TASK):
-        recipe, changes = stated.recipe, stated.recipe_changes
+    recipe, overrides = _stated_recipe(stated)
     job = make_job(
         TASK,
         subject,
         data="",
         size_is_given=sized,
         recipe=recipe,
-        overrides=[f"{key}={json.dumps(value)}" for key, value in changes.items()],
+        overrides=overrides,
         weights=weights,
         train=False,
         work_dir=None,
@@ -274,13 +356,13 @@ def open_trained(
 
 
 def pair_up(names: Sequence[str], weights: Sequence[str]) -> list[tuple[str, str]]:
-    """Networks with their weights: one file for each, or ``official`` for all.
+    """Networks with their weights: one file for each, or ``official`` or ``none`` for all.
 
     Raises:
         UserError: Their numbers differ.
     """
-    if list(weights) == ["official"]:
-        weights = ["official"] * len(names)
+    if list(weights) in (["official"], ["none"]):
+        weights = list(weights) * len(names)
     if len(weights) != len(names):
         raise UserError(
             f"--weights is given {len(weights)} time(s) for {len(names)} networks; give one file "

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from PIL import Image
 
-from mogabench.files import write_whole
+from mogabench.files import slug, write_whole
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 FOLDER = "analyses"
 """Below the results."""
+
+_LONGEST = 60
 
 
 class Figure(NamedTuple):
@@ -27,6 +31,14 @@ class Figure(NamedTuple):
     name: str
     pictures: dict[str, bytes]
     data: str
+
+
+def figure_name(analysis: str, networks: Sequence[str]) -> str:
+    """The name of the figure of these networks; a digest stands for what would be too long."""
+    whole = slug(" ".join(networks))
+    if len(whole) > _LONGEST:
+        whole = f"{whole[:_LONGEST]}-{hashlib.sha256(whole.encode()).hexdigest()[:8]}"
+    return f"{analysis}_{whole}"
 
 
 def write_figure(figure: Figure, results: Path) -> Path:

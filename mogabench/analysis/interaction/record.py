@@ -6,15 +6,14 @@ import csv
 import io
 from typing import TYPE_CHECKING, NamedTuple
 
-from mogabench.machine import device_name, driver_version
-from mogabench.records import Kind, Quantity, Record, provenance
+from mogabench.records import Kind, Quantity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mogabench.analysis.classifier import Classifier
     from mogabench.analysis.interaction.study import Protocol, Strengths
-    from mogabench.records import Store
+    from mogabench.records import Record, Store
 
 _STRENGTH, _ERROR = "strength at order ", "standard error at order "
 _PROTOCOL = ("grid", "contexts", "radius")
@@ -36,21 +35,11 @@ def interaction_record(
     values |= {"images": found.images, "images tried": tried, "pairs": found.pairs}
     for order, strength, error in zip(found.orders, found.strength, found.error, strict=True):
         values |= {f"{_STRENGTH}{order:.4f}": strength, f"{_ERROR}{order:.4f}": error}
-    return Record(
-        subject=classifier.subject,
-        kind=Kind.INTERACTION,
-        values={name: Quantity(value=value, unit="1") for name, value in values.items()},
-        provenance=provenance(
-            device=device_name(classifier.device),
-            driver=driver_version(classifier.device),
-            runtime=None if classifier.runtime == "torch" else classifier.runtime,
-            dtype=classifier.dtype,
-            channels_last=classifier.runtime == "torch",
-            batch_size=batch_size,
-            seed=protocol.seed,
-            weights=classifier.weights,
-            data=classifier.data,
-        ),
+    return classifier.record(
+        Kind.INTERACTION,
+        {name: Quantity(value=value, unit="1") for name, value in values.items()},
+        batch_size=batch_size,
+        seed=protocol.seed,
     )
 
 

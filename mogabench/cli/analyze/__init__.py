@@ -5,8 +5,10 @@ from __future__ import annotations
 import typer
 
 from mogabench.cli.analyze.ablation import ablation
+from mogabench.cli.analyze.channels import channels
 from mogabench.cli.analyze.gradcam import gradcam
 from mogabench.cli.analyze.interaction import interaction
+from mogabench.cli.analyze.receptive_field import receptive_field
 
 app = typer.Typer(
     help="The paper's analyses: ablations, and what trained classifiers have learned.",
@@ -17,3 +19,5 @@ app = typer.Typer(
 app.command()(ablation)
 app.command()(gradcam)
 app.command()(interaction)
+app.command()(receptive_field)
+app.command()(channels)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
+from mogabench.cli.analyze.options import ModelsOption
 from mogabench.cli.options import ImportOption, JsonOption, QuietOption, ResultsOption
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def interaction(
-    models: Annotated[str, typer.Option(metavar="NAME,…", help="timm names, or xt to xl.")],
+    models: ModelsOption,
     weights: Annotated[
         list[str],
         typer.Option(
@@ -71,6 +72,7 @@ def interaction(
     from mogabench.analysis.interaction.record import curve
     from mogabench.analysis.interaction.study import Protocol
     from mogabench.catalogue import import_packages
+    from mogabench.cli.analyze.networks import network_names
     from mogabench.console import print_json
     from mogabench.errors import unknown
     from mogabench.measure.settings import Dtype
@@ -82,7 +84,7 @@ def interaction(
     protocol = Protocol(grid, images, pairs, contexts, radius, budget, seed)
     store = open_store(results)
     records = []
-    for name, file in pair_up([name.strip() for name in models.split(",")], weights):
+    for name, file in pair_up(network_names(models), weights):
         record = _measure(
             name, file, data, protocol, class_map=class_map, size=size, device=device,
             runtime=runtime, dtype=dtype, batch_size=batch_size, work_dir=work_dir,
@@ -129,6 +131,7 @@ def _measure(
         runtime=runtime,
         dtype=dtype,
     )
+    assert classifier.weights is not None
     images, tried = classifier.recognised(protocol.images, protocol.seed)
     identity = {
         "network": classifier.subject.key,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from mogabench.analysis.classifier import open_classifier, open_trained
+from mogabench.analysis.classifier import open_classifier, open_trained, open_untrained
 from mogabench.checkpoints import Description, find_file
 from mogabench.cli.subjects import as_stated, choose_subject
+from mogabench.errors import UserError
 from mogabench.tasks import get_task
 from mogabench.variants import VARIANTS
 
@@ -16,6 +18,11 @@ if TYPE_CHECKING:
 
     from mogabench.analysis.classifier import Classifier, TrainedNetwork
     from mogabench.subject import Subject
+
+
+def network_names(models: str) -> list[str]:
+    """The networks of ``--models``, separated by commas outside of brackets."""
+    return [name.strip() for name in re.split(r",(?![^\[]*\])", models)]
 
 
 def open_network(
@@ -28,6 +35,7 @@ def open_network(
     device: str,
     runtime: str = "torch",
     dtype: str = "float32",
+    fused: bool = True,
     options: Sequence[str] = (),
 ) -> Classifier:
     """Opens a classifier by its timm name or variant; arguments as on the command line.
@@ -44,6 +52,32 @@ def open_network(
         runtime=runtime,
         dtype=dtype,
         sized=size is not None,
+        fused=fused,
+    )
+
+
+def open_unfused(
+    name: str,
+    weights: str,
+    data: str | None,
+    *,
+    class_map: Path | None,
+    size: str | None,
+    device: str,
+    images: int,
+    seed: int,
+) -> Classifier:
+    """Opens a classifier in its own form: trained, or by the weights ``none`` random, on noise.
+
+    Raises:
+        UserError: Name, weights and data do not fit together.
+    """
+    if weights == "none":
+        return open_untrained(_subject(name, size), count=images, seed=seed, device=device)
+    if data is None:
+        raise UserError(f"{name} with weights needs --data DIR; --weights none takes noise")
+    return open_network(
+        name, weights, data, class_map=class_map, size=size, device=device, fused=False
     )
 
 
@@ -61,12 +95,14 @@ def open_network_alone(
     return open_trained(subject, weights=weights, stated=stated, device=device, sized=sized)
 
 
-def _subject(name: str, size: str | None, options: Sequence[str]) -> Subject:
+def _subject(name: str, size: str | None, options: Sequence[str] = ()) -> Subject:
+    """The subject of a name such as ``xt?gate=false&split=[1,1,2]``."""
+    backbone, _, own = name.partition("?")
     return choose_subject(
         get_task("classification"),
         variant=None,
-        backbone=VARIANTS.get(name, name),
+        backbone=VARIANTS.get(backbone, backbone),
         method=None,
         size=size,
-        options=options,
+        options=[*options, *filter(None, own.split("&"))],
     )

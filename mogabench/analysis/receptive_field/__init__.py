@@ -1,0 +1,1 @@
+"""Effective receptive fields (Luo et al., 2016), as RepLKNet (Ding et al., 2022) reports them."""

@@ -1,0 +1,32 @@
+"""Options that the analyses share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ModelsOption = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME,…", help="timm names, or xt to xl; NAME?OPTION=VALUE&… sets their options."
+    ),
+]
+WeightsOption = Annotated[
+    list[str],
+    typer.Option(
+        metavar="official|none|FILE",
+        help="A file for each network, in order; 'official' for all, or 'none' for random ones.",
+    ),
+]
+DataOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DIR|sample",
+        help="Images in class folders, as for run; networks without weights see noise.",
+    ),
+]
+ClassMapOption = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Class folders in label order, one a line.")
+]
