@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,12 +13,12 @@ from mogabench.data.images import ImageError, decode_image
 from mogabench.engine.environment import choose_device, enter
 from mogabench.engine.job import make_job
 from mogabench.engine.task import input_channels
+from mogabench.engine.weights import stated_recipe
 from mogabench.errors import UserError
 from mogabench.export import in_runtime
 from mogabench.files import sha256
 from mogabench.machine import device_name, driver_version
 from mogabench.models import fuse
-from mogabench.recipes import names as recipe_names
 from mogabench.records import Data, Record, provenance
 from mogabench.tasks.classification import TASK
 from mogabench.tasks.classification.channels import image_mode
@@ -181,7 +180,7 @@ def open_classifier(
         UserError: Weights, network and data do not fit together.
     """
     stated = None if weights == "official" else Description.of(find_file(weights))
-    recipe, overrides = _stated_recipe(stated)
+    recipe, overrides = stated_recipe(TASK, stated) if stated else (None, [])
     job = make_job(
         TASK,
         subject,
@@ -253,14 +252,6 @@ def _placed(network: nn.Module, device: str) -> nn.Module:
     return placed
 
 
-def _stated_recipe(stated: Description | None) -> tuple[str | None, list[str]]:
-    """The recipe that weights state, where it is known by name, and its changed settings."""
-    if stated is None or stated.recipe not in recipe_names(TASK):
-        return None, []
-    changes = stated.recipe_changes.items()
-    return stated.recipe, [f"{key}={json.dumps(value)}" for key, value in changes]
-
-
 @dataclass(frozen=True)
 class TrainedNetwork:
     """A network with its weights, and how it sees images in an evaluation.
@@ -328,7 +319,7 @@ def open_trained(
     Raises:
         UserError: Weights and network do not fit together.
     """
-    recipe, overrides = _stated_recipe(stated)
+    recipe, overrides = stated_recipe(TASK, stated) if stated else (None, [])
     job = make_job(
         TASK,
         subject,

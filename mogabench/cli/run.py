@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -20,8 +19,6 @@ from mogabench.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from mogabench.checkpoints import Description
-    from mogabench.engine.task import Task
     from mogabench.tables.row import Row
 
 
@@ -139,7 +136,8 @@ def run(
 
     With --data it is counted and, by --weights or --train, its quality is measured.
     """
-    from mogabench.cli.subjects import ablated_training, as_stated, choose_subject, stated_recipe
+    from mogabench.cli.subjects import ablated_training, as_stated, choose_subject, read_stated
+    from mogabench.engine.weights import stated_recipe
     from mogabench.errors import UserError
     from mogabench.paper import get_variant
     from mogabench.records import open_store
@@ -148,7 +146,7 @@ def run(
     if per_class and not task.has_classes:
         raise UserError(f"--per-class: {task.name} has no classes to tell apart")
     ablated = None if ablation is None else get_variant(ablation).meta
-    stated = None if train or data is None else _stated(task, weights)
+    stated = None if train or data is None else read_stated(task, weights)
     if stated is not None and variant is None and backbone is None and ablated is None:
         backbone, method = stated.backbone, method or stated.method
     subject = choose_subject(
@@ -158,7 +156,9 @@ def run(
     size_is_given = size is not None or bool(stated and stated.input_size)
     if stated is not None:
         subject = as_stated(subject, stated, size_is_given=size is not None)
-        recipe, overrides = stated_recipe(task, stated, recipe, overrides or ())
+        if recipe is None:
+            recipe, changes = stated_recipe(task, stated)
+            overrides = [*changes, *(overrides or ())]
     if ablated is not None and train and ablated.task == task.name:
         recipe, overrides = ablated_training(ablated, recipe, overrides or (), data)
     asked_size = own.input_size(subject.input_size, is_given=size_is_given)
@@ -223,21 +223,6 @@ def run(
         _print(row)
         if row.by_class and per_class:
             _print_classes(row)
-
-
-def _stated(task: Task[Any, Any], weights: str | None) -> Description | None:
-    """What weights of the task say of themselves, without what recipe and data decide."""
-    from mogabench.checkpoints import Description, find_file
-
-    if weights in (None, "official"):
-        return None
-    stated = Description.of(find_file(weights))
-    if stated is None or stated.task != task.name:
-        return None
-    own = stated.own_options
-    if own is None:
-        own = {name: value for name, value in stated.options.items() if name != "num_classes"}
-    return replace(stated, options=own)
 
 
 def _seconds(text: str) -> float:

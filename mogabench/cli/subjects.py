@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mogabench.catalogue import check_backbone
+from mogabench.checkpoints import Description, find_file
 from mogabench.data.identity import SAMPLE
 from mogabench.errors import UserError, unknown
-from mogabench.recipes import names as recipe_names
 from mogabench.subject import Subject, parse_size
 from mogabench.variants import VARIANTS, backbone_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mogabench.checkpoints import Description
     from mogabench.engine.task import Task
     from mogabench.paper import Meta
     from mogabench.subject import OptionValue
@@ -89,21 +89,25 @@ def as_stated(subject: Subject, stated: Description | None, *, size_is_given: bo
     return Subject.model_validate(subject.model_dump() | known)
 
 
-def stated_recipe(
-    task: Task[Any, Any], stated: Description, recipe: str | None, overrides: Sequence[str]
-) -> tuple[str | None, list[str]]:
-    """The recipe and the changes to it that weights were trained by, where none are given.
+def read_stated(task: Task[Any, Any], weights: str | None) -> Description | None:
+    """What weights of the task say of themselves, without what recipe and data decide.
 
     Args:
-        task: Has the recipe, unless that was a file of the user's.
-        stated: What the weights say of themselves.
-        recipe: As given.
-        overrides: As given; they come after the stated changes.
+        task: The command's.
+        weights: ``official``, a file, or none.
+
+    Raises:
+        UserError: The file cannot be read.
     """
-    if recipe is not None or stated.recipe not in recipe_names(task):
-        return recipe, list(overrides)
-    changes = [f"{key}={json.dumps(value)}" for key, value in stated.recipe_changes.items()]
-    return stated.recipe, [*changes, *overrides]
+    if weights in (None, "official"):
+        return None
+    stated = Description.of(find_file(weights))
+    if stated is None or stated.task != task.name:
+        return None
+    own = stated.own_options
+    if own is None:
+        own = {name: value for name, value in stated.options.items() if name != "num_classes"}
+    return replace(stated, options=own)
 
 
 def choose_size(task: Task[Any, Any], method: str, size: str | None) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mogabench.checkpoints import Description, load_into
 from mogabench.errors import UserError
+from mogabench.recipes import names
 from mogabench.recipes.schema import training_settings
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from mogabench.engine.job import Job
+    from mogabench.engine.task import Task
     from mogabench.recipes import Recipe
 
 
@@ -62,6 +64,18 @@ def load_job_weights(
     if report.ignored:
         lines.append(f"{len(report.ignored)} tensors were left out, such as {report.ignored[0]}")
     return [f"{job.weights.name}: {line}" for line in lines]
+
+
+def stated_recipe(task: Task[Any, Any], stated: Description) -> tuple[str | None, list[str]]:
+    """The recipe that weights state and its changed settings, as ``key=value`` texts.
+
+    Returns:
+        No recipe where it is none of the task's, as a file of the user's own.
+    """
+    if stated.recipe not in names(task):
+        return None, []
+    changes = stated.recipe_changes.items()
+    return stated.recipe, [f"{key}={json.dumps(value)}" for key, value in changes]
 
 
 def stated_classes(job: Job[Any, Any]) -> tuple[str, ...]:

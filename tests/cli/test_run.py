@@ -106,7 +106,7 @@ def test_a_command_trains_and_another_evaluates_what_it_left(name, mogabench, fe
 
 
 def test_predictions_and_classes_are_refused_where_there_are_none(mogabench):
-    pose = ["run", "pose", "--backbone", "test_resnet", "--data", "sample", "--weights", "none.pth"]
+    pose = ["run", "pose", "--backbone", "test_resnet", "--data", "sample", "--weights", "official"]
     _, err = mogabench(*pose, "--predictions", "poses.csv", status=2)
     assert "--predictions poses.csv: what pose predicts goes to a .json file" in err
     _, err = mogabench(*pose, "--per-class", status=2)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mogabench.analysis.classifier import open_classifier, open_trained, open_untrained
 from mogabench.checkpoints import Description, find_file
-from mogabench.cli.subjects import as_stated, choose_subject
+from mogabench.cli.subjects import as_stated, choose_subject, read_stated
 from mogabench.errors import UserError
 from mogabench.tasks import get_task
 from mogabench.variants import VARIANTS
@@ -40,18 +40,22 @@ def open_network(
 ) -> Classifier:
     """Opens a classifier by its timm name or variant; arguments as on the command line.
 
+    Its weights may state its options and its size.
+
     Raises:
         UserError: Name, weights and data do not fit together.
     """
+    stated = read_stated(get_task("classification"), weights)
+    subject = as_stated(_subject(name, size, options), stated, size_is_given=size is not None)
     return open_classifier(
-        _subject(name, size, options),
+        subject,
         weights=weights,
         data=data,
         class_map=class_map,
         device=device,
         runtime=runtime,
         dtype=dtype,
-        sized=size is not None,
+        sized=size is not None or bool(stated and stated.input_size),
         fused=fused,
     )
 
