@@ -6,6 +6,7 @@ import csv
 import io
 from typing import TYPE_CHECKING, NamedTuple
 
+from mogabench.analysis.labels import network_labels
 from mogabench.records import Kind, Quantity
 
 if TYPE_CHECKING:
@@ -56,13 +57,19 @@ class Curve(NamedTuple):
     contexts: int
 
 
-def curve(record: Record) -> Curve:
-    """The curve of a record."""
+def curves_of(records: Sequence[Record]) -> list[Curve]:
+    """The curves of records, beside each other."""
+    return [
+        _curve(record, label)
+        for record, label in zip(records, network_labels(records), strict=True)
+    ]
+
+
+def _curve(record: Record, label: str) -> Curve:
     numbers = {name: quantity.value for name, quantity in record.values.items()}
     orders = [name.removeprefix(_STRENGTH) for name in numbers if name.startswith(_STRENGTH)]
-    options = ", ".join(f"{name}={value}" for name, value in record.subject.options)
     return Curve(
-        record.subject.backbone + f" ({options})" * bool(options),
+        label,
         [float(order) for order in orders],
         [numbers[_STRENGTH + order] for order in orders],
         [numbers[_ERROR + order] for order in orders],
@@ -79,7 +86,7 @@ def curves(store: Store) -> dict[str, list[Curve]]:
     for record in store.all(Kind.INTERACTION):
         assert record.provenance.data is not None
         newest.setdefault(record.provenance.data.name, {})[record.subject.key] = record
-    return {data: [curve(record) for record in of.values()] for data, of in newest.items()}
+    return {data: curves_of(list(of.values())) for data, of in newest.items()}
 
 
 def as_csv(found: Sequence[Curve]) -> str:

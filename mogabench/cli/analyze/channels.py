@@ -42,6 +42,7 @@ def channels(
     from mogabench.analysis.channels.record import channel_record, measured
     from mogabench.analysis.classifier import pair_up
     from mogabench.analysis.figures import write_figure
+    from mogabench.analysis.labels import network_labels
     from mogabench.catalogue import import_packages
     from mogabench.cli.analyze.networks import network_names, open_unfused
     from mogabench.console import print_json
@@ -59,6 +60,8 @@ def channels(
         one = measured(classifier, drawn, batch_size=batch_size, quiet=quiet or as_json)
         found.append(one)
         records.append(channel_record(classifier, one, batch_size=batch_size, seed=seed))
+    labels = network_labels(records)
+    found = [one._replace(label=label) for one, label in zip(found, labels, strict=True)]
     for record in records:
         store.append(record)
     for figure in figures(found):

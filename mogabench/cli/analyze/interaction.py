@@ -69,7 +69,7 @@ def interaction(
     from mogabench.analysis.classifier import pair_up
     from mogabench.analysis.figures import write_figure
     from mogabench.analysis.interaction.figure import figures
-    from mogabench.analysis.interaction.record import curve
+    from mogabench.analysis.interaction.record import curves_of
     from mogabench.analysis.interaction.study import Protocol
     from mogabench.catalogue import import_packages
     from mogabench.cli.analyze.networks import network_names
@@ -97,7 +97,7 @@ def interaction(
     if as_json:
         print_json([record.model_dump(mode="json", exclude_none=True) for record in records])
     else:
-        _print([curve(record) for record in records])
+        _print(curves_of(records))
 
 
 def _measure(

@@ -44,6 +44,7 @@ def receptive_field(
     """
     from mogabench.analysis.classifier import pair_up
     from mogabench.analysis.figures import write_figure
+    from mogabench.analysis.labels import network_labels
     from mogabench.analysis.receptive_field.field import measure
     from mogabench.analysis.receptive_field.figure import figure
     from mogabench.analysis.receptive_field.record import measured, receptive_field_record
@@ -69,6 +70,8 @@ def receptive_field(
             records.append(
                 receptive_field_record(classifier, field, batch_size=batch_size, seed=seed)
             )
+    labels = network_labels(records)
+    found = [one._replace(label=label) for one, label in zip(found, labels, strict=True)]
     for record in records:
         store.append(record)
     write_figure(figure(found), store.results)
@@ -106,12 +109,12 @@ def _print(found: Sequence[Measured]) -> None:
     from mogabench.console import print_line, print_table
 
     heads = [f"{threshold:.0%}" for threshold in THRESHOLDS]
-    for index, what in enumerate(("contribution", "log10(contribution + 1), as RepLKNet's code")):
-        print_line(f"Area of the square that holds a part of the {what}, in % of the image")
+    for index, what in enumerate(("contribution", "log10(contribution + 1)")):
+        print_line(f"Area of the square that holds a part of {what}, in % of the image")
         rows = []
         for one in found:
             part = slice(index * len(heads), (index + 1) * len(heads))
             numbers = zip(one.field.ratios[part], one.field.error[part], strict=True)
-            cells = [f"{100 * ratio:.2f} ± {100 * error:.2f}" for ratio, error in numbers]
+            cells = [f"{100 * ratio:.1f} ± {100 * error:.1f}" for ratio, error in numbers]
             rows.append((one.label, f"{one.size}x{one.size}", str(one.field.images), *cells))
         print_table(("network", "size", "images", *heads), rows, right=("images", *heads))
