@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import cycle
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
@@ -55,16 +56,21 @@ def _draw_accuracies(axes: Axes, lines: Sequence[Line]) -> None:
 
 
 def _draw_costs(axes: Axes, lines: Sequence[Line]) -> None:
-    """A curve for each kind of module, a point for each of its networks."""
-    kinds: dict[str, list[Line]] = {}
+    """A curve for each kind of module; each ratio is written beside its largest network."""
+    kinds: dict[str, list[tuple[float, float]]] = {}
+    largest: dict[str, tuple[float, float]] = {}
     for line in lines:
-        kinds.setdefault(line.label.partition(_RATIO)[0], []).append(line)
-    for (kind, members), marker in zip(kinds.items(), "os^Dv<>ph*XPd" * 3, strict=False):
-        costs = [(line.parameters / 1e6, line.operations / 1e9) for line in members]
-        axes.plot(*zip(*costs, strict=True), marker=marker, label=kind, linewidth=1)
-        for line, cost in zip(members, costs, strict=True):
-            _, is_ratio, ratio = line.label.partition(_RATIO)
-            if is_ratio:
-                axes.annotate(f"r = {ratio}", cost, xytext=(6, -10), textcoords="offset points")
+        kind, _, ratio = line.label.partition(_RATIO)
+        cost = (line.parameters / 1e6, line.operations / 1e9)
+        kinds.setdefault(kind, []).append(cost)
+        largest[ratio] = max(cost, largest.get(ratio, cost))
+    for (kind, costs), marker in zip(kinds.items(), cycle("os^Dv<>ph*XPd"), strict=False):
+        axes.plot(
+            *zip(*costs, strict=True), marker=marker, label=kind, linewidth=1, fillstyle="none"
+        )
+    for ratio, cost in largest.items():
+        if ratio:
+            axes.annotate(f"r = {ratio}", cost, xytext=(8, -4), textcoords="offset points")
+    axes.margins(x=0.1)
     axes.set(xlabel="parameters (M)", ylabel="operations (G multiply-accumulates)")
     axes.legend(fontsize=8)
