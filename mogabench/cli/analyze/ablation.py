@@ -71,12 +71,11 @@ def ablation(
     """
     from mogabench.analysis.ablation.figure import draw
     from mogabench.analysis.ablation.study import compare
-    from mogabench.analysis.figures import write_figure
+    from mogabench.analysis.figures import figure_name, write_figure
     from mogabench.catalogue import import_packages
     from mogabench.cli.subjects import choose_subject
     from mogabench.console import print_json
     from mogabench.errors import UserError
-    from mogabench.files import slug
     from mogabench.measure.trainings import train_many
     from mogabench.paper import get_ablation
     from mogabench.records import open_store
@@ -111,8 +110,8 @@ def ablation(
     title += f"; {subjects[0].backbone} at {'x'.join(map(str, subjects[0].input_size))}"
     if options:
         title += f" with {', '.join(options)}"
-    parts = ["ablation", chosen.name, subjects[0].backbone, _data_of(trained)]
-    write_figure(draw(lines, slug(" ".join(parts)), title), store.results)
+    name = figure_name("ablation", [chosen.name, subjects[0].backbone, _data_of(trained)])
+    write_figure(draw(lines, name, title), store.results)
     if as_json:
         print_json([asdict(line) for line in lines])
     else:
