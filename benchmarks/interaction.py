@@ -3,8 +3,9 @@
     python benchmarks/interaction.py [moganet_xtiny] [--size 224] [--threads 2]
 
 The baseline hides the patches of one image at a time and runs the network as PyTorch builds it.
-The analysis makes batches on the device and runs the fused network, in PyTorch or OpenVINO. All
-score the same sets; they take turns, and are timed by the clock and by the CPU time of the process.
+The analysis makes batches on the device and runs the fused network, in PyTorch or OpenVINO, in
+float32 or bfloat16. All score the same sets; they take turns, and are timed by the clock and by the
+CPU time of the process.
 """
 
 from __future__ import annotations
@@ -42,17 +43,19 @@ def main() -> None:
     network = timm.create_model(chosen.network).eval()
     image = torch.randn(3, chosen.size, chosen.size)
     sets = torch.rand(chosen.sets, GRID * GRID) < 0.5
-    fast = fuse(network).to(memory_format=torch.channels_last)
-    compiled = in_runtime(network, image[None], "openvino")
     ways: dict[str, Score] = {
-        "one by one": lambda sets: torch.cat([_score(network, image, one) for one in sets]),
-        "torch": PatchGame(fast, image, 0, grid=GRID, batch_size=64),
-        "openvino": PatchGame(compiled, image, 0, grid=GRID, batch_size=64),
+        "one by one": lambda sets: torch.cat([_score(network, image, one) for one in sets])
     }
+    for dtype in ("float32", "bfloat16"):
+        precision = getattr(torch, dtype)
+        fast = fuse(network).to(precision).to(memory_format=torch.channels_last)
+        ways[f"torch {dtype}"] = PatchGame(fast, image.to(precision), 0, grid=GRID, batch_size=64)
+        compiled = in_runtime(network, image[None], "openvino", dtype=dtype)
+        ways[f"openvino {dtype}"] = PatchGame(compiled, image, 0, grid=GRID, batch_size=64)
     expected, *found = (way(sets) for way in ways.values())
     print(f"{device_name('cpu')}, {chosen.threads} thread(s), {chosen.network}, {chosen.size}")
-    for scores in found:
-        print(f"scores differ by at most {float((scores - expected).abs().max()):.1e}")
+    for name, scores in zip(list(ways)[1:], found, strict=True):
+        print(f"{name}: scores differ by at most {float((scores - expected).abs().max()):.1e}")
     clocks = {"by the clock": time.perf_counter, "by CPU time": time.process_time}
     taken: dict[str, list[list[float]]] = {name: [] for name in ways}
     for _ in range(chosen.rounds):
