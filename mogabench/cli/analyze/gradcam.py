@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mogabench.cli.analyze.options import ModelsOption
 from mogabench.cli.options import ImportOption, JsonOption, QuietOption, ResultsOption
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 def gradcam(
     image: Annotated[list[Path], typer.Option(metavar="FILE", help="An image; give it again.")],
-    models: Annotated[str, typer.Option(metavar="NAME,…", help="timm names, or xt to xl.")],
+    models: ModelsOption,
     weights: Annotated[
         list[str],
         typer.Option(
@@ -41,10 +42,6 @@ def gradcam(
     size: Annotated[
         str | None, typer.Option(metavar="N|HxW", help="Input size; default: the weights', or 224.")
     ] = None,
-    options: Annotated[
-        list[str] | None,
-        typer.Option("--option", metavar="NAME=VALUE", help="A keyword argument of the networks."),
-    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     packages: ImportOption = None,
     results: ResultsOption = None,
@@ -62,7 +59,7 @@ def gradcam(
     from mogabench.analysis.gradcam.figure import figure
     from mogabench.analysis.gradcam.record import activation_record
     from mogabench.catalogue import import_packages
-    from mogabench.cli.analyze.networks import open_network_alone
+    from mogabench.cli.analyze.networks import network_names, open_network_alone
     from mogabench.console import print_json
     from mogabench.errors import UserError
     from mogabench.progress import progress
@@ -70,7 +67,7 @@ def gradcam(
 
     import_packages(packages)
     import_package()
-    pairs = pair_up([name.strip() for name in models.split(",")], weights)
+    pairs = pair_up(network_names(models), weights)
     if layer and len(layer) != len(pairs):
         raise UserError(f"--layer is given {len(layer)} time(s) for {len(pairs)} networks")
     _check_images(image)
@@ -78,9 +75,7 @@ def gradcam(
     with progress("networks", len(pairs), quiet=quiet or as_json) as step:
         for place, title in enumerate(_titles(pairs, layer)):
             name, path = pairs[place]
-            network = open_network_alone(
-                name, path, size=size, device=device, options=options or []
-            )
+            network = open_network_alone(name, path, size=size, device=device)
             columns.append(_look(title, network, image, label, layer[place] if layer else None))
             step(name)
     rows = list(zip(*columns, strict=True))

@@ -13,7 +13,6 @@ from mogabench.tasks import get_task
 from mogabench.variants import VARIANTS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from mogabench.analysis.classifier import Classifier, TrainedNetwork
@@ -36,7 +35,6 @@ def open_network(
     runtime: str = "torch",
     dtype: str = "float32",
     fused: bool = True,
-    options: Sequence[str] = (),
 ) -> Classifier:
     """Opens a classifier by its timm name or variant; arguments as on the command line.
 
@@ -46,7 +44,7 @@ def open_network(
         UserError: Name, weights and data do not fit together.
     """
     stated = read_stated(get_task("classification"), weights)
-    subject = as_stated(_subject(name, size, options), stated, size_is_given=size is not None)
+    subject = as_stated(_subject(name, size), stated, size_is_given=size is not None)
     return open_classifier(
         subject,
         weights=weights,
@@ -85,9 +83,7 @@ def open_unfused(
     )
 
 
-def open_network_alone(
-    name: str, weights: str, *, size: str | None, device: str, options: Sequence[str] = ()
-) -> TrainedNetwork:
+def open_network_alone(name: str, weights: str, *, size: str | None, device: str) -> TrainedNetwork:
     """Opens a classifier to show it images; its weights may state its options and its size.
 
     Raises:
@@ -95,11 +91,11 @@ def open_network_alone(
     """
     stated = None if weights == "official" else Description.of(find_file(weights))
     sized = size is not None
-    subject = as_stated(_subject(name, size, options), stated, size_is_given=sized)
+    subject = as_stated(_subject(name, size), stated, size_is_given=sized)
     return open_trained(subject, weights=weights, stated=stated, device=device, sized=sized)
 
 
-def _subject(name: str, size: str | None, options: Sequence[str] = ()) -> Subject:
+def _subject(name: str, size: str | None) -> Subject:
     """The subject of a name such as ``xt?gate=false&split=[1,1,2]``."""
     backbone, _, own = name.partition("?")
     return choose_subject(
@@ -108,5 +104,5 @@ def _subject(name: str, size: str | None, options: Sequence[str] = ()) -> Subjec
         backbone=VARIANTS.get(backbone, backbone),
         method=None,
         size=size,
-        options=[*options, *filter(None, own.split("&"))],
+        options=[*filter(None, own.split("&"))],
     )
