@@ -16,7 +16,7 @@ from mogabench.analysis.channels.record import curve
 from mogabench.analysis.figures import written_figures
 from mogabench.cli import app
 from mogabench.errors import UserError
-from mogabench.records import Kind, open_store
+from mogabench.records import Kind, Store
 
 
 class Scaled(nn.Module):
@@ -125,7 +125,7 @@ def test_the_command(tmp_path):
     assert 0 < without["values"]["evenness of stage 1 without CA"]["value"] < 1
     assert without["subject"]["options"] == [["channel_aggregation", "none"]]
     assert with_ca["notes"] == ["untrained: random weights, on normal noise"]
-    subjects = [record.subject.options for record in open_store(tmp_path).all(Kind.CHANNEL_ENERGY)]
+    subjects = [record.subject.options for record in Store(tmp_path).all(Kind.CHANNEL_ENERGY)]
     assert () in subjects and (("channel_aggregation", "none"),) in subjects
     names = {name.split("/")[1].split("_")[1]: name for _, name in written_figures(tmp_path)}
     energies = list(csv.DictReader((tmp_path / f"{names['energy']}.csv").open()))

@@ -18,7 +18,7 @@ from mogabench import catalogue
 from mogabench.analysis.figures import written_figures
 from mogabench.cli import app
 from mogabench.cli.analyze.networks import open_network_alone
-from mogabench.records import Kind, open_store
+from mogabench.records import Kind, Store
 
 
 class Colours(nn.Module):
@@ -110,7 +110,7 @@ def test_figure_numbers_and_records(command, tmp_path):
     assert first["subject"]["input_size"] == [8, 8]
     assert len(first["provenance"]["weights"]) == len(first["provenance"]["data"]["digest"]) == 64
     # The second network's record repeats the first one's.
-    assert len(list(open_store(tmp_path / "results").all(Kind.ACTIVATION_MAP))) == 1
+    assert len(list(Store(tmp_path / "results").all(Kind.ACTIVATION_MAP))) == 1
 
 
 def test_networks_of_one_name_are_told_apart(command, tmp_path):

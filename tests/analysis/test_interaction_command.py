@@ -16,7 +16,7 @@ from mogabench import catalogue
 from mogabench.analysis.figures import written_figures
 from mogabench.analysis.interaction.patches import PatchGame, log_odds, neighbours
 from mogabench.cli import app
-from mogabench.records import Kind, open_store
+from mogabench.records import Kind, Store
 
 
 class Power(nn.Module):
@@ -78,7 +78,7 @@ def test_a_quadratic_score_interacts_equally_at_all_orders(command, tmp_path):
     assert strengths == pytest.approx([1.0] * len(strengths), abs=1e-3)
     # The second class is never predicted, so its images are tried and left out.
     assert (values["images"], values["images tried"], values["pairs"]) == (3, 6, 6)
-    assert len(list(open_store(tmp_path / "results").all(Kind.INTERACTION))) == 1
+    assert len(list(Store(tmp_path / "results").all(Kind.INTERACTION))) == 1
 
 
 def test_the_network_computes_in_the_type_that_is_asked_for(command, monkeypatch):

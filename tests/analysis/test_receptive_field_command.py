@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from mogabench import catalogue
 from mogabench.analysis.figures import written_figures
 from mogabench.cli import app
-from mogabench.records import Kind, open_store
+from mogabench.records import Kind, Store
 
 
 class Box(nn.Module):
@@ -86,7 +86,7 @@ def test_trained_and_untrained_networks_at_two_sizes(command, tmp_path):
         assert any("untrained" in note for note in record["notes"]) != is_trained
         data = record["provenance"]["data"]["name"]
         assert data == ("folder:data" if is_trained else "noise")
-    assert len(list(open_store(tmp_path / "results").all(Kind.RECEPTIVE_FIELD))) >= 4
+    assert len(list(Store(tmp_path / "results").all(Kind.RECEPTIVE_FIELD))) >= 4
 
 
 def test_the_figure_and_its_numbers_are_written(command, tmp_path):

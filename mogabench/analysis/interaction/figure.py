@@ -11,15 +11,22 @@ from mogabench.files import slug
 from mogabench.tables.plots import pictures
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from mogabench.analysis.interaction.record import Curve
     from mogabench.records import Store
 
 
-def figures(store: Store) -> Iterator[Figure]:
-    """A figure for each data set that the store has interaction strengths on."""
+def figures(store: Store, only: Collection[str] | None = None) -> Iterator[Figure]:
+    """A figure for each data set that the store has interaction strengths on.
+
+    Args:
+        store: The records.
+        only: The data sets' names; None for all.
+    """
     for data, found in curves(store).items():
+        if only is not None and data not in only:
+            continue
         title = f"Figure 3's counterpart: multi-order interaction strength on {data}"
         yield Figure(f"interaction_{slug(data)}", _draw(found, title), as_csv(found))
 

@@ -92,7 +92,8 @@ def interaction(
         )  # fmt: skip
         store.append(record)
         records.append(record)
-    for figure in figures(store):
+    measured_on = {record.provenance.data.name for record in records if record.provenance.data}
+    for figure in figures(store, measured_on):
         write_figure(figure, store.results)
     if as_json:
         print_json([record.model_dump(mode="json", exclude_none=True) for record in records])
