@@ -24,7 +24,7 @@ from mogabench.data.identity import SAMPLE
 from mogabench.engine.job import make_job
 from mogabench.engine.record import quality_record
 from mogabench.engine.run import run
-from mogabench.measure.trainings import earlier
+from mogabench.measure.trainings import data_of, earlier
 from mogabench.records import open_store
 from mogabench.subject import Subject
 from mogabench.tables.series import correlations, render_series, split_series
@@ -45,7 +45,7 @@ def main() -> None:
     for seed, translator in product(SEEDS, TASK.backbones()):
         with TemporaryDirectory() as folder:
             job = _job(translator, seed, chosen.data, Path(folder))
-            record = earlier(job, store)
+            record = earlier(job, data_of(job), store)
             if record is None:
                 record = quality_record(TASK, job, run(job, TASK))
                 store.append(record)

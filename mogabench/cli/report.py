@@ -85,6 +85,7 @@ def _write_plots(tables: list[JoinedTable], store: Store) -> Iterator[tuple[str,
 
 
 def _index(tables: list[JoinedTable], plots: list[tuple[str, str]], trainings: int) -> str:
+    from mogabench.analysis.figures import FOLDER
     from mogabench.tables.grid import total_lines
     from mogabench.tables.verdict import Status
 
@@ -110,5 +111,6 @@ def _index(tables: list[JoinedTable], plots: list[tuple[str, str]], trainings: i
     lines += ["", f"[{trainings} {text}]({_TRAININGS})"]
     for title, name in plots:
         lines += ["", f"## {title}", "", f"![{title}]({name}.png)", ""]
-        lines.append(f"[SVG]({name}.svg), [PDF]({name}.pdf)")
+        numbers = f", [CSV]({name}.csv)" if name.startswith(f"{FOLDER}/") else ""
+        lines.append(f"[SVG]({name}.svg), [PDF]({name}.pdf){numbers}")
     return "\n".join(lines) + "\n"

@@ -34,8 +34,8 @@ def train_many(
     """Trains networks, each on one CPU thread, and appends each record when its training ends.
 
     Args:
-        jobs: The trainings. One is skipped where the store has its record: of the same network, by
-            the same recipe and seed, on data of the same name.
+        jobs: The trainings, on the same data. One is skipped where the store has its record: of the
+            same network, by the same recipe and seed, on data of that name.
         store: Takes the records.
         processes: Trainings at a time.
         packages: Those of ``--import``, which each process imports.
@@ -47,7 +47,8 @@ def train_many(
     Raises:
         UserError: A job cannot be trained; those that are finished have their records.
     """
-    found = [earlier(job, store) for job in jobs]
+    data = data_of(jobs[0])
+    found = [earlier(job, data, store) for job in jobs]
     missing = [number for number, record in enumerate(found) if record is None]
     with (
         ProcessPoolExecutor(
@@ -71,10 +72,20 @@ def train_many(
     return [record for record in found if record is not None]
 
 
-def earlier(job: Job[Any, Any], store: Store) -> Record | None:
-    """The record of the same training, where there is one."""
+def data_of(job: Job[Any, Any]) -> str:
+    """What records call the data that a job evaluates on."""
+    return get_task(job.subject.task).prepare(job).test.identity.name
+
+
+def earlier(job: Job[Any, Any], data: str, store: Store) -> Record | None:
+    """The record of the same training, where there is one.
+
+    Args:
+        job: The training.
+        data: As of `data_of`.
+        store: The records.
+    """
     assert job.recipe is not None
-    data = get_task(job.subject.task).prepare(job).test.identity.name
     digest = job.recipe.digest
     return store.latest(job.subject.key, Kind.QUALITY, dataset=data, recipe_digest=digest)
 

@@ -88,7 +88,9 @@ def render_trainings(records: list[Record], results: Path) -> str:
 
 def _series_section(series: Series) -> Iterator[str]:
     record, networks = series.first, len(series.by_network)
-    word = get_task(record.subject.task).backbone_word
+    backbones = {records[0].subject.backbone for records in series.by_network.values()}
+    by_backbone = len(backbones) == networks
+    word = get_task(record.subject.task).backbone_word if by_backbone else "network"
     yield from ("", f"## {record.subject.task}: {networks} {word}s {_recipe_and_size(record)}", "")
     data = record.provenance.data
     yield f"- means and standard deviations over seeds, on {_data_text(data) if data else '—'}"

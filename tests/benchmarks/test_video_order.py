@@ -1,9 +1,10 @@
 import runpy
 from pathlib import Path
 
-from mogabench.measure.trainings import earlier
+from mogabench.measure.trainings import data_of, earlier
 from mogabench.records import Data, Kind, Quantity, Record, Store, provenance
 
+DATA = "sample-moving-digits"
 SCRIPT = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "video_order.py"))
 
 
@@ -11,7 +12,8 @@ def test_a_training_with_a_record_is_not_done_again(tmp_path):
     make, store = SCRIPT["_job"], Store(tmp_path / "results")
     job = make("convmixer", 43, "sample", tmp_path / "work")
     assert job.subject.input_size == (10, 1, 32, 32)
-    assert earlier(job, store) is None
+    assert data_of(job) == DATA
+    assert earlier(job, DATA, store) is None
     done = Record(
         subject=job.subject,
         kind=Kind.QUALITY,
@@ -19,10 +21,10 @@ def test_a_training_with_a_record_is_not_done_again(tmp_path):
         provenance=provenance(
             device="a CPU",
             recipe_digest=job.recipe.digest,
-            data=Data(name="sample-moving-digits", split="test", samples=100, digest="0"),
+            data=Data(name=DATA, split="test", samples=100, digest="0"),
         ),
     )
     store.append(done)
-    assert earlier(job, store) == done
+    assert earlier(job, DATA, store) == done
     for translator, seed in (("convmixer", 44), ("vit", 43)):
-        assert earlier(make(translator, seed, "sample", tmp_path / "work"), store) is None
+        assert earlier(make(translator, seed, "sample", tmp_path / "work"), DATA, store) is None

@@ -37,7 +37,7 @@ def draw(lines: Sequence[Line], name: str, title: str) -> Figure:
         _draw_accuracies(axes, lines)
     else:
         _draw_costs(axes, lines)
-    axes.set_title("\n".join(wrap(title, 80)))
+    canvas.suptitle("\n".join(wrap(title, 80)))
     axes.grid(alpha=0.3)
     return Figure(name, pictures(canvas, title), as_csv(lines))
 
