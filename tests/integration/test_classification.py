@@ -11,10 +11,10 @@ from PIL import Image
 from timm.data import ImageNetInfo
 from timm.models import register_model
 
+from mogabench.analysis.classifier import open_trained
 from mogabench.analysis.gradcam.cam import look
 from mogabench.analysis.gradcam.classes import class_names, find_class
 from mogabench.analysis.gradcam.layer import choose_layer
-from mogabench.cli.analyze.networks import open_network_alone
 from mogabench.engine.job import Job, make_job
 from mogabench.engine.run import run
 from mogabench.subject import Subject
@@ -171,7 +171,8 @@ def heat_and_area(heat, box, size):
 
 def check_heat(weights, file, box, label=None):
     """That the network's heat lies in the object's box, well beyond the box's part of the image."""
-    trained = open_network_alone("lite0_in_test", str(weights), size=None, device="cpu")
+    network = subject("lite0_in_test")
+    trained = open_trained(network, weights=str(weights), stated=None, device="cpu", sized=False)
     seen = trained.see(file)
     odds = trained.probabilities(seen)
     wanted = None if label is None else find_class(label, class_names((), len(odds)))
