@@ -139,9 +139,18 @@ def ablated_training(
         recipe: A recipe to train by instead; the changes are still the ablation's.
         overrides: Further changes.
         data: ``sample`` has a recipe of its own.
+
+    Raises:
+        UserError: The paper takes the network's accuracy from other authors, whose training this
+            project does not have.
     """
     if recipe is None and data != SAMPLE:
-        recipe = ablated.recipe or None
+        recipe = ablated.recipe
+        if not recipe:
+            raise UserError(
+                f"the paper's {ablated.backbone} was trained by its authors, by no recipe of this "
+                "project; give one with --recipe"
+            )
     settings = [f"{name}={json.dumps(value)}" for name, value in ablated.settings.items()]
     return recipe, [*settings, *overrides]
 

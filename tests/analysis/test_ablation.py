@@ -87,6 +87,11 @@ def test_run_takes_a_network_by_its_name(command):
     )
 
 
+def test_other_authors_training_is_no_recipe(command, folder):
+    given = ["run", "classification", "--ablation", "A7/1", "--data", str(folder), "--train"]
+    assert "give one with --recipe" in str(command(*given).exception)
+
+
 def test_an_ablations_settings_are_part_of_its_training(command, folder):
     """Precise batch norm, here over the 48 images of the folder."""
     given = ["run", "classification", "--ablation", "A6/4", *SMALL, "--data", str(folder)]
