@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import warnings
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,6 +13,7 @@ import torch
 from mogabench.catalogue import import_packages
 from mogabench.engine.record import quality_record
 from mogabench.engine.run import run
+from mogabench.errors import UserError
 from mogabench.progress import progress
 from mogabench.records import Kind
 from mogabench.tasks import get_task
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mogabench.engine.job import Job
-    from mogabench.records import Record, Store
+    from mogabench.records import Data, Record, Store
 
 
 def train_many(
@@ -35,7 +37,7 @@ def train_many(
 
     Args:
         jobs: The trainings, on the same data. One is skipped where the store has its record: of the
-            same network, by the same recipe and seed, on data of that name.
+            same network, by the same recipe and seed, on data of that name and digest.
         store: Takes the records.
         processes: Trainings at a time.
         packages: Those of ``--import``, which each process imports.
@@ -45,7 +47,8 @@ def train_many(
         The record of each job.
 
     Raises:
-        UserError: A job cannot be trained; those that are finished have their records.
+        UserError: A job cannot be trained, or its process was killed; those that are finished have
+            their records.
     """
     data = data_of(jobs[0])
     found = [earlier(job, data, store) for job in jobs]
@@ -66,18 +69,23 @@ def train_many(
                 store.append(record)
                 found[futures[future]] = record
                 step(f"{record.subject.backbone}, seed {record.provenance.seed}")
+        except BrokenProcessPool:
+            raise UserError(
+                "the process of a training was killed, perhaps for lack of memory; running again "
+                "goes on, with fewer --jobs if need be"
+            ) from None
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return [record for record in found if record is not None]
 
 
-def data_of(job: Job[Any, Any]) -> str:
-    """What records call the data that a job evaluates on."""
-    return get_task(job.subject.task).prepare(job).test.identity.name
+def data_of(job: Job[Any, Any]) -> Data:
+    """What records say of the data that a job evaluates on."""
+    return get_task(job.subject.task).prepare(job).test.identity
 
 
-def earlier(job: Job[Any, Any], data: str, store: Store) -> Record | None:
+def earlier(job: Job[Any, Any], data: Data, store: Store) -> Record | None:
     """The record of the same training, where there is one.
 
     Args:
@@ -87,7 +95,10 @@ def earlier(job: Job[Any, Any], data: str, store: Store) -> Record | None:
     """
     assert job.recipe is not None
     digest = job.recipe.digest
-    return store.latest(job.subject.key, Kind.QUALITY, dataset=data, recipe_digest=digest)
+    found = store.latest(job.subject.key, Kind.QUALITY, dataset=data.name, recipe_digest=digest)
+    if found is None or found.provenance.data is None:
+        return None
+    return found if found.provenance.data.digest == data.digest else None
 
 
 def _start(packages: list[str]) -> None:
