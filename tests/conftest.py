@@ -22,6 +22,13 @@ torch.set_num_threads(1)
 # A shell that starts pytest in the background has it ignore Ctrl-C, which some tests send.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+
+@pytest.hookimpl(optionalhook=True)  # without xdist there is no such hook
+def pytest_xdist_auto_num_workers():
+    """The cores that this process may use, where xdist would count the machine's physical ones."""
+    return len(os.sched_getaffinity(0))
+
+
 COLOURS = {"blue": (40, 60, 200), "green": (50, 180, 70), "red": (210, 50, 40)}
 
 
