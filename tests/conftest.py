@@ -29,6 +29,11 @@ def pytest_xdist_auto_num_workers():
     return len(os.sched_getaffinity(0))
 
 
+def pytest_collection_modifyitems(items):
+    """Long tests begin first: begun last, one would leave the other cores without work."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 COLOURS = {"blue": (40, 60, 200), "green": (50, 180, 70), "red": (210, 50, 40)}
 
 

@@ -11,6 +11,7 @@ SCRIPT = Path(__file__).parents[2] / "benchmarks" / "gpu.py"
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_every_stage_in_miniature(tmp_path):
     results = tmp_path / "results"
     # Far more than it takes: the test is not one of speed.

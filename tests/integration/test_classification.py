@@ -112,6 +112,7 @@ def test_a_network_that_recognises_things(trained, norm, changes, top1, top5):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_moganet_learns_handwritten_digits(tmp_path):
     job = make_job(
         get_task("classification"),

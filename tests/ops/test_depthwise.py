@@ -31,6 +31,7 @@ TOLERANCE = {torch.float32: 1e-5, torch.float16: 2e-3, torch.bfloat16: 1e-2}
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_in_the_interpreter() -> None:
     if ON_GPU:
         pytest.skip("the other tests run on the GPU")

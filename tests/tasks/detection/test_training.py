@@ -50,6 +50,7 @@ def job(folder: Path, *overrides: str, **changes: object):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_killed_and_resumed_training_finds_shapes(tmp_path):
     work = tmp_path / "work"
     process = multiprocessing.get_context("spawn").Process(target=run, args=(job(work), TASK))

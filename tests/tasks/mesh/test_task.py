@@ -180,6 +180,7 @@ def test_weights_that_diverged(job, tmp_path, method):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_short_training_finds_the_hands(tmp_path):
     """The mean pose alone, without looking, is 15.7 mm off (13.7 over all vertices)."""
     outcome = run(

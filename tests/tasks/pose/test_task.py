@@ -168,6 +168,7 @@ def test_training_starts_from_a_backbone(job, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_short_training_finds_the_figures(tmp_path):
     """The mean pose of the training figures scores an AP of 5 and an AP50 of 30."""
     recipe = load_recipe("sample_figures")

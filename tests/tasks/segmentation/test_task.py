@@ -96,6 +96,7 @@ def test_upernet_refuses_batches_of_one(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_moganet_learns_shapes_even_if_killed(tmp_path):
     job = make(tmp_path)
     context = multiprocessing.get_context("forkserver")

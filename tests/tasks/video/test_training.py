@@ -102,6 +102,7 @@ def test_the_samples_size_gives_way_to_the_users(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_sample_beats_copying_the_last_frame_in_all(tmp_path):
     outcome = run(sample_job(tmp_path), TASK)
     assert outcome.size == (10, 1, 32, 32)
@@ -150,6 +151,7 @@ def test_a_step_does_not_wait_for_the_device(job, monkeypatch, optimizer):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_what_a_gpu_would_train_with_gives_the_same_losses(job, tmp_path, monkeypatch):
     monkeypatch.setattr("mogabench.tasks.video.data.TEST_SEQUENCES", 4)
     short = ("sequences=32", "schedule.epochs=2")
