@@ -34,3 +34,10 @@ BackboneOption = Annotated[
     str | None,
     typer.Option("--backbone", metavar="NAME", help="Any other timm model."),
 ]
+RecipeOption = Annotated[
+    str | None, typer.Option(metavar="NAME|FILE", help="See 'mogabench list recipes'.")
+]
+OverridesOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a field of the recipe."),
+]

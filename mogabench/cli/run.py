@@ -13,7 +13,9 @@ from mogabench.cli.options import (
     BackboneOption,
     ImportOption,
     JsonOption,
+    OverridesOption,
     QuietOption,
+    RecipeOption,
     ResultsOption,
     VariantOption,
 )
@@ -61,13 +63,8 @@ def run(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the newest checkpoint in --work-dir.")
     ] = False,
-    recipe: Annotated[
-        str | None, typer.Option(metavar="NAME|FILE", help="See 'mogabench list recipes'.")
-    ] = None,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Override a field of the recipe."),
-    ] = None,
+    recipe: RecipeOption = None,
+    overrides: OverridesOption = None,
     time_budget: Annotated[
         str | None,
         typer.Option(

@@ -13,12 +13,12 @@ from mogabench.cli.options import (
     BackboneOption,
     ImportOption,
     JsonOption,
+    OverridesOption,
     QuietOption,
+    RecipeOption,
     ResultsOption,
     VariantOption,
 )
-from mogabench.tables.grid import MISSING
-from mogabench.tables.series import spread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,13 +47,8 @@ def ablation(
         str | None, typer.Option(metavar="DIR|sample", help="Data to train all networks on.")
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each network.")] = 5,
-    recipe: Annotated[
-        str | None, typer.Option(metavar="NAME|FILE", help="See 'mogabench list recipes'.")
-    ] = None,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Override a field of the recipe."),
-    ] = None,
+    recipe: RecipeOption = None,
+    overrides: OverridesOption = None,
     jobs: Annotated[
         int, typer.Option(min=1, help="Trainings at a time, each on one thread.")
     ] = len(os.sched_getaffinity(0)),
@@ -158,6 +153,8 @@ def _print(title: str, lines: Sequence[Line]) -> None:
     from textwrap import wrap
 
     from mogabench.console import print_line, print_table
+    from mogabench.tables.grid import MISSING
+    from mogabench.tables.series import spread
 
     for part in wrap(title, 80):
         print_line(part)
@@ -182,4 +179,4 @@ def _print(title: str, lines: Sequence[Line]) -> None:
         print_line(
             "top-1: mean and standard deviation over the seeds; gain over the first network:"
         )
-        print_line("network: mean difference seed by seed and its standard error")
+        print_line("mean difference seed by seed and its standard error")
