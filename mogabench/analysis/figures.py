@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
-from typing import TYPE_CHECKING, NamedTuple
+import io
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from PIL import Image
 
 from mogabench.files import slug, write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
 FOLDER = "analyses"
@@ -31,6 +33,15 @@ class Figure(NamedTuple):
     name: str
     pictures: dict[str, bytes]
     data: str
+
+
+def csv_text(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A table as CSV."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(heads)
+    table.writerows(rows)
+    return text.getvalue()
 
 
 def figure_name(analysis: str, networks: Sequence[str]) -> str:

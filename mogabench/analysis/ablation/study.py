@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mogabench.analysis.figures import csv_text
 from mogabench.errors import UserError
 from mogabench.measure.sweep import sweep
 from mogabench.records import Kind
@@ -119,11 +118,10 @@ def compare(
 
 def as_csv(lines: Sequence[Line]) -> str:
     """The lines as CSV, one for each network and seed, or for a network without training."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(("network", "label", "parameters", "operations", "printed", "seed", "top1"))
+    rows: list[tuple[object, ...]] = []
     for line in lines:
         shared = (line.name, line.label, int(line.parameters), int(line.operations), line.printed)
         for seed, accuracy in line.accuracies.items() or [(None, None)]:
-            table.writerow((*shared, seed, accuracy))
-    return text.getvalue()
+            rows.append((*shared, seed, accuracy))
+    heads = ("network", "label", "parameters", "operations", "printed", "seed", "top1")
+    return csv_text(heads, rows)

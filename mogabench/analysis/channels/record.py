@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch.nn.functional import adaptive_avg_pool2d
 
 from mogabench.analysis.channels.energy import measure, saliency
+from mogabench.analysis.figures import csv_text
 from mogabench.records import Kind, Quantity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from torch import Tensor
 
@@ -135,7 +134,7 @@ def channel_record(
 
 def energies_csv(found: Sequence[Measured]) -> str:
     """The energies as CSV, a line for each network, layer and rank."""
-    return _as_csv(
+    return csv_text(
         ("network", "layer", "channels", "rank", "relative_energy"),
         (
             (one.label, energy.layer.name, len(energy.energy), rank, f"{relative:.5g}")
@@ -148,7 +147,7 @@ def energies_csv(found: Sequence[Measured]) -> str:
 
 def saliency_csv(found: Sequence[Measured]) -> str:
     """The saliency maps as CSV, a line for each row of each map."""
-    return _as_csv(
+    return csv_text(
         ("network", "layer", "rank", "row", "saliency_by_column"),
         (
             (one.label, layer.layer, rank, row, " ".join(f"{value:.3g}" for value in line))
@@ -158,11 +157,3 @@ def saliency_csv(found: Sequence[Measured]) -> str:
             for row, line in enumerate(square)
         ),
     )
-
-
-def _as_csv(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(heads)
-    table.writerows(rows)
-    return text.getvalue()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from textwrap import wrap
 from typing import TYPE_CHECKING, NamedTuple
 
-from mogabench.analysis.figures import Figure
+from mogabench.analysis.figures import Figure, csv_text
 from mogabench.data.images import read_image
 from mogabench.files import slug
 from mogabench.tables.plots import pictures
@@ -98,14 +96,12 @@ def _draw_panel(axis: Axes, panel: Panel) -> None:
 
 def _as_csv(panels: Sequence[Sequence[Panel]]) -> str:
     """The maps as CSV, a line for each position, its heat as a part of the map's greatest."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(("network", "image", "class", "row", "column", "heat"))
+    rows = []
     for panel in (panel for row in panels for panel in row):
         found = panel.activation
         most = 1 if found.is_empty else found.heat.max()
         for row, values in enumerate(found.heat / most):
             for column, heat in enumerate(values):
                 where = (panel.network, panel.image.name, panel.class_name)
-                table.writerow((*where, row, column, f"{heat:.6f}"))
-    return text.getvalue()
+                rows.append((*where, row, column, f"{heat:.6f}"))
+    return csv_text(("network", "image", "class", "row", "column", "heat"), rows)

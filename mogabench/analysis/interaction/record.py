@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from typing import TYPE_CHECKING, NamedTuple
 
+from mogabench.analysis.figures import csv_text
 from mogabench.analysis.labels import network_labels
 from mogabench.records import Kind, Quantity
 
@@ -91,12 +90,9 @@ def curves(store: Store) -> dict[str, list[Curve]]:
 
 def as_csv(found: Sequence[Curve]) -> str:
     """The curves as CSV, a line for each network and order."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    protocol = ("images", "pairs", "grid", "contexts")
-    table.writerow(("network", "order", "strength", "standard_error", *protocol))
+    protocol, rows = ("images", "pairs", "grid", "contexts"), []
     for one in found:
         for numbers in zip(one.orders, one.strength, one.error, strict=True):
             how = (getattr(one, name) for name in protocol)
-            table.writerow((one.network, *(f"{number:.4f}" for number in numbers), *how))
-    return text.getvalue()
+            rows.append((one.network, *(f"{number:.4f}" for number in numbers), *how))
+    return csv_text(("network", "order", "strength", "standard_error", *protocol), rows)

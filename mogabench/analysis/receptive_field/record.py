@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from typing import TYPE_CHECKING, NamedTuple
 
+from mogabench.analysis.figures import csv_text
 from mogabench.analysis.receptive_field.field import THRESHOLDS
 from mogabench.records import Kind, Quantity
 
@@ -64,14 +63,12 @@ def receptive_field_record(
 
 def as_csv(found: Sequence[Measured]) -> str:
     """The parts within the squares as CSV, a line for each network, size and square."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    parts = ("area_ratio", "contribution", "log_score")
-    table.writerow(("network", "trained", "data", "size", "side", *parts))
+    rows = []
     for one in found:
         squares = one.field.squares
         head = (one.label, "yes" if one.is_trained else "no", one.data, one.size)
         columns = (squares.area, squares.contribution, squares.log_score)
         for radius, numbers in enumerate(zip(*columns, strict=True)):
-            table.writerow((*head, 2 * radius + 1, *(f"{number:.5f}" for number in numbers)))
-    return text.getvalue()
+            rows.append((*head, 2 * radius + 1, *(f"{number:.5f}" for number in numbers)))
+    parts = ("area_ratio", "contribution", "log_score")
+    return csv_text(("network", "trained", "data", "size", "side", *parts), rows)
