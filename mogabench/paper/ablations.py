@@ -1,25 +1,24 @@
-"""The paper's ablations, each network of which has a name such as ``A5/4``.
+"""A paper's ablations, each network of which has a name such as ``A5/4``.
 
-Those of Tables A4 to A7 are the networks of the tables' accuracies, in reading order; those of
-Table 1 and of Figures 4c and 7 are in ``ablations.yaml``.
+They are listed in ``ablations.yaml``: there in full, or as a table, whose accuracies' networks they
+are, in reading order.
 """
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mogabench.errors import unknown
 from mogabench.paper.meta import Meta
 from mogabench.paper.numbers import printed_value
-from mogabench.paper.table import cell_meta, load_table
-from mogabench.paper.vocabulary import read_yaml
+from mogabench.paper.reading import read_yaml
+from mogabench.paper.table import cell_meta
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_TABLES = ("A4", "A5", "A6", "A7")
-_METRIC = "top1"
+    from mogabench.paper.paper import Paper
+    from mogabench.paper.table import PaperTable
 
 
 class Variant(NamedTuple):
@@ -52,32 +51,36 @@ class Ablation(NamedTuple):
     variants: tuple[Variant, ...]
 
 
-@cache
-def ablations() -> Mapping[str, Ablation]:
-    """All ablations, by name."""
-    figures = {name: _of_text(name, entry) for name, entry in read_yaml("ablations.yaml").items()}
-    return figures | {name: _of_table(name) for name in _TABLES}
+def ablations(paper: Paper) -> Mapping[str, Ablation]:
+    """All ablations of a paper, by name."""
+    return {
+        name: _of_table(name, paper.table(entry["table"]), entry["metric"])
+        if "table" in entry
+        else _of_text(name, entry)
+        for name, entry in read_yaml(paper.folder / "ablations.yaml").items()
+    }
 
 
-def get_ablation(name: str) -> Ablation:
+def get_ablation(paper: Paper, name: str) -> Ablation:
     """The ablation of a table or figure, such as ``A5``.
 
     Raises:
         UserError: There is none of that name.
     """
-    known = {other.lower(): one for other, one in ablations().items()}
+    found = ablations(paper)
+    known = {other.lower(): one for other, one in found.items()}
     if name.lower() not in known:
-        raise unknown("ablation", name, ablations())
+        raise unknown("ablation", name, found)
     return known[name.lower()]
 
 
-def get_variant(name: str) -> Variant:
+def get_variant(paper: Paper, name: str) -> Variant:
     """The network of an ablation, such as ``A5/4``.
 
     Raises:
         UserError: There is none of that name.
     """
-    ablation = get_ablation(name.partition("/")[0])
+    ablation = get_ablation(paper, name.partition("/")[0])
     for variant in ablation.variants:
         if variant.name.lower() == name.lower():
             return variant
@@ -104,19 +107,17 @@ def _of_text(name: str, entry: dict[str, Any]) -> Ablation:
     return Ablation(name, entry["title"], tuple(variants))
 
 
-def _of_table(name: str) -> Ablation:
-    table = load_table(name)
+def _of_table(name: str, table: PaperTable, metric: str) -> Ablation:
     variants = tuple(
         Variant(f"{name}/{number}", label, meta, printed)
-        for number, (label, meta, printed) in enumerate(_cells(name), 1)
+        for number, (label, meta, printed) in enumerate(_cells(table, metric), 1)
     )
     return Ablation(name, table.title, variants)
 
 
-def _cells(name: str) -> Iterator[tuple[str, Meta, float | None]]:
+def _cells(table: PaperTable, metric: str) -> Iterator[tuple[str, Meta, float | None]]:
     """The label, the network and the value of each accuracy of a table."""
-    table = load_table(name)
-    columns = [column for column in table.columns if column.metric == _METRIC]
+    columns = [column for column in table.columns if column.metric == metric]
     for row in table.rows:
         for column in columns:
             head = next(iter(row.cells))

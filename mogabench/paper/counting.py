@@ -1,16 +1,17 @@
-"""Who counted the printed operations, with which tool, read from ``counting.yaml``."""
+"""Who counted the printed operations, with which tool, read from a paper's ``counting.yaml``."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import cache
 from typing import TYPE_CHECKING
 
-from mogabench.errors import UserError
-from mogabench.paper.vocabulary import read_yaml
+from mogabench.errors import UserError, unknown
+from mogabench.paper.reading import build, read_yaml
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mogabench.paper.meta import Meta
 
 CONVENTIONS = {
@@ -27,20 +28,20 @@ class CountingSource:
 
     Attributes:
         source: The paper or repository.
-        tasks: Patterns of the tasks whose rows it counted.
-        backbones: Patterns of the names of the networks that it counted, such as ``swin_*``.
         convention: One of `CONVENTIONS`.
         tool: What counted.
         evidence: How that is known.
+        tasks: Patterns of the tasks whose rows it counted.
+        backbones: Patterns of the names of the networks that it counted, such as ``swin_*``.
         methods: The methods whose rows it counted; none for all.
     """
 
     source: str
-    tasks: tuple[str, ...]
-    backbones: tuple[str, ...]
     convention: str
     tool: str
     evidence: str
+    tasks: tuple[str, ...] = ("*",)
+    backbones: tuple[str, ...] = ("*",)
     methods: tuple[str, ...] = ()
 
     def counted(self, meta: Meta) -> bool:
@@ -52,35 +53,17 @@ class CountingSource:
         )
 
 
-def counting_source(meta: Meta) -> CountingSource:
-    """Who counted the operations of a row: the first source in the file that did.
+def read_counting(path: Path) -> tuple[CountingSource, ...]:
+    """Every source in a file, in order.
 
     Raises:
-        UserError: No source did.
-    """
-    for source in counting_sources():
-        if source.counted(meta):
-            return source
-    raise UserError(f"counting.yaml: nobody counted {meta.backbone} for {meta.task}")
-
-
-@cache
-def counting_sources() -> tuple[CountingSource, ...]:
-    """Every source, in the file's order.
-
-    Raises:
-        UserError: A source has an unknown convention.
+        UserError: A source has an unknown convention or field, or lacks one.
     """
     sources = []
-    for entry in read_yaml("counting.yaml"):
-        lists = {
-            name: tuple(entry[name]) for name in ("tasks", "backbones", "methods") if name in entry
-        }
-        source = CountingSource(**entry | lists)
+    for number, entry in enumerate(read_yaml(path, list), 1):
+        where = f"{path}, source {number}"
+        source = build(CountingSource, entry, where)
         if source.convention not in CONVENTIONS:
-            raise UserError(
-                f"counting.yaml: convention '{source.convention}' of {source.source} is not one of "
-                f"{', '.join(CONVENTIONS)}"
-            )
+            raise UserError(f"{where}: {unknown('convention', source.convention, CONVENTIONS)}")
         sources.append(source)
     return tuple(sources)

@@ -1,4 +1,4 @@
-"""The known misprints and contradictions, keyed to cells, read from ``errata.yaml``.
+"""The known misprints and contradictions, keyed to cells, read from a paper's ``errata.yaml``.
 
 An erratum of a parameter or operation cell explains a measured number only where it says what that
 number must be: what ought to be printed (``should_be``), or how the printed figure follows from a
@@ -7,20 +7,24 @@ measurement (``printed_is``, a `Derivation`). `mogabench.tables.cells` computes 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
-from mogabench.errors import UserError
+from mogabench.errors import UserError, unknown
+from mogabench.paper.counting import CONVENTIONS
 from mogabench.paper.meta import parse_meta
-from mogabench.paper.table import load_table, places_of
-from mogabench.paper.vocabulary import read_yaml
+from mogabench.paper.reading import as_list, build, check_fields, read_yaml
+from mogabench.paper.table import places_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
-    from mogabench.paper.table import PaperTable, Row
-    from mogabench.paper.vocabulary import Column
+    from mogabench.paper.table import PaperTable
+
+
+ROUNDINGS = ("nearest", "down", "up")
 
 
 @dataclass(frozen=True)
@@ -96,104 +100,129 @@ class Erratum:
         return (*filter(None, [self.printed_is]), *self.tried)
 
 
-def erratum(table_id: str, row: Row, column: Column) -> Erratum | None:
-    """What is known to be wrong with a cell, or None."""
-    return errata().get((table_id, row.index, column.head))
+Cells = dict[tuple[int, str], Erratum]
+"""Errata of a table by row index and head."""
 
 
-def remarks(table_id: str) -> tuple[str, ...]:
-    """What a reader of a whole table must know; sentences, often none."""
-    return tuple(_read_file().get(table_id, {}).get("remarks", ()))
+@dataclass(frozen=True)
+class TableErrata:
+    """What the file says of a table.
+
+    Attributes:
+        remarks: What a reader of the whole table must know; sentences, often none.
+        by_digits: Whether a measured cost must round to the printed digits, without a tolerance.
+        cells: The entries of its cells, as written.
+    """
+
+    remarks: tuple[str, ...] = ()
+    by_digits: bool = False
+    cells: tuple[Mapping[str, Any], ...] = ()
 
 
-def has_tolerance(table_id: str) -> bool:
-    """Whether a measured cost that is a little off the printed digits is taken for the same."""
-    return not _read_file().get(table_id, {}).get("by_digits", False)
+def read_errata_file(path: Path) -> dict[str, TableErrata]:
+    """What the file says of each table.
+
+    Raises:
+        UserError: It says something that there is not.
+    """
+    return {
+        str(table): build(TableErrata, entry, f"{path}, table {table}")
+        for table, entry in read_yaml(path).items()
+    }
 
 
-@cache
-def errata() -> dict[tuple[str, int, str], Erratum]:
-    """Every erratum, by table, row index and head.
+def read_errata(entries: TableErrata, table: PaperTable, path: Path) -> Cells:
+    """The errata of a table's cells.
+
+    Args:
+        entries: What the file says of the table.
+        table: The table.
+        path: The file, for messages.
 
     Raises:
         UserError: An entry names no cell, or a cell that an earlier entry names, or explains it by
             another network alone.
     """
-    found: dict[tuple[str, int, str], Erratum] = {}
-    for table_id, entries in _read_file().items():
-        table = load_table(table_id)
-        for entry in entries.get("cells", ()):
+    found: Cells = {}
+    for number, entry in enumerate(entries.cells, 1):
+        where = f"{path}, table {table.id}, cell {number}"
+        check_fields(entry, ["row", *_ENTRY], where)
+        try:
             for row in _rows(table, entry):
-                for head in _as_list(entry["column"]):
+                for head in as_list(entry["column"]):
                     _add(found, table, row, head, entry)
+        except KeyError as error:
+            raise UserError(f"{where}: lacks {error}") from error
+        except (AttributeError, TypeError, ValueError, UserError) as error:
+            raise UserError(f"{where}: {error}") from error
     return found
 
 
-@cache
-def _read_file() -> dict[str, dict[str, Any]]:
-    tables: dict[str, dict[str, Any]] = read_yaml("errata.yaml")
-    return tables
+_ENTRY = ["column", "reason", "source", "should_be", "printed_is", "tried"]
 
 
-def _add(
-    found: dict[tuple[str, int, str], Erratum],
-    table: PaperTable,
-    row: int,
-    head: str,
-    entry: dict[str, Any],
-) -> None:
-    key = (table.id, row, head)
-    if head not in table.rows[row].cells or key in found:
-        raise UserError(f"errata.yaml: table {table.id} has no cell '{head}', or it is there twice")
+def _add(found: Cells, table: PaperTable, row: int, head: str, entry: Mapping[str, Any]) -> None:
+    if head not in table.rows[row].cells or (row, head) in found:
+        raise UserError(f"table {table.id} has no cell '{head}', or it is there twice")
     derived = _derivation(entry["printed_is"]) if "printed_is" in entry else None
     if derived and not derived.is_of_the_same_network and "should_be" not in entry:
         # The row's own measurement could be anything.
-        raise UserError(
-            f"errata.yaml: table {table.id}, '{head}': a figure of another network needs should_be"
-        )
-    found[key] = Erratum(
-        *key,
-        entry["reason"],
-        entry.get("source", ""),
-        entry.get("should_be"),
+        raise UserError(f"'{head}': a figure of another network needs should_be")
+    found[row, head] = Erratum(
+        *(table.id, row, head),
+        str(entry["reason"]),
+        str(entry.get("source", "")),
+        _digits(entry, "should_be"),
         derived,
         tuple(map(_derivation, entry.get("tried", ()))),
     )
 
 
-def _derivation(entry: dict[str, Any]) -> Derivation:
+def _derivation(entry: Mapping[str, Any]) -> Derivation:
     """Reads a derivation; one of a single measurement has the fields of its term in it."""
     whole = {"text", "terms", "rounded_to", "rounding", "meant"}
     alone = {name: value for name, value in entry.items() if name not in whole}
+    rounding = entry.get("rounding", "nearest")
+    if rounding not in ROUNDINGS:
+        raise unknown("rounding", str(rounding), ROUNDINGS)
     return Derivation(
         text=entry["text"],
         terms=tuple(map(_term, entry.get("terms", [alone]))),
-        rounded_to=tuple(entry.get("rounded_to", ())),
-        rounding=entry.get("rounding", "nearest"),
-        meant=entry.get("meant"),
+        rounded_to=tuple(map(int, entry.get("rounded_to", ()))),
+        rounding=rounding,
+        meant=_digits(entry, "meant"),
     )
 
 
-def _term(entry: dict[str, Any]) -> Term:
+def _digits(entry: Mapping[str, Any], name: str) -> str | None:
+    """A figure as it ought to be printed; YAML would take digits off a number."""
+    if isinstance(entry.get(name), float | int):
+        raise UserError(f"{name}: write it in quotes, '{entry[name]}', with all its digits")
+    return entry.get(name)
+
+
+def _term(entry: Mapping[str, Any]) -> Term:
     own = {name: entry[name] for name in ("times", "convention", "without") if name in entry}
-    changes = {name: entry[name] for name in entry.keys() - own.keys() - {"options"}}
-    options = {"options": entry["options"]} if "options" in entry else {}
-    return Term(**own, changes=parse_meta(changes) | options)
+    if own.get("convention", "paper") not in CONVENTIONS:
+        raise unknown("convention", str(own["convention"]), CONVENTIONS)
+    try:
+        re.compile(own.get("without", ""))
+    except re.error as error:
+        raise UserError(f"without: '{own['without']}' is no regular expression: {error}") from error
+    if "times" in own:
+        own["times"] = float(own["times"])
+    return Term(**own, changes=parse_meta({k: entry[k] for k in entry.keys() - own.keys()}))
 
 
-def _rows(table: PaperTable, entry: dict[str, Any]) -> list[int]:
+def _rows(table: PaperTable, entry: Mapping[str, Any]) -> list[int]:
     """The rows an entry names: a label, a list of labels, ``label #2`` for its second, or ``*``."""
     if entry["row"] == "*":
         return [row.index for row in table.rows]
-    return [_row(table, name) for name in _as_list(entry["row"])]
+    return [_row(table, name) for name in as_list(entry["row"])]
 
 
 def _row(table: PaperTable, name: str) -> int:
     same = places_of(name, [row.label for row in table.rows])
     if len(same) != 1:
-        raise UserError(f"errata.yaml: '{name}' names {len(same)} rows of table {table.id}, not 1")
+        raise UserError(f"'{name}' names {len(same)} rows of table {table.id}, not 1")
     return table.rows[same[0]].index
-
-
-def _as_list(value: str | list[str]) -> list[str]:
-    return [value] if isinstance(value, str) else value

@@ -1,45 +1,63 @@
-"""The networks of the paper's figures, read from ``figures.yaml``."""
+"""The plots of a paper, read from its ``figures.yaml``."""
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from mogabench.errors import unknown
-from mogabench.paper.table import cell_subject, load_table, table_ids
-from mogabench.paper.vocabulary import read_yaml
+from mogabench.errors import UserError, unknown
+from mogabench.paper.reading import build, read_yaml
 
-_THROUGHPUT_FIGURE = "A3"
+if TYPE_CHECKING:
+    from mogabench.paper.paper import Paper
 
 
-def figure_networks(figure: str) -> tuple[str, ...]:
-    """The backbones that a figure shows.
+@dataclass(frozen=True)
+class PaperFigure:
+    """A plot of printed accuracies.
+
+    Attributes:
+        tables: Those that print the accuracies.
+        title: What it shows.
+        column: The head whose measured figures are the costs; empty for throughputs.
+        cost: What its horizontal axis says, where it is not throughputs.
+        name: What its files are called behind its number, where it is not throughputs.
+        size: The input size that all of its networks have, as ``224x224``; empty for each its own.
+        front: Whether it shows which networks none is better than in both.
+        task: The task of its networks.
+        networks: Their backbones, where it shows some of the tables' only.
+    """
+
+    tables: tuple[str, ...]
+    title: str
+    column: str = ""
+    cost: str = ""
+    name: str = ""
+    size: str = ""
+    front: bool = False
+    task: str = ""
+    networks: tuple[str, ...] = ()
+
+    def shows(self, input_size: tuple[int, ...]) -> bool:
+        """Whether it shows networks of that size."""
+        return self.size in ("", "x".join(map(str, input_size)))
+
+
+def paper_figures(paper: Paper) -> dict[str, PaperFigure]:
+    """The figures by name; none for most papers.
 
     Raises:
-        UserError: The figure is not listed.
+        UserError: The file is malformed.
     """
-    if figure not in _figures():
-        raise unknown("figure", figure, _figures())
-    return tuple(_figures()[figure]["networks"])
-
-
-def timed_backbones(task: str) -> tuple[str, ...]:
-    """The backbones of a task whose throughput the paper shows: in Figure A3, or in a table."""
-    if task == _figures()[_THROUGHPUT_FIGURE]["task"]:
-        return figure_networks(_THROUGHPUT_FIGURE)
-    subjects = (
-        cell_subject(row, column)
-        for table in map(load_table, table_ids())
-        for column in table.columns
-        for row in table.rows
-        if column.metric == "fps"
-    )
-    return tuple(
-        dict.fromkeys(subject.backbone for subject in subjects if subject and subject.task == task)
-    )
-
-
-@cache
-def _figures() -> dict[str, dict[str, Any]]:
-    figures: dict[str, dict[str, Any]] = read_yaml("figures.yaml")
-    return figures
+    path = paper.folder / "figures.yaml"
+    found = {}
+    for name, entry in read_yaml(path).items():
+        where = f"{path}, figure {name}"
+        figure: PaperFigure = build(PaperFigure, entry, where)
+        for table in figure.tables:
+            if table not in paper.table_ids:
+                raise UserError(f"{where}: {unknown('table', table, paper.table_ids)}")
+        if figure.column and not (figure.cost and figure.name):
+            raise UserError(f"{where}: a plot of a column needs 'cost' and 'name'")
+        found[name] = figure
+    return found

@@ -6,7 +6,9 @@ import json
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
+from mogabench.errors import unknown
 from mogabench.paper.numbers import printed_size
+from mogabench.pretraining import PRETRAININGS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,12 +23,14 @@ class Meta:
         method: One of the task's methods.
         backbone: A timm name, or for video the name of SimVP's translator.
         input_size: ``(H, W)``, or ``(T, C, H, W)`` for video, in pixels.
-        pretraining: Where training started from: ``none``, ``in1k`` or ``in21k``.
+        pretraining: What training started from: ``none``, ``in1k`` or ``in21k``; empty where the
+            paper does not say.
         recipe: The training set-up; empty where this project does not have it.
         settings: Settings of the recipe that are different, such as ``{"ema": null}``.
         options: Keyword arguments of the backbone.
         baseline: Keyword arguments of the backbone that the row's figures are differences from;
             None where they are figures of the backbone itself.
+        dataset: What its qualities were measured on; empty for the task's own data set.
     """
 
     task: str = ""
@@ -38,27 +42,48 @@ class Meta:
     settings: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     baseline: Mapping[str, Any] | None = None
+    dataset: str = ""
 
 
 META = tuple(field.name for field in fields(Meta))
-"""The first columns of every table's file, in order; all others are printed ones."""
+"""The first columns of a table's file have these names; all others are printed ones."""
+
+_MAPPINGS = ("settings", "options", "baseline")
 
 
-def parse_meta(texts: Mapping[str, str]) -> dict[str, Any]:
-    """Reads fields of `Meta` from the texts of a data file.
+def parse_meta(texts: Mapping[str, Any]) -> dict[str, Any]:
+    """Reads fields of `Meta` from the values of a data file.
 
     Raises:
         ValueError: There is no such field, or a text is no value of its field.
     """
-    unknown = texts.keys() - set(META)
-    if unknown:
-        raise ValueError(f"{', '.join(sorted(unknown))}: not one of {', '.join(META)}")
-    values: dict[str, Any] = dict(texts)
-    if "input_size" in texts:
-        values["input_size"] = printed_size(texts["input_size"])
-    for name in ("settings", "options"):
-        if name in texts:
-            values[name] = json.loads(texts[name] or "{}")
-    if "baseline" in texts:
-        values["baseline"] = json.loads(texts["baseline"]) if texts["baseline"] else None
-    return values
+    others = texts.keys() - set(META)
+    if others:
+        raise ValueError(f"{', '.join(sorted(others))}: not one of {', '.join(META)}")
+    return {name: parse_field(name, text) for name, text in texts.items()}
+
+
+def parse_field(name: str, written: Any) -> Any:
+    """Reads one field of `Meta`: from a text, or a mapping where YAML has one.
+
+    Raises:
+        ValueError: The text is no value of that field.
+    """
+    text = "" if written is None else str(written)
+    if name == "input_size":
+        return printed_size(text)
+    if name == "pretraining" and text not in ("", *PRETRAININGS):
+        raise ValueError(str(unknown(name, text, PRETRAININGS)))
+    if name not in _MAPPINGS:
+        return text
+    if isinstance(written, dict):
+        return written
+    if not text:
+        return None if name == "baseline" else {}
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"'{text}' is no JSON: {error.msg}") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"'{text}' must be a JSON object, such as {{\"name\": 1}}")
+    return value

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import csv
+import io
 from dataclasses import dataclass, replace
-from functools import cache
-from pathlib import Path
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from mogabench.errors import UserError, unknown
-from mogabench.paper.meta import META, Meta, parse_meta
+from mogabench.errors import UserError
+from mogabench.paper.meta import META, Meta, parse_field
 from mogabench.paper.numbers import printed_size
-from mogabench.paper.vocabulary import Column, column_of
+from mogabench.paper.reading import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
+    from mogabench.paper.errata import Erratum, TableErrata
+    from mogabench.paper.paper import Paper
+    from mogabench.paper.vocabulary import Column
     from mogabench.subject import Subject
-
-FOLDER = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -27,25 +29,56 @@ class Row:
 
     Attributes:
         index: Its place in the table's body, from 0.
-        label: The printed architecture, or the first printed cell where no column is called so.
+        label: The printed name of the row, as the vocabulary says which column has it.
         meta: What it is about.
         cells: The printed text, by the column's head.
+        beside: The paper's row by whose set-up a user's own is measured; None in the paper.
     """
 
     index: int
     label: str
     meta: Meta
     cells: Mapping[str, str]
+    beside: Row | None = None
+
+    @property
+    def added(self) -> bool:
+        """Whether it is a user's own, not the paper's."""
+        return self.beside is not None
 
 
 @dataclass(frozen=True)
 class PaperTable:
-    """A printed table: ``A15``, its short title, its printed columns and its body."""
+    """A printed table: ``A15``, its short title, its printed columns and its body, of a paper."""
 
     id: str
     title: str
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
+    paper: Paper
+
+    @property
+    def name(self) -> str:
+        """What a reader calls it: ``Table A15``, in another paper ``Table 1 of ConvNeXt``."""
+        return f"Table {self.id}" + (
+            "" if self.paper.is_default else f" of {self.paper.about.name}"
+        )
+
+    @property
+    def label_place(self) -> int:
+        """The place of the column that names the rows."""
+        heads = [column.head for column in self.columns]
+        label = self.paper.vocabulary.label
+        return heads.index(label) if label in heads else 0
+
+    @property
+    def notes(self) -> TableErrata:
+        """What is to be known of the whole table."""
+        return self.paper.notes(self.id)
+
+    def erratum(self, row: Row, column: Column) -> Erratum | None:
+        """What is known to be wrong with a cell, or None."""
+        return self.paper.errata(self.id).get((row.index, column.head))
 
 
 def places_of(name: str, labels: Sequence[str]) -> list[int]:
@@ -53,22 +86,6 @@ def places_of(name: str, labels: Sequence[str]) -> list[int]:
     label, _, number = name.partition(" #")
     found = [place for place, other in enumerate(labels) if other == label]
     return found[int(number) - 1 : int(number)] if number.isdigit() else found
-
-
-def table_ids() -> tuple[str, ...]:
-    """The tables' names in the paper's order: 1 to 7, then A1 to A15."""
-    return tuple(_files())
-
-
-def load_table(table_id: str) -> PaperTable:
-    """The table of that name, written ``A15`` or ``a15``.
-
-    Raises:
-        UserError: There is no such table, its file is malformed, or a head of it is unknown.
-    """
-    if table_id.upper() not in _files():
-        raise unknown("table", table_id, table_ids())
-    return _read(table_id.upper())
 
 
 def cell_meta(row: Row, column: Column) -> Meta:
@@ -115,36 +132,86 @@ def subject_of(meta: Meta, *, part: str | None = None) -> Subject:
     )
 
 
-@cache
-def _files() -> dict[str, Path]:
-    paths = FOLDER.glob("table_*_*.csv")
-    by_id = {path.stem.split("_", 2)[1]: path for path in paths}
-    return dict(sorted(by_id.items(), key=lambda item: (not item[0].isdigit(), _number(item[0]))))
+def read_table(path: Path, table_id: str, title: str, paper: Paper) -> PaperTable:
+    """Reads a table's file.
 
-
-def _number(table_id: str) -> int:
-    return int(table_id.removeprefix("A"))
-
-
-@cache
-def _read(table_id: str) -> PaperTable:
-    path = _files()[table_id]
-    with path.open(encoding="utf-8", newline="") as file:
-        head, *body = csv.reader(file)
-    if tuple(head[: len(META)]) != META or {len(line) for line in body} - {len(head)}:
-        raise UserError(
-            f"{path.name}: the first line must begin with {','.join(META)}, and every other line "
-            f"must have its {len(head)} cells"
-        )
-    heads = head[len(META) :]
-    rows = []
-    for index, line in enumerate(body):
-        cells = dict(zip(heads, line[len(META) :], strict=True))
-        label = cells.get("Architecture", line[len(META)])
+    Raises:
+        UserError: It is malformed; the message has the line and the column.
+    """
+    lines = _lines(path)
+    number, heads = lines[0]
+    about = list(takewhile(lambda head: head in META, heads))
+    if len(about) == len(heads):
+        raise UserError(f"{path}, line {number}: no printed column after {','.join(heads)}")
+    columns = []
+    for place, head in enumerate(heads[len(about) :], len(about)):
         try:
-            meta = Meta(**parse_meta(dict(zip(META, line, strict=False))))
+            if head in META or head in heads[:place]:
+                reason = "comes after a printed column" if head in META else "is there twice"
+                raise UserError(f"'{head}' {reason}")
+            column = paper.vocabulary.column(head)
+            if column.size_column is not None and column.size_column not in heads:
+                raise UserError(
+                    f"'{head}' has its size in '{column.size_column}', which is not there"
+                )
+            columns.append(column)
+        except UserError as error:
+            raise UserError(f"{path}, line {number}, column {place + 1}: {error}") from error
+    measured = paper.vocabulary.measured_columns
+    for column in measured:
+        if column.head in heads:
+            raise UserError(
+                f"{path}, line {number}: '{column.head}' is a column of 'measured' in "
+                "vocabulary.yaml as well: give one of them another head"
+            )
+    table = PaperTable(table_id, title, (*columns, *measured), (), paper)
+    rows = [
+        _row(index, line, about, table, f"{path}, line {number}")
+        for index, (number, line) in enumerate(lines[1:])
+    ]
+    return replace(table, rows=tuple(rows))
+
+
+def _lines(path: Path) -> list[tuple[int, list[str]]]:
+    """The lines of the file with their numbers, all of them as long as the first."""
+    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
+    lines: list[tuple[int, list[str]]] = []
+    try:
+        for line in reader:
+            if line:
+                lines.append((reader.line_num, line))
+                _check_length(f"{path}, line {reader.line_num}", line, lines[0][1])
+    except csv.Error as error:
+        raise UserError(f"{path}, line {reader.line_num}: {error}") from error
+    if not lines:
+        raise UserError(f"{path}: is empty; its first line must have the heads")
+    return lines
+
+
+def _check_length(where: str, line: list[str], heads: list[str]) -> None:
+    if len(line) != len(heads):
+        least = min(len(line), len(heads))
+        raise UserError(
+            f"{where}, column {least + 1}: the line has {len(line)} cells, and must have "
+            f"{len(heads)} as the first"
+        )
+
+
+def _row(index: int, line: list[str], about: list[str], table: PaperTable, where: str) -> Row:
+    """A row of the table; the first cells say what it is about."""
+    values = {}
+    for place, (name, text) in enumerate(zip(about, line, strict=False), 1):
+        try:
+            values[name] = parse_field(name, text)
         except ValueError as error:
-            raise UserError(f"{path.name}, line {index + 2} ({label}): {error}") from error
-        rows.append(Row(index, label, meta, cells))
-    title = path.stem.split("_", 2)[2].replace("_", " ")
-    return PaperTable(table_id, title, tuple(map(column_of, heads)), tuple(rows))
+            raise UserError(f"{where}, column {place} ({name}): {error}") from error
+    printed = line[len(about) :]
+    printed += [""] * (len(table.columns) - len(printed))  # of the columns that are measured only
+    cells = {column.head: text for column, text in zip(table.columns, printed, strict=True)}
+    row = Row(index, printed[table.label_place], Meta(**values), cells)
+    for place, column in enumerate(table.columns, len(about) + 1):
+        try:
+            cell_meta(row, column)
+        except ValueError as error:  # of the size that another column has
+            raise UserError(f"{where}, column {place}: {error}") from error
+    return row

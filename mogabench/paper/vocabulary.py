@@ -1,22 +1,22 @@
-"""What the heads of the printed columns mean, read from ``vocabulary.yaml``."""
+"""What the heads of a paper's printed columns mean, read from its ``vocabulary.yaml``."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
-from mogabench.errors import unknown
+from mogabench.errors import UserError, unknown
+from mogabench.paper.counting import CONVENTIONS
 from mogabench.paper.meta import parse_meta
+from mogabench.paper.numbers import SCALE
+from mogabench.paper.reading import build, check_fields, read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""libyaml's where PyYAML was built with it: about eight times as fast."""
+MEASURED = ("params", "operations", "activations", "fps")
+"""The metrics that can be measured without data, and so without anything printed."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,17 @@ class Column:
         head: The head as printed, ``Group: Column`` where it has two levels.
         metric: What its numbers are: a task's metric, ``params``, ``operations`` or ``fps``; None
             for a descriptive column.
-        unit: The unit of the printed numbers; None where it is the metric's own.
+        unit: The unit of the printed numbers that state none; None where it is the metric's own.
         overrides: Fields of the rows' `Meta` that are different for this column's cells.
         options: Keyword arguments of the backbone, added to the row's.
         settings: Settings of the recipe, added to the row's.
         backbones: The backbone of a cell by its row's, where the two are different.
         size_column: The head of the column that holds the cells' input size; None for the row's.
+        convention: How its operations are counted; None for as the row's source counts.
+        device: ``cpu`` for throughputs of one image at a time on one thread of a CPU; None for any.
+        runtime: What runs it for a throughput; None for PyTorch.
+        is_printed: Whether a source prints it; else its measured figures stand alone.
+        is_minor: Whether it can be left out where there is little room.
     """
 
     head: str
@@ -43,30 +48,104 @@ class Column:
     settings: Mapping[str, Any] = field(default_factory=dict)
     backbones: Mapping[str, str] = field(default_factory=dict)
     size_column: str | None = None
+    convention: str | None = None
+    device: str | None = None
+    runtime: str | None = None
+    is_printed: bool = True
+    is_minor: bool = False
 
 
-def column_of(head: str) -> Column:
-    """Looks a printed head up.
+@dataclass(frozen=True)
+class Vocabulary:
+    """The words of a paper's heads.
+
+    Attributes:
+        columns: The fields of `Column` by head.
+        groups: The same by the first of two levels.
+        measured: The same of columns that no source prints and that stand behind a table's own.
+        descriptive: Heads without figures.
+        set_up: Those of them that say by which method or at which size a row was measured.
+        minor: Those of them that can be left out where there is little room.
+        label: The head of the column that names the rows; in a table without it the first does.
+    """
+
+    columns: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    groups: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    measured: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    descriptive: tuple[str, ...] = ()
+    set_up: tuple[str, ...] = ()
+    minor: tuple[str, ...] = ()
+    label: str = ""
+
+    def column(self, head: str) -> Column:
+        """Looks a printed head up.
+
+        Raises:
+            UserError: The vocabulary has neither the head nor its parts.
+        """
+        group, _, name = ("", "", head) if head in self.columns else head.rpartition(": ")
+        if group and group not in self.groups:
+            raise unknown("group of columns", group, self.groups)
+        if name not in self.columns and name not in self.descriptive:
+            raise unknown("column", head, [*self.columns, *self.descriptive])
+        meaning = {**self.groups.get(group, {}), **self.columns.get(name, {})}
+        return Column(head, **meaning, is_minor=head in self.minor)
+
+    @property
+    def measured_columns(self) -> list[Column]:
+        """The columns that no source prints, in order."""
+        return [
+            Column(head, **meaning, is_printed=False) for head, meaning in self.measured.items()
+        ]
+
+    def is_set_up(self, head: str) -> bool:
+        """Whether a column says by which method or at which size a row was measured."""
+        return head.rpartition(": ")[2] in self.set_up
+
+
+def read_vocabulary(path: Path) -> Vocabulary:
+    """The vocabulary in a file.
 
     Raises:
-        UserError: The vocabulary has neither the head nor its parts.
+        UserError: A word has an unknown field, or a value that is none of its field.
     """
-    words = _vocabulary()
-    group, _, name = ("", "", head) if head in words["columns"] else head.rpartition(": ")
-    if group and group not in words["groups"]:
-        raise unknown("group of columns", group, words["groups"])
-    if name not in words["columns"] and name not in words["descriptive"]:
-        raise unknown("column", head, [*words["columns"], *words["descriptive"]])
-    meaning = words["groups"].get(group, {}) | words["columns"].get(name, {})
-    return Column(head, **meaning | {"overrides": parse_meta(meaning.get("overrides", {}))})
+    words = read_yaml(path)
+    levels = {name: words.get(name) or {} for name in ("columns", "groups", "measured")}
+    for name, level in levels.items():
+        check_fields(level, list(level), f"{path}, '{name}'")
+        levels[name] = {str(head): _meaning(head, entry, path) for head, entry in level.items()}
+    for head, meaning in levels["measured"].items():
+        _check_measured(meaning, f"{path}, '{head}'")
+    return build(Vocabulary, words, str(path), **levels)
 
 
-def read_yaml(name: str) -> Any:
-    """Reads a YAML file of this folder."""
-    return yaml.load((Path(__file__).parent / name).read_text("utf-8"), Loader=_LOADER)
+def _check_measured(meaning: Mapping[str, Any], where: str) -> None:
+    """Refuses a column that nothing is printed in and that nothing here would fill."""
+    metric = str(meaning.get("metric"))
+    if metric not in MEASURED:
+        raise UserError(f"{where}: {unknown('metric that is measured', metric, MEASURED)}")
+    if metric != "fps" and meaning.get("unit") not in SCALE:
+        raise UserError(f"{where}: its figures need a unit: {', '.join(SCALE)}")
+    if metric == "operations" and not meaning.get("convention"):
+        raise UserError(f"{where}: needs a convention: {', '.join(CONVENTIONS)}")
 
 
-@cache
-def _vocabulary() -> dict[str, Any]:
-    words: dict[str, Any] = read_yaml("vocabulary.yaml")
-    return words
+_OWN = ("head", "is_printed", "is_minor")
+"""What is not written with a head."""
+
+_FIELDS = [name for name in Column.__dataclass_fields__ if name not in _OWN]
+
+
+def _meaning(head: str, entry: Any, path: Path) -> dict[str, Any]:
+    where = f"{path}, '{head}'"
+    check_fields(entry, _FIELDS, where)
+    build(Column, entry, where, head=head)
+    if entry.get("device", "cpu") != "cpu":
+        raise UserError(f"{where}: device can only be cpu, not {entry['device']}")
+    if entry.get("convention", "paper") not in CONVENTIONS:
+        raise UserError(f"{where}: {unknown('convention', entry['convention'], CONVENTIONS)}")
+    try:
+        overrides = parse_meta(entry.get("overrides", {}))
+    except ValueError as error:
+        raise UserError(f"{where}: {error}") from error
+    return {**entry, "overrides": overrides} if overrides else entry

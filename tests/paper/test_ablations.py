@@ -4,13 +4,17 @@ import pytest
 
 from mogabench.errors import UserError
 from mogabench.measure.sweep import sweep
-from mogabench.paper import ablations, get_variant, subject_of
+from mogabench.paper import ablations, get_paper, get_variant, subject_of
 from mogabench.records import Kind, Store
 from mogabench.tables.costs import cost
 
+PAPER = get_paper()
+
 
 def test_each_accuracy_of_the_tables_has_a_name():
-    found = {name: [one.printed for one in item.variants] for name, item in ablations().items()}
+    found = {
+        name: [one.printed for one in item.variants] for name, item in ablations(PAPER).items()
+    }
     assert found["A5"] == [77.2, 77.4, 77.5, 77.5, 77.5, 77.6, 77.7, 77.8]
     assert (found["A4"][0], found["A4"][-1], len(found["A4"])) == (76.3, 77.2, 12)
     assert (found["A6"][0], found["A6"][-1], len(found["A6"])) == (78.4, 84.4, 24)
@@ -19,7 +23,7 @@ def test_each_accuracy_of_the_tables_has_a_name():
 
 
 def test_a_name_says_which_network():
-    variant = get_variant("a6/18")
+    variant = get_variant(PAPER, "a6/18")
     assert variant.label.startswith("Architecture: MogaNet-B; ")
     assert (variant.printed, variant.meta.backbone) == (83.9, "moganet_base")
     assert variant.meta.options == {"norm_after": "ln", "norm_within": "bn"}
@@ -29,15 +33,15 @@ def test_a_name_says_which_network():
 @pytest.mark.parametrize("name", ["A5/9", "A5", "A5/", "A9/1", ""])
 def test_other_names_are_refused(name):
     with pytest.raises(UserError, match="unknown ablation"):
-        get_variant(name)
+        get_variant(PAPER, name)
 
 
 def test_channel_aggregation_costs_what_its_layers_have(tmp_path):
     """A 1x1 convolution to one channel with its bias, and a scale for each hidden channel."""
     store, ratio = Store(tmp_path), 2
-    metas = [get_variant(name).meta for name in ("4c/1", "4c/9")]
+    metas = [get_variant(PAPER, name).meta for name in ("4c/1", "4c/9")]
     assert sweep([subject_of(meta) for meta in metas], store, quiet=True) == []
-    plain, aggregated = (cost(meta, None, store).value for meta in metas)
+    plain, aggregated = (cost(meta, "params", None, store).value for meta in metas)
     blocks = zip((64, 128, 320, 512), (2, 3, 12, 2), strict=True)
     assert aggregated - plain == sum(depth * (2 * ratio * dim + 1) for dim, depth in blocks)
 
@@ -45,6 +49,6 @@ def test_channel_aggregation_costs_what_its_layers_have(tmp_path):
 @pytest.mark.slow
 def test_every_network_counts(tmp_path):
     store = Store(tmp_path)
-    subjects = {subject_of(one.meta) for item in ablations().values() for one in item.variants}
+    subjects = {subject_of(one.meta) for item in ablations(PAPER).values() for one in item.variants}
     assert sweep(list(subjects), store, quiet=True) == []
     assert len(list(store.all(Kind.COMPLEXITY))) == len(subjects)

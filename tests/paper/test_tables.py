@@ -8,42 +8,28 @@ from collections import defaultdict
 from dataclasses import replace
 from importlib.resources import files
 from itertools import combinations
-from typing import TYPE_CHECKING
 
 import pytest
 
 from mogabench.catalogue import backbones
 from mogabench.errors import UserError
 from mogabench.paper import (
-    META,
     Meta,
     cell_meta,
     cell_subject,
-    counting_source,
-    counting_sources,
     decimals,
-    errata,
-    erratum,
-    load_table,
+    get_paper,
     printed_value,
-    remarks,
-    table,
-    table_ids,
 )
-from mogabench.paper.vocabulary import column_of
 from mogabench.tasks import tasks
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-"""Networks of the tables that neither timm nor this project has so far."""
+PAPER = get_paper()
 
 
 def cells():
     """Every cell of every table with its subject, which is None for a descriptive one."""
-    for table_id in table_ids():
-        paper = load_table(table_id)
+    for table_id in PAPER.table_ids:
+        paper = PAPER.table(table_id)
         for row in paper.rows:
             for column in paper.columns:
                 yield table_id, row, column, cell_subject(row, column)
@@ -52,16 +38,19 @@ def cells():
 CELLS = list(cells())
 
 
+ERRATA = [known for name in PAPER.table_ids for known in PAPER.errata(name).values()]
+
+
 def column(table_id: str, head: str):
-    return next(column for column in load_table(table_id).columns if column.head == head)
+    return next(column for column in PAPER.table(table_id).columns if column.head == head)
 
 
 def test_tables_come_in_the_papers_order() -> None:
-    assert table_ids() == (*"1234567", *(f"A{number}" for number in range(1, 16)))
-    assert load_table("a15") is load_table("A15")
-    assert load_table("A9").title == "COCO Mask R-CNN"
+    assert PAPER.table_ids == (*"1234567", *(f"A{number}" for number in range(1, 16)))
+    assert PAPER.table("a15") is PAPER.table("A15")
+    assert PAPER.table("A9").title == "COCO Mask R-CNN"
     with pytest.raises(UserError, match="unknown table 'A16'; did you mean"):
-        load_table("A16")
+        PAPER.table("A16")
 
 
 @pytest.mark.parametrize(
@@ -114,7 +103,7 @@ def test_tables_come_in_the_papers_order() -> None:
     ],
 )
 def test_a_cell_asks_for(table_id: str, index: int, head: str, key: str, recipe: str) -> None:
-    row = load_table(table_id).rows[index]
+    row = PAPER.table(table_id).rows[index]
     subject = cell_subject(row, column(table_id, head))
     assert subject is not None
     assert subject.key == key
@@ -122,7 +111,7 @@ def test_a_cell_asks_for(table_id: str, index: int, head: str, key: str, recipe:
 
 
 def test_activations_of_both_branches_reach_the_subject() -> None:
-    subject = cell_subject(load_table("A4").rows[1], column("A4", "Context branch: GELU"))
+    subject = cell_subject(PAPER.table("A4").rows[1], column("A4", "Context branch: GELU"))
     assert subject is not None
     assert dict(subject.options)["gate_act"] == "sigmoid"
     assert dict(subject.options)["value_act"] == "gelu"
@@ -207,7 +196,7 @@ def test_what_two_tables_print_differently_is_in_the_errata() -> None:
         if column.metric == "ssim" and column.unit == "%":
             value, digits = value / 100, digits + 2
         asked[question].append(
-            (value, digits, erratum(table_id, row, column), (table_id, row.label))
+            (value, digits, PAPER.table(table_id).erratum(row, column), (table_id, row.label))
         )
     contradictions = [
         (one, other)
@@ -222,17 +211,17 @@ def test_what_two_tables_print_differently_is_in_the_errata() -> None:
 def test_table_6_prints_ap75_as_ar() -> None:
     full = {
         (row.meta.backbone, row.meta.input_size): row.cells["AP^75 (%)"]
-        for row in load_table("A13").rows
+        for row in PAPER.table("A13").rows
     }
-    for row in load_table("6").rows:
+    for row in PAPER.table("6").rows:
         assert row.cells["AR (%)"] == full[row.meta.backbone, row.meta.input_size]
-        assert erratum("6", row, column("6", "AR (%)"))
+        assert PAPER.table("6").erratum(row, column("6", "AR (%)"))
 
 
 def test_pose_operations_of_convolutions_grow_with_the_area_but_for_a_misprint() -> None:
     operations = {
         (row.meta.backbone, row.meta.input_size): row.cells["FLOPs (G)"]
-        for row in load_table("A13").rows
+        for row in PAPER.table("A13").rows
     }
 
     def could_be(small: str, large: str) -> bool:
@@ -242,10 +231,10 @@ def test_pose_operations_of_convolutions_grow_with_the_area_but_for_a_misprint()
         return 0.99 * least <= 2.25 <= 1.01 * most
 
     others = set()
-    for row in load_table("A13").rows:
+    for row in PAPER.table("A13").rows:
         small = operations.get((row.meta.backbone, (256, 192)))
         if row.meta.input_size == (384, 288) and small is not None:
-            known = erratum("A13", row, column("A13", "FLOPs (G)"))
+            known = PAPER.table("A13").erratum(row, column("A13", "FLOPs (G)"))
             if not could_be(small, row.cells["FLOPs (G)"]):
                 others.add(row.label)
             if row.label == "ConvNeXt-T":
@@ -267,38 +256,24 @@ def test_pose_operations_of_convolutions_grow_with_the_area_but_for_a_misprint()
     ],
 )
 def test_known_misprints(table_id: str, index: int, head: str, should_be: str) -> None:
-    found = erratum(table_id, load_table(table_id).rows[index], column(table_id, head))
+    found = PAPER.table(table_id).erratum(PAPER.table(table_id).rows[index], column(table_id, head))
     assert found is not None
     assert found.should_be == should_be
 
 
 def test_an_erratum_is_a_sentence_and_corrects_what_is_printed() -> None:
-    for entry in errata().values():
-        printed = load_table(entry.table).rows[entry.row].cells[entry.column]
+    for entry in ERRATA:
+        printed = PAPER.table(entry.table).rows[entry.row].cells[entry.column]
         assert entry.reason.endswith("."), entry
         assert entry.should_be != printed, entry
-    assert any("512×2048" in line for line in remarks("5"))
-    assert remarks("A14") == ()
+    assert any("512×2048" in line for line in PAPER.notes("5").remarks)
+    assert PAPER.notes("A14").remarks == ()
 
 
 def test_a_reason_from_outside_names_its_source() -> None:
-    for entry in errata().values():
+    for entry in ERRATA:
         if any(word in entry.reason for word in ("repository", "'s paper", "released config")):
             assert entry.source, entry
-
-
-def test_a_figure_of_another_network_needs_what_ought_to_be_printed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    entry = {"row": "MogaNet-S", "column": "FLOPs (G)", "reason": "Another one's."}
-    entry |= {"printed_is": {"text": "XT's", "backbone": "moganet_xtiny"}}
-    monkeypatch.setattr(
-        sys.modules["mogabench.paper.errata"], "_read_file", lambda: {"3": {"cells": [entry]}}
-    )
-    with pytest.raises(UserError, match="a figure of another network needs should_be"):
-        errata.__wrapped__()
-    entry["should_be"] = "4.97"
-    assert len(errata.__wrapped__()) == 1
 
 
 def test_rows_of_other_authors_carry_no_recipe_of_ours() -> None:
@@ -310,80 +285,28 @@ def test_rows_of_other_authors_carry_no_recipe_of_ours() -> None:
 
 def test_operations_are_counted_as_their_source_counts() -> None:
     found = {
-        counting_source(cell_meta(row, column))
+        PAPER.counting_source(cell_meta(row, column))
         for *_, row, column, subject in CELLS
         if subject and column.metric == "operations"
     }
-    assert found == set(counting_sources())
+    assert found == set(PAPER.counting_sources)
     rows = {(s.source, s.convention) for s in found}
     assert ("MogaNet's authors", "paper") in rows
     assert ("OpenSTL", "fvcore") in rows
     swin = Meta(task="detection", backbone="swin_tiny_patch4_window7_224")
     by_method = {
-        method: counting_source(replace(swin, method=method)).convention
+        method: PAPER.counting_source(replace(swin, method=method)).convention
         for method in ("mask_rcnn", "cascade_mask_rcnn")
     }
     # Swin's repository prints 267 G for Mask R-CNN; the tables have 264 G, without attention.
     assert by_method == {"mask_rcnn": "paper", "cascade_mask_rcnn": "fvcore"}
 
 
-def test_an_unknown_head_says_so() -> None:
-    with pytest.raises(
-        UserError, match=r"unknown column 'Param\. \(G\)'; did you mean Param\. \(M\)"
-    ):
-        column_of("Param. (G)")
-    with pytest.raises(UserError, match="unknown group of columns '3D Foot'"):
-        column_of("3D Foot: FLOPs (G)")
-
-
-@pytest.fixture
-def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    caches = (table._files, table._read)
-    monkeypatch.setattr(table, "FOLDER", tmp_path)
-    for remembered in caches:
-        remembered.cache_clear()
-    yield tmp_path
-    for remembered in caches:
-        remembered.cache_clear()
-
-
-NEW_HEAD = ",".join([*META, "Architecture", "Param. (M)", "mIoU^ss (%)"])
-NEW_ROW = "segmentation,upernet,swin_tiny_patch4_window7_224,512x2048,in1k,,,,,Swin-T,60,46.1"
-
-
-def test_a_new_table_is_one_new_file(own_folder: Path) -> None:
-    (own_folder / "table_A16_My_table.csv").write_text(f"{NEW_HEAD}\n{NEW_ROW}\n", "utf-8")
-    paper = load_table("A16")
-    assert (paper.title, paper.rows[0].label) == ("My table", "Swin-T")
-    assert [column.metric for column in paper.columns] == [None, "params", "miou"]
-
-
-def test_a_malformed_table_is_named(own_folder: Path) -> None:
-    (own_folder / "table_A16_My_table.csv").write_text(f"{NEW_HEAD}\n{NEW_ROW},7\n", "utf-8")
-    with pytest.raises(UserError, match=r"table_A16_My_table\.csv: .* must have its 12 cells"):
-        load_table("A16")
-
-
-def test_numbers_are_read_as_printed() -> None:
-    assert [printed_value(text) for text in ("1.80", "390", "-", "224²", "9/0.5", "+0.04")] == [
-        1.8,
-        390.0,
-        None,
-        None,
-        None,
-        0.04,
-    ]
-    assert [decimals(text) for text in ("1.80", "390", "+0.04")] == [2, 0, 2]
-    with pytest.raises(ValueError, match="'224²' is not a plain number"):
-        decimals("224²")
-
-
 def test_reading_every_table_imports_neither_torch_nor_pandas() -> None:
     code = (
         "import sys\n"
-        "from mogabench.paper import errata, load_table, table_ids\n"
-        "tables = [load_table(name) for name in table_ids()]\n"
-        "errata()\n"
+        "from mogabench.paper import get_paper\n"
+        "tables = get_paper().tables()\n"
         "assert len(tables) == 22\n"
         "assert not {'torch', 'timm', 'pandas', 'numpy', 'pydantic'} & set(sys.modules)\n"
     )

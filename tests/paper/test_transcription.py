@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mogabench.paper import load_table, printed_value, table_ids
+from mogabench.paper import get_paper, printed_value
 
 HEAD_LINES = {"7": 3, "A1": 2, "A2": 2, "A4": 2, "A5": 2} | dict.fromkeys(
     ("A8", "A9", "A10", "A12", "A14", "A15"), 2
@@ -18,7 +18,7 @@ TURNED = ("A1", "A2", "A3")
 # the side; Table A6 has no head over its architectures.
 CORNER = {"A4": {"Top", "1", "Acc"}}
 UNPRINTED = {"A4": {"Gating"}, "A6": {"Architecture"}}
-UPRIGHT = tuple(name for name in table_ids() if name not in (*TURNED, "1"))
+UPRIGHT = tuple(name for name in get_paper().table_ids if name not in (*TURNED, "1"))
 
 
 def printed_blocks() -> dict[str, list[list[str]]]:
@@ -51,7 +51,7 @@ def printed_body(table_id: str) -> list[list[str]]:
 
 @pytest.mark.parametrize("table_id", UPRIGHT)
 def test_every_row_has_the_printed_words_and_no_others(table_id: str) -> None:
-    table = load_table(table_id)
+    table = get_paper().table(table_id)
     spanning = "Method" if table_id == "5" else None
     ours = [
         words(*(text for head, text in row.cells.items() if head != spanning)) for row in table.rows
@@ -63,7 +63,7 @@ def test_every_row_has_the_printed_words_and_no_others(table_id: str) -> None:
 def test_every_head_is_printed_and_every_printed_head_is_there(table_id: str) -> None:
     heads = PRINTED[table_id][: HEAD_LINES.get(table_id, 1)]
     printed = {word for line in heads for word in words(*line)}
-    ours = set(words(*(column.head for column in load_table(table_id).columns)))
+    ours = set(words(*(column.head for column in get_paper().table(table_id).columns)))
     corner, unprinted = CORNER.get(table_id, set()), UNPRINTED.get(table_id, set())
     assert ours == (printed - corner) | unprinted
 
@@ -80,7 +80,7 @@ def spread(cells: list[str], width: int) -> list[str]:
 
 
 def assert_turned(table_id: str, head: str, printed: list[str]) -> None:
-    column = [row.cells[head] for row in load_table(table_id).rows]
+    column = [row.cells[head] for row in get_paper().table(table_id).rows]
     assert [words(cell) for cell in column] == [words(cell) for cell in printed], head
 
 
@@ -98,8 +98,8 @@ def test_configurations_are_the_printed_rows_turned() -> None:
             heads.add(f"{stage}: Output Size")
         assert_turned("A1", head, spread(cells, 6))
         heads.add(head)
-    assert heads == {column.head for column in load_table("A1").columns}
-    assert [words(row.label)[1:] for row in load_table("A1").rows] == [
+    assert heads == {column.head for column in get_paper().table("A1").columns}
+    assert [words(row.label)[1:] for row in get_paper().table("A1").rows] == [
         words(name) for name in PRINTED["A1"][1] if name
     ]
 
@@ -110,7 +110,7 @@ def test_hyperparameters_are_the_printed_rows_turned() -> None:
         second = line.index(line[0], 1)
         head = next(
             column.head
-            for column in load_table("A2").columns
+            for column in get_paper().table("A2").columns
             if words(column.head) == words(re.sub(r"\\beta", "β", line[0]))
         )
         assert_turned("A2", head, spread(line[1:second], 8))
@@ -129,18 +129,21 @@ def test_hyperparameters_are_the_printed_rows_turned() -> None:
         ],
     }
     for table_id, printed in labels.items():
-        assert heads == [column.head for column in load_table(table_id).columns]
-        assert printed == [row.label for row in load_table(table_id).rows]
+        assert heads == [column.head for column in get_paper().table(table_id).columns]
+        assert printed == [row.label for row in get_paper().table(table_id).rows]
 
 
 def test_the_paper_has_428_rows_after_table_1() -> None:
-    assert sum(len(load_table(name).rows) for name in table_ids() if name != "1") == 428
+    assert (
+        sum(len(get_paper().table(name).rows) for name in get_paper().table_ids if name != "1")
+        == 428
+    )
 
 
 def test_semantic_fpn_has_the_first_seven_rows_of_table_5() -> None:
     # The extracted text loses which rows the two methods span; the figures give it: UperNet has
     # over 50 M parameters everywhere, Semantic FPN under 35 M.
-    for row in load_table("5").rows:
+    for row in get_paper().table("5").rows:
         size = printed_value(row.cells["Param. (M)"])
         assert size is not None
         method = "Semantic FPN (80K)" if size < 40 else "UperNet (160K)"
@@ -165,4 +168,4 @@ def test_semantic_fpn_has_the_first_seven_rows_of_table_5() -> None:
     ],
 )
 def test_cells_read_by_eye(table_id: str, index: int, head: str, text: str) -> None:
-    assert load_table(table_id).rows[index].cells[head] == text
+    assert get_paper().table(table_id).rows[index].cells[head] == text

@@ -1,0 +1,183 @@
+"""The folder of networks since 2024, against the lines of its sources and against timm."""
+
+import re
+from pathlib import Path
+
+import pytest
+import timm
+
+from mogabench.paper import get_paper, paper_figures
+from mogabench.records import Kind, Provenance, Quantity, Record, Store, open_store
+from mogabench.tables.join import join
+from mogabench.tables.points import cost_scatters
+from mogabench.tasks import get_task, make_subject
+
+SOURCES = Path(__file__).parent / "since_2024.tsv"
+FIGURES = ("Param.", "FLOPs", "Top-1 Acc (%)", "AP^b", "AP^m", "mIoU^ss (%)")
+FAMILIES = (
+    *("rdnet", "inception_next", "starnet", "mobilenetv4", "fastvit", "hiera", "iformer"),
+    *("repvit", "shvit", "efficientvim", "mambaout", "fasternet", "swiftformer", "caformer"),
+    *("convnextv2", "tiny_vit", "nextvit", "unireplknet", "overlock"),
+)
+OURS = ("moganet", "unireplknet", "overlock")
+"""Families that timm lacks, and has no weights of."""
+
+
+def source_lines() -> dict[str, list[list[str]]]:
+    """The cells of each source's lines, behind the commit, by the source."""
+    found: dict[str, list[list[str]]] = {}
+    for line in SOURCES.read_text("utf-8").splitlines():
+        source, _, *cells = line.split("\t")
+        found.setdefault(source, []).append(cells)
+    return found
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory):
+    """The tables beside the packaged records."""
+    store = open_store(tmp_path_factory.mktemp("results"))
+    return [join(table, store) for table in get_paper("since_2024").tables()]
+
+
+def test_every_printed_figure_is_in_a_line_of_its_source():
+    sources, checked = source_lines(), 0
+    for table in get_paper("since_2024").tables():
+        for row in table.rows:
+            source = row.cells["Source"]
+            if not source or source.startswith("MogaNet's paper"):
+                continue
+            figures = [row.cells[head] for head in FIGURES if row.cells.get(head)]
+            lines = [
+                {part for cell in cells for text in cell.split(" / ") for part in text.split("/")}
+                for cells in sources[source]
+            ]
+            fitting = [line for line in lines if all({f, f.rstrip("MG")} & line for f in figures)]
+            assert fitting, (row.label, figures)
+            checked += len(figures)
+    assert checked > 270
+
+
+def test_moganets_figures_are_those_of_its_own_tables():
+    own = {table.id: table for table in get_paper().tables()}
+    heads = {"Top-1 Acc (%)": ("Top-1 Acc (%)",), "AP^b": ("Mask R-CNN 1×: AP^b",)}
+    for table in get_paper("since_2024").tables():
+        for row in table.rows:
+            if not row.meta.backbone.startswith("moganet"):
+                continue
+            id_ = row.cells["Source"].removeprefix("MogaNet's paper, Table ")
+            [theirs] = [
+                other.cells
+                for other in own[id_].rows
+                if (other.label, other.meta.input_size) == (row.label, row.meta.input_size)
+            ]
+            for head in FIGURES:
+                text = row.cells.get(head, "").rstrip("MG")
+                assert not text or text in [theirs.get(h) for h in heads.get(head, theirs)]
+
+
+def test_the_weights_are_timms_and_each_family_is_there():
+    [table, *_] = get_paper("since_2024").tables()
+    for row in table.rows:
+        if row.meta.backbone.startswith(OURS):
+            config = timm.get_pretrained_cfg(row.meta.backbone)
+            assert config is not None and not row.cells["Weights"]
+            continue
+        config = timm.get_pretrained_cfg(f"{row.meta.backbone}.{row.cells['Weights']}")
+        assert config is not None and row.meta.input_size in (
+            config.input_size[1:],
+            (config.test_input_size or config.input_size)[1:],
+        )
+    names = " ".join(row.meta.backbone for row in table.rows)
+    assert [family for family in FAMILIES if family not in names] == []
+
+
+def test_all_is_counted_by_three_conventions_and_parameters_are_timms(tables):
+    for table in tables:
+        for row in table.rows:
+            counted = {c.column.head: c for c in row.cells if c.column.head.startswith("Counted")}
+            assert len(counted) == 5 and all(c.measured for c in counted.values()), row.row.label
+            assert all(cell.status is None for cell in counted.values())
+    own = sum(p.numel() for p in timm.create_model("starnet_s1").parameters())
+    [row] = [row for row in tables[0].rows if row.row.label == "StarNet-S1"]
+    cells = {cell.column.head: cell.measured for cell in row.cells}
+    assert cells["Counted: Param. (M)"] == pytest.approx(own / 1e6)
+
+
+def test_the_front_is_what_no_other_network_beats_in_both(tables):
+    [plot] = cost_scatters(tables)
+    assert paper_figures(tables[0].paper.paper)["1"].front and plot.ours == "MogaNet"
+
+    def is_beaten(point):
+        return any(
+            other.cost <= point.cost
+            and other.accuracy >= point.accuracy
+            and (other.cost, other.accuracy) != (point.cost, point.accuracy)
+            for other in plot.points
+        )
+
+    expected = {point.name for point in plot.points if not is_beaten(point)}
+    assert {point.name for point in plot.front} == expected
+    assert len(plot.points) == 91 and 3 < len(expected) < 40
+    accuracies = [point.accuracy for point in plot.front]
+    assert accuracies == sorted(accuracies)
+
+
+def test_what_is_said_of_moganet_is_what_the_counts_say(tables):
+    [plot] = cost_scatters(tables)
+    points = {point.name: point for point in plot.points}
+    [said] = [text for text in tables[0].paper.notes.remarks if "on the front" in text]
+    behind, ahead = said.split("so none")
+    assert not any(point.name.startswith("MogaNet") for point in plot.front)
+
+    def beats(one, other):
+        return one.cost <= other.cost and one.accuracy >= other.accuracy and one is not other
+
+    pairs = re.findall(r"(\w+) (?:is |are )?behind\s+(\S+?)[,;]", behind)
+    assert len(pairs) == 4 and beats(points["SHViT-S4"], points["MogaNet-XT"])
+    for size, other in pairs:
+        assert beats(points[other], points[f"MogaNet-{size}"]), (size, other)
+    for size in ("XT", "T", "S", "B", "L"):
+        listed = re.search(rf"\b{size} (?:is ahead )?of ([^;.]*?)[;.] ?", ahead)
+        expected = {n for n, p in points.items() if beats(points[f"MogaNet-{size}"], p)}
+        names = re.split(r",\s+|\s+and\s+", listed[1]) if listed else []
+        assert set(names) == expected, size
+
+
+def timed(rate, size=384, **where):
+    subject = make_subject(
+        get_task("classification"), "mobilenetv4_conv_large", input_size=(size, size)
+    )
+    how = {"device": "CPU", "threads": 1, "batch_size": 1, "dtype": "float32", "compiled": False}
+    return Record(
+        subject=subject,
+        kind=Kind.THROUGHPUT,
+        values={"throughput": Quantity(value=rate, unit="img/s")},
+        provenance=Provenance(command="test", **{**how, "channels_last": False, **where}),
+    )
+
+
+def test_a_throughput_is_of_one_thread_of_a_cpu_in_the_columns_runtime_at_the_rows_size(tmp_path):
+    store = Store(tmp_path)
+    for record in (
+        timed(7.5),
+        timed(9.25, runtime="openvino"),
+        timed(100.0, threads=2),
+        timed(200.0, batch_size=8),
+        timed(300.0, driver="1"),
+        timed(400.0, size=256),
+        timed(500.0, busy=True),
+        timed(600.0, runtime="openvino", dtype="bfloat16"),
+    ):
+        store.append(record)
+    table = get_paper("since_2024").table("1")
+    rows = {row.row.label: row for row in join(table, store).rows}
+    torch, openvino = rows["MobileNetV4-Conv-L"].cells[-2:]
+    assert (torch.measured, openvino.measured) == (7.5, 9.25)
+    missing = rows["MobileNetV4-Conv-M"].cells[-1]
+    assert missing.status is None and missing.command == (
+        "mogabench profile mobilenetv4_conv_medium --batch-size 1 --threads 1 --size 256x256 "
+        "--runtime openvino"
+    )
+    # A detector of another method than profile's has no command.
+    table = get_paper("since_2024").table("2")
+    assert all(row.cells[-1].command is None for row in join(table, store).rows)
