@@ -5,7 +5,7 @@ from mogabench.checkpoints.download import fetch, weights_folder
 from mogabench.checkpoints.loading import Report, load_into, load_weights
 from mogabench.checkpoints.reading import Checkpoint, read_state_dict
 from mogabench.checkpoints.resolving import find_file, resolve_weights
-from mogabench.checkpoints.saving import save_checkpoint
+from mogabench.checkpoints.saving import save_checkpoint, save_safetensors
 
 __all__ = [
     "Checkpoint",
@@ -18,5 +18,6 @@ __all__ = [
     "read_state_dict",
     "resolve_weights",
     "save_checkpoint",
+    "save_safetensors",
     "weights_folder",
 ]

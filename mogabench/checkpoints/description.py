@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
 
 from mogabench.checkpoints.reading import read_state_dict
 from mogabench.errors import UserError
@@ -28,12 +31,20 @@ class Description:
             None in files from before they were told apart.
         input_size: As in the subject, in pixels.
         classes: Their names in the order of the network's outputs; empty where there are none.
+        class_ids: What the data numbers them by, such as COCO's categories; empty where it does
+            not number them itself.
         mean: What is subtracted from pixel values 0 to 1, by channel.
         std: What divides them then.
         recipe: The recipe that the network was trained by.
         recipe_changes: The recipe's settings that were changed.
         recipe_digest: SHA-256 of the recipe's settings.
+        recipe_settings: All of the recipe's settings, those of an evaluation among them, such as
+            crop and interpolation; empty in files from before they were kept.
         epochs: How long it was trained.
+        data: What it was trained on, as records have it: ``name``, ``split``, ``samples``,
+            ``digest``; empty in files from before it was kept.
+        pretraining: What that training started from, ``unknown`` where nobody said; empty in files
+            from before it was kept.
     """
 
     task: str
@@ -43,12 +54,16 @@ class Description:
     own_options: dict[str, Any] | None = None
     input_size: tuple[int, ...] = ()
     classes: tuple[str, ...] = ()
+    class_ids: tuple[int, ...] = ()
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     recipe: str = ""
     recipe_changes: dict[str, Any] = field(default_factory=dict)
     recipe_digest: str = ""
+    recipe_settings: dict[str, Any] = field(default_factory=dict)
     epochs: int = 0
+    data: dict[str, Any] = field(default_factory=dict)
+    pretraining: Literal["", "none", "in1k", "in21k", "unknown"] = ""
 
     def to_meta(self) -> dict[str, Any]:
         """The description as plain values, for the entry ``meta`` of a checkpoint."""
@@ -56,11 +71,29 @@ class Description:
 
     @classmethod
     def from_meta(cls, meta: Any) -> Description | None:
-        """The description in the entry ``meta``; None where the file is not of this project."""
+        """The description in the entry ``meta``; None where the file is not of this project.
+
+        Raises:
+            UserError: An entry of it is of another type than it can be.
+        """
         names = {item.name for item in fields(cls)}
         if not isinstance(meta, dict) or not {"task", "method", "backbone"} <= meta.keys():
             return None
-        return cls(**{name: value for name, value in meta.items() if name in names})
+        # JSON, as in a safetensors file, has lists alone.
+        known: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in meta.items()
+            if name in names
+        }
+        try:
+            found: Description = _schema().validate_python(known)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise UserError(
+                f"what the weights say of themselves is damaged: {where}: {first['msg']}"
+            ) from None
+        return found
 
     @classmethod
     def of(cls, path: Path) -> Description | None:
@@ -106,6 +139,11 @@ class Description:
                 f"{path} was trained for the classes {_list_some(self.classes)}, but the data has "
                 f"{_list_some(classes)}; names and order must be equal{advice}"
             )
+
+
+@cache
+def _schema() -> TypeAdapter[Description]:
+    return TypeAdapter(Description)
 
 
 def _list_some(names: Sequence[str], most: int = 5) -> str:

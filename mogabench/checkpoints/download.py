@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import zipfile
 from functools import partial
 from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 20
 _TIMEOUT_S = 30
+_PICKLE = b"\x80"
+"""How a pickle begins, which is what PyTorch wrote before version 1.6."""
+
 _GONE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 
 
@@ -81,6 +85,7 @@ def _download(release: Release, path: Path, progress: bool) -> None:
                 with _bar(console, progress) as bar:
                     _receive(release, file, validator, bar)
                 os.fsync(file.fileno())
+                _check_kind(part, release)
                 part.replace(path)
     except KeyboardInterrupt:
         console.print(f"{release.name}: stopped; the same command continues the download")
@@ -103,15 +108,18 @@ def _bar(console: Console, shown: bool) -> Progress:
 
 def _receive(release: Release, file: BinaryIO, validator: Path, bar: Progress) -> None:
     """Appends to the file what it lacks, or writes it anew where the release has changed."""
-    known = validator.read_text() if validator.exists() else ""
+    known = _validator(validator)
     done = file.seek(0, os.SEEK_END) if known else 0
     with _request(release, done, known) as response:
         if response.status != HTTPStatus.PARTIAL_CONTENT:
             done = 0
             file.truncate(done)
             write_whole(validator, response.headers["ETag"] or "")
-        length = response.headers["Content-Length"]
-        total = done + int(length) if length else None
+        elif not _continues(response, done):
+            write_whole(validator, "")  # the same command begins anew
+            raise _broken_off(release, "the server sent another part than was asked for")
+        length = response.headers["Content-Length"] or ""
+        total = done + int(length) if length.isdecimal() else release.bytes
         task = bar.add_task(release.name, total=total, completed=done)
         for chunk in _chunks(release, response):
             file.write(chunk)
@@ -120,6 +128,41 @@ def _receive(release: Release, file: BinaryIO, validator: Path, bar: Progress) -
         file.flush()
     if total is not None and done < total:
         raise _broken_off(release, f"{done} of {total} bytes arrived")
+
+
+def _validator(file: Path) -> str:
+    """What the server named the content that is there in part; empty where that is not known."""
+    try:
+        text = file.read_text(encoding="ascii")
+    except (FileNotFoundError, UnicodeDecodeError):
+        return ""
+    return text if text.isprintable() else ""
+
+
+def _continues(response: HTTPResponse, done: int) -> bool:
+    """Whether an answer of a part of the file begins where it was asked to."""
+    return (response.headers["Content-Range"] or "").startswith(f"bytes {done}-")
+
+
+def _check_kind(part: Path, release: Release) -> None:
+    """Refuses, and removes, what is no whole file of weights: a login page, nothing, half a zip.
+
+    Raises:
+        UserError: It is none.
+    """
+    with part.open("rb") as file:
+        start = file.read(4)
+    is_zip = start.startswith(b"PK")
+    if is_zip and not zipfile.is_zipfile(part):
+        problem = "what arrived is not the whole file"
+    elif release.bytes is not None and part.stat().st_size != release.bytes:
+        problem = f"{part.stat().st_size} bytes arrived where {release.bytes} were published"
+    elif is_zip or start.startswith(_PICKLE):
+        return
+    else:
+        problem = "what arrived is no file of weights" if start else "nothing arrived"
+    part.unlink()
+    raise _by_hand(release, problem)
 
 
 def _request(release: Release, done: int, known: str) -> HTTPResponse:
@@ -144,8 +187,8 @@ def _ask(release: Release, url: str, done: int, known: str) -> HTTPResponse:
             return _ask(release, url, 0, "")
         what = "is a dead link" if error.code in _GONE else "cannot be had now"
         raise _by_hand(release, f"{url} {what} (HTTP {error.code})") from error
-    except (OSError, HTTPException) as error:
-        reason = getattr(error, "reason", error)
+    except (OSError, HTTPException, ValueError) as error:  # the last of a wrong address
+        reason = " ".join(str(getattr(error, "reason", error)).split())
         raise _by_hand(release, f"cannot reach {url} ({reason})") from error
     if response.headers.get_content_type() == "text/html":
         raise _by_hand(release, f"{url} leads to a web page, not to the file")

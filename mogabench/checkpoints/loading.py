@@ -131,7 +131,7 @@ def load_into(
     fit = fit_network(weights, network, backbone)
     _check_rivals(path, fit)
     given = _check_network(path, fit, network, backbone, new_head=new_head)
-    _check_finite(path, given)
+    _check_numbers(path, given, network.state_dict())
     network.load_state_dict(given, strict=False)
     ignored = (*fit.ignored, *left_out)
     return _report(path, checkpoint, len(given), ignored, (*notes, *fit.notes), new_head=new_head)
@@ -154,7 +154,7 @@ def _load_model(
             f"{path} does not fit {_title(target)}: {misfit.describe(fit.given, needed)}"
             f"{hint(fit.given, needed, checkpoint.meta)}"
         )
-    _check_finite(path, fit.given)
+    _check_numbers(path, fit.given, own)
     target.load_state_dict(fit.given, strict=False)
     ignored = (*fit.ignored, *left_out)
     notes = [*notes, *fit.notes]
@@ -197,8 +197,18 @@ def _check_rivals(path: Path, fit: Fit) -> None:
         )
 
 
-def _check_finite(path: Path, weights: Weights) -> None:
-    spoiled = [name for name, value in weights.items() if not torch.isfinite(value).all()]
+def _check_numbers(path: Path, weights: Weights, own: Weights) -> None:
+    """Refuses integers for what are floats, and numbers that are not finite."""
+    for name, value in weights.items():
+        if own[name].is_floating_point() and not value.is_floating_point():
+            raise UserError(
+                f"{path}: {name} holds {str(value.dtype).removeprefix('torch.')}, not floats"
+            )
+    spoiled = [
+        name
+        for name, value in weights.items()
+        if not torch.isfinite(value.to(own[name].dtype)).all()
+    ]
     if spoiled:
         raise UserError(
             f"{path} holds numbers that are not finite, such as in {spoiled[0]}: the training that "
@@ -248,6 +258,8 @@ def _other_head(misfit: Misfit, given: Weights, needed: Weights) -> str:
     if not misfit.misshapen:
         return f"has no classifier that fits{advice}"
     name = misfit.misshapen[0]
+    if not given[name].ndim:
+        return f"has a single number as {name}{advice}"
     return f"was trained for {len(given[name])} classes, not for {len(needed[name])}{advice}"
 
 

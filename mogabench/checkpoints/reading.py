@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import warnings
 import zipfile
+import zlib
 from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
 from mogabench.checkpoints.placeholders import Placeholder, module_weights, stand_ins
 from mogabench.errors import UserError
+from mogabench.files import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+
+METADATA = "mogabench"
+"""The entry of a safetensors file's metadata that holds its description as JSON."""
 
 # Where programs keep their weights; the first present wins.
 _AVERAGED = (
@@ -50,6 +56,14 @@ _PLAIN = (
 
 _DEPTH = 4
 """How deep entries may lie in each other, such as ``ema``, ``module``."""
+
+_DTYPES = (
+    *(torch.float32, torch.float16, torch.bfloat16, torch.float64),
+    *(torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool),
+)
+"""What PyTorch's layers keep as weights and buffers: numbers of other types are no network's."""
+
+_CHUNK = 1 << 20
 
 _NO_WEIGHTS = re.compile(r"optim|sched|scaler|loss|criterion|rng", re.IGNORECASE)
 """Entries of a training's state whose tensors are none of a network."""
@@ -92,7 +106,7 @@ def read_state_dict(path: Path, *, prefer_ema: bool = True) -> Checkpoint:
             asks for something that could run code.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             start = file.read(64)
             file.seek(0)
             digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -109,6 +123,7 @@ def read_state_dict(path: Path, *, prefer_ema: bool = True) -> Checkpoint:
         raise UserError(f"{path} holds no weights, only {_contents(payload)}")
     averaged, trained = _choose(path, found)
     entry = averaged if prefer_ema else trained
+    _check_tensors(path, found[entry])
     has_both = averaged != trained
     return Checkpoint(found[entry], digest, entry, has_both, _description(payload))
 
@@ -122,9 +137,19 @@ def _unpack(path: Path, start: bytes) -> Any:
         raise UserError(f"{path} is a web page, not a checkpoint; its download went wrong")
     is_safetensors = start[8:9] == b"{"
     try:
-        return load_file(path) if is_safetensors else _torch_load(path)
-    except SafetensorError as error:
+        return _safetensors_load(path) if is_safetensors else _torch_load(path)
+    except (SafetensorError, json.JSONDecodeError) as error:
         raise UserError(f"{path} is damaged or incomplete: {error}") from error
+
+
+def _safetensors_load(path: Path) -> Any:
+    """The tensors; beside them, in a file of this project, the entry ``meta`` of its twin."""
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata() or {}
+    tensors = load_file(path)
+    if METADATA not in metadata:
+        return tensors
+    return {"state_dict": tensors, "meta": json.loads(metadata[METADATA])}
 
 
 def _torch_load(path: Path) -> Any:
@@ -133,7 +158,11 @@ def _torch_load(path: Path) -> Any:
             warnings.simplefilter("ignore")  # the error below says all that matters
             # Only the zip format can be mapped; files from before PyTorch 1.6 are read whole.
             mapped = zipfile.is_zipfile(path)
+            if mapped:
+                _check_sums(path)
             return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except UserError:
+        raise
     except Exception as error:  # what a damaged pickle raises can be anything
         refused = re.search(r"GLOBAL (\S+)", str(error))
         if refused:
@@ -142,6 +171,46 @@ def _torch_load(path: Path) -> Any:
             f"{path} is not a checkpoint that PyTorch can read safely: "
             "damaged, incomplete, or another kind of file"
         ) from error
+
+
+def _check_sums(path: Path) -> None:
+    """Compares the parts of a zip file with their checksums, which `torch.load` does not read.
+
+    Raises:
+        UserError: A part is not what was written.
+    """
+    with zipfile.ZipFile(path) as archive:
+        for part in archive.infolist():
+            try:
+                with archive.open(part) as content:
+                    while content.read(_CHUNK):
+                        pass
+            except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError):
+                raise UserError(
+                    f"{path} is damaged: the checksum of its part {part.filename!r} differs; "
+                    "download or copy it again"
+                ) from None
+
+
+def _check_tensors(path: Path, weights: Mapping[str, Tensor]) -> None:
+    """Refuses tensors that are not plain arrays of numbers, as no network's are.
+
+    Raises:
+        UserError: One is sparse, nested, quantised, without content, or of another type of number.
+    """
+    for name, tensor in weights.items():
+        kind = str(tensor.dtype).removeprefix("torch.")
+        if tensor.is_nested:
+            kind = "nested"
+        elif tensor.layout is not torch.strided:
+            kind = str(tensor.layout).removeprefix("torch.")
+        elif tensor.is_meta:
+            kind = "meta"
+        elif tensor.dtype in _DTYPES:
+            continue
+        raise UserError(
+            f"{path}: {name[:80]!r} is a {kind} tensor; weights are dense, of floats or integers"
+        )
 
 
 def _refusal(path: Path, name: str) -> UserError:

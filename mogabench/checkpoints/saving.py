@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import torch
+from safetensors.torch import save as serialize
 from torch.serialization import get_unsafe_globals_in_checkpoint
 
+from mogabench.checkpoints.reading import METADATA
 from mogabench.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    from torch import Tensor
 
 
 def save_checkpoint(path: Path, payload: Mapping[str, Any]) -> None:
@@ -26,21 +31,48 @@ def save_checkpoint(path: Path, payload: Mapping[str, Any]) -> None:
         UserError: The file cannot be written; one that was there before is unchanged.
         TypeError: The payload holds an object that could not be read back safely.
     """
+    _replace(path, lambda file: torch.save(dict(payload), file), check=_refuse_objects)
+
+
+def save_safetensors(path: Path, weights: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
+    """Likewise as safetensors, which other programs read without a pickle.
+
+    Args:
+        path: Where to.
+        weights: The state dict.
+        meta: The description, as `Description.to_meta` gives it, kept as JSON in the metadata.
+
+    Raises:
+        UserError: The file cannot be written; one that was there before is unchanged.
+    """
+    # The format knows neither other memory layouts nor tensors that share memory.
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights.items()}
+    metadata = {METADATA: json.dumps(dict(meta)), "format": "pt"}
+    _replace(path, lambda file: file.write(serialize(tensors, metadata)))
+
+
+def _replace(
+    path: Path,
+    write: Callable[[IO[bytes]], object],
+    check: Callable[[Path], None] = lambda _: None,
+) -> None:
     temporary = path.with_name(f"{path.name}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with temporary.open("wb") as file:
-                torch.save(dict(payload), file)
+                write(file)
                 file.flush()
                 os.fsync(file.fileno())
-            _refuse_objects(temporary)
+            check(temporary)
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
     except (OSError, RuntimeError) as error:
-        # PyTorch's writer hides a full disk behind an error of its own.
+        # PyTorch's writer hides a full disk, and Ctrl-C, behind an error of its own.
         cause = error if isinstance(error, OSError) else error.__context__
+        if isinstance(cause, KeyboardInterrupt):
+            raise cause from None
         if not isinstance(cause, OSError):
             raise
         raise UserError(

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mogabench.catalogue import cache_folder
 from mogabench.errors import UserError
+from mogabench.files import alone_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 
 def written_once(name: str, write: Callable[[Path], None]) -> Path:
@@ -25,22 +25,25 @@ def written_once(name: str, write: Callable[[Path], None]) -> Path:
         UserError: The cache folder cannot be written.
     """
     folder = cache_folder() / name
-    if not folder.is_dir():
-        try:
+    try:
+        if not folder.is_dir():
             folder.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
-                write(Path(temporary) / "data")
-                _move(Path(temporary) / "data", folder)
-        except OSError as error:
-            raise UserError(f"cannot write the sample data to {folder}: {error}") from error
+            with alone_in(folder.parent):
+                _write(folder, write)
+    except OSError as error:
+        raise UserError(f"cannot write the sample data to {folder}: {error}") from error
     return folder
 
 
-def _move(source: Path, target: Path) -> None:
-    """Puts the finished folder in place, unless another process was faster."""
+def _write(folder: Path, write: Callable[[Path], None]) -> None:
+    """Fills the folder, unless another process was faster."""
+    if folder.is_dir():
+        return
+    unfinished = folder.with_name(f".{folder.name}.new")
+    shutil.rmtree(unfinished, ignore_errors=True)  # of a process that was killed
     try:
-        source.rename(target)
-    except OSError:
-        if not target.is_dir():
-            raise
-        shutil.rmtree(source)
+        write(unfinished)
+        unfinished.rename(folder)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise

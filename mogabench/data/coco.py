@@ -15,6 +15,7 @@ from typing_extensions import TypedDict  # pydantic wants this one before Python
 from mogabench.data.folders import evenly_spaced
 from mogabench.data.images import ImageError, header_size
 from mogabench.errors import UserError
+from mogabench.files import is_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -154,7 +155,7 @@ def check_images(path: Path, images: list[Image], folder: Path) -> None:
     missing = [
         image["file_name"]
         for image in images
-        if image["file_name"] not in there and not (folder / image["file_name"]).is_file()
+        if image["file_name"] not in there and not is_file(folder / image["file_name"])
     ]
     if missing:
         raise UserError(

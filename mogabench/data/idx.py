@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import struct
+import zlib
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,12 +13,15 @@ from PIL import Image
 
 from mogabench.data.cache import written_once
 from mogabench.errors import UserError
-from mogabench.files import slug
+from mogabench.files import open_regular, slug
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+_MOST_BYTES = 2**31
+"""MNIST's largest file has 47 million; a small archive may unpack to any number."""
 
 _BYTES = 0x08
 """The type of the numbers in the header of a file of bytes."""
@@ -40,9 +44,16 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
         EOFError: It is cut off.
         ValueError: It holds something else.
     """
-    opened = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "rb") as file:
-        content = file.read()
+    with (
+        open_regular(path) as stored,
+        gzip.open(stored) if path.suffix == ".gz" else stored as opened,
+    ):
+        try:
+            content = opened.read(_MOST_BYTES + 1)
+        except zlib.error as error:
+            raise ValueError(str(error)) from None
+    if len(content) > _MOST_BYTES:
+        raise ValueError(f"it holds more than {_MOST_BYTES} bytes")
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] != _BYTES:
         raise ValueError("it is no IDX file of bytes")
     axes = content[3]
@@ -84,7 +95,7 @@ def as_class_folders(root: Path) -> Path | None:
 
 def _read_part(root: Path, part: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     images, labels = (_read(root, f"{part}-{kind}*") for kind in ("images", "labels"))
-    if images.ndim != 3 or labels.shape != images.shape[:1] or not len(images):
+    if images.ndim != 3 or labels.shape != images.shape[:1] or not images.size:
         raise UserError(
             f"{root}: {part}-images* holds {images.shape} and {part}-labels* {labels.shape}; they "
             "should hold (N, H, W) and (N,)"

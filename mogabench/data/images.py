@@ -22,12 +22,13 @@ import struct
 import warnings
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from mogabench.errors import UserError
+from mogabench.files import open_regular, read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,7 +78,8 @@ _SPREAD = {"L;2": 85, "L;4": 17}
 """What Pillow multiplies greys of 2 and 4 bits by, to make 255 of the greatest."""
 
 _DAMAGE = (
-    *(OSError, SyntaxError, ValueError, struct.error, EOFError, IndexError, KeyError, TypeError),
+    *(OSError, SyntaxError, ValueError, struct.error, EOFError, LookupError, TypeError),
+    *(ArithmeticError, AttributeError, AssertionError, RuntimeError, MemoryError),
     Image.DecompressionBombError,
 )
 """What Pillow raises for files with random bytes changed or missing, over its formats."""
@@ -147,7 +149,45 @@ def decode_image(
         image = Image.open(io.BytesIO(content), formats=_formats())
         _check_size(*image.size)
         image.load()
-        return _scale(_turn(image, stated)).convert(mode)
+        return _as_seen(image, mode, stated)
+
+
+def convert_image(
+    image: Image.Image | NDArray[Any], name: str, *, mode: str = "RGB"
+) -> Image.Image:
+    """An image in memory as `decode_image` gives that of its file.
+
+    Args:
+        image: Pillow's, or an array: ``(H, W)``, or ``(H, W, 3)`` and ``(H, W, 4)`` of bytes in RGB
+            and RGBA.
+        name: Of the image, for errors.
+        mode: As in `decode_image`.
+
+    Raises:
+        ImageError: It is none, or is too large.
+    """
+    if isinstance(image, np.ndarray):
+        image = _from_array(image, name)
+    with _faults_told(b"", name):
+        _check_size(*image.size)
+        return _as_seen(image, mode, None)
+
+
+def _from_array(pixels: NDArray[Any], name: str) -> Image.Image:
+    is_grey = pixels.ndim == 2 and pixels.dtype in (np.uint8, np.uint16, np.int32, np.float32)
+    is_coloured = pixels.ndim == 3 and pixels.shape[2] in (3, 4) and pixels.dtype == np.uint8
+    if not pixels.size or not (is_grey or is_coloured):
+        raise ImageError(
+            name,
+            f"an array {pixels.shape} of {pixels.dtype} is no image; one is (H, W), or of uint8 "
+            "(H, W, 3) in RGB or (H, W, 4) in RGBA",
+        )
+    return Image.fromarray(np.ascontiguousarray(pixels))
+
+
+def _as_seen(image: Image.Image, mode: str, stated: Size | None) -> Image.Image:
+    """A loaded image upright, of 8 bits a channel, in a mode of Pillow's."""
+    return _scale(_turn(image, stated)).convert(mode)
 
 
 def read_ids(file: Path) -> NDArray[np.int64]:
@@ -192,7 +232,7 @@ def header_size(file: Path, stated: Size) -> Size:
         ImageError: The header cannot be read.
     """
     try:
-        stream = file.open("rb")
+        stream = open_regular(file)
     except OSError as error:
         raise ImageError(str(file), error.strerror or str(error)) from None
     with stream, _faults_told(b"", str(file)):
@@ -229,7 +269,7 @@ def _truncation(*, fill: bool) -> Iterator[None]:
 
 def _content(file: Path) -> bytes:
     try:
-        return file.read_bytes()
+        return read_regular(file)
     except OSError as error:
         raise ImageError(str(file), error.strerror or str(error)) from None
 

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from mmengine.hooks import Hook
-from mmengine.optim import AmpOptimWrapper
 
-from mogabench.errors import UserError
 from mogabench.files import write_whole
 
 if TYPE_CHECKING:
@@ -81,17 +79,10 @@ class KeepCurve(Hook):
         self.points = checkpoint["curve"]
 
     def _make_point(self, runner: Runner, step: int) -> None:
-        means = _means(self.losses)
+        means = _means(self.losses)  # finite where they are of the loss; see `LossCheck`
         self.losses.clear()
-        # In float16 a step may overflow: its gradients are then left out, and their scale lowered.
-        if not all(map(math.isfinite, means.values())):
-            if not isinstance(runner.optim_wrapper, AmpOptimWrapper):
-                raise UserError(
-                    f"the loss is not finite about step {step}: the training has diverged, and a "
-                    "lower optimizer.lr may keep it from that; the last checkpoint is untouched"
-                )
-            return
-        self.points.append({"step": step, "lr": self.rate, **means})
+        known = {name: value for name, value in means.items() if math.isfinite(value)}
+        self.points.append({"step": step, "lr": self.rate, **known})
 
     def _write(self) -> None:
         lines = [json.dumps(point) + "\n" for point in self.points]

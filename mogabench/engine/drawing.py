@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import matplotlib
 from mmengine.hooks import Hook
 from PIL import Image, ImageOps
 
@@ -14,7 +16,6 @@ from mogabench.files import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
     import numpy as np
     from mmengine.runner import Runner
@@ -31,6 +32,10 @@ MOST = 8
 
 TILE = 320
 """Pixels of each side of an image in a mosaic."""
+
+
+FONT = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+"""The font of names in pictures, which comes with matplotlib."""
 
 
 class Drawing(Protocol):

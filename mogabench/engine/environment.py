@@ -8,11 +8,13 @@ import os
 import platform
 import tempfile
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import mmengine.device.utils
 import torch
 
+from mogabench.engine.launch import adopt_environment, is_started
+from mogabench.engine.processes import join
 from mogabench.errors import UserError
 
 if TYPE_CHECKING:
@@ -47,15 +49,28 @@ def choose_device(name: str) -> str:
 
 
 def enter(device: str) -> None:
-    """Makes ``device`` mmengine's own and joins the processes that torchrun started, if it did."""
+    """Makes ``device`` mmengine's own and joins the other processes of the job, if there are any.
+
+    Raises:
+        UserError: There are more processes than GPUs, or not all came.
+    """
     kind, _, index = device.partition(":")
     # mmengine picks one device for the whole process at import, a GPU if there is any.
     mmengine.device.utils.DEVICE = kind
-    distributed = int(os.environ.get("WORLD_SIZE", "1")) > 1
+    adopt_environment()
     if kind == "cuda":
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"] if distributed else index or 0))
-    if distributed and not torch.distributed.is_initialized():
-        torch.distributed.init_process_group("nccl" if kind == "cuda" else "gloo")
+        torch.cuda.set_device(_own_gpu() if is_started() else int(index or 0))
+    join("nccl" if kind == "cuda" else "gloo")
+
+
+def _own_gpu() -> int:
+    """The GPU of this one of several processes."""
+    local, count = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+    if count == 1:  # SLURM can show each process its own alone
+        return 0
+    if local >= count:
+        raise UserError(f"there is no GPU for process {local} of this machine, which has {count}")
+    return local
 
 
 def check_writable(folder: Path) -> None:
@@ -95,24 +110,17 @@ def lock(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def watch_space(folder: Path) -> Iterator[None]:
-    """Turns the error of a full disk, whatever is being written, into one line.
+def watch_disk(folder: Path) -> Iterator[None]:
+    """Turns the error of a disk that is full or fails, whatever is written, into one line.
 
     Raises:
-        UserError: There was no space left.
+        UserError: There was no space left, or the disk failed.
     """
     try:
         yield
     except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        raise UserError(f"no space left in {folder}; free some, then --resume") from error
-
-
-def gather(value: Any) -> list[Any]:
-    """The value of every process, in each process."""
-    if not torch.distributed.is_initialized():
-        return [value]
-    values: list[Any] = [None] * torch.distributed.get_world_size()
-    torch.distributed.all_gather_object(values, value)
-    return values
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise UserError(f"no space left in {folder}; free some, then --resume") from error
+        if error.errno in (errno.EIO, errno.EROFS, errno.ESTALE):
+            raise UserError(f"cannot write to {folder}: {error.strerror}") from error
+        raise

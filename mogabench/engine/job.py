@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mogabench.engine.task import Task
+    from mogabench.pretraining import Pretraining
     from mogabench.recipes import Recipe
     from mogabench.subject import Subject
 
@@ -32,6 +33,7 @@ class Job(Generic[R, O]):
         options: The options that the task itself declares.
         work_dir: Where checkpoints, curve and pictures go; None keeps nothing (evaluation only).
         weights: A checkpoint to start from.
+        pretraining: What the training behind the figure started from, where the user knows.
         ema: Whether to take the averaged weights where ``weights`` has those and the others.
         new_head: Whether a head for other classes may be replaced by a new one.
         train: Whether to train before evaluating.
@@ -41,7 +43,7 @@ class Job(Generic[R, O]):
         channels_last: Whether weights and images are laid out as NHWC.
         compile: Whether the network goes through ``torch.compile``.
         runtime: What the network is evaluated in, ``torch`` or another of
-            `mogabench.export.RUNTIMES`, into whose format it is exported in its fused form.
+            `mogabench.runtimes.RUNTIMES`, into whose format it is exported in its fused form.
         batch_size: Samples per forward pass and device. Training accumulates gradients up to the
             recipe's batch size; None takes that at once, and in evaluation the task's own number.
         workers: Processes that load data, per device.
@@ -64,6 +66,7 @@ class Job(Generic[R, O]):
     options: O
     work_dir: Path | None = None
     weights: Path | None = None
+    pretraining: Pretraining | None = None
     ema: bool = True
     new_head: bool = False
     train: bool = False
@@ -92,6 +95,11 @@ class Job(Generic[R, O]):
             raise UserError(f"--workers {self.workers} is negative; 0 takes the main process")
         if not (self.train or self.weights):
             raise UserError("--data needs --weights FILE to evaluate, or --train to train")
+        if self.train and self.pretraining and (self.pretraining == "none") == bool(self.weights):
+            raise UserError(
+                f"--pretraining {self.pretraining}: the training begins with "
+                f"{'--weights' if self.weights else 'none, as there are no --weights'}"
+            )
         if (self.resume or self.new_head) and not self.train:
             raise UserError("--resume and --new-head are for training: add --train")
         if self.deadline is not None and (self.resume or not self.train):
@@ -105,7 +113,7 @@ class Job(Generic[R, O]):
             raise UserError("training in float16 needs a GPU; --amp bfloat16 works on the CPU")
 
     def _check_runtime(self) -> None:
-        from mogabench.export import check_runtime
+        from mogabench.runtimes import check_runtime
 
         check_runtime(self.runtime, self.amp or "float32")
         refused = {"--train": self.train, "--compile": self.compile}
@@ -146,9 +154,10 @@ def make_job(
     data: str,
     options: O | None = None,
     size_is_given: bool,
-    recipe: str | None,
+    recipe: str | R | None,
     overrides: Sequence[str],
     weights: str | None,
+    pretraining: Pretraining | None = None,
     train: bool,
     work_dir: Path | None,
     device: str,
@@ -168,11 +177,12 @@ def make_job(
         options: As in `Job`; None takes the defaults.
         size_is_given: Whether the user chose ``subject.input_size``, which then also goes into the
             recipe; otherwise the recipe decides.
-        recipe: A name or a file. None takes the sample's on the sample, the task's default to
-            train, that of the official weights, and else the network's own preprocessing to
-            evaluate.
+        recipe: A name, a file, or the recipe itself. None takes the sample's on the sample, the
+            task's default to train, that of the official weights, and else the network's own
+            preprocessing to evaluate.
         overrides: ``key=value`` texts for the recipe.
         weights: ``official`` or a file.
+        pretraining: As in `Job`.
         train: As in `Job`.
         work_dir: As in `Job`; None takes a folder of its own below ``work/`` to train, and
             for the sample.
@@ -189,27 +199,25 @@ def make_job(
     """
     from mogabench.checkpoints import resolve_weights
     from mogabench.engine.environment import choose_device
-    from mogabench.recipes import load, variant_for
     from mogabench.releases import official_weights
 
     _check_predictions(task, predictions)
     _check_confusion(task, confusion)
     options = options or task.Options()
-    name = recipe
+    asked = recipe if isinstance(recipe, str) else None
     if recipe is None and data == SAMPLE:
-        name = task.sample_recipe
+        recipe = task.sample_recipe
     elif recipe is None and train:
-        name = task.default_recipe(subject)
+        recipe = task.default_recipe(subject)
     elif recipe is None and weights == "official":
-        name = official_weights(subject).recipe
-    if name is None and overrides:
+        recipe = official_weights(subject).recipe
+    if recipe is None and overrides:
         raise UserError("--set changes a recipe: add --recipe NAME or --train")
     resolved = None
-    if name is not None:
-        variant = variant_for(subject.backbone, name, task)
-        resolved = load(name, task, variant=variant, overrides=overrides)
+    if recipe is not None:
+        resolved = _resolve(task, subject.backbone, recipe, overrides)
         if not ema and resolved.ema is not None:
-            resolved = load(name, task, variant=variant, overrides=[*overrides, "ema=null"])
+            resolved = _resolve(task, subject.backbone, recipe, [*overrides, "ema=null"])
         if resolved.method not in (None, subject.method):
             raise UserError(
                 f"the recipe {resolved.name} is for the method {resolved.method}, "
@@ -224,14 +232,18 @@ def make_job(
     if channels_last is None:
         channels_last = task.channels_last and runtime == "torch"
     if work_dir is None and (train or data == SAMPLE):
-        work_dir = Path("work") / task.name / f"{subject.backbone}-{name or 'evaluation'}"
+        name = resolved.name if resolved else "evaluation"
+        work_dir = Path("work") / task.name / f"{subject.backbone}-{name}"
+    if weights == "official" and train:
+        pretraining = _official_pretraining(pretraining)
     return Job(
         subject=subject,
         recipe=resolved,
         data=data,
         options=options,
         work_dir=work_dir,
-        weights=resolve_weights(weights, subject, recipe, train=train) if weights else None,
+        weights=resolve_weights(weights, subject, asked, train=train) if weights else None,
+        pretraining=pretraining,
         ema=ema,
         train=train,
         device=choose_device(device),
@@ -242,6 +254,23 @@ def make_job(
         confusion=confusion,
         **settings,
     )
+
+
+def _official_pretraining(asked: Pretraining | None) -> Pretraining:
+    """What a training from a released classifier starts from."""
+    if asked not in (None, "in1k"):
+        raise UserError(f"--pretraining {asked}: the official weights were trained on in1k")
+    return "in1k"
+
+
+def _resolve(task: Task[R, O], backbone: str, recipe: str | R, overrides: Sequence[str]) -> R:
+    """The recipe with the user's settings, for a backbone where it has a name."""
+    from mogabench.recipes import load, override, variant_for
+
+    if not isinstance(recipe, str):
+        return override(recipe, overrides) if overrides else recipe
+    variant = variant_for(backbone, recipe, task)
+    return load(recipe, task, variant=variant, overrides=overrides)
 
 
 def _resize(recipe: R, given: tuple[int, ...] | None, options: O) -> R:

@@ -12,6 +12,7 @@ from mmengine.dist import get_dist_info
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler, default_collate
 
 from mogabench.data.images import ImageError, truncated_images_filled
+from mogabench.engine.interrupts import interrupts_held, obey
 from mogabench.engine.randomness import Draw, EvaluationOrder, TrainingOrder, seed_everything
 from mogabench.errors import UserError
 
@@ -122,22 +123,33 @@ class Loader(DataLoader[Any]):
         Raises:
             UserError: An item is not what it should be, or most images cannot be read.
         """
-        return self._check(super().__iter__())
+        return self._check(self._start())
+
+    def _start(self) -> Iterator[Any]:
+        """PyTorch's batches, whose processes are told of no Ctrl-C from their first moment."""
+        obey()
+        with interrupts_held():
+            return super().__iter__()
 
     def _check(self, batches: Iterator[Any]) -> Iterator[Any]:
         is_empty = True
         self.left_out.clear()  # an image may be readable again, on a network drive
-        for batch in batches:
-            if not isinstance(batch, _Loaded):  # of a stream
-                yield batch
-                continue
-            for place, error in batch.errors.items():
-                self._note(place, error)
-            if batch.content is not None:
-                is_empty = False
-                yield batch.content
-            elif self.training:
-                raise self._too_few("most")
+        try:
+            for batch in batches:
+                obey()
+                if not isinstance(batch, _Loaded):  # of a stream
+                    yield batch
+                    continue
+                for place, error in batch.errors.items():
+                    self._note(place, error)
+                if batch.content is not None:
+                    is_empty = False
+                    yield batch.content
+                elif self.training:
+                    raise self._too_few("most")
+        finally:
+            with interrupts_held():  # the processes end in PyTorch's destructor
+                del batches
         if is_empty and self.left_out:
             raise self._too_few("all")
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from itertools import count, islice
 from math import ceil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from mmengine.model import is_model_wrapper
 from mmengine.runner import EpochBasedTrainLoop
 
+from mogabench.engine.finite import LossNotFiniteError, explain
 from mogabench.engine.randomness import TrainingOrder, seed_everything
+from mogabench.engine.saving import CHECKPOINT
+from mogabench.engine.statistics import share_buffers
 from mogabench.errors import UserError
 
 if TYPE_CHECKING:
@@ -106,10 +111,14 @@ class ResumableLoop(EpochBasedTrainLoop):
         """Runs one step over its batches."""
         self.runner.call_hook("before_train_iter", batch_idx=idx, data_batch=data_batch)
         seed_everything(self.seed, self.runner.rank, self._iter)
-        logs = [
-            self.runner.model.train_step(batch, optim_wrapper=self.runner.optim_wrapper)
-            for batch in data_batch
-        ]
+        try:
+            logs = [
+                self.runner.model.train_step(batch, optim_wrapper=self.runner.optim_wrapper)
+                for batch in data_batch
+            ]
+        except LossNotFiniteError as error:
+            raise self._diverged(data_batch, error) from None
+        share_buffers(self.runner.model)
         outputs = {
             name: torch.stack([log[name].detach() for log in logs]).mean() for name in logs[0]
         }
@@ -117,6 +126,23 @@ class ResumableLoop(EpochBasedTrainLoop):
             "after_train_iter", batch_idx=idx, data_batch=data_batch, outputs=outputs
         )
         self._iter += 1
+
+    def _diverged(self, batches: tuple[Any, ...], error: LossNotFiniteError) -> UserError:
+        """What to say of a step whose loss is not finite."""
+        runner = self.runner
+        seed_everything(self.seed, runner.rank, self._iter)
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        where = explain(model, batches, error)
+        rate = max(group["lr"] for group in runner.optim_wrapper.optimizer.param_groups)
+        advice = "a lower optimizer.lr may keep it finite"
+        if model.amp == torch.float16:
+            advice = "float16 ends at 65504: --amp bfloat16, or none, has float32's range"
+        file = Path(runner.work_dir, CHECKPOINT)
+        kept = f"the last good checkpoint is {file}" if file.exists() else "there is no checkpoint"
+        return UserError(
+            f"the loss is not finite in step {self._iter + 1}, at the learning rate {rate:.3g}: "
+            f"{where}; {advice}; {kept}"
+        )
 
     def more_batches(self) -> Iterator[Any]:
         """Training batches that come after the last epoch, as long as anyone asks for them."""

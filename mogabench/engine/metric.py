@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mmengine.dist import get_rank
 from mmengine.evaluator import BaseMetric
 
-from mogabench.engine.environment import gather
+from mogabench.engine.processes import gather
 from mogabench.files import write_whole
 
 if TYPE_CHECKING:

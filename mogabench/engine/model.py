@@ -143,13 +143,18 @@ def require_finite(outputs: Any, amp: torch.dtype | None) -> None:
     Raises:
         UserError: Some number is not finite.
     """
-    if all(bool(tensor.isfinite().all()) for tensor in _tensors(outputs)):
+    if is_finite(outputs):
         return
     if amp == torch.float16:
         advice = "float16 ends at 65504: --amp bfloat16, or none, has float32's range"
     else:
         advice = "its weights have diverged, or are not of this network"
     raise UserError(f"the network gives numbers that are not finite: {advice}")
+
+
+def is_finite(outputs: Any) -> bool:
+    """Whether all numbers of tensors, in lists, tuples and dictionaries, are finite."""
+    return all(bool(tensor.isfinite().all()) for tensor in _tensors(outputs))
 
 
 def _tensors(outputs: Any) -> Iterator[Tensor]:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from mmengine.hooks import EMAHook
 from mmengine.model import BaseAveragedModel
-from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from timm.optim import create_optimizer_v2, get_optimizer_info, list_optimizers
 from torch import nn
 
+from mogabench.engine.finite import CheckedAmpOptimWrapper, CheckedOptimWrapper
 from mogabench.errors import unknown
 
 if TYPE_CHECKING:
+    from mmengine.optim import OptimWrapper
     from mmengine.runner import Runner
     from torch import Tensor
 
@@ -52,7 +53,9 @@ def optim_wrapper(
         "clip_grad": {"max_norm": settings.clip_grad} if settings.clip_grad else None,
     }
     half = amp == "float16"
-    wrapper = AmpOptimWrapper(dtype=amp, **options) if half else OptimWrapper(**options)
+    wrapper = (
+        CheckedAmpOptimWrapper(dtype=amp, **options) if half else CheckedOptimWrapper(**options)
+    )
     wrapper.clip_func = _clip_norm
     return wrapper
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from mogabench.engine.weights import started_from
 from mogabench.files import sha256
 from mogabench.machine import device_name, driver_version
 from mogabench.records import Kind, Quantity, Record, provenance
@@ -47,6 +48,7 @@ def quality_record(task: Task[Any, Any], job: Job[Any, Any], outcome: Outcome) -
             recipe_digest=recipe and recipe.digest,
             weights=weights and sha256(weights),
             initial_weights=sha256(job.weights) if job.train and job.weights else None,
+            pretraining=started_from(job),
             training=outcome.training,
             data=outcome.data,
             started=datetime.now(UTC) - timedelta(seconds=outcome.seconds),

@@ -12,7 +12,7 @@ from mmengine.hooks import Hook
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from mogabench.engine.environment import gather
+from mogabench.engine.processes import gather
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,21 +14,25 @@ from typing import TYPE_CHECKING, Any
 from mmengine.dist import get_rank
 from mmengine.model import is_model_wrapper
 
-from mogabench.checkpoints import Description, save_checkpoint
+from mogabench.checkpoints import Description, save_checkpoint, save_safetensors
 from mogabench.engine.budget import shorten
-from mogabench.engine.environment import check_writable, enter, lock, watch_space
+from mogabench.engine.environment import check_writable, enter, lock, watch_disk
+from mogabench.engine.failures import in_one_line
+from mogabench.engine.interrupts import obeying_interrupts
 from mogabench.engine.optimization import AverageWeights
+from mogabench.engine.processes import ending_together
 from mogabench.engine.randomness import seed_everything
 from mogabench.engine.reporting import Noting, ShowProgress
 from mogabench.engine.runner import evaluation_batch, make_runner
 from mogabench.engine.saving import CHECKPOINT
 from mogabench.engine.statistics import measure_statistics
+from mogabench.engine.weights import started_from
 from mogabench.errors import UserError
-from mogabench.export import in_runtime
 from mogabench.records import Training
+from mogabench.runtimes import in_runtime
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from mmengine.hooks import Hook
     from mmengine.runner import Runner
@@ -41,7 +45,8 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 WEIGHTS = "weights.pth"
-"""The file in the work folder with a finished training's weights, for ``--weights``."""
+"""The file in the work folder with a finished training's weights, for ``--weights``; beside it lies
+the same as safetensors."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,7 @@ class Outcome:
         seconds: How long it took, of this process.
         notes: What a reader of the metrics must know.
         by_class: Figures by metric and class name; empty where the task has none.
+        options: What data and recipe build the network with, beside the subject's options.
     """
 
     metrics: dict[str, float]
@@ -71,6 +77,7 @@ class Outcome:
     seconds: float
     notes: list[str] = field(default_factory=list)
     by_class: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 def run(job: Job[Any, Any], task: Task[Any, Any]) -> Outcome:
@@ -84,6 +91,11 @@ def run(job: Job[Any, Any], task: Task[Any, Any]) -> Outcome:
     """
     began = time.monotonic()
     enter(job.device)
+    with ending_together(), in_one_line(job), obeying_interrupts():
+        return _run(job, task, began)
+
+
+def _run(job: Job[Any, Any], task: Task[Any, Any], began: float) -> Outcome:
     with ExitStack() as stack:
         kept = job.work_dir
         folder = kept or Path(stack.enter_context(TemporaryDirectory(prefix="mogabench-")))
@@ -91,10 +103,10 @@ def run(job: Job[Any, Any], task: Task[Any, Any]) -> Outcome:
         check_writable(folder)
         for file in filter(None, (job.predictions, job.confusion)):
             check_writable(file.parent)
+        stack.enter_context(watch_disk(folder))
         if job.train and get_rank() == 0:
             stack.enter_context(lock(folder))
         _check_unused(job, folder)
-        stack.enter_context(watch_space(folder))
         seed_everything(job.seed)
         setup = task.prepare(job)
         _check_annotated(job, setup.test, task)
@@ -123,6 +135,7 @@ def run(job: Job[Any, Any], task: Task[Any, Any]) -> Outcome:
         seconds=time.monotonic() - began,
         notes=[note for hook in _hooks(runner, Noting) for note in hook.notes()],
         by_class=setup.metric.by_class,
+        options=_built_with(setup),
     )
 
 
@@ -191,7 +204,9 @@ def _train(job: Job[Any, Any], setup: Setup, runner: Runner) -> Path:
     file = job.work_dir / WEIGHTS
     if runner.rank == 0:
         meta = _describe(job, setup, epochs=runner.epoch).to_meta()
-        save_checkpoint(file, {"state_dict": trained.network.state_dict(), "meta": meta})
+        weights = trained.network.state_dict()
+        save_checkpoint(file, {"state_dict": weights, "meta": meta})
+        save_safetensors(file.with_suffix(".safetensors"), weights, meta)
     return file
 
 
@@ -199,31 +214,49 @@ def _measure_statistics(trained: Any, runner: Runner, recipe: Recipe) -> None:
     """Measures the norms' statistics on the batches that would come next."""
     loop = runner.train_loop
     batches = math.ceil(recipe.precise_bn / (recipe.batch_size // loop.accumulation))
-    # A training that is resumed after its last step has drawn no random numbers in this process.
-    seed_everything(runner.seed, runner.rank, runner.iter)
-    measure_statistics(trained, loop.more_batches(), batches)
+    measure_statistics(trained, _seeded(loop.more_batches(), runner), batches)
+
+
+def _seeded(batches: Iterator[Any], runner: Runner) -> Iterator[Any]:
+    """Batches, before each of which the generators are seeded as the training loop does.
+
+    Else what is random in a forward pass would follow from what was drawn before: nothing where a
+    training is resumed after its last step, and images where no other process loads them.
+    """
+    for step, batch in enumerate(batches, start=runner.iter):
+        seed_everything(runner.seed, runner.rank, step)
+        yield batch
 
 
 def _describe(job: Job[Any, Any], setup: Setup, *, epochs: int) -> Description:
     """What is saved with the weights, so that they can be used without the job."""
     assert job.recipe is not None
-    classes = {"num_classes": len(setup.classes)} if setup.classes else {}
     pixels = setup.normalization
     return Description(
         task=job.subject.task,
         method=job.subject.method,
         backbone=job.subject.backbone,
-        options=dict(job.subject.options) | dict(setup.options) | classes,
+        options=dict(job.subject.options) | _built_with(setup),
         own_options=dict(job.subject.options),
         input_size=job.subject.input_size,
         classes=setup.classes,
+        class_ids=setup.class_ids,
         mean=pixels.mean if pixels else (),
         std=pixels.std if pixels else (),
         recipe=job.recipe.name,
         recipe_changes=job.recipe.changes,
         recipe_digest=job.recipe.digest,
+        recipe_settings=job.recipe.model_dump(mode="json"),
         epochs=epochs,
+        data=setup.train.identity.model_dump() if setup.train else {},
+        pretraining=started_from(job) or "",
     )
+
+
+def _built_with(setup: Setup) -> dict[str, Any]:
+    """The options of the network that recipe and data decide."""
+    classes = {"num_classes": len(setup.classes)} if setup.classes else {}
+    return dict(setup.options) | classes
 
 
 def _training(job: Job[Any, Any], setup: Setup, runner: Runner) -> Training:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -11,9 +12,11 @@ from mmengine.dist import get_dist_info
 from mmengine.evaluator import Evaluator
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner, ValLoop
+from torch.nn.parallel import DistributedDataParallel
 
 from mogabench.engine.batches import batches_per_step
 from mogabench.engine.curve import KeepCurve
+from mogabench.engine.determinism import DeterminismNotes
 from mogabench.engine.drawing import DrawPredictions
 from mogabench.engine.loading import Loader, evaluation_loader, training_loader
 from mogabench.engine.loop import ResumableLoop
@@ -22,6 +25,7 @@ from mogabench.engine.reporting import ImageNotes, InputNotes, ShowProgress
 from mogabench.engine.saving import CHECKPOINT, SaveCheckpoints, is_resumable
 from mogabench.engine.schedule import FollowSchedule
 from mogabench.errors import UserError
+from mogabench.files import sha256
 
 if TYPE_CHECKING:
     from mmengine.hooks import Hook
@@ -44,9 +48,11 @@ class QuietRunner(Runner):
     """A runner that is silent on the terminal, strict in loading, and dumps no configuration."""
 
     def build_logger(self, *arguments: Any, **options: Any) -> MMLogger:
-        """mmengine's logger without its terminal output."""
+        """mmengine's logger without its terminal output, also of a file that cannot be written."""
         logger = super().build_logger(*arguments, **options)
         files = [item for item in logger.handlers if isinstance(item, logging.FileHandler)]
+        for item in files:
+            item.handleError = _say_nothing  # type: ignore[method-assign]  # a traceback
         logger.handlers[:] = files
         return logger
 
@@ -63,6 +69,10 @@ class QuietRunner(Runner):
 
     def dump_config(self) -> None:
         """Does nothing: the job is the configuration."""
+
+
+def _say_nothing(record: logging.LogRecord) -> None:
+    """What a log does of a line that it cannot write: the training goes on without it."""
 
 
 def make_runner(job: Job[Any, Any], setup: Setup) -> QuietRunner:
@@ -97,12 +107,13 @@ def make_runner(job: Job[Any, Any], setup: Setup) -> QuietRunner:
         hooks += _training_hooks(job, identity)
         if job.resume and is_resumable(job, identity):
             options |= {"resume": True, "load_from": f"{job.work_dir}/{CHECKPOINT}"}
-    hooks += [ImageNotes(loaders), *setup.hooks]
+    hooks += [
+        ImageNotes(loaders),
+        DeterminismNotes(job, chosen_by_time=setup.same_shapes),
+        *setup.hooks,
+    ]
     if setup.drawing is not None and job.work_dir is not None:
         hooks.append(DrawPredictions(job.work_dir, setup.drawing))
-    wrapper: dict[str, Any] = {"type": "MMDistributedDataParallel", "broadcast_buffers": True}
-    if job.device == "cpu":
-        wrapper["device_ids"] = None
     return QuietRunner(
         setup.model,
         work_dir=str(job.work_dir),
@@ -116,9 +127,20 @@ def make_runner(job: Job[Any, Any], setup: Setup) -> QuietRunner:
         env_cfg={"cudnn_benchmark": setup.same_shapes},
         # mmengine keeps one logger and history per name, for the life of the process.
         experiment_name=uuid4().hex,
-        cfg={"model_wrapper_cfg": wrapper},
+        cfg={"model_wrapper_cfg": _parallel(job)},
         **options,
     )
+
+
+def _parallel(job: Job[Any, Any]) -> dict[str, Any]:
+    """mmengine's configuration of DistributedDataParallel; `share_buffers` cares for buffers."""
+    # The option has another name from PyTorch 2.14 on.
+    known = inspect.signature(DistributedDataParallel).parameters
+    buffers = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
+    wrapper: dict[str, Any] = {"type": "MMDistributedDataParallel", buffers: False}
+    if job.device == "cpu":
+        wrapper["device_ids"] = None
+    return wrapper
 
 
 def evaluation_batch(job: Job[Any, Any], setup: Setup) -> int:
@@ -128,12 +150,14 @@ def evaluation_batch(job: Job[Any, Any], setup: Setup) -> int:
 
 
 def _plan(job: Job[Any, Any], world: int) -> str:
-    """A step in words, with the learning rate, which belongs to the recipe's batch size."""
+    """An update in words, with the learning rate, which belongs to the recipe's batch size."""
     assert job.recipe is not None
     size, accumulation = batches_per_step(job)
+    factors = zip((world, size, accumulation), ("device", "image", "step"), strict=True)
+    product = " x ".join(f"{number} {word}{'s' * (number != 1)}" for number, word in factors)
     return (
-        f"batch {job.recipe.batch_size} = {size} images x {accumulation} accumulated "
-        f"x {world} device(s), learning rate {job.recipe.optimizer.lr:g} as the recipe has it"
+        f"batch {job.recipe.batch_size} = {product}, learning rate {job.recipe.optimizer.lr:g} as "
+        "the recipe has it"
     )
 
 
@@ -144,6 +168,8 @@ def _identity(job: Job[Any, Any], data: Data) -> dict[str, str]:
         "network": job.subject.key,
         "recipe digest": job.recipe.digest,
         "data digest": data.digest,
+        "initial weights": "none" if job.weights is None else sha256(job.weights),
+        "precision": job.amp or "float32",
     }
 
 

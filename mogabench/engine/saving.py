@@ -89,7 +89,8 @@ def is_resumable(job: Job[Any, Any], identity: dict[str, str]) -> bool:
     There is none if the training was killed before its first: it then begins anew, and says so.
 
     Raises:
-        UserError: The checkpoint cannot be read, or is of another network, recipe or data.
+        UserError: The checkpoint cannot be read, or is of another network, recipe, data, precision
+            or beginning.
     """
     assert job.work_dir is not None
     file = job.work_dir / CHECKPOINT
@@ -101,8 +102,8 @@ def is_resumable(job: Job[Any, Any], identity: dict[str, str]) -> bool:
         if saved.get(what) != value:
             raise UserError(
                 f"{file} is of another training: its {what} was {saved.get(what)}, not {value}; "
-                "--resume needs the same --recipe, --set, --data and network as before, another "
-                "training another --work-dir"
+                "--resume needs the same network, --recipe, --set, --data, --weights and --amp as "
+                "before, another training another --work-dir"
             )
     return True
 

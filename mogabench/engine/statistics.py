@@ -1,4 +1,4 @@
-"""Precise batch norm: statistics measured again with the weights that a training ended with."""
+"""Running statistics of norms: common to all processes, and measured again after a training."""
 
 from __future__ import annotations
 
@@ -6,13 +6,54 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import torch
-from mmengine.dist import all_reduce, get_world_size
-from torch.nn.modules.batchnorm import _BatchNorm
+from mmengine.dist import all_reduce, broadcast, get_world_size
+from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+
+    from torch import Tensor, nn
 
     from mogabench.engine.model import Trained
+
+
+@torch.no_grad()
+def share_buffers(network: nn.Module) -> None:
+    """Makes the buffers of all processes equal, as the gradients make the weights.
+
+    Running means and variances become those of all processes, each of which saw other images; other
+    buffers, such as counters and tables, become those of the first one. Done after each step, since
+    then neither the moment of a checkpoint nor that of an evaluation shows in any number. It takes
+    the place of what DistributedDataParallel does before each forward pass: there the first process
+    overwrites the others' statistics, and those of the last step differ.
+
+    Args:
+        network: Changed in place; the same in every process.
+    """
+    if get_world_size() == 1:
+        return
+    averaged = [
+        buffer
+        for module in network.modules()
+        if isinstance(module, _NormBase)
+        for buffer in module.buffers(recurse=False)
+        if buffer.is_floating_point()
+    ]
+    known = {id(buffer) for buffer in averaged}
+    others = [buffer for buffer in network.buffers() if id(buffer) not in known]
+    _at_once(averaged, lambda flat: all_reduce(flat, "mean"))
+    _at_once(others, broadcast)
+
+
+def _at_once(buffers: list[Tensor], communicate: Callable[[Tensor], None]) -> None:
+    """Communicates buffers with one call for each type, in place."""
+    for kind in dict.fromkeys(buffer.dtype for buffer in buffers):
+        alike = [buffer for buffer in buffers if buffer.dtype == kind]
+        flat = torch.cat([buffer.flatten() for buffer in alike])
+        communicate(flat)
+        parts = flat.split([buffer.numel() for buffer in alike])
+        for buffer, part in zip(alike, parts, strict=True):
+            buffer.copy_(part.view_as(buffer))
 
 
 @torch.no_grad()

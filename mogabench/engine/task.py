@@ -19,11 +19,13 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.utils.data import IterableDataset
 
+    from mogabench.checkpoints import Description
     from mogabench.data.normalization import Normalization
     from mogabench.engine.drawing import Drawing
     from mogabench.engine.job import Job
     from mogabench.engine.metric import GatheredMetric
     from mogabench.engine.model import Trained
+    from mogabench.engine.prediction import Predictor
     from mogabench.records import Data
     from mogabench.subject import Subject
 
@@ -64,12 +66,14 @@ class Metric:
         unit: Its unit in records.
         noise: Its standard deviation between runs, in its unit, by its value and the number of
             samples; None where nothing is known of it.
+        lower_is_better: Whether it is an error.
     """
 
     name: str
     label: str
     unit: str
     noise: Callable[[float, int], float] | None = None
+    lower_is_better: bool = False
 
 
 class Indexed(Protocol):
@@ -122,6 +126,7 @@ class Setup:
             takes the fastest, which it would do again for every new size.
         eval_size: Height and width that images are evaluated at; None for the subject's size.
         classes: Their names, in the order of the network's outputs; empty where there are none.
+        class_ids: What the data numbers them by; empty where it does not number them itself.
         normalization: Of the images, for whoever uses the weights; None where it is the network's
             own affair.
         options: What the recipe builds the network with, beside the subject's options.
@@ -139,6 +144,7 @@ class Setup:
     same_shapes: bool = False
     eval_size: tuple[int, ...] | None = None
     classes: tuple[str, ...] = ()
+    class_ids: tuple[int, ...] = ()
     normalization: Normalization | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -253,6 +259,21 @@ class Task(ABC, Generic[R, O]):
     def with_graph(self, network: nn.Module, graph: nn.Module) -> nn.Module:
         """The network, in which another module computes its `graph`."""
         return graph
+
+    def predictor(self, job: Job[R, O], stated: Description | None) -> Predictor:
+        """Builds the network and loads its weights, to predict from images without a data set.
+
+        Args:
+            job: Network, recipe, weights and the task's options; its ``data`` is empty.
+            stated: What the weights say of themselves; None where they say nothing.
+
+        Raises:
+            UserError: The weights do not fit, or the task predicts from no images alone.
+        """
+        raise UserError(
+            f"{self.name} predicts from data sets alone, by 'run {self.name} --predictions': its "
+            "task has no predictor()"
+        )
 
     @abstractmethod
     def prepare(self, job: Job[R, O]) -> Setup:

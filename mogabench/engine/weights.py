@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+import shlex
+from typing import TYPE_CHECKING, Any, Literal
 
 from mogabench.checkpoints import Description, load_into
 from mogabench.errors import UserError
-from mogabench.recipes import names
+from mogabench.recipes import load, names, restore, variant_for
 from mogabench.recipes.schema import training_settings
+from mogabench.subject import Subject
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from mogabench.engine.job import Job
-    from mogabench.engine.task import Task
+    from mogabench.engine.task import R, Task
+    from mogabench.pretraining import Pretraining
     from mogabench.recipes import Recipe
 
 
@@ -40,8 +43,8 @@ def load_job_weights(
         What was taken, left out and repaired, a line for each kind, for `Setup.notes`.
 
     Raises:
-        UserError: The file cannot be read, its weights do not fit, or those to evaluate are not
-            what the job calls them: trained by its recipe, and averaged or not.
+        UserError: The file cannot be read, its weights do not fit, or are not what the job calls
+            them: trained from what it says and, to evaluate, by its recipe, and averaged or not.
     """
     if job.weights is None:
         return []
@@ -56,6 +59,11 @@ def load_job_weights(
         classes=classes,
     )
     stated = report.stated
+    start = _stated_start(job, stated)
+    if job.pretraining and start and start != job.pretraining:
+        raise UserError(
+            f"--pretraining {job.pretraining}: {job.weights} says {start}; leave it out"
+        )
     if not job.train:
         if stated is not None and stated.recipe and job.recipe is not None:
             _check_recipe(job.weights, stated, job.recipe)
@@ -66,16 +74,67 @@ def load_job_weights(
     return [f"{job.weights.name}: {line}" for line in lines]
 
 
-def stated_recipe(task: Task[Any, Any], stated: Description) -> tuple[str | None, list[str]]:
-    """The recipe that weights state and its changed settings, as ``key=value`` texts.
+def stated_recipe(task: Task[R, Any], stated: Description | None) -> R | None:
+    """The recipe that weights state, by all of its settings where the file has them.
 
     Returns:
-        No recipe where it is none of the task's, as a file of the user's own.
+        None where they state none, or one of the user's own without its settings.
+
+    Raises:
+        UserError: The settings are none of the task's recipes.
     """
+    if stated is None or not stated.recipe:
+        return None
+    if stated.recipe_settings:
+        return restore(stated.recipe_settings, task, stated.recipe, stated.recipe_changes)
     if stated.recipe not in names(task):
-        return None, []
-    changes = stated.recipe_changes.items()
-    return stated.recipe, [f"{key}={json.dumps(value)}" for key, value in changes]
+        return None
+    variant = variant_for(stated.backbone, stated.recipe, task)
+    changes = [f"{key}={json.dumps(value)}" for key, value in stated.recipe_changes.items()]
+    return load(stated.recipe, task, variant=variant, overrides=changes)
+
+
+def as_stated(subject: Subject, stated: Description | None, *, size_is_given: bool) -> Subject:
+    """The subject with the options and the size of its weights, but for those that are given.
+
+    Args:
+        subject: As the user names it.
+        stated: What its weights say of themselves; None where they say nothing.
+        size_is_given: Whether the user says the size.
+    """
+    if stated is None or (stated.task, stated.backbone) != (subject.task, subject.backbone):
+        return subject
+    known: dict[str, Any] = {"options": tuple((stated.options | dict(subject.options)).items())}
+    if not size_is_given and stated.input_size:
+        known["input_size"] = stated.input_size
+    return Subject.model_validate(subject.model_dump() | known)
+
+
+def started_from(job: Job[Any, Any]) -> Pretraining | Literal["unknown"] | None:
+    """What the training behind a job's figure started from, as rows of papers have it.
+
+    Returns:
+        ``unknown`` of a training by this project from weights of which nobody says; None of other
+        weights of which nobody does.
+
+    Raises:
+        UserError: The file cannot be read.
+    """
+    if job.weights is None:
+        return "none"
+    stated = Description.of(job.weights)
+    known = _stated_start(job, stated) or job.pretraining
+    was_trained_here = job.train or (stated is not None and stated.pretraining == "unknown")
+    return known or ("unknown" if was_trained_here else None)
+
+
+def _stated_start(job: Job[Any, Any], stated: Description | None) -> Pretraining | None:
+    """What a job's weights say of that; None where they say nothing."""
+    said = "" if stated is None else stated.pretraining
+    if not said or said == "unknown":
+        return None
+    # A training begins with all that its weights were trained on, of which only this is known.
+    return said if not job.train or said == "in21k" else None
 
 
 def stated_classes(job: Job[Any, Any]) -> tuple[str, ...]:
@@ -109,5 +168,7 @@ def _check_recipe(file: Path, stated: Description, recipe: Recipe) -> None:
 
 
 def _words(recipe: str, changes: Mapping[str, Any]) -> str:
-    settings = [f"--set {key}={json.dumps(value)}" for key, value in changes.items()]
-    return " ".join([f"--recipe {recipe}", *settings])
+    words = ["--recipe", recipe]
+    for key, value in changes.items():
+        words += ["--set", f"{key}={json.dumps(value)}"]
+    return shlex.join(words)

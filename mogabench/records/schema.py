@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from mogabench.pretraining import Pretraining
 from mogabench.subject import Subject
 
 SCHEMA_VERSION: Literal[1] = 1
@@ -18,6 +21,9 @@ FEWEST_ITERATIONS = {"spread": 64, "latency_p90": 64, "latency_p99": 662}
 They are those of the early stopping of MLPerf's LoadGen: from there on the second longest iteration
 lies above the percentile with 99 % confidence. The spread rests on the 10th and the 90th one.
 """
+
+
+_ID_DIGITS = 12
 
 
 def _escape_bytes(text: Any) -> Any:
@@ -45,13 +51,18 @@ class Kind(StrEnum):
     CHANNEL_ENERGY = "channel_energy"
 
 
+_NEVER_NEGATIVE = (Kind.COMPLEXITY, Kind.INTERACTION)
+_LARGEST = 1e30
+"""No measurement is greater, and sums and squares of it are still numbers."""
+
+
 class Quantity(BaseModel):
     """A number with its unit."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    value: float = Field(allow_inf_nan=False)
-    unit: str
+    value: Annotated[float, Field(ge=-_LARGEST, le=_LARGEST)]
+    unit: Annotated[str, Field(max_length=40)]
     """``1`` for counts, ``B`` bytes, ``ms``, ``img/s``, ``%``, ``mm``, …"""
 
 
@@ -61,9 +72,9 @@ Split = Literal["train", "val", "test"]
 class Data(BaseModel):
     """Which data a quality was measured on."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    name: Text
+    name: Annotated[Text, Field(max_length=200)]
     """``imagenet-1k`` only where the content is recognised; else ``sample-…`` or ``folder:…``."""
     split: Split
     samples: int
@@ -74,7 +85,7 @@ class Data(BaseModel):
 class Training(BaseModel):
     """What weights were trained on, and for how long."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     data: Data
     epochs: int
@@ -87,7 +98,7 @@ class Training(BaseModel):
 class Provenance(BaseModel):
     """Where a number came from."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     command: Text
     commit: str | None = None
@@ -121,21 +132,31 @@ class Provenance(BaseModel):
     recipe_changes: dict[str, Any] | None = None
     """The recipe's settings that ``--set`` changed, such as ``{"optimizer.lr": 5e-4}``."""
     recipe_digest: str | None = None
-    weights: str | None = None
+    weights: Annotated[str, Field(pattern=r"^\w[\w. -]*$", max_length=64)] | None = None
     """SHA-256 of the file of the weights that were evaluated."""
     initial_weights: str | None = None
     """SHA-256 of the file that a training started from; None from scratch."""
+    pretraining: Pretraining | Literal["unknown"] | None = None
+    """What the training of the weights started from: ``unknown`` where they were trained by this
+    project from weights of which nobody says; None where nobody says of others."""
     training: Training | None = None
     """Where the weights were trained in the same run."""
     data: Data | None = None
-    started: datetime = Field(default_factory=lambda: datetime.now(UTC))
+    started: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
     seconds: float = 0.0
+
+    @property
+    def started_from(self) -> Pretraining | None:
+        """`pretraining`, also of records from before it was kept; None where it is not known."""
+        if self.pretraining is None and self.training is not None and self.initial_weights is None:
+            return "none"
+        return None if self.pretraining == "unknown" else self.pretraining
 
 
 class Record(BaseModel):
     """One line of ``results/records/*.jsonl``."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     schema_version: Literal[1] = SCHEMA_VERSION
     subject: Subject
@@ -146,6 +167,13 @@ class Record(BaseModel):
     provenance: Provenance
 
     @model_validator(mode="after")
+    def _counts_and_strengths_are_not_negative(self) -> Self:
+        negative = [name for name, item in self.values.items() if item.value < 0]
+        if negative and self.kind in _NEVER_NEGATIVE:
+            raise ValueError(f"{negative[0]} of a record of {self.kind} is negative")
+        return self
+
+    @model_validator(mode="after")
     def _drop_percentiles_of_few_iterations(self) -> Self:
         """Old records have percentiles of any number of iterations; nobody is to read them."""
         iterations = self.values.get("iterations")
@@ -154,6 +182,17 @@ class Record(BaseModel):
                 if iterations.value < fewest:
                     self.values.pop(name, None)
         return self
+
+    @property
+    def id(self) -> str:
+        """Twelve hexadecimal digits by which the record can be named: a digest of its content.
+
+        What is not said, or is as by default, is left out, so that a new field of the schema
+        changes no record's id.
+        """
+        content = self.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+        text = json.dumps(content, sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:_ID_DIGITS]
 
     def line(self) -> str:
         """The record as one line of JSON, without the newline."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+from bisect import insort
 from collections import defaultdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -14,7 +16,7 @@ from mogabench.records.schema import Kind, Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+    from datetime import datetime
 
 
 class Store:
@@ -27,6 +29,9 @@ class Store:
     A line that a killed process left unfinished is moved to ``<kind>.torn`` by the next write and
     ignored by every read.
 
+    Raises:
+        UserError: The results are a file, or the folder of the records itself.
+
     Attributes:
         results: The folder that is written to, by this class only below ``records``.
         base: The results folder whose records come before the own ones; it is never written to.
@@ -35,11 +40,14 @@ class Store:
     """
 
     def __init__(self, results: Path, base: Path | None = None) -> None:
+        results = Path(results)
+        _check_folder(results)
         self.results = results
         self.base = base
         self.folder = results / "records"
         self.problems: list[str] = []
         self._records: defaultdict[tuple[Kind, str], list[Record]] = defaultdict(list)
+        self._of_base: defaultdict[tuple[Kind, str], int] = defaultdict(int)
         self._own = {kind: _RecordFile(self.folder / f"{kind}.jsonl") for kind in Kind}
         self._loaded = False
 
@@ -74,10 +82,21 @@ class Store:
             ) from error
         return True
 
-    def latest(self, subject_key: str, kind: Kind, **setup: Any) -> Record | None:
-        """The newest record of that subject whose provenance has the values in ``setup``."""
-        candidates = self._index().get((kind, subject_key), [])
-        return next((r for r in reversed(candidates) if r.same_setup(**setup)), None)
+    def latest(
+        self, subject_key: str, kind: Kind, *, metric: str | None = None, **setup: Any
+    ) -> Record | None:
+        """The newest record of that subject whose provenance has the values in ``setup``.
+
+        Args:
+            subject_key: The subject's.
+            kind: What is recorded.
+            metric: A value that the record must have; None for any.
+            **setup: As of `mogabench.records.Record.same_setup`.
+        """
+        for record in reversed(self._index().get((kind, subject_key), [])):
+            if record.same_setup(**setup) and (metric is None or metric in record.values):
+                return record
+        return None
 
     def all(self, kind: Kind | None = None) -> Iterator[Record]:
         """Every record, or every record of one kind, oldest first."""
@@ -96,11 +115,25 @@ class Store:
         if not self._loaded:
             if self.base is not None:
                 for kind in Kind:
-                    self._catch_up(_RecordFile(self.base / "records" / f"{kind}.jsonl"))
+                    self._catch_up(
+                        _RecordFile(self.base / "records" / f"{kind}.jsonl", is_own=False)
+                    )
             for file in self._own.values():
                 self._catch_up(file)
             self._loaded = True
         return self._records
+
+    def _take(self, record: Record, *, is_own: bool) -> None:
+        """Takes in a record: own ones after those of the base, each in the order of their time.
+
+        A record that was merged from another machine may be older than what was written before.
+        """
+        place = (record.kind, record.subject.key)
+        if is_own:
+            insort(self._records[place], record, lo=self._of_base[place], key=_started)
+        else:
+            self._records[place].append(record)
+            self._of_base[place] += 1
 
     def _catch_up(self, file: _RecordFile) -> None:
         """Takes in the lines that were not read yet."""
@@ -109,19 +142,35 @@ class Store:
                 if not line.endswith(b"\n"):
                     raise ValueError("its writer was stopped")
                 if line.strip():
-                    record = Record.model_validate_json(line)
-                    self._records[record.kind, record.subject.key].append(record)
+                    self._take(Record.model_validate_json(line), is_own=file.is_own)
             except ValueError as error:
                 problem = f"{where} set aside ({_reason(error)})"
                 if problem not in self.problems:
                     self.problems.append(problem)
 
 
+def _started(record: Record) -> datetime:
+    return record.provenance.started
+
+
+def _check_folder(results: Path) -> None:
+    if results.exists() and not results.is_dir():
+        raise UserError(
+            f"{results} is a file, not a folder of results; give a folder with --results"
+        )
+    if any((results / f"{kind}.jsonl").exists() for kind in Kind):
+        raise UserError(
+            f"{results} holds the records themselves; give the folder above it, "
+            f"{results.absolute().parent}"
+        )
+
+
 class _RecordFile:
     """A file of records and how much of it was read."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, is_own: bool = True) -> None:
         self.path = path
+        self.is_own = is_own
         self._bytes = 0
         self._lines = 0
 

@@ -259,6 +259,7 @@ def test_another_patch_size_is_not_resampled(tmp_path):
         load(network("test_vit", patch_size=8), network("test_vit").state_dict(), tmp_path)
 
 
+@pytest.mark.slow
 def test_an_error_is_short_however_many_keys(tmp_path):
     weights = {f"{'very_long.' * 30}{n}.weight": torch.ones(1) for n in range(5000)}
     with pytest.raises(UserError, match=r"; 5000 unexpected \(") as caught:

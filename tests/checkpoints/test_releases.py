@@ -8,6 +8,7 @@ import re
 import signal
 import threading
 import time
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,7 +21,8 @@ from mogabench.releases import Release, is_released, listed_weights, official_we
 from mogabench.subject import Subject
 
 PAGE = "https://github.com/Westlake-AI/MogaNet/releases/tag/moganet-in1k-weights"
-CONTENT = random.Random(0).randbytes(3_000_000)
+CONTENT = b"\x80" + random.Random(0).randbytes(2_999_999)
+OTHER = b"\x80" + CONTENT[:0:-1]
 
 
 class _Server(ThreadingHTTPServer):
@@ -29,6 +31,8 @@ class _Server(ThreadingHTTPServer):
     Attributes:
         sends: Bytes after which an answer breaks off.
         pause_s: How long it waits between pieces of 100 kB.
+        shift: By how much the part that it says to send is not the one that was asked for.
+        length: The ``Content-Length`` that it states; the true one if empty, none if None.
         ranges: The ``Range`` header of each request so far, None where there was none.
     """
 
@@ -37,6 +41,7 @@ class _Server(ThreadingHTTPServer):
         self.content, self.etag = CONTENT, '"1"'
         self.knows_ranges, self.sends, self.pause_s = True, len(CONTENT), 0.0
         self.status, self.content_type = 200, "application/octet-stream"
+        self.shift, self.length = 0, ""
         self.ranges = []
 
     def handle_error(self, *_):
@@ -57,11 +62,16 @@ class _Handler(BaseHTTPRequestHandler):
         start = int(re.fullmatch(r"bytes=(\d+)-", wanted)[1]) if wanted else 0
         if not (server.knows_ranges and self.headers["If-Range"] == server.etag):
             start = 0
-        if start >= len(server.content):
+        if start and start >= len(server.content):
             return self.send_error(416)
         self.send_response(206 if start else 200)
         self.send_header("Content-Type", server.content_type)
-        self.send_header("Content-Length", str(len(server.content) - start))
+        if start:
+            span = f"bytes {start + server.shift}-{len(server.content) - 1}/{len(server.content)}"
+            self.send_header("Content-Range", span)
+        if server.length is not None:
+            length = server.length or str(len(server.content) - start)
+            self.send_header("Content-Length", length)
         if server.etag:
             self.send_header("ETag", server.etag)
         self.end_headers()
@@ -257,7 +267,7 @@ def test_broken_download_is_continued(server, tmp_path, capfd):
 @pytest.mark.parametrize(
     "change",
     [
-        {"content": CONTENT[::-1], "etag": '"2"'},
+        {"content": OTHER, "etag": '"2"'},
         {"knows_ranges": False},
         {"etag": None},
     ],
@@ -329,8 +339,69 @@ def test_changed_file_is_not_trusted(server, tmp_path):
         fetch(server.release, tmp_path, progress=False)
 
     path.unlink()
-    server.content = CONTENT[::-1]
+    server.content = OTHER
     with pytest.raises(UserError, match="not the file that was first downloaded"):
         fetch(server.release, tmp_path, progress=False)
     (tmp_path / "weights.pth.tar.sha256").unlink()
-    assert fetch(server.release, tmp_path, progress=False).read_bytes() == CONTENT[::-1]
+    assert fetch(server.release, tmp_path, progress=False).read_bytes() == OTHER
+
+
+def _zip(folder):
+    with zipfile.ZipFile(folder / "a.zip", "w") as archive:
+        archive.writestr("data.pkl", CONTENT)
+    return (folder / "a.zip").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "nothing arrived"),
+        (b"\n<!doctype html><title>Sign in</title>", "no file of weights"),
+        (b"\x1f\x8b" + CONTENT, "no file of weights"),
+        ("cut", "not the whole file"),
+    ],
+)
+def test_what_is_no_file_of_weights_is_not_kept(content, says, server, tmp_path):
+    server.content = _zip(tmp_path)[:-100] if content == "cut" else content
+    server.length = None  # so that nothing but the content tells
+    server.sends = len(server.content)
+    _fails(server, tmp_path / "weights", says)
+    assert not list((tmp_path / "weights").glob("*.part"))
+
+
+def test_another_part_than_was_asked_for_is_not_put_together(server, tmp_path):
+    server.sends = 1_000_000
+    _fails(server, tmp_path, "broke off")
+    server.sends, server.shift = len(CONTENT), 7
+    _fails(server, tmp_path, "another part than was asked for")
+    server.shift = 0
+    assert fetch(server.release, tmp_path, progress=False).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("damage", [b"\xff\xfe", b'"1"\r\nX-Evil: yes', b""])
+def test_a_damaged_note_of_a_part_begins_the_download_anew(damage, server, tmp_path):
+    server.sends = 1_000_000
+    _fails(server, tmp_path, "broke off")
+    (tmp_path / "weights.pth.tar.part.etag").write_bytes(damage)
+    server.sends = len(CONTENT)
+    assert fetch(server.release, tmp_path, progress=False).read_bytes() == CONTENT
+    assert server.ranges[-1] is None
+
+
+@pytest.mark.parametrize("length", ["many", "-5", None])
+def test_a_length_that_is_none_is_not_needed(length, server, tmp_path):
+    server.length = length
+    assert fetch(server.release, tmp_path, progress=False).read_bytes() == CONTENT
+
+
+def test_a_published_size_is_checked(server, tmp_path):
+    server.length = None
+    short = replace(server.release, bytes=len(CONTENT) + 1)
+    with pytest.raises(UserError, match=rf"\({len(CONTENT)} of {len(CONTENT) + 1} bytes arrived"):
+        fetch(short, tmp_path, progress=False)
+
+
+def test_an_address_that_is_none(tmp_path):
+    wrong = Release("a.pth", ("htps:/nowhere",), PAGE, "in1k_300e")
+    with pytest.raises(UserError, match=r"cannot reach htps:/nowhere \("):
+        fetch(wrong, tmp_path, progress=False)

@@ -38,6 +38,7 @@ def test_the_training_is_that_of_the_length_it_states(job, tmp_path):
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
+@pytest.mark.slow
 def test_a_recipe_that_fits_is_not_changed(job):
     chosen = job("schedule.epochs=1", deadline=time.monotonic() + 600)
     assert run(chosen, TASK).recipe == chosen.recipe

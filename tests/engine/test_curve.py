@@ -30,6 +30,7 @@ def test_the_curve_has_each_step_and_each_evaluation(job):
     Image.open(io.BytesIO((wanted.work_dir / curve.PICTURE).read_bytes())).verify()
 
 
+@pytest.mark.slow
 def test_a_point_is_the_mean_over_its_steps(job, tmp_path, monkeypatch):
     every_step = job(*PLAIN)
     run(every_step, TASK)

@@ -45,8 +45,45 @@ def test_an_evaluation_of_a_network_that_overflows_gives_no_figure(job, tmp_path
 
 def test_a_training_that_diverges_stops_before_its_checkpoint(job):
     diverging = job("optimizer={name: sgd, lr: 1e30, weight_decay: 0.0}", "schedule.epochs=4")
-    with pytest.raises(UserError, match=r"loss is not finite about step|no longer finite after"):
+    with pytest.raises(UserError, match=r"not finite in step 2, at the learning rate|no longer"):
         run(diverging, TASK)
+
+
+class Exploding(nn.Module):
+    """Passes on what comes in, but for infinity once, in the training batch of a number."""
+
+    def __init__(self, at):
+        super().__init__()
+        self.at, self.passes = at, 0
+
+    def forward(self, maps):
+        if not self.training:
+            return maps
+        self.passes += 1
+        return torch.where(torch.tensor(self.passes in self.at), torch.inf, maps)
+
+
+def test_a_training_stops_at_the_very_step_and_names_the_layer(job, monkeypatch):
+    """Of the seventh batch, with two of eight in a step; and repeats the step's batches to look."""
+    build = TASK.build
+
+    def exploding(subject):
+        network = build(subject)
+        network.stages[1].blocks.append(Exploding(at=(7, 9)))
+        return network
+
+    monkeypatch.setattr(TASK, "build", exploding)
+    training = job("schedule.epochs=4", batch_size=8)
+    with pytest.raises(UserError) as error:
+        run(training, TASK)
+    blocks = len(build(training.subject).stages[1].blocks)
+    assert str(error.value) == (
+        "the loss is not finite in step 4, at the learning rate 0.00171: the first that is not "
+        f"finite is the output of stages.1.blocks.{blocks} (Exploding); a lower optimizer.lr may "
+        f"keep it finite; the last good checkpoint is {training.work_dir}/checkpoint.pth"
+    )
+    saved = torch.load(training.work_dir / "checkpoint.pth", weights_only=True)
+    assert saved["meta"]["iter"] == 3
 
 
 def test_a_batch_norm_over_single_values_is_one_line(job):

@@ -49,6 +49,12 @@ def test_an_evaluation_takes_the_network_s_own_preprocessing(tmp_path):
     ("changes", "message"),
     [
         ({"train": False}, "needs --weights FILE to evaluate, or --train"),
+        ({"pretraining": "in21k"}, "in21k: the training begins with none, as there are no --wei"),
+        ({"pretraining": "none", "weights": __file__}, "none: the training begins with --weights"),
+        (
+            {"pretraining": "in21k", "weights": "official"},
+            "in21k: the official weights were trained on in1k",
+        ),
         ({"train": False, "overrides": ["seed=1"]}, "--set changes a recipe: add --recipe"),
         ({"train": False, "weights": "none.pth"}, "there is no file 'none.pth'"),
         ({"size": (256, 224), "size_is_given": True}, "square images: give --size one number"),

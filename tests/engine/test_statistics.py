@@ -33,6 +33,7 @@ def test_statistics_are_the_mean_over_the_batches():
     assert torch.equal(frozen.running_mean, torch.zeros(3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ema", ["ema=null", "ema={}"])
 def test_a_training_ends_with_them_and_saves_and_evaluates_them(job, tmp_path, ema):
     short = ["schedule={epochs: 1, warmup_epochs: 0}", ema]
@@ -57,8 +58,7 @@ def test_a_training_ends_with_them_and_saves_and_evaluates_them(job, tmp_path, e
 
 def test_a_training_resumed_at_its_end_gives_the_same_statistics(job):
     mixed = ["augment.mixup=0.8", "augment.mixup_prob=1.0", "precise_bn=64"]
-    # With a worker; without, each image that is loaded seeds the generators that Mixup draws from.
-    training = job("schedule={epochs: 1, warmup_epochs: 0}", *mixed, workers=1)
+    training = job("schedule={epochs: 1, warmup_epochs: 0}", *mixed)
     training = replace(
         training, subject=training.subject.model_copy(update={"backbone": "resnet10t"})
     )

@@ -33,6 +33,7 @@ def test_accumulated_gradients_equal_one_large_batch(job, tmp_path):
     assert largest_difference(whole, other) > 1e-3
 
 
+@pytest.mark.slow
 def test_the_average_is_what_is_saved_and_evaluated(job, tmp_path):
     # A rate of 0 in the first step makes the average start, and stay, at the initial weights.
     first_step = ["schedule={epochs: 4, warmup_epochs: 1, warmup_lr: 0}"]

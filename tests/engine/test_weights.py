@@ -40,6 +40,38 @@ def short_job(task, method, folder, *overrides, **changes):
     return make_job(get_task(task), subject, **settings | changes)
 
 
+@pytest.mark.slow
+def test_weights_and_records_say_what_the_training_started_from(job, tmp_path):
+    start = timm.create_model("test_convnext", num_classes=3).state_dict()
+    torch.save(start, tmp_path / "theirs.pth")
+
+    def start_of(changed):
+        outcome = run(changed, TASK)
+        record = quality_record(TASK, changed, outcome)
+        return record.provenance.pretraining, outcome.checkpoint
+
+    scratch, own = start_of(job("schedule.epochs=1"))
+    evaluation = job("schedule.epochs=1", train=False, weights=own, work_dir=None)
+    assert (scratch, start_of(evaluation)[0]) == ("none", "none")
+    with pytest.raises(UserError, match=r"--pretraining in21k: .*weights\.pth says none; leave"):
+        run(replace(evaluation, pretraining="in21k"), TASK)
+
+    theirs = job(train=False, recipe=None, weights=tmp_path / "theirs.pth", work_dir=None)
+    assert start_of(theirs)[0] is None
+    assert start_of(replace(theirs, pretraining="in1k"))[0] == "in1k"
+
+    # Whatever comes after ImageNet-21K, it was there.
+    begun = job("schedule.epochs=1", weights=tmp_path / "theirs.pth", work_dir=tmp_path / "tuned")
+    tuned, file = start_of(replace(begun, pretraining="in21k"))
+    again, _ = start_of(replace(begun, weights=file, work_dir=tmp_path / "again"))
+    assert (tuned, again) == ("in21k", "in21k")
+    # Of weights that were trained here on data of the user's, only the user knows.
+    unsaid, file = start_of(replace(begun, weights=own, work_dir=tmp_path / "third"))
+    assert unsaid == "unknown"
+    assert start_of(replace(evaluation, weights=file))[0] == "unknown"
+    assert start_of(replace(evaluation, weights=file, pretraining="in1k"))[0] == "in1k"
+
+
 def test_weights_state_what_it_takes_to_use_them(job):
     outcome = run(job("optimizer.lr=1e-3"), TASK)
     stated = Description.from_meta(read_state_dict(outcome.checkpoint).meta["meta"])

@@ -7,12 +7,13 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from mogabench.errors import UserError
-from mogabench.records import Data, Kind, Provenance, Quantity, Record, Store
+from mogabench.records import Data, Kind, Provenance, Quantity, Record, Store, packaged_results
 from mogabench.subject import Subject
 
 
@@ -35,11 +36,46 @@ def record(value=1.0, backbone="moganet_tiny", kind=Kind.COMPLEXITY, **where):
     )
 
 
+def at(hour, one):
+    started = datetime(2026, 1, 1, hour, tzinfo=UTC)
+    return one.model_copy(
+        update={"provenance": one.provenance.model_copy(update={"started": started})}
+    )
+
+
 def test_a_record_comes_back_equal(tmp_path):
     data = Data(name="imagenet-1k", split="val", samples=50_000, digest="0" * 64)
     written = record(0.1 + 0.2, commit="abc", dirty=True, data=data, packages={"torch": "2.15"})
     Store(tmp_path).append(written)
     assert list(Store(tmp_path).all()) == [written]
+
+
+def test_a_wrong_path_says_so(tmp_path):
+    Store(tmp_path).append(record())
+    with pytest.raises(UserError, match=f"the folder above it, {tmp_path}$"):
+        Store(tmp_path / "records")
+    with pytest.raises(UserError, match="is a file, not a folder"):
+        Store(tmp_path / "records" / "complexity.jsonl")
+
+
+def test_a_record_is_named_by_its_content_wherever_it_is_stored(tmp_path):
+    one, other = record(1.0, commit="abc"), record(1.0 + 2**-52, commit="abc")
+    later = one.model_copy(
+        update={"provenance": record(commit="abc").provenance}  # started a moment later
+    )
+    assert len({one.id, other.id, later.id}) == 3
+    Store(tmp_path).append(one)
+    (stored,) = Store(tmp_path).all()
+    assert stored.id == one.id and len(one.id) == 12 and int(one.id, 16) >= 0
+    whole = json.loads((tmp_path / "records" / "complexity.jsonl").read_text())
+    turned = {key: whole[key] for key in reversed(whole)}
+    turned["provenance"] |= {"busy": False, "driver": None}  # as a reader takes it
+    assert Record.model_validate(turned).id == one.id
+
+
+def test_the_packaged_records_have_ids_of_their_own():
+    ids = [found.id for found in Store(packaged_results()).all()]
+    assert len(ids) > 2000 and len(set(ids)) == len(ids)
 
 
 def test_the_latest_of_a_setup_wins(tmp_path):
@@ -115,10 +151,11 @@ def test_a_repeated_measurement_adds_no_record(tmp_path):
     ],
 )
 def test_what_differs_from_the_newest_record_is_written_and_then_the_newest(tmp_path, other):
-    first, store = record(1), Store(tmp_path)
-    assert all(store.append(one) for one in (first, other, first))
+    store = Store(tmp_path)
+    written = [at(0, record(1)), at(1, other), at(2, record(1))]
+    assert all(store.append(one) for one in written)
     for reader in (store, Store(tmp_path)):
-        assert [r.line() for r in reader.all()] == [r.line() for r in (first, other, first)]
+        assert [r.line() for r in reader.all()] == [r.line() for r in written]
 
 
 def test_own_records_come_after_those_of_the_base_which_stays_as_it_is(tmp_path):

@@ -1,0 +1,37 @@
+"""NumPy's files, of numbers alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mogabench.errors import UserError
+from mogabench.files import open_regular
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+
+def read_numpy(file: Path, *, mapped: bool = False) -> NDArray[Any] | dict[str, NDArray[Any]]:
+    """The array of an ``.npy`` file, or those of an ``.npz`` file by name, whatever it is called.
+
+    Args:
+        file: The file.
+        mapped: Whether the array of an ``.npy`` file stays there until it is looked at.
+
+    Raises:
+        UserError: It cannot be read, or holds Python's objects.
+    """
+    try:
+        open_regular(file).close()
+        loaded = np.load(file, mmap_mode="r" if mapped else None, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return loaded
+        with loaded:
+            return dict(loaded)
+    except Exception as error:  # NumPy reads a header as Python, and zip has errors of its own
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UserError(f"cannot read {file}: {reason}") from error

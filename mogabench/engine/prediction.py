@@ -1,0 +1,281 @@
+"""Predictions for images and sequences of the user's own, without a data set."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from abc import ABC, abstractmethod
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import torch
+from PIL import Image
+
+from mogabench.data.folders import is_image, walk
+from mogabench.data.images import ImageError, convert_image, decode_image
+from mogabench.engine.environment import enter
+from mogabench.engine.job import make_job
+from mogabench.engine.weights import stated_recipe
+from mogabench.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from mogabench.checkpoints import Description
+    from mogabench.engine.job import Job
+    from mogabench.engine.model import Trained
+    from mogabench.engine.task import O, R, Task
+    from mogabench.subject import Subject
+
+PIPE = "-"
+"""What stands for standard input."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """Something to predict from.
+
+    Attributes:
+        name: What files and messages call it, such as ``cats/tabby.jpg``.
+        content: A file, its bytes, or what was in memory.
+        number: COCO's id of the image.
+    """
+
+    name: str
+    content: Any
+    number: int
+
+    def image(self, mode: str = "RGB") -> Image.Image:
+        """The image, read as an evaluation reads it.
+
+        Args:
+            mode: Pillow's.
+
+        Raises:
+            ImageError: It cannot be read.
+        """
+        content, name = self.content, self.name
+        if isinstance(content, Path):
+            try:
+                content, name = content.read_bytes(), str(content)
+            except OSError as error:
+                raise ImageError(name, error.strerror or str(error)) from None
+        if isinstance(content, bytes):
+            return decode_image(content, name, mode=mode)
+        return convert_image(content, name, mode=mode)
+
+    def pixels(self) -> NDArray[np.uint8]:
+        """The image ``(H, W, 3)`` in RGB.
+
+        Raises:
+            ImageError: It cannot be read.
+        """
+        return np.array(self.image())
+
+
+@dataclass(frozen=True)
+class Prediction(ABC):
+    """What a network predicts from one item; each task has a class of its own.
+
+    Attributes:
+        item: What it was predicted from.
+    """
+
+    item: Item
+
+    @abstractmethod
+    def to_json(self) -> list[dict[str, Any]]:
+        """The prediction as plain values: COCO's results where it has a format for them."""
+
+    @abstractmethod
+    def draw(self) -> Image.Image:
+        """A picture of the prediction."""
+
+    @abstractmethod
+    def describe(self) -> str:
+        """The prediction in a few words."""
+
+    def files(self) -> Mapping[str, bytes]:
+        """The content of each file that shows it, by what the file's name ends in."""
+        return {".png": as_png(self.draw())}
+
+
+class Predictor(ABC):
+    """A network with its weights, which predicts from what it is given.
+
+    A task derives from it and says how one item becomes an input, and the output a prediction.
+
+    Attributes:
+        job: What was opened: network, size, recipe, weights and device.
+        notes: What of the weights was left out or repaired.
+
+    Args:
+        job: As above.
+        model: The network.
+        notes: As above.
+    """
+
+    takes: ClassVar[str] = "image"
+    """What it predicts from, for messages."""
+
+    def __init__(self, job: Job[Any, Any], model: Trained, notes: Sequence[str] = ()) -> None:
+        self.job, self.notes = job, tuple(notes)
+        model.adapt(job)
+        self._model = model.eval().to(job.device)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.job.subject.key}>"
+
+    def predict(self, given: Any, **guides: Any) -> Any:
+        """Predicts from an image or, in video prediction, from the frames that were seen.
+
+        Args:
+            given: A path, an image of Pillow's, or an array: ``(H, W)``, ``(H, W, 3)`` in RGB or
+                ``(H, W, 4)``, of bytes; or a list of these. A sequence is a path, or an array of
+                frames.
+            **guides: What else the task takes, such as ``boxes`` of persons for poses.
+
+        Returns:
+            The task's `Prediction`, or a list of them for a list.
+
+        Raises:
+            UserError: It cannot be read, or the network cannot take it.
+        """
+        if isinstance(given, list | tuple):
+            items = [self._item(one, number) for number, one in enumerate(given, 1)]
+            return [self.predict_item(item, **guides) for item in items]
+        return self.predict_item(self._item(given, 1), **guides)
+
+    @abstractmethod
+    def predict_item(self, item: Item) -> Prediction:
+        """The prediction for one item.
+
+        Raises:
+            UserError: It cannot be read, or the network cannot take it.
+        """
+
+    def run(self, batch: Any) -> Any:
+        """What the evaluation's loop gets of the network for a batch of its loader."""
+        with torch.no_grad():
+            return self._model.val_step(batch)
+
+    def find(self, places: Sequence[str]) -> list[Item]:
+        """What a command line names: files, the images below folders, ``-`` for standard input.
+
+        Raises:
+            UserError: There is no such file, or nothing in a folder.
+        """
+        found: list[tuple[str, Any]] = []
+        for place in places:
+            if place == PIPE:
+                found.append(("stdin", sys.stdin.buffer.read()))
+            else:
+                found += self.find_in(Path(place).expanduser())
+        return number_items(found)
+
+    def find_in(self, place: Path) -> list[tuple[str, Any]]:
+        """Name and content of the items in a file or a folder.
+
+        Raises:
+            UserError: There are none.
+        """
+        if not place.exists():
+            raise UserError(f"there is no file or folder {place}")
+        if not place.is_dir():
+            return [(place.name, place)]
+        files = [file for file in walk(place, []) if is_image(file)]
+        if not files:
+            raise UserError(f"{place} has no image")
+        return [(file.relative_to(place).as_posix(), file) for file in files]
+
+    def _item(self, given: Any, number: int) -> Item:
+        if isinstance(given, str | Path):
+            return Item(Path(given).name, Path(given).expanduser(), number)
+        if isinstance(given, Image.Image | np.ndarray | bytes):
+            return Item(f"{self.takes}-{number}", given, number)
+        raise UserError(
+            f"a {type(given).__name__} is no {self.takes}: give a path, an image of Pillow's or a "
+            "NumPy array, or a list of these"
+        )
+
+
+def open_predictor(
+    task: Task[R, O],
+    subject: Subject,
+    stated: Description | None,
+    *,
+    weights: str,
+    options: O | None,
+    device: str,
+    size_is_given: bool,
+) -> Predictor:
+    """Builds a network with its weights, to predict as it is evaluated.
+
+    Args:
+        task: The subject's.
+        subject: The network.
+        stated: What the weights say of themselves; None where they say nothing.
+        weights: ``official`` or a file.
+        options: The task's own.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        size_is_given: Whether the user chose the subject's size.
+
+    Raises:
+        UserError: The weights do not fit, or the task predicts from no items alone.
+    """
+    job = make_job(
+        task,
+        subject,
+        data="",
+        options=options,
+        size_is_given=size_is_given,
+        recipe=stated_recipe(task, stated),
+        overrides=(),
+        weights=weights,
+        train=False,
+        work_dir=None,
+        device=device,
+        workers=0,
+    )
+    enter(job.device)
+    return task.predictor(job, stated)
+
+
+def number_items(found: Sequence[tuple[str, Any]]) -> list[Item]:
+    """Items with COCO's ids: the numbers that their files are named by, or else 1, 2, 3, ….
+
+    Raises:
+        UserError: Two have one name.
+    """
+    names = [name for name, _ in found]
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated:
+        raise UserError(
+            f"several of the items are called {repeated[0]}; give a folder that holds them all"
+        )
+    stems = [Path(name).stem for name in names]
+    numbers = [int(stem) for stem in stems if stem.isascii() and stem.isdecimal()]
+    if len(set(numbers)) < len(stems):
+        numbers = list(range(1, len(stems) + 1))
+    return [
+        Item(name, content, number) for (name, content), number in zip(found, numbers, strict=True)
+    ]
+
+
+def as_png(picture: Image.Image) -> bytes:
+    """The content of a picture's PNG file."""
+    file = io.BytesIO()
+    picture.save(file, "png")
+    return file.getvalue()
+
+
+def as_json_text(predictions: Sequence[dict[str, Any]]) -> str:
+    """The content of a file of predictions: a list with one of them a line."""
+    lines = (json.dumps(one, ensure_ascii=False) for one in predictions)
+    return "[\n" + ",\n".join(lines) + "\n]\n"

@@ -1,0 +1,27 @@
+"""Child processes that end with their parent."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
+
+
+def die_with_parent(by: signal.Signals = signal.SIGKILL) -> None:
+    """Has the kernel end this process when the one that started it ends, however that ends.
+
+    For the start of a child, such as an initializer of a pool; on Linux only.
+
+    Args:
+        by: The signal that ends it.
+    """
+    if _LIBC is None:
+        return
+    parent = os.getppid()
+    _LIBC.prctl(_PR_SET_PDEATHSIG, by)
+    if os.getppid() != parent:  # it ended before the kernel knew
+        os.kill(os.getpid(), by)

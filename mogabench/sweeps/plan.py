@@ -1,0 +1,174 @@
+"""A plan: a YAML list of measurements, each entry a command whose options may have several values.
+
+    - run: classification          # mogabench run classification
+      backbone: [moganet_xtiny, resnet18]
+      data: sample
+      train: true
+      seeds: 3                     # --set seed=0, 1, 2
+      set: {schedule.epochs: 5}
+    - profile: [moganet_small, convnext_tiny]
+      dtype: [float32, bfloat16]
+    - tables: [2, 3]               # every figure of them that is not measured
+      data: {classification: /data/imagenet}
+      train: true
+
+A list is a grid: one measurement for each of its values. A mapping is an option that repeats, as
+``NAME=VALUE`` each. ``true`` is an option without a value.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+from mogabench.errors import UserError, unknown
+from mogabench.escaping import command_line
+from mogabench.files import read_regular, slug
+from mogabench.yaml_text import YamlError, parse_yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+COMMANDS = ("run", "profile", "tables")
+"""What an entry of a plan begins with."""
+
+_PLACES = {"--work-dir": 1, "--results": 1, "--workers": 1, "--nproc": 1, "--device": 1}
+_MANNERS = {"--quiet", "-q", "--resume", "--skip-existing"}
+"""Options that say where and how a measurement is made, not what is measured."""
+
+_DIGITS = 8
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A command to run.
+
+    Attributes:
+        words: Its arguments after ``mogabench``, without places to write to.
+        task: The task that it measures.
+    """
+
+    words: tuple[str, ...]
+    task: str = "classification"
+
+    @property
+    def trains(self) -> bool:
+        """Whether it is a training, which can go on where it was interrupted."""
+        return "--train" in self.words
+
+    @property
+    def name(self) -> str:
+        """A name for its files: what it measures, and a digest of the whole command."""
+        digest = hashlib.sha256(json.dumps(self.words).encode()).hexdigest()[:_DIGITS]
+        network = self.value("--backbone") or self.value("--variant") or ""
+        if self.words[0] == "profile":
+            network = self.words[1]
+        return f"{slug(f'{self.words[0]} {self.task} {network}')}-{digest}"
+
+    def value(self, option: str) -> str | None:
+        """The value of an option that is given once; None where it is not."""
+        places = [number for number, word in enumerate(self.words[:-1]) if word == option]
+        return self.words[places[0] + 1] if places else None
+
+    def __str__(self) -> str:
+        return command_line(*self.words)
+
+
+def read_plan(path: Path) -> list[dict[str, Any]]:
+    """The entries of a plan's file.
+
+    Raises:
+        UserError: It cannot be read, or an entry is not one of `COMMANDS`.
+    """
+    try:
+        entries = parse_yaml(read_regular(path).decode())
+    except (OSError, UnicodeDecodeError, YamlError) as error:
+        raise UserError(f"cannot read the plan {path}: {' '.join(str(error).split())}") from None
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise UserError(f"the plan {path} is not a list of entries, each of '- run: TASK' or so")
+    for number, entry in enumerate(entries, 1):
+        kinds = [name for name in COMMANDS if name in entry]
+        if len(kinds) != 1:
+            first = str(next(iter(entry), ""))
+            raise UserError(f"entry {number} of {path}: {unknown('command', first, COMMANDS)}")
+    return entries
+
+
+def expand(entry: dict[str, Any]) -> list[Measurement]:
+    """The measurements of a ``run`` or ``profile`` entry, one for each point of its grid.
+
+    Raises:
+        UserError: A value cannot be one of an option.
+    """
+    settings = dict(entry)
+    if "run" in settings:
+        task = settings.pop("run")
+        if not isinstance(task, str):
+            raise UserError(f"run: {task} is not a task's name, such as classification")
+        first = [("run", task)]
+    else:
+        task = settings.get("task", "classification")
+        first = [("profile", str(name)) for name in as_list(settings.pop("profile"))]
+    seeds = seed_options(settings.pop("seeds", None))
+    grid = [list(_words(name, value)) for name, value in settings.items()] + [seeds] * bool(seeds)
+    points = product(first, *grid)
+    return [Measurement(tuple(word for part in point for word in part), task) for point in points]
+
+
+def core(words: Sequence[str]) -> tuple[str, ...]:
+    """The words that say what is measured; two commands with the same ones repeat each other."""
+    kept, skipped = [], 0
+    for word in words:
+        if skipped:
+            skipped -= 1
+            continue
+        name, equals, _ = word.partition("=")
+        if name in _PLACES:
+            skipped = 0 if equals else _PLACES[name]
+        elif word not in _MANNERS:
+            kept.append(word)
+    return tuple(kept)
+
+
+def _words(name: str, value: Any) -> Iterator[tuple[str, ...]]:
+    """The ways to write an option, one for each of its values."""
+    flag = f"--{str(name).replace('_', '-')}"
+    for one in as_list(value):
+        if isinstance(one, dict):
+            yield tuple(
+                word for key, item in one.items() for word in (flag, f"{key}={_text(item)}")
+            )
+        elif one is True:
+            yield (flag,)
+        elif one is False or one is None:
+            yield ()
+        else:
+            yield (flag, _text(one))
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+
+
+def as_list(value: Any) -> list[Any]:
+    """A list; any other value as a list of it."""
+    return value if isinstance(value, list) else [value]
+
+
+def seed_options(value: Any) -> list[tuple[str, str]]:
+    """The words that set each seed: of ``3`` those of 0, 1 and 2, of a list its own, of None none.
+
+    Raises:
+        UserError: It is something else.
+    """
+    if value is None:
+        return []
+    is_count = isinstance(value, int) and not isinstance(value, bool)
+    seeds = list(range(value)) if is_count else value
+    if not isinstance(seeds, list) or not all(type(seed) is int for seed in seeds):
+        raise UserError(f"seeds: {value} is neither a number of seeds nor a list of them")
+    return [("--set", f"seed={seed}") for seed in seeds]

@@ -1,0 +1,61 @@
+"""Trainings and evaluations of several processes."""
+
+from dataclasses import replace
+
+import pytest
+
+from mogabench.engine.run import run
+from mogabench.errors import AlreadySaidError, UserError
+from mogabench.tasks.classification import TASK
+from tests.engine.ranks import run_on
+
+UNEVEN = ["schedule.epochs=3", "batch_size=12", "optimizer.lr=0.01", "augment.hflip=0.5"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("ranks", "ema"), [(2, "ema=null"), (3, "ema={decay_start: 0.5, decay: 0.9}")]
+)
+def test_the_recorded_figures_are_those_of_the_saved_weights(job, tmp_path, ranks, ema):
+    predicted = [tmp_path / "recorded.csv", tmp_path / "alone.csv"]
+    training = job(*UNEVEN, ema, backbone="resnet10t", predictions=predicted[0])
+    training = replace(
+        training, subject=training.subject.model_copy(update={"backbone": "resnet10t"})
+    )
+    outcomes = run_on(ranks, training)
+    saved = outcomes[0].checkpoint
+    alone = run(
+        replace(training, train=False, weights=saved, work_dir=None, predictions=predicted[1]), TASK
+    )
+    assert [outcome.metrics for outcome in outcomes] == [alone.metrics] * ranks
+    assert predicted[0].read_text() == predicted[1].read_text()
+
+
+EXPLODING = """
+import os
+import torch
+from mogabench.tasks.classification import TASK
+
+build = type(TASK).build
+
+def exploding(self, subject):
+    network = build(self, subject)
+    network.stages[1].register_forward_hook(explode)
+    return network
+
+def explode(stage, _, maps):
+    stage.passes = getattr(stage, "passes", 0) + stage.training
+    return maps * torch.inf if os.environ["RANK"] == "1" and stage.passes in (5, 6) else maps
+
+type(TASK).build = exploding
+"""
+
+
+@pytest.mark.slow
+def test_all_stop_at_the_step_in_which_the_loss_of_one_is_not_finite(job):
+    found = run_on(2, job("schedule.epochs=4", "batch_size=12"), EXPLODING)
+    (said,) = [error for error in found if not isinstance(error, AlreadySaidError)]
+    assert isinstance(said, UserError)
+    assert "not finite in step 5, at the learning rate" in str(said)
+    assert "is the output of stages.1 (ConvNeXtStage) in process 1; a lower" in str(said)
+    assert sum(isinstance(error, AlreadySaidError) for error in found) == 1

@@ -1,0 +1,96 @@
+"""``mogabench records``: gathering, comparing and checking, as whole commands."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from typer.testing import CliRunner
+
+from mogabench.cli import app
+from mogabench.records import Data, Kind, Provenance, Quantity, Record, Store
+from mogabench.subject import Subject
+
+DAY = datetime(2026, 1, 1, tzinfo=UTC)
+DATA = Data(name="folder:a", split="val", samples=4, digest="1" * 64)
+
+
+def record(value, backbone="resnet18", kind=Kind.QUALITY, *, day=0, **where):
+    given = {"command": "test", "device": "cpu", "weights": "2" * 64, "data": DATA} | where
+    return Record(
+        subject=Subject(
+            task="classification", method="classifier", backbone=backbone, input_size=(32, 32)
+        ),
+        kind=kind,
+        values={"top1": Quantity(value=value, unit="%")},
+        provenance=Provenance(started=DAY + timedelta(days=day), **given),
+    )
+
+
+def folder(path, *records):
+    store = Store(path)
+    for item in records:
+        assert store.append(item)
+    return path
+
+
+def run(*arguments, status=0):
+    done = CliRunner().invoke(app, ["records", *map(str, arguments)])
+    assert done.exit_code == status, done.output or done.exception
+    return done.stdout
+
+
+def test_merging_adds_each_record_once_however_often_it_is_done(tmp_path):
+    same = record(50.0)
+    one = folder(tmp_path / "one", same, record(60.0, "resnet34"))
+    other = folder(tmp_path / "other", same, record(70.0, "resnet50"))
+    mine = ("--results", tmp_path / "mine")
+    assert "3 added" in run("merge", one, other, *mine)
+    before = (tmp_path / "mine/records/quality.jsonl").read_bytes()
+    assert "0 added" in run("merge", other, one, *mine)
+    assert (tmp_path / "mine/records/quality.jsonl").read_bytes() == before
+    values = [item.values["top1"].value for item in Store(tmp_path / "mine").all()]
+    assert sorted(values) == [50.0, 60.0, 70.0]
+
+
+def test_an_older_record_that_is_merged_later_is_not_the_newest(tmp_path):
+    old = folder(tmp_path / "old", record(40.0, day=1, seed=1))
+    mine = folder(tmp_path / "mine", record(50.0, day=2, seed=2))
+    run("merge", old, "--results", mine)
+    newest = Store(mine).latest(record(0.0).subject.key, Kind.QUALITY)
+    assert newest.values["top1"].value == 50.0
+
+
+def test_conflicts_are_of_the_same_weights_and_data_only(tmp_path):
+    mine = folder(tmp_path / "mine", record(50.0), record(9.0, kind=Kind.THROUGHPUT))
+    theirs = folder(
+        tmp_path / "theirs",
+        record(50.5),
+        record(51.0, weights="3" * 64),
+        record(8.0, kind=Kind.THROUGHPUT),
+    )
+    text = run("diff", mine, theirs, status=1)
+    assert text.count("conflict: ") == 1 and "top1 50 and 50.5" in text
+    assert "2 only in" in text and "3 only in" in text
+    assert "3 added" in run("merge", theirs, "--results", mine)
+    assert "0 only in" in run("diff", theirs, theirs)
+
+
+def test_a_check_finds_unreadable_torn_and_repeated_lines(tmp_path):
+    good = folder(tmp_path / "good", record(50.0), record(51.0, "resnet34"))
+    assert run("check", good) == "2 records, all readable\n"
+    file = good / "records" / "quality.jsonl"
+    first = file.read_text().splitlines()[0]
+    file.write_text(file.read_text() + "{}\n" + first + "\n")
+    (good / "records" / "quality.torn").write_text("{")
+    lines = run("check", good, status=1).splitlines()
+    assert [bool(lines[0].startswith(f"{file}:3")), "2 times" in lines[2]] == [True, True]
+    assert "quality.torn" in lines[1] and len(lines) == 3
+    refused = CliRunner().invoke(
+        app, ["records", "merge", str(good), "--results", str(tmp_path / "x")]
+    )
+    assert "records check" in str(refused.exception) and not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("command", [["merge"], ["check"]])
+def test_a_folder_without_records_is_refused(command, tmp_path):
+    done = CliRunner().invoke(app, ["records", *command, str(tmp_path / "nothing")])
+    assert "holds no records" in str(done.exception)

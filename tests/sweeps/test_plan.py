@@ -1,0 +1,163 @@
+"""Plans: what they expand to, what is missing of them, and what they cost."""
+
+import shlex
+
+import pytest
+from typer.testing import CliRunner
+
+from mogabench.cli import app
+from mogabench.errors import UserError
+from mogabench.records import Kind, Provenance, Quantity, Record, Store
+from mogabench.subject import Subject
+from mogabench.sweeps.cluster import minutes
+from mogabench.sweeps.estimate import find_device, hours
+from mogabench.sweeps.missing import missing
+from mogabench.sweeps.plan import Measurement, core, expand, read_plan
+
+PLAN = """
+- run: classification
+  backbone: [resnet18, resnet34]
+  data: sample
+  train: true
+  seeds: 2
+  set: {schedule.epochs: 1, optimizer.betas: [0.9, 0.95]}
+- profile: [resnet18, resnet34]
+  dtype: [float32, bfloat16]
+  gpu: true
+"""
+
+
+def write(path, text=PLAN):
+    path.write_text(text)
+    return path
+
+
+def sweep(*arguments):
+    done = CliRunner().invoke(app, ["sweep", *map(str, arguments)])
+    assert done.exit_code == 0, done.output or done.exception
+    return done.stdout
+
+
+def record(subject, kind, command="mogabench", *, device="Some GPU", **values):
+    return Record(
+        subject=subject,
+        kind=kind,
+        values={name: Quantity(value=value, unit="1") for name, value in values.items()},
+        provenance=Provenance(command=command, device=device),
+    )
+
+
+def network(backbone):
+    return Subject(
+        task="classification", method="classifier", backbone=backbone, input_size=(224, 224)
+    )
+
+
+def test_a_plan_is_a_grid_of_commands(tmp_path):
+    commands = [str(item) for entry in read_plan(write(tmp_path / "p")) for item in expand(entry)]
+    settings = "--set schedule.epochs=1 --set 'optimizer.betas=[0.9,0.95]'"
+    assert commands == [
+        f"mogabench run classification --backbone {backbone} --data sample --train "
+        f"{settings} --set seed={seed}"
+        for backbone in ("resnet18", "resnet34")
+        for seed in (0, 1)
+    ] + [
+        f"mogabench profile {backbone} --dtype {dtype} --gpu"
+        for backbone in ("resnet18", "resnet34")
+        for dtype in ("float32", "bfloat16")
+    ]
+
+
+def test_what_a_record_was_made_by_is_not_missing(tmp_path):
+    plan = write(tmp_path / "plan.yaml")
+    words = "--backbone resnet34 --data sample --train --set schedule.epochs=1"
+    words += " --set 'optimizer.betas=[0.9,0.95]' --set seed=1"
+    elsewhere = f"mogabench run classification {words} --results /a --work-dir=/b --resume -q"
+    store = Store(tmp_path / "results")
+    store.append(record(network("resnet34"), Kind.QUALITY, elsewhere, top1=1))
+    found = missing(read_plan(plan), store)
+    assert found.done == 1 and len(found.measurements) == 7
+    assert core(shlex.split(elsewhere)[1:]) not in [core(m.words) for m in found.measurements]
+    assert "7 to measure, 1 measured before" in sweep(
+        plan, "--dry-run", "--results", tmp_path / "results"
+    )
+
+
+def test_tables_give_what_is_not_measured_and_can_be(tmp_path):
+    plan = write(tmp_path / "p", "- tables: [3, A14]\n  data: {classification: /data/in1k}\n")
+    text = sweep(plan, "--dry-run", "--results", tmp_path / "results")
+    lines = [line for line in text.splitlines() if line.startswith("mogabench run")]
+    assert "--variant s --size 224x224 --data /data/in1k --recipe in1k_300e --weights off" in text
+    assert all("--train" not in line and " video " not in line for line in lines)
+    assert "of Table A14: the plan names no data of video" in text
+    assert "of Table 3: needs weights that are not released" in text
+
+
+@pytest.mark.slow
+def test_tables_may_be_another_papers(tmp_path):
+    plan = write(tmp_path / "p", "- tables: all\n  paper: openstl\n  data: {video: /data/mm}\n")
+    text = sweep(plan, "--dry-run", "--results", tmp_path / "results")
+    assert "--backbone moganet --size 10x1x64x64 --data /data/mm --recipe mmnist_2000e" in text
+    # 12 translators by two recipes, and the one that is not in the paper has no throughput
+    assert "25 to measure, 0 measured before" in text
+
+
+def test_hours_are_those_of_the_samples_at_the_recorded_rate(tmp_path):
+    """300 epochs of 1 281 167 // 1024 steps, forward and twice that backward, and 50 000 images."""
+    store = Store(tmp_path)
+    store.append(record(network("resnet18"), Kind.THROUGHPUT, throughput=1000.0))
+    store.append(record(network("resnet18"), Kind.COMPLEXITY, operations_paper=2e9))
+    store.append(record(network("resnet34"), Kind.COMPLEXITY, operations_paper=4e9))
+    device = find_device("some gpu", store)
+    for backbone, rate in (("resnet18", 1000), ("resnet34", 500)):
+        words = f"run classification --backbone {backbone} --data /d --recipe in1k_300e"
+        evaluation = Measurement((*words.split(), "--weights", "official"))
+        training = Measurement((*words.split(), "--train"))
+        seconds = 50_000 / rate
+        assert hours(evaluation, device, store) == pytest.approx(seconds / 3600)
+        seconds += 3 * 300 * (1_281_167 // 1024) * 1024 / rate
+        assert hours(training, device, store) == pytest.approx(seconds / 3600)
+    with pytest.raises(UserError, match="unknown device with a recorded throughput 'h100'"):
+        find_device("h100", store)
+
+
+def test_of_a_budget_what_fits_is_taken_in_order(tmp_path):
+    store = Store(tmp_path / "results")
+    store.append(record(network("resnet18"), Kind.THROUGHPUT, throughput=1000.0, device="My X1"))
+    text = "- run: classification\n  backbone: resnet18\n  data: /d\n  weights: [official, a, b]\n"
+    given = ["--results", tmp_path / "results", "--dry-run", "--gpu", "x1", "--hours", 0.03]
+    shown = sweep(write(tmp_path / "p", text), *given)
+    assert "2 to measure" in shown and "1 beyond --hours" in shown  # 50 s each, of 108 s
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("run: classification", "is not a list of entries"),
+        ("- rum: pose", "entry 1 of .*: unknown command 'rum'; did you mean run"),
+        ("- run: poze\n  backbone: resnet18", "unknown task 'poze'; did you mean pose"),
+        ("- run: pose\n  backbone: resnet_18", "unknown backbone 'resnet_18'; did you mean resn"),
+        ("- run: pose\n  backbone: resnet18\n  bach-size: 1", "unknown option of pose '--bach-si"),
+        ("- run: pose\n  backbone: resnet18\n  seeds: many", "seeds: many is neither"),
+        ("- profile: resnet18\n  batch_sizes: 1", "batch-sizes"),
+        ("- tables: [99]", "unknown table '99'"),
+        ("- tables: [3]\n  recipe: a", "take data, paper, papers, seeds, tables, train, not"),
+    ],
+)
+def test_a_plan_that_is_wrong_is_refused_before_anything_runs(text, says, tmp_path):
+    plan = write(tmp_path / "plan.yaml", text)
+    given = ["sweep", plan, "--results", tmp_path / "results", "--work-dir", tmp_path / "work"]
+    error = CliRunner().invoke(app, list(map(str, given))).exception
+    assert isinstance(error, UserError)
+    with pytest.raises(UserError, match=says):
+        raise error
+    assert {path.name for path in tmp_path.iterdir()} == {"plan.yaml"}
+
+
+def test_times_of_slurm():
+    """As sbatch's manual writes them, and with a unit."""
+    texts = {"90": 90, "8h": 480, "2d": 2880, "30m": 30, "02:30:00": 150, "1-12:00:00": 2160}
+    assert {text: minutes(text) for text in texts} == texts
+    assert minutes("00:00:30") == 1
+    with pytest.raises(UserError, match="time=soon"):
+        minutes("soon")
