@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mogabench.paper import load_table, table_ids
 from mogabench.tables.grid import MISSING, figure, percent
 from mogabench.tables.join import join
 from mogabench.tables.verdict import Status
 
 if TYPE_CHECKING:
+    from mogabench.paper import Paper
     from mogabench.records import Store
     from mogabench.subject import Subject
     from mogabench.tables.cells import Cell
@@ -41,14 +41,14 @@ class Appearance:
         }
 
 
-def appearances(subject: Subject, store: Store) -> list[Appearance]:
+def appearances(subject: Subject, paper: Paper, store: Store) -> list[Appearance]:
     """Every printed figure of exactly this subject, in the paper's order."""
     found = []
-    for table in map(load_table, table_ids()):
+    for table in paper.tables():
         if not any(row.meta.backbone == subject.backbone for row in table.rows):
             continue
         for row in join(table, store).rows:
-            where = f"Table {table.id}, {row.row.label}"
+            where = f"{table.name}, {row.row.label}"
             found += [
                 Appearance(where, cell)
                 for cell in row.cells
@@ -73,10 +73,14 @@ def rows_of(found: list[Appearance]) -> list[tuple[str, ...]]:
 
 
 def reasons_of(found: list[Appearance]) -> list[str]:
-    """Why measured figures differ from printed ones, each reason once."""
-    cells = [item.cell for item in found if item.cell.status == Status.KNOWN_REASON]
-    texts = [text for cell in cells for text in (cell.erratum, cell.account, cell.caveat) if text]
-    return list(dict.fromkeys(texts))
+    """Why measured figures differ from printed ones, or are left out, each reason once."""
+    texts = []
+    for cell in (item.cell for item in found):
+        if cell.status == Status.KNOWN_REASON:
+            texts += [cell.erratum, cell.account, cell.caveat]
+        elif cell.status == Status.NOT_MEASURED:
+            texts.append(cell.caveat)
+    return list(dict.fromkeys(filter(None, texts)))
 
 
 def commands_for_missing(found: list[Appearance]) -> list[str]:

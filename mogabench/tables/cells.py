@@ -3,36 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from mogabench.paper import (
-    Meta,
-    cell_meta,
-    cell_subject,
-    counting_source,
-    erratum,
-    has_tolerance,
-    printed_value,
-)
+from mogabench.paper import SCALE, cell_meta, cell_subject, decimals, printed_value
 from mogabench.records import Kind, is_stale
-from mogabench.tables.commands import command_for
-from mogabench.tables.costs import SCALE, cost, derive
+from mogabench.tables.commands import command_for, timing_command
+from mogabench.tables.costs import cost, derive
+from mogabench.tables.measurable import COSTS, is_buildable, obstacle, unit_of
+from mogabench.tables.qualities import find_quality
 from mogabench.tables.verdict import Status, agrees, gives, is_close, judge_quality, rounds_to
 from mogabench.tasks import tasks
-from mogabench.variants import variant_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mogabench.paper import Column, Derivation, Erratum, PaperTable, Row
+    from mogabench.paper import Column, CountingSource, Derivation, Erratum, Meta, PaperTable, Row
     from mogabench.records import Record, Store
     from mogabench.subject import Subject
 
-_MOGANET = Meta(task="classification", backbone="moganet_small")
-
-COSTS = ("params", "operations")
-_PLAIN = {"dtype": "float32", "compiled": False, "channels_last": False, "busy": False}
-_PAPER_GPU = "Tesla V100"  # Figure A3, Table A14
+PLAIN_RUN: dict[str, Any] = {
+    "dtype": "float32",
+    "compiled": False,
+    "channels_last": False,
+    "busy": False,
+}
+ON_A_CPU: dict[str, Any] = {"driver": None, "threads": 1, "batch_size": 1}
 
 
 @dataclass(frozen=True)
@@ -57,6 +52,9 @@ class Cell:
         printed_for: What the printed number is a number of, by a proven derivation; None for most.
         counts: The measured operations by each convention, in the unit; empty for other figures.
         records: What the measured number was read from.
+        dataset: What the quality is measured on; empty for the task's own data set.
+        like: The printed text whose digits and unit a measured number is shown with: the cell's
+            own or, of a user's row, that of the row that it stands beside.
     """
 
     column: Column
@@ -75,6 +73,8 @@ class Cell:
     printed_for: float | None = None
     counts: Mapping[str, float] = field(default_factory=dict)
     records: tuple[Record, ...] = ()
+    dataset: str = ""
+    like: str = ""
 
     @property
     def difference(self) -> float | None:
@@ -87,22 +87,34 @@ class Cell:
 def join_cell(table: PaperTable, row: Row, column: Column, store: Store) -> Cell:
     """Joins a cell of a table with the records; a user's own row has no printed text."""
     printed = row.cells.get(column.head, "")
-    known = erratum(table.id, row, column)
+    known = table.erratum(row, column)
     cell = Cell(column, printed, printed_value(printed), erratum=_reason(known))
     subject = cell_subject(row, column)
-    if column.metric is None or subject is None or (cell.paper is None and printed):
+    has_figure = cell.paper is not None or row.added or not column.is_printed
+    if column.metric is None or subject is None or not has_figure:
+        return cell
+    if row.added and not is_buildable(subject):  # such as a backbone in a column of translators
+        return cell
+    model = row.beside or row
+    like = model.cells.get(column.head, "")
+    unit = unit_of(like, column, subject)
+    if unit is None:
         return cell
     meta = cell_meta(row, column)
-    unit = column.unit or _unit_of(column.metric, subject)
-    cell = replace(cell, unit=unit, subject=subject)
+    cell = replace(cell, unit=unit, subject=subject, dataset=meta.dataset, like=like)
     if column.metric in COSTS:
-        joined = _join_cost(cell, meta, known, store, tolerant=has_tolerance(table.id))
+        # Who counted the rows that a user's own stands beside counted it as well.
+        counted = table.paper.counting_source(cell_meta(model, column))
+        joined = _join_cost(cell, meta, known, counted, store, tolerant=not table.notes.by_digits)
     elif column.metric == "fps":
-        joined = _join_throughput(cell, subject, store)
+        joined = _join_throughput(cell, subject, table.paper.about.gpu, store)
     else:
         joined = _join_quality(cell, meta, subject, store)
+    if joined.measured is None and not column.is_printed:
+        is_time = column.metric == "fps"
+        return replace(joined, command=timing_command(subject, column.runtime) if is_time else None)
     if joined.measured is None:
-        command = _command(subject, meta, column)
+        command = None if obstacle(table, row, column) else _command(subject, meta, column)
         return replace(joined, status=Status.NOT_MEASURED, command=command)
     return joined
 
@@ -114,22 +126,23 @@ def _reason(known: Erratum | None) -> str:
     return f"{reason} ({known.source})" if known.source else reason
 
 
-def _unit_of(metric: str, subject: Subject) -> str:
-    """The unit that the task states for its metric."""
-    task = tasks().get(subject.task)
-    units = {item.name: item.unit for item in task.metrics} if task else {}
-    return units.get(metric, "")
-
-
 def _join_cost(
-    cell: Cell, meta: Meta, known: Erratum | None, store: Store, *, tolerant: bool
+    cell: Cell,
+    meta: Meta,
+    known: Erratum | None,
+    counted: CountingSource | None,
+    store: Store,
+    *,
+    tolerant: bool,
 ) -> Cell:
-    metric, scale = cell.column.metric or "", SCALE[cell.unit]
-    if metric == "operations":
-        # A row without print is a user's own: counted as the MogaNet rows that it stands beside.
-        counted = counting_source(meta if cell.printed else _MOGANET)
+    scale = SCALE[cell.unit]
+    if cell.column.convention:
+        cell = replace(cell, convention=cell.column.convention)
+    elif cell.column.metric == "operations":
+        if counted is None:
+            return cell
         cell = replace(cell, convention=counted.convention, counted_by=counted.source)
-    found = cost(meta, cell.convention, store)
+    found = cost(meta, cell.column.metric or "", cell.convention, store)
     if found is None:
         return cell
     cell = replace(
@@ -164,7 +177,8 @@ def _judge_cost(
     if known is None:
         return replace(cell, status=Status.UNEXPLAINED)
     derived = [
-        (derivation, derive(derivation, meta, metric, store)) for derivation in known.derivations
+        (derivation, derive(derivation, meta, cell.convention, store))
+        for derivation in known.derivations
     ]
     texts = [_account(derivation, value, cell) for derivation, value in derived]
     proven = known.should_be is not None or known.printed_is is not None
@@ -190,25 +204,27 @@ def _account(derivation: Derivation, value: float | None, cell: Cell) -> str:
     if value is None:
         return f"{derivation.text}: not measured"
     scaled = value / SCALE[cell.unit]
-    digits = len(cell.printed.partition(".")[2]) + 2
+    digits = decimals(cell.printed) + 2
     return f"{derivation.text}: {scaled:.{digits}f}"
 
 
-def _join_throughput(cell: Cell, subject: Subject, store: Store) -> Cell:
+def _join_throughput(cell: Cell, subject: Subject, gpu: str, store: Store) -> Cell:
     """A throughput is the eager one in float32, of a machine that was not busy.
 
     On another device than the paper's nothing is compared.
     """
-    record = store.latest(subject.key, Kind.THROUGHPUT, **_PLAIN)
-    if record is None:
+    wanted = ON_A_CPU if cell.column.device == "cpu" else {}
+    runtime = cell.column.runtime
+    record = store.latest(subject.key, Kind.THROUGHPUT, **PLAIN_RUN, **wanted, runtime=runtime)
+    if record is None or "throughput" not in record.values:
         return cell
     cell = replace(cell, measured=record.values["throughput"].value, records=(record,))
     if cell.paper is None:
         return cell
     where = record.provenance
-    if _PAPER_GPU not in where.device:
+    if not gpu or gpu not in where.device:
         device = f"measured with batch {where.batch_size} on {where.device}"
-        caveat = _caveat((record,), f"{device}, printed for a {_PAPER_GPU}")
+        caveat = _caveat((record,), f"{device}, printed for a {gpu or 'device that is not named'}")
         return replace(cell, status=Status.OTHER_DEVICE, caveat=caveat)
     rounds = rounds_to(cell.printed, record.values["throughput"].value)
     status = Status.ROUNDS if rounds else Status.UNEXPLAINED
@@ -216,11 +232,11 @@ def _join_throughput(cell: Cell, subject: Subject, store: Store) -> Cell:
 
 
 def _join_quality(cell: Cell, meta: Meta, subject: Subject, store: Store) -> Cell:
-    """A quality must have been measured on the paper's data, with weights of the row's recipe."""
-    record = _quality_record(meta, subject, store)
-    quantity = None if record is None else record.values.get(cell.column.metric or "")
-    if record is None or quantity is None:
-        return cell
+    """A quality must be of the paper's data, and of weights trained as the row's were."""
+    record, left_out = find_quality(meta, subject, cell.column.metric or "", store)
+    if record is None:
+        return replace(cell, caveat=left_out)
+    quantity = record.values[cell.column.metric or ""]
     is_share = (quantity.unit, cell.unit) == ("1", "%")  # Table 7 prints SSIM so
     value = 100 * quantity.value if is_share else quantity.value
     cell = replace(cell, measured=value, records=(record,), caveat="; ".join(record.notes))
@@ -237,27 +253,8 @@ def _noise(metric: str, subject: Subject, value: float, samples: int) -> float |
     return found.noise(value, samples) if found.noise and samples else None
 
 
-def _quality_record(meta: Meta, subject: Subject, store: Store) -> Record | None:
-    recipe = meta.recipe or None
-    if subject.task not in tasks() or (recipe is None and variant_of(subject.backbone)):
-        return None  # a MogaNet trained in a way that no recipe here has
-    dataset = tasks()[subject.task].datasets[subject.method]
-    record = store.latest(
-        subject.key,
-        Kind.QUALITY,
-        dataset=dataset,
-        recipe=recipe,
-        recipe_changes=dict(meta.settings) or None,
-    )
-    if record and meta.pretraining == "none" and record.provenance.initial_weights:
-        return None
-    return record
-
-
-def _command(subject: Subject, meta: Meta, column: Column) -> str | None:
-    """What would measure a cell; None where its network is not implemented."""
-    if not is_buildable(subject):
-        return None
+def _command(subject: Subject, meta: Meta, column: Column) -> str:
+    """What would measure a cell."""
     kinds = {"fps": Kind.THROUGHPUT} | dict.fromkeys(COSTS, Kind.COMPLEXITY)
     kind = kinds.get(column.metric or "", Kind.QUALITY)
     return command_for(
@@ -266,12 +263,4 @@ def _command(subject: Subject, meta: Meta, column: Column) -> str | None:
         recipe=meta.recipe or None,
         settings=meta.settings,
         pretraining=meta.pretraining,
-    )
-
-
-def is_buildable(subject: Subject) -> bool:
-    """Whether the task, the method and the backbone exist."""
-    task = tasks().get(subject.task)
-    return (
-        task is not None and subject.method in task.methods and subject.backbone in task.backbones()
     )

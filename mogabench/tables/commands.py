@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import shlex
 from typing import TYPE_CHECKING, Any
 
+from mogabench.escaping import command_line
 from mogabench.records import Kind
 from mogabench.releases import is_released
 from mogabench.tasks import get_task
@@ -33,23 +33,50 @@ def command_for(
         recipe: The training set-up behind the printed figure, where it is known.
         settings: The recipe's settings that are different.
         pretraining: The data set of the weights that training begins with: ``in1k``, ``in21k``, or
-            ``none``.
+            ``none``; empty where it is not known.
     """
     if kind == Kind.THROUGHPUT:
-        task = "" if subject.task == "classification" else f" --task {subject.task}"
-        return f"mogabench profile {subject.backbone}{task}"
-    words = ["mogabench run", subject.task]
+        return command_line(*_profile(subject))
+    words = ["run", subject.task]
     if len(get_task(subject.task).methods) > 1:
-        words.append(f"--method {subject.method}")
-    if len(subject.options) or variant_of(subject.backbone) is None:
-        words.append(f"--backbone {subject.backbone}")
-    else:
-        words.append(f"--variant {variant_of(subject.backbone)}")
-    words.append(f"--size {'x'.join(map(str, subject.input_size))}")
-    words += [f"--option {shlex.quote(_assignment(*option))}" for option in subject.options]
+        words += ["--method", subject.method]
+    variant = None if subject.options else variant_of(subject.backbone)
+    words += ["--backbone", subject.backbone] if variant is None else ["--variant", variant]
+    words += _size(subject)
+    words += _each("--option", dict(subject.options))
     if kind == Kind.QUALITY:
-        words += ["--data DIR", *_weights(subject, recipe, settings or {}, pretraining)]
-    return " ".join(words)
+        words += ["--data", "DIR", *_weights(subject, recipe, settings or {}, pretraining)]
+    return command_line(*words)
+
+
+def timing_command(subject: Subject, runtime: str | None) -> str | None:
+    """A command line that times a network on a thread of this machine's CPU, an image at a time.
+
+    Args:
+        subject: What to time.
+        runtime: What runs it; None for PyTorch.
+
+    Returns:
+        None for a method or options that ``mogabench profile`` does not time.
+    """
+    task = get_task(subject.task)
+    if subject.method != task.methods[0] or subject.options or subject.part:
+        return None
+    words = [*_profile(subject), "--batch-size", "1", "--threads", "1"]
+    if subject.input_size != task.default_sizes[subject.method]:
+        words += _size(subject)
+    if runtime is not None:
+        words += ["--runtime", runtime]
+    return command_line(*words)
+
+
+def _profile(subject: Subject) -> list[str]:
+    task = [] if subject.task == "classification" else ["--task", subject.task]
+    return ["profile", subject.backbone, *task]
+
+
+def _size(subject: Subject) -> list[str]:
+    return ["--size", "x".join(map(str, subject.input_size))]
 
 
 def _weights(
@@ -57,22 +84,30 @@ def _weights(
 ) -> list[str]:
     """Evaluates the released weights where there are some, else trains them."""
     if recipe is None:
-        return ["--weights FILE"]
+        return _file(pretraining)
     without_ema = settings.get("ema", ...) is None
     others = {key: value for key, value in settings.items() if key != "ema"}
-    words = [f"--recipe {recipe}", *["--no-ema"] * without_ema]
-    words += [f"--set {shlex.quote(_assignment(*item))}" for item in others.items()]
+    words = ["--recipe", recipe, *["--no-ema"] * without_ema, *_each("--set", others)]
     if is_released(subject, recipe) and not others:
-        return [*words, "--weights official"]
-    initial = [] if pretraining == "none" else _initial_weights(subject, pretraining)
+        return [*words, "--weights", "official"]
+    initial = [] if pretraining in ("", "none") else _initial_weights(subject, pretraining)
     return [*words, "--train", *initial]
 
 
 def _initial_weights(subject: Subject, pretraining: str) -> list[str]:
     if subject.task == "classification":
-        return ["--weights FILE --new-head"]
+        return [*_file(pretraining), "--new-head"]
     is_released = variant_of(subject.backbone) is not None and pretraining == "in1k"
-    return [f"--weights {'official' if is_released else 'FILE'}"]
+    return ["--weights", "official"] if is_released else _file(pretraining)
+
+
+def _file(pretraining: str) -> list[str]:
+    """A file of the user's, of which a record must say what its training started from."""
+    return ["--weights", "FILE", *(["--pretraining", pretraining] if pretraining else [])]
+
+
+def _each(option: str, values: Mapping[str, Any]) -> list[str]:
+    return [word for item in values.items() for word in (option, _assignment(*item))]
 
 
 def _assignment(name: str, value: OptionValue) -> str:

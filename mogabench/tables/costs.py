@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from mogabench.paper import CONVENTIONS, counting_source, subject_of
+from mogabench.paper import CONVENTIONS, subject_of
 from mogabench.records import Kind
 
 if TYPE_CHECKING:
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from mogabench.records import Record, Store
     from mogabench.subject import Subject
 
-SCALE = {"M": 1e6, "G": 1e9}
+_VALUES = {"params": "trainable_parameters", "activations": "activations"}
+"""The values of records that metrics without conventions are."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,9 @@ class Cost:
     """What a cell of parameters or operations measures.
 
     Attributes:
-        value: Trainable parameters, or multiply-accumulates by the cell's convention.
-        by_convention: The multiply-accumulates by each convention; empty for parameters.
+        value: What its metric counts: trainable parameters, multiply-accumulates by the cell's
+            convention, or activations.
+        by_convention: The multiply-accumulates by each convention; empty for other metrics.
         records: What they were read from; a difference has two.
     """
 
@@ -33,12 +35,13 @@ class Cost:
     records: tuple[Record, ...]
 
 
-def cost(meta: Meta, convention: str | None, store: Store) -> Cost | None:
+def cost(meta: Meta, metric: str, convention: str | None, store: Store) -> Cost | None:
     """The cost of a row; None where a record of it is missing.
 
     Args:
         meta: What the row is about; with a ``baseline``, its cost is taken off.
-        convention: How operations are counted; None for parameters.
+        metric: ``params``, ``operations`` or ``activations``.
+        convention: How operations are counted; None for other metrics.
         store: The records.
     """
     found = [(sign, _record(subject_of(part), store)) for sign, part in _parts(meta)]
@@ -51,7 +54,7 @@ def cost(meta: Meta, convention: str | None, store: Store) -> Cost | None:
 
     records = tuple(record for _, record in signed)
     if convention is None:
-        return Cost(total("trainable_parameters"), {}, records)
+        return Cost(total(_VALUES[metric]), {}, records)
     name = _operations(convention)
     if any(name not in record.values for record in records):
         return None
@@ -63,9 +66,18 @@ def cost(meta: Meta, convention: str | None, store: Store) -> Cost | None:
     return Cost(total(name), by_convention, records)
 
 
-def derive(derivation: Derivation, meta: Meta, metric: str, store: Store) -> float | None:
-    """What a derivation comes to, without rounding; None where a record is missing."""
-    values = [_term_value(term, meta, metric, store) for term in derivation.terms]
+def derive(
+    derivation: Derivation, meta: Meta, convention: str | None, store: Store
+) -> float | None:
+    """What a derivation comes to, without rounding; None where a record is missing.
+
+    Args:
+        derivation: The derivation.
+        meta: What the row is about.
+        convention: How the row's operations are counted; None for parameters.
+        store: The records.
+    """
+    values = [_term_value(term, meta, convention, store) for term in derivation.terms]
     known = [value for value in values if value is not None]
     return sum(known) if len(known) == len(values) else None
 
@@ -109,9 +121,8 @@ def _term_subjects(term: Term, meta: Meta) -> list[tuple[float, Subject]]:
     return subjects
 
 
-def _term_value(term: Term, meta: Meta, metric: str, store: Store) -> float | None:
-    convention = term.convention or counting_source(meta).convention
-    name = "trainable_parameters" if metric == "params" else _operations(convention)
+def _term_value(term: Term, meta: Meta, convention: str | None, store: Store) -> float | None:
+    name = _operations(term.convention or convention) if convention else "trainable_parameters"
     total = 0.0
     for times, subject in _term_subjects(term, meta):
         record = _record(subject, store)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mogabench.errors import unknown
-from mogabench.paper import CONVENTIONS, cell_meta, counting_source, places_of
+from mogabench.errors import UserError, unknown
+from mogabench.paper import CONVENTIONS, cell_meta, places_of, read_number
 from mogabench.tables.grid import percent
+from mogabench.tables.measurable import obstacle
+from mogabench.tables.text import made_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mogabench.records import Record
     from mogabench.tables.cells import Cell
     from mogabench.tables.join import JoinedRow, JoinedTable
 
@@ -25,39 +26,58 @@ def find_rows(joined: JoinedTable, name: str) -> list[JoinedRow]:
     labels = [row.row.label for row in joined.rows]
     found = [joined.rows[place] for place in places_of(name, labels)]
     if not found:
-        raise unknown(f"row of Table {joined.paper.id}", name, labels)
+        raise unknown(f"row of {joined.paper.name}", name, labels)
     return found
 
 
 def find_cells(row: JoinedRow, head: str | None) -> list[Cell]:
     """The cells of a row that hold a figure, or the one below a head.
 
+    Args:
+        row: The row.
+        head: A head, or the beginning of only one, such as ``FLOPs``; the name of its group, as in
+            ``Mask R-CNN 1×: AP^b``, may be left out. None for all figures.
+
     Raises:
-        UserError: The table has no such column.
+        UserError: The table has no such column, or several that begin so.
     """
     if head is None:
-        return [cell for cell in row.cells if cell.status is not None]
+        return [c for c in row.cells if c.status is not None or c.measured is not None]
     cells = {cell.column.head: cell for cell in row.cells}
-    if head not in cells:
+    given = head.casefold()
+    names = {name: {name.casefold(), name.rpartition(": ")[2].casefold()} for name in cells}
+    begun = [name for name, ways in names.items() if given in ways] or [
+        name for name, ways in names.items() if any(way.startswith(given) for way in ways)
+    ]
+    if not begun:
         raise unknown("column", head, cells)
-    return [cells[head]]
+    if len(begun) > 1:
+        raise UserError(f"'{head}' begins several columns: {', '.join(begun)}")
+    return [cells[begun[0]]]
 
 
 def explain(joined: JoinedTable, row: JoinedRow, cell: Cell) -> list[tuple[str, str]]:
     """What there is to say of a cell, each with its heading, in reading order."""
     about = [
-        ("cell", f"Table {joined.paper.id}, {row.row.label}, {cell.column.head}"),
-        ("printed", f"{cell.printed} {cell.unit}".rstrip()),
+        ("cell", f"{joined.paper.name}, {row.row.label}, {cell.column.head}"),
+        ("printed", _printed(cell) if cell.printed else ""),
         ("measured", _measured(cell)),
         ("subject", cell.subject.key if cell.subject else ""),
-        *_counted(row, cell),
+        *_counted(joined, row, cell),
         ("reason", cell.erratum),
         ("which gives", cell.account),
         ("note", cell.caveat),
-        *(("made by", text) for text in map(_made_by, cell.records)),
+        *(("made by", text) for text in map(made_by, cell.records)),
         ("to measure", cell.command or ""),
+        ("no command", obstacle(joined.paper, row.row, cell.column)),
     ]
     return [(heading, text) for heading, text in about if text]
+
+
+def _printed(cell: Cell) -> str:
+    number = read_number(cell.printed)
+    has_unit = number is not None and number.unit
+    return cell.printed if has_unit else f"{cell.printed} {cell.unit}".rstrip()
 
 
 def _measured(cell: Cell) -> str:
@@ -68,22 +88,13 @@ def _measured(cell: Cell) -> str:
     return f"{cell.measured:.6g} {cell.unit}".rstrip() + (f" ({change})" if change else "") + status
 
 
-def _counted(row: JoinedRow, cell: Cell) -> Iterator[tuple[str, str]]:
+def _counted(joined: JoinedTable, row: JoinedRow, cell: Cell) -> Iterator[tuple[str, str]]:
     """The operations by each convention, and why the row has the one it has."""
     for name, value in cell.counts.items():
         mark = ", as here" if name == cell.convention else ""
         yield f"by {name}", f"{value:.6g} {cell.unit} ({CONVENTIONS[name]}{mark})"
-    if cell.convention and cell.printed:
-        source = counting_source(cell_meta(row.row, cell.column))
+    if cell.counted_by and cell.printed:
+        source = joined.paper.paper.counting_source(cell_meta(row.row, cell.column))
+        assert source is not None  # as of every cell with a convention
         yield "counted by", f"{source.source}: {source.tool}"
         yield "evidence", source.evidence
-
-
-def _made_by(record: Record) -> str:
-    where = record.provenance
-    versions = ", ".join(f"{name} {version}" for name, version in where.packages.items())
-    commit = "" if where.commit is None else f" at {where.commit[:8]}"
-    changed = " with uncommitted changes" if where.dirty else ""
-    return (
-        f"{where.command}{commit}{changed}, {where.started:%Y-%m-%d}, on {where.device}; {versions}"
-    )

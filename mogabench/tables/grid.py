@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import TYPE_CHECKING
 
-from mogabench.paper import CONVENTIONS, remarks
+from mogabench.paper import CONVENTIONS, read_number
+from mogabench.tables.layout import CHANGE, kinds, letter
+from mogabench.tables.measurable import is_buildable
 from mogabench.tables.verdict import STATUS_TEXTS, Status
 from mogabench.tasks import tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from mogabench.paper import Column
     from mogabench.tables.cells import Cell
     from mogabench.tables.join import JoinedTable
 
@@ -49,13 +51,39 @@ class Text:
     hover: str = ""
 
 
+class Importance(Enum):
+    """What a column is for a reader who cannot see all of them."""
+
+    ESSENTIAL = "names, set-up, parameters and operations"
+    QUALITY = "accuracies and throughputs"
+    DIFFERENCE = "of measured from printed parameters and operations"
+    DETAIL = "one of several below a heading"
+    DESCRIPTION = "dates and types"
+    EMPTY = "measured figures, of which there are none yet"
+
+
 @dataclass(frozen=True)
 class Grid:
-    """Heads, rows and footnotes; ``numeric`` marks the columns that align to the right."""
+    """Heads, rows and footnotes.
+
+    Attributes:
+        title: The table's name and title.
+        heads: The columns' heads.
+        numeric: Whether a column aligns to the right.
+        groups: The paper's head that a column belongs to: its own, or that of the printed figures
+            beside it.
+        importance: The columns' importance.
+        rows: The fields.
+        added: Whether a row is a user's own.
+        footnotes: Their texts; `marks` gives their letters.
+        summary: What is said below the table, in several lines.
+    """
 
     title: str
     heads: list[str]
     numeric: list[bool]
+    groups: list[str]
+    importance: list[Importance]
     rows: list[list[Text]]
     added: list[bool]
     footnotes: list[str]
@@ -72,33 +100,34 @@ class _Footnotes:
         return (self.texts.index(text) + 1,) if text else ()
 
 
-def to_grid(joined: JoinedTable, *, brief: bool = False) -> Grid:
-    """Lays a joined table out: printed, measured and Δ side by side for each measured column.
+def marks(numbers: Iterable[int]) -> str:
+    """The letters of footnotes, such as ``a,c`` for 1 and 3; after ``z`` comes ``aa``."""
+    return ",".join(map(letter, numbers))
 
-    Args:
-        joined: The table.
-        brief: Leave out dates, types, and what stands under a heading of several columns.
-    """
+
+def to_grid(joined: JoinedTable) -> Grid:
+    """Lays a joined table out: printed, measured and Δ side by side for each measured column."""
     footnotes = _Footnotes()
-    shown = [
-        number
-        for number, column in enumerate(joined.paper.columns)
-        if column.metric or not (brief and _is_dispensable(column))
-    ]
+    columns = joined.paper.columns
+    heads = [_heads(joined, number) for number in range(len(columns))]
     rows = [
-        [text for number in shown for text in _texts(row.cells[number], footnotes)]
+        [
+            text
+            for cell, own in zip(row.cells, heads, strict=True)
+            if own
+            for text in _texts(cell, footnotes)
+        ]
         for row in joined.rows
     ]
-    for row, texts in zip(joined.rows, rows, strict=True):
-        if row.added:
-            texts[0] = Text(row.row.label)
     return Grid(
-        title=f"Table {joined.paper.id}. {joined.paper.title}",
-        heads=[head for number in shown for head in _heads(joined, number, brief)],
-        numeric=[
-            joined.paper.columns[number].metric is not None
-            for number in shown
-            for _ in _heads(joined, number, brief)
+        title=f"{joined.paper.name}. {joined.paper.title}",
+        heads=[head for own in heads for head in own],
+        numeric=[c.metric is not None for c, own in zip(columns, heads, strict=True) for _ in own],
+        groups=[c.head for c, own in zip(columns, heads, strict=True) for _ in own],
+        importance=[
+            importance
+            for number, own in enumerate(heads)
+            for importance in _importance(joined, number)[: len(own)]
         ],
         rows=rows,
         added=[row.added for row in joined.rows],
@@ -107,26 +136,41 @@ def to_grid(joined: JoinedTable, *, brief: bool = False) -> Grid:
     )
 
 
-def _is_dispensable(column: Column) -> bool:
-    return column.head in ("Date", "Data", "Type", "Classifier") or ": " in column.head
+def _importance(joined: JoinedTable, number: int) -> list[Importance]:
+    """Of the columns that a column of the paper makes: printed, measured and Δ."""
+    column = joined.paper.columns[number]
+    if column.metric is None:
+        dispensable = column.is_minor or ": " in column.head
+        return [Importance.DESCRIPTION if dispensable else Importance.ESSENTIAL]
+    if not column.is_printed:
+        return [Importance.DETAIL]
+    if column.metric in _SHOWS_DIFFERENCE:
+        return [Importance.ESSENTIAL, Importance.ESSENTIAL, Importance.DIFFERENCE]
+    own = Importance.DETAIL if ": " in column.head else Importance.QUALITY
+    is_measured = any(row.cells[number].measured is not None for row in joined.rows)
+    return [own, own if is_measured else Importance.EMPTY]
 
 
 def figure(value: float | None, like: str) -> str:
-    """A measured number with one more digit than the printed one; ``—`` for None."""
+    """A measured number with one more digit than the printed one and its unit; ``—`` for None."""
     if value is None:
         return MISSING
-    decimals = len(like.partition(".")[2]) if "." in like else 0
-    return f"{value:.{decimals + 1 + (abs(value) < 10 and decimals == 0)}f}"
+    printed = read_number(like)
+    decimals, unit = (printed.decimals, printed.unit) if printed else (0, "")
+    return f"{value:.{decimals + 1 + (abs(value) < 10 and decimals == 0)}f}{unit}"
 
 
-def _heads(joined: JoinedTable, number: int, brief: bool) -> list[str]:
+def _heads(joined: JoinedTable, number: int) -> list[str]:
     column = joined.paper.columns[number]
     if column.metric is None:
         return [column.head]
-    heads = [column.head, "meas." if brief else "measured"]
-    if column.metric == "fps" and not brief:
+    if not column.is_printed:
+        on = f" on {' and '.join(_devices(joined, number))}" if column.metric == "fps" else ""
+        return [column.head + on] * len(kinds(joined, number))
+    heads = [column.head, "measured"]
+    if column.metric == "fps":
         heads[1] = f"measured on {' and '.join(_devices(joined, number))}"
-    return [*heads, "Δ"] if column.metric in _SHOWS_DIFFERENCE else heads
+    return [*heads, CHANGE] if column.metric in _SHOWS_DIFFERENCE else heads
 
 
 def _devices(joined: JoinedTable, number: int) -> list[str]:
@@ -165,9 +209,11 @@ def _texts(cell: Cell, footnotes: _Footnotes) -> list[Text]:
     printed = Text(cell.printed, footnotes=footnotes.numbers(cell.erratum))
     if cell.column.metric is None:
         return [printed]
-    shown = figure(cell.measured, cell.printed) + NEAR * (cell.status in _NEAR)
+    shown = figure(cell.measured, cell.like) + NEAR * (cell.status in _NEAR)
     notes = (*footnotes.numbers(cell.account), *footnotes.numbers(cell.caveat))
     measured = Text(shown, cell.status, notes, hover=_counts(cell))
+    if not cell.column.is_printed:
+        return [measured]
     if cell.column.metric not in _SHOWS_DIFFERENCE:
         return [printed, measured]
     change = cell.difference
@@ -191,15 +237,27 @@ def _summary(joined: JoinedTable) -> str:
     lines = [f"Cells: {counts_text(joined)}.", *_conventions(joined)]
     missing = joined.cells(Status.NOT_MEASURED)
     unbuilt = sum(
-        any(c.status == Status.NOT_MEASURED and c.command is None for c in row.cells)
+        any(
+            c.status == Status.NOT_MEASURED and c.subject and not is_buildable(c.subject)
+            for c in row.cells
+        )
         for row in joined.rows
     )
     if unbuilt:
         lines.append(f"Rows without an implementation yet: {unbuilt}.")
+    unread = [
+        cell.printed
+        for row in joined.rows
+        for cell in row.cells
+        if cell.column.metric and cell.status is None and any(map(str.isdigit, cell.printed))
+    ]
+    if unread:
+        first = f"such as '{unread[0]}'; 'mogabench paper check' says why"
+        lines.append(f"Figures that cannot be compared: {len(unread)}, {first}.")
     commands = [cell.command for cell in missing if cell.command]
     if commands:
         lines.append(f"To measure what is missing, for example: {commands[-1]}")
-    return "\n".join([*lines, *_orders(joined), *remarks(joined.paper.id)])
+    return "\n".join([*lines, *_orders(joined), *joined.paper.notes.remarks])
 
 
 def counts_text(*tables: JoinedTable) -> str:
@@ -240,7 +298,7 @@ def _conventions(joined: JoinedTable) -> list[str]:
         (cell.convention, cell.counted_by)
         for row in joined.rows
         for cell in row.cells
-        if cell.convention and cell.measured is not None
+        if cell.counted_by and cell.measured is not None
     )
     if not used:
         return []

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from mogabench.paper import cell_meta, cell_subject, erratum
+from mogabench.errors import unknown
+from mogabench.paper import cell_meta, cell_subject
 from mogabench.records import Kind, is_stale
-from mogabench.tables.cells import COSTS, is_buildable, join_cell
+from mogabench.tables.cells import join_cell
 from mogabench.tables.costs import needed_subjects
+from mogabench.tables.measurable import COSTS, is_buildable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from mogabench.paper import PaperTable, Row
     from mogabench.records import Store
@@ -22,11 +24,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class JoinedRow:
-    """A row of the paper with its cells joined; ``added`` marks a user's own."""
+    """A row of the paper, or a user's own, with its cells joined."""
 
     row: Row
     cells: tuple[Cell, ...]
-    added: bool = False
+
+    @property
+    def added(self) -> bool:
+        """Whether it is a user's own."""
+        return self.row.added
 
 
 @dataclass(frozen=True)
@@ -46,32 +52,37 @@ class JoinedTable:
 
 
 def join(table: PaperTable, store: Store) -> JoinedTable:
-    """Joins a table with the records; rows of `with_backbones` have no printed cells."""
+    """Joins a table with the records."""
     rows = [
-        JoinedRow(
-            row,
-            tuple(join_cell(table, row, column, store) for column in table.columns),
-            added=not row.cells,
-        )
+        JoinedRow(row, tuple(join_cell(table, row, column, store) for column in table.columns))
         for row in table.rows
     ]
     return JoinedTable(table, tuple(rows))
 
 
-def with_backbones(table: PaperTable, names: list[str]) -> PaperTable:
-    """Appends a row for each backbone, measured as the table's first MogaNet row is.
+def select_columns(tables: Sequence[JoinedTable], heads: Sequence[str]) -> list[JoinedTable]:
+    """The tables with their first column and those whose heads begin as asked.
 
-    In Table 3 that is at 224x224 from scratch, where the last one is a fine-tuned network.
+    Raises:
+        UserError: No table has a head that begins so.
     """
-    models = [row for row in table.rows if row.meta.backbone.startswith("moganet_")]
-    if not models:
-        return table
-    meta = replace(models[0].meta, options={}, recipe="")
-    rows = [
-        replace(models[0], index=index, label=name, meta=replace(meta, backbone=name), cells={})
-        for index, name in enumerate(names, start=len(table.rows))
+    wanted = [head.strip().casefold() for head in heads]
+    known = dict.fromkeys(column.head for table in tables for column in table.paper.columns)
+    for head in wanted:
+        if not any(name.casefold().startswith(head) for name in known):
+            raise unknown("column", head, known)
+    return [_select(table, wanted) for table in tables]
+
+
+def _select(table: JoinedTable, wanted: Sequence[str]) -> JoinedTable:
+    kept = [
+        number
+        for number, column in enumerate(table.paper.columns)
+        if number == 0 or any(column.head.casefold().startswith(head) for head in wanted)
     ]
-    return replace(table, rows=(*table.rows, *rows))
+    columns = tuple(table.paper.columns[number] for number in kept)
+    rows = [replace(row, cells=tuple(row.cells[number] for number in kept)) for row in table.rows]
+    return JoinedTable(replace(table.paper, columns=columns), tuple(rows))
 
 
 def unmeasured(tables: list[PaperTable], store: Store, *, fresh: bool = False) -> list[Subject]:
@@ -86,11 +97,11 @@ def unmeasured(tables: list[PaperTable], store: Store, *, fresh: bool = False) -
     return [
         subject
         for key, subject in wanted.items()
-        if is_buildable(subject) and (fresh or not _is_counted(key, store))
+        if is_buildable(subject) and (fresh or not is_counted(key, store))
     ]
 
 
-def _is_counted(key: str, store: Store) -> bool:
+def is_counted(key: str, store: Store) -> bool:
     """Whether there is a record of what the code that is here counts."""
     record = store.latest(key, Kind.COMPLEXITY)
     return record is not None and not is_stale(record)
@@ -111,6 +122,6 @@ def _needed_subjects(table: PaperTable) -> Iterator[Subject]:
     for row in table.rows:
         for column in table.columns:
             if column.metric in COSTS and cell_subject(row, column) is not None:
-                known = erratum(table.id, row, column)
+                known = table.erratum(row, column)
                 derivations = known.derivations if known else ()
                 yield from needed_subjects(cell_meta(row, column), derivations)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mogabench.engine.environment import choose_device
+from mogabench.engine.launch import rank
 from mogabench.engine.record import quality_record
 from mogabench.engine.run import run
 from mogabench.measure.quick import count, time_briefly
 from mogabench.tables.trainings import keep
+from mogabench.tasks import get_task
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,7 +22,11 @@ if TYPE_CHECKING:
 
 
 class Row(NamedTuple):
-    """What is known of a subject, from this run or an earlier one; ``by_class`` only from this."""
+    """What is known of a subject, from this run or an earlier one; ``by_class`` only from this.
+
+    On other data than the paper's, ``complexity`` is of the network as recipe and data build it,
+    such as with the data's own classes.
+    """
 
     subject: Subject
     store: Store
@@ -29,6 +34,14 @@ class Row(NamedTuple):
     quality: Record | None
     throughput: Record | None
     by_class: Mapping[str, Mapping[str, float]] = {}
+
+    @property
+    def is_of_own_data(self) -> bool:
+        """Whether the quality is of other data than the paper's, whose tables then say nothing."""
+        if self.quality is None or self.quality.provenance.data is None:
+            return False
+        papers = get_task(self.subject.task).datasets.get(self.subject.method)
+        return self.quality.provenance.data.name != papers
 
 
 def measure_row(
@@ -51,14 +64,13 @@ def measure_row(
         packages: What the processes that count and time have to import.
 
     Returns:
-        None in all but the first of the processes that torchrun started: they take part in the
-        job, and the first one measures the rest and stores.
+        None in all but the first of several processes: they take part in the job, and the first one
+        measures the rest and stores.
 
     Raises:
         UserError: Something that the user gave does not fit.
     """
-    is_first = int(os.environ.get("RANK", "0")) == 0
-    complexity = count(subject, store, packages) if is_first else None
+    complexity = count(subject, store, packages) if rank() == 0 else None
     outcome = None if job is None else run(job, task)
     if complexity is None:
         return None
@@ -72,4 +84,13 @@ def measure_row(
         on_gpu = choose_device(timed_on).startswith("cuda")
         timed = time_briefly(subject, store, "cuda" if on_gpu else "cpu", packages)
     by_class = outcome.by_class if outcome is not None else {}
-    return Row(subject, store, complexity, quality, timed, by_class)
+    row = Row(subject, store, complexity, quality, timed, by_class)
+    if outcome is not None and row.is_of_own_data:
+        row = row._replace(complexity=count(_as_built(subject, outcome.options), store, packages))
+    return row
+
+
+def _as_built(subject: Subject, options: Mapping[str, Any]) -> Subject:
+    """The subject with the options that data and recipe build its network with."""
+    changed = subject.model_dump() | {"options": {**options, **dict(subject.options)}}
+    return type(subject).model_validate(changed)

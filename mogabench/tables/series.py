@@ -7,13 +7,14 @@ import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mogabench.paper import cell_meta, load_table, printed_value, table_ids
+from mogabench.paper import cell_meta, get_paper, printed_value
 from mogabench.tables.grid import MISSING
 from mogabench.tasks import get_task
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from mogabench.paper import PaperTable
     from mogabench.records import Record
     from mogabench.subject import OptionValue
 
@@ -90,6 +91,7 @@ def _setup(record: Record) -> str:
     shared = (
         *(subject.task, subject.method, subject.input_size),
         *(where.recipe, where.recipe_changes, where.training, where.data),
+        sorted(record.values),
     )
     return repr(shared)
 
@@ -153,12 +155,12 @@ def _printed_columns(series: Series) -> list[PrintedColumn]:
     """
     if series.options:
         return []
-    by_table = [list(_columns_of(series, name)) for name in table_ids()]
+    by_table = [list(_columns_of(series, table)) for table in get_paper().tables()]
     return max(by_table, key=lambda columns: max((len(c.texts) for c in columns), default=0))
 
 
-def _columns_of(series: Series, table_id: str) -> Iterator[PrintedColumn]:
-    table, subject = load_table(table_id), series.first.subject
+def _columns_of(series: Series, table: PaperTable) -> Iterator[PrintedColumn]:
+    subject = series.first.subject
     for column in table.columns:
         if column.metric not in series.first.values:
             continue
@@ -169,4 +171,4 @@ def _columns_of(series: Series, table_id: str) -> Iterator[PrintedColumn]:
             if is_of_series and (meta.task, meta.method) == (subject.task, subject.method):
                 texts[meta.backbone] = text
         if len(texts) > 1:
-            yield PrintedColumn(f"Table {table_id}, {column.head}", column.metric, texts)
+            yield PrintedColumn(f"{table.name}, {column.head}", column.metric, texts)

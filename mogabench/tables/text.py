@@ -50,3 +50,14 @@ def quality_lines(record: Record) -> list[str]:
     if changes:
         recipe += f" with {changes}"
     return [quality_text(record) + recipe, *(f"  {note}" for note in record.notes)]
+
+
+def made_by(record: Record) -> str:
+    """The command behind a record with its commit, day, device and packages."""
+    where = record.provenance
+    versions = ", ".join(f"{name} {version}" for name, version in where.packages.items())
+    commit = "" if where.commit is None else f" at {where.commit[:8]}"
+    changed = " with uncommitted changes" if where.dirty else ""
+    return (
+        f"{where.command}{commit}{changed}, {where.started:%Y-%m-%d}, on {where.device}; {versions}"
+    )

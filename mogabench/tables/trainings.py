@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mogabench.escaping import markdown_code, markdown_text
 from mogabench.files import write_whole
 from mogabench.recipes import load, names, variant_for
 from mogabench.records import Kind
 from mogabench.tables.series import correlations, render_series, split_series
-from mogabench.tasks import get_task
+from mogabench.tasks import get_task, tasks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 FOLDER = "trainings"
 """Below the results: a folder for each training, see `folder_of`."""
 
-_KEPT = ("curve.jsonl", "curve.png", "predictions.png")
+CURVE = "curve.jsonl"
+_KEPT = (CURVE, "curve.png", "predictions.png")
 """What of a training's work folder is worth keeping, where it is there."""
 
 
@@ -46,11 +48,14 @@ def folder_of(record: Record) -> str:
 
 
 def trainings(store: Store) -> list[Record]:
-    """The newest record of each training: of one network by one recipe on the same data."""
-    newest = {}
+    """The newest record of each training: of one network by one recipe on the same data.
+
+    Records of a task that is not here, such as one of a package that is not imported, are left out.
+    """
+    newest, known = {}, tasks()
     for record in store.all(Kind.QUALITY):
         where = record.provenance
-        if where.training is not None:
+        if where.training is not None and record.subject.task in known:
             newest[record.subject.key, where.recipe_digest, where.training.data.digest] = record
     return sorted(newest.values(), key=lambda record: record.subject.key)
 
@@ -59,7 +64,7 @@ def quality_text(record: Record) -> str:
     """The metrics, and what they were measured on: ``top-1 97.10 %, … on 360 …``."""
     labels = {metric.name: metric.label for metric in get_task(record.subject.task).metrics}
     metrics = ", ".join(
-        f"{labels[name].partition(' (')[0]} {_with_unit(quantity)}"
+        f"{labels.get(name, name).partition(' (')[0]} {_with_unit(quantity)}"
         for name, quantity in record.values.items()
     )
     data = record.provenance.data
@@ -91,32 +96,38 @@ def _series_section(series: Series) -> Iterator[str]:
     backbones = {records[0].subject.backbone for records in series.by_network.values()}
     by_backbone = len(backbones) == networks
     word = get_task(record.subject.task).backbone_word if by_backbone else "network"
-    yield from ("", f"## {record.subject.task}: {networks} {word}s {_recipe_and_size(record)}", "")
+    title = f"{record.subject.task}: {networks} {word}s {_recipe_and_size(record)}"
+    yield from ("", f"## {markdown_text(title)}", "")
     data = record.provenance.data
-    yield f"- means and standard deviations over seeds, on {_data_text(data) if data else '—'}"
+    yield _item(f"means and standard deviations over seeds, on {_data_text(data) if data else '—'}")
     yield from _set_up(record)
     if series.options:
-        yield f"- options of all networks: {series.options}"
-    yield from (f"- {note}" for note in record.notes)
-    yield from (f"- {line}" for line in correlations(series))
-    yield f"- {_machine(record)}"
-    yield f"- `{record.provenance.command}`"
+        yield _item(f"options of all networks: {series.options}")
+    yield from map(_item, record.notes)
+    yield from map(_item, correlations(series))
+    yield _item(f"{_machine(record)}")
+    yield f"- {markdown_code(record.provenance.command)}"
     yield from ("", *render_series(series))
 
 
 def _section(record: Record, results: Path) -> Iterator[str]:
     subject = record.subject
-    yield from ("", f"## {subject.task}: {subject.backbone} {_recipe_and_size(record)}", "")
-    yield f"- {quality_text(record)}"
+    title = f"{subject.task}: {subject.backbone} {_recipe_and_size(record)}"
+    yield from ("", f"## {markdown_text(title)}", "")
+    yield _item(f"{quality_text(record)}")
     yield from _set_up(record)
-    yield from (f"- {note}" for note in [*record.notes, *_printed(record)])
+    yield from map(_item, [*record.notes, *_printed(record)])
     where = record.provenance
-    yield f"- {where.started:%Y-%m-%d}, {where.seconds / 60:.1f} min on {_machine(record)}"
-    yield f"- `{where.command}`"
+    yield _item(f"{where.started:%Y-%m-%d}, {where.seconds / 60:.1f} min on {_machine(record)}")
+    yield f"- {markdown_code(where.command)}"
     for name in _KEPT:
         file = f"{folder_of(record)}/{name}"
         if name.endswith(".png") and (results / file).exists():
             yield from ("", f"![{name.partition('.')[0]}]({file})")
+
+
+def _item(text: str) -> str:
+    return f"- {markdown_text(text)}"
 
 
 def _recipe_and_size(record: Record) -> str:
@@ -128,13 +139,13 @@ def _recipe_and_size(record: Record) -> str:
 def _set_up(record: Record) -> Iterator[str]:
     training = record.provenance.training
     assert training is not None
-    yield (
-        f"- trained for {training.epochs} epoch(s): {training.steps} steps of "
+    yield _item(
+        f"trained for {training.epochs} epoch(s): {training.steps} steps of "
         f"{training.batch_size}, on {_data_text(training.data)}"
     )
     if record.provenance.recipe_changes:
         changes = ", ".join(f"{k}={v}" for k, v in record.provenance.recipe_changes.items())
-        yield f"- the recipe is changed: {changes}"
+        yield _item(f"the recipe is changed: {changes}")
 
 
 def _machine(record: Record) -> str:

@@ -33,7 +33,7 @@ def _lines(table: JoinedTable) -> Iterator[str]:
             if cell.status == Status.UNEXPLAINED:
                 fields = (
                     *(table.paper.id, row.row.label, cell.column.head, cell.printed),
-                    figure(cell.measured, cell.printed),
+                    figure(cell.measured, cell.like),
                     percent(cell.difference),
                     *(cell.erratum, cell.account),
                 )

@@ -6,7 +6,7 @@ from decimal import ROUND_DOWN, ROUND_HALF_UP, ROUND_UP, Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from mogabench.paper import decimals, printed_value
+from mogabench.paper import decimals, printed_value, read_number
 
 if TYPE_CHECKING:
     from mogabench.paper import Derivation
@@ -47,7 +47,7 @@ STATUS_TEXTS = {
 
 def rounds_to(printed: str, measured: float) -> bool:
     """Whether a number rounds to the printed digits, a half away from zero."""
-    return _round(Decimal(repr(measured)), decimals(printed)) == Decimal(printed)
+    return _round(Decimal(repr(measured)), decimals(printed)) == _number(printed)
 
 
 def is_close(printed: str, measured: float, metric: str) -> bool:
@@ -81,7 +81,7 @@ def gives(
         return agrees(wanted, derived, metric, tolerant=tolerant)
     for digits in derivation.rounded_to:
         value = _round(value, digits)
-    return _round(value, decimals(wanted), _MODES[derivation.rounding]) == Decimal(wanted)
+    return _round(value, decimals(wanted), _MODES[derivation.rounding]) == _number(wanted)
 
 
 def judge_quality(printed: str, measured: float, noise: float | None) -> Status:
@@ -95,13 +95,20 @@ def judge_quality(printed: str, measured: float, noise: float | None) -> Status:
     """
     if rounds_to(printed, measured):
         return Status.REPRODUCED
-    difference = measured - float(printed)
+    difference = measured - float(_number(printed))
     if noise is not None and abs(difference) <= noise:
         return Status.WITHIN_NOISE
     return Status.ABOVE if difference > 0 else Status.BELOW
 
 
 _MODES = {"nearest": ROUND_HALF_UP, "down": ROUND_DOWN, "up": ROUND_UP}
+
+
+def _number(printed: str) -> Decimal:
+    """The printed number without its unit, which is the measured one's."""
+    number = read_number(printed)
+    assert number is not None  # as of every cell with a figure
+    return Decimal(number.digits)
 
 
 def _round(value: Decimal, digits: int, mode: str = ROUND_HALF_UP) -> Decimal:

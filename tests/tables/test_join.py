@@ -3,11 +3,12 @@
 import pytest
 
 from mogabench.measure.sweep import measure_complexity
-from mogabench.paper import load_table
-from mogabench.records import Data, Kind, Provenance, Quantity, Record, Store
+from mogabench.paper import get_paper
+from mogabench.records import Data, Kind, Provenance, Quantity, Record, Store, Training
 from mogabench.subject import Subject
-from mogabench.tables.join import join, unmeasured, with_backbones
-from mogabench.tables.render import RENDERERS, json_entries
+from mogabench.tables.join import join, unmeasured
+from mogabench.tables.rendering import RENDERERS
+from mogabench.tables.rendering.entries import FIELDS, json_entries
 from mogabench.tables.verdict import Status
 
 
@@ -27,9 +28,9 @@ def complexity(of, parameters, **operations):
     )
 
 
-def quality(of, top1, recipe, data="imagenet-1k"):
+def quality(of, top1, recipe, data="imagenet-1k", **trained):
     identity = Data(name=data, split="val", samples=50_000, digest="0" * 64)
-    where = Provenance(command="test", device="cpu", recipe=recipe, data=identity)
+    where = Provenance(command="test", device="cpu", recipe=recipe, data=identity, **trained)
     values = {"top1": Quantity(value=top1, unit="%")}
     return Record(subject=of, kind=Kind.QUALITY, values=values, provenance=where)
 
@@ -44,7 +45,7 @@ def test_each_status_of_table_3(tmp_path):
     store.append(complexity(subject("moganet_base"), 43.72e6, paper=9.93e9, matmul=1))
     store.append(complexity(subject("moganet_large"), 82.48e6, paper=15.92e9))
     store.append(complexity(subject("swin_tiny_patch4_window7_224"), 35e6, matmul=4.49e9))
-    joined = join(load_table("3"), store)
+    joined = join(get_paper().table("3"), store)
 
     base = cell_of(joined, "MogaNet-B", "Param. (M)")
     assert (base.paper, base.measured, base.status) == (44, pytest.approx(43.72), Status.ROUNDS)
@@ -68,47 +69,91 @@ def test_a_quality_fills_only_the_cell_it_answers(tmp_path):
     store = Store(tmp_path)
     store.append(quality(subject("moganet_base"), 97.0, "in1k_300e", data="sample-digits"))
     store.append(quality(subject("moganet_base"), 82.2, "rsb_a3_100e"))
-    joined = join(load_table("A15"), store)
+    joined = join(get_paper().table("A15"), store)
     assert cell_of(joined, "MogaNet-B", "100-epoch: Acc (%)").status == Status.REPRODUCED
     assert cell_of(joined, "MogaNet-B", "300-epoch: Acc (%)").status == Status.NOT_MEASURED
     for top1, status in ((84.0, Status.BELOW), (84.2, Status.WITHIN_NOISE), (84.5, Status.ABOVE)):
         store.append(quality(subject("moganet_base"), top1, "in1k_300e"))
-        joined = join(load_table("A15"), store)
+        joined = join(get_paper().table("A15"), store)
         assert cell_of(joined, "MogaNet-B", "300-epoch: Acc (%)").status == status
     assert cell_of(joined, "MogaNet-B", "100-epoch: Acc (%)").measured == 82.2
 
 
-def test_ones_own_backbone_stands_in_the_table_measured_as_moganet_is(tmp_path):
+def by_table(store, paper="convnext", head="acc@1"):
+    """ConvNeXt-T at 224, of the tables of ImageNet-1K and of ImageNet-22K."""
+    joined = [join(table, store) for table in get_paper(paper).tables()]
+    return [cell_of(one, "ConvNeXt-T", head) for one in joined]
+
+
+def test_a_row_is_filled_only_by_weights_whose_training_started_as_its_own(tmp_path):
+    store, tiny = Store(tmp_path), subject("convnext_tiny")
+    store.append(quality(tiny, 82.9, None))  # of which nobody says
+    for cell, start in zip(by_table(store), ("none", "in21k"), strict=True):
+        assert (cell.measured, cell.status) == (None, Status.NOT_MEASURED)
+        assert cell.command.endswith(f"--weights FILE --pretraining {start}")
+        assert "82.9 % is left out" in cell.caveat
+        assert f"evaluate again with --pretraining {start}" in cell.caveat
+    store.append(quality(tiny, 82.9, None, pretraining="in21k"))
+    of_1k, of_22k = by_table(store)
+    assert (of_1k.measured, of_22k.measured) == (None, 82.9)
+    assert of_22k.status == Status.REPRODUCED and of_22k.caveat == ""
+    store.append(quality(tiny, 82.1, None, pretraining="none"))
+    store.append(quality(tiny, 82.5, None, pretraining="in1k"))
+    assert [cell.measured for cell in by_table(store)] == [82.1, 82.9]
+
+
+def test_what_was_trained_here_says_what_it_started_from(tmp_path):
+    store, xlarge = Store(tmp_path), subject("moganet_xlarge", (384, 384))
+    identity = Data(name="folder:train", split="train", samples=9, digest="1" * 64)
+    here = {"training": Training(data=identity, epochs=30, steps=9, batch_size=9)}
+
+    def fine_tuned():
+        [cell] = [
+            cell
+            for row in join(get_paper().table("3"), store).rows
+            for cell in row.cells
+            if cell.column.metric == "top1" and cell.subject == xlarge
+            and row.row.meta.pretraining == "in21k"
+        ]  # fmt: skip
+        return cell
+
+    recipe = "in1k_ft384_30e"
+    store.append(quality(xlarge, 85.0, recipe, **here))  # from scratch
+    assert (fine_tuned().measured, fine_tuned().caveat) == (None, "")
+    store.append(quality(xlarge, 86.0, recipe, **here, initial_weights="a" * 64))
+    assert fine_tuned().measured is None and "86 % is left out" in fine_tuned().caveat
+    store.append(quality(xlarge, 86.2, recipe, pretraining="unknown"))  # its weights, evaluated
+    assert fine_tuned().measured is None and "86.2 % is left out" in fine_tuned().caveat
+    start = {"initial_weights": "a" * 64, "pretraining": "in1k"}
+    store.append(quality(xlarge, 86.5, recipe, **here, **start))
+    assert fine_tuned().measured is None
+    store.append(quality(xlarge, 87.8, recipe, **here, **start | {"pretraining": "in21k"}))
+    assert fine_tuned().measured == 87.8
+
+
+def test_weights_that_are_evaluated_by_a_rows_recipe_are_said_to_start_as_it_does(tmp_path):
     store = Store(tmp_path)
-    table = with_backbones(load_table("2"), ["resnet26"])
-    wanted = {s.key for s in unmeasured([table], store)}
-    assert "classification/classifier/resnet26@256x256" in wanted
-    store.append(complexity(subject("resnet26", (256, 256)), 16e6, paper=3.1e9))
-    joined = join(table, store)
-    entries = [e for e in json_entries([joined]) if e["row"] == "resnet26" and e["measured"]]
-    assert [(e["column"], e["paper"], e["measured"], e["status"]) for e in entries] == [
-        ("Param. (M)", None, 16.0, None),
-        ("FLOPs (G)", None, 3.1, None),
+    store.append(quality(subject("moganet_xlarge", (384, 384)), 87.8, "in1k_ft384_30e"))
+    found = [
+        (cell.measured, row.row.meta.pretraining)
+        for row in join(get_paper().table("3"), store).rows
+        for cell in row.cells
+        if cell.column.metric == "top1" and cell.measured is not None
     ]
-    assert "| resnet26 |" in RENDERERS["markdown"]([joined])
-
-
-def test_ones_own_backbone_is_measured_from_scratch_at_224_in_table_3(tmp_path):
-    wanted = unmeasured([with_backbones(load_table("3"), ["resnet26"])], Store(tmp_path))
-    assert [s.input_size for s in wanted if s.backbone == "resnet26"] == [(224, 224)]
+    assert found == [(87.8, "in21k")]
 
 
 def test_a_quality_without_a_recipe_fills_no_cell_of_moganet(tmp_path):
     store = Store(tmp_path)
     store.append(quality(subject("moganet_small"), 83.3, None))
-    cells = [c for name in ("3", "A6", "A15") for row in join(load_table(name), store).rows
+    cells = [c for name in ("3", "A6", "A15") for row in join(get_paper().table(name), store).rows
              for c in row.cells if c.column.metric == "top1"]  # fmt: skip
     assert not [cell for cell in cells if cell.measured is not None]
 
 
 def test_every_distinct_subject_is_measured_once_and_only_once(tmp_path):
     store = Store(tmp_path)
-    tables = [load_table(name) for name in ("3", "A15", "A1")]
+    tables = [get_paper().table(name) for name in ("3", "A15", "A1")]
     wanted = unmeasured(tables, store)
     assert len({s.key for s in wanted}) == len(wanted)
     store.append(complexity(wanted[0], 1, paper=1, matmul=1))
@@ -121,29 +166,26 @@ def test_what_other_code_counted_is_marked_and_counted_again(tmp_path):
     old = complexity(subject("moganet_base"), 43.72e6, paper=9.93e9)
     old.provenance.code = {"mogabench.measure.operators": "0" * 12}
     store.append(old)
-    cell = cell_of(join(load_table("3"), store), "MogaNet-B", "Param. (M)")
+    cell = cell_of(join(get_paper().table("3"), store), "MogaNet-B", "Param. (M)")
     assert (cell.measured, cell.caveat) == (43.72, "made by other code than this version's")
-    assert subject("moganet_base") in unmeasured([load_table("3")], store)
+    assert subject("moganet_base") in unmeasured([get_paper().table("3")], store)
     store.append(measure_complexity(subject("moganet_base")))
-    cell = cell_of(join(load_table("3"), store), "MogaNet-B", "Param. (M)")
+    cell = cell_of(join(get_paper().table("3"), store), "MogaNet-B", "Param. (M)")
     assert (cell.measured, cell.caveat) == (43.720475, "")
-    assert subject("moganet_base") not in unmeasured([load_table("3")], store)
+    assert subject("moganet_base") not in unmeasured([get_paper().table("3")], store)
 
 
 def test_renderers_say_the_same(tmp_path):
     store = Store(tmp_path)
     store.append(complexity(subject("moganet_base"), 43.7205e6, paper=9.9335e9))
-    joined = join(load_table("3"), store)
+    joined = join(get_paper().table("3"), store)
     for name, render in RENDERERS.items():
         text = render([joined])
         assert "43.7" in text and "9.93" in text, name
-    assert r"MogaNet-XL$^\ddagger$" in RENDERERS["latex"]([joined])
+    assert r"MogaNet-XL\textsuperscript{\ddag}" in RENDERERS["latex"]([joined])
     entries = json_entries([joined])
     assert len(entries) == 52 * 3
-    assert set(entries[0]) == {
-        *("table", "row_index", "row", "column", "paper", "measured", "unit", "status"),
-        *("convention", "command", "erratum", "account", "caveat"),
-    }
+    assert tuple(entries[0]) == FIELDS
     assert {e["unit"] for e in entries} == {"M", "G", "%"}
 
 
@@ -171,7 +213,7 @@ def test_a_throughput_differs_with_the_device(tmp_path, device, status, note):
             provenance=Provenance(command="test", device=device, batch_size=16, code={}),
         )
     )
-    cell = cell_of(join(load_table("A14"), store), "MogaNet", "FPS (s)")
+    cell = cell_of(join(get_paper().table("A14"), store), "MogaNet", "FPS (s)")
     assert (cell.measured, cell.status) == (1000.0, status)
     assert note in cell.caveat
 
@@ -183,7 +225,7 @@ def test_a_throughput_of_a_busy_machine_is_left_out_for_an_older_one(tmp_path):
     store = Store(tmp_path)
 
     def measured():
-        return cell_of(join(load_table("A14"), store), "MogaNet", "FPS (s)").measured
+        return cell_of(join(get_paper().table("A14"), store), "MogaNet", "FPS (s)").measured
 
     for value, busy, shown in ((300.0, True, None), (900.0, False, 900), (400.0, True, 900)):
         where = Provenance(command="test", device="cpu", batch_size=1, code={}, busy=busy)

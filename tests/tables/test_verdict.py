@@ -2,14 +2,14 @@
 
 import pytest
 
-from mogabench.paper import CONVENTIONS, Derivation, load_table, table_ids
+from mogabench.paper import CONVENTIONS, Derivation, get_paper
 from mogabench.records import Kind, open_store, packaged_results
 from mogabench.tables.join import join
 from mogabench.tables.unexplained import render_unexplained
 from mogabench.tables.verdict import Status, agrees, gives, judge_quality, rounds_to
 from mogabench.tasks.classification import binomial_deviation
 
-TABLES = [load_table(table_id) for table_id in table_ids()]
+TABLES = [get_paper().table(table_id) for table_id in get_paper().table_ids]
 
 
 @pytest.mark.parametrize(
@@ -77,6 +77,7 @@ class Tampered:
         return record.model_copy(update={"values": values})
 
 
+@pytest.mark.slow
 def test_a_proven_reason_accounts_for_its_number():
     """With ten times the measurement no cell matches, and no reason holds."""
     store = Tampered(open_store(packaged_results()))
@@ -102,12 +103,13 @@ def known_reasons(table, store):
 
 
 def test_table_a5_is_judged_by_its_digits():
-    joined = join(load_table("A5"), open_store(packaged_results()))
+    joined = join(get_paper().table("A5"), open_store(packaged_results()))
     assert joined.count(Status.WITHIN_TOLERANCE) == 0
     # 1.0712 is printed 1.070: far closer than 1 %, and yet as far as the rows are from each other.
     assert joined.rows[0].cells[3].status == Status.UNEXPLAINED
 
 
+@pytest.mark.slow
 def test_each_unexplained_cell_is_listed_with_what_was_tried():
     tables = [join(table, open_store(packaged_results())) for table in TABLES]
     lines = [line for line in render_unexplained(tables).splitlines() if line.startswith("| ")]
@@ -117,14 +119,14 @@ def test_each_unexplained_cell_is_listed_with_what_was_tried():
 
 
 def test_the_operations_of_a_cell_are_known_by_each_convention():
-    joined = join(load_table("3"), open_store(packaged_results()))
+    joined = join(get_paper().table("3"), open_store(packaged_results()))
     cell = next(c for c in joined.rows[0].cells if c.column.metric == "operations")
     assert set(cell.counts) == set(CONVENTIONS)
     assert cell.measured == cell.counts["matmul"] == pytest.approx(4.599, abs=1e-3)  # DeiT-S
 
 
 def test_table_1_prints_differences():
-    joined = join(load_table("1"), open_store(packaged_results()))
+    joined = join(get_paper().table("1"), open_store(packaged_results()))
     orders, aggregation = (
         [cell.measured for cell in row.cells if cell.column.metric] for row in joined.rows
     )

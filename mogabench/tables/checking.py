@@ -1,0 +1,83 @@
+"""What of a paper's tables will be measured, what will not, and why."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from mogabench.paper import cell_subject, printed_value
+from mogabench.tables.measurable import COSTS, obstacle
+from mogabench.tasks import tasks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from mogabench.paper import Column, Paper, PaperTable, Row
+
+_MOST = 3
+"""Rows that are named for a reason; the others are counted."""
+
+
+def check_table(table: PaperTable) -> list[tuple[str, str]]:
+    """What there is to say of a table, each with its heading, in reading order."""
+    done: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
+    reasons: defaultdict[str, defaultdict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for row in table.rows:
+        for column in table.columns:
+            reason = obstacle(table, row, column, suggest=True)
+            if reason:
+                reasons[reason][column.head].append(row.label)
+            elif column.metric is not None and _has_figure(row, column):
+                done[_how(table, row.index, column.metric)][column.head] += 1
+    texts = [column.head for column in table.columns if column.metric is None]
+    return [
+        ("table", f"{table.id}. {table.title}: {len(table.rows)} rows"),
+        *((how, _heads(by_head.items())) for how, by_head in done.items()),
+        *(("not measured", f"{_cells(found)}: {why}") for why, found in reasons.items()),
+        *([("text", ", ".join(texts))] if texts else []),
+        *(("errata", f"{len(known)} cells") for known in [table.paper.errata(table.id)] if known),
+    ]
+
+
+def check_files(paper: Paper) -> None:
+    """Reads the files that no table needs.
+
+    Raises:
+        UserError: One is malformed.
+    """
+    from mogabench.paper import ablations, paper_figures
+
+    _ = paper.counting_sources, paper_figures(paper), ablations(paper)
+
+
+def _has_figure(row: Row, column: Column) -> bool:
+    return not column.is_printed or printed_value(row.cells[column.head]) is not None
+
+
+def _how(table: PaperTable, index: int, metric: str) -> str:
+    """What brings a figure: counting, timing, or an evaluation on data."""
+    if metric in COSTS:
+        return "counted"
+    if metric == "fps":
+        return "timed by 'mogabench profile'"
+    row = table.rows[index]
+    subjects = (cell_subject(row, column) for column in table.columns if column.metric == metric)
+    subject = next(found for found in subjects if found is not None)
+    return f"needs {tasks()[subject.task].datasets.get(subject.method, 'data')}"
+
+
+def _heads(counts: Iterable[tuple[str, int]]) -> str:
+    return ", ".join(f"{head} ({count})" for head, count in counts)
+
+
+def _cells(by_head: Mapping[str, list[str]]) -> str:
+    """Cells as ``Params, FLOPs of ViT, VAN``: the heads that lack the same rows together."""
+    by_rows: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
+    for head, rows in by_head.items():
+        by_rows[tuple(rows)].append(head)
+    return "; ".join(f"{', '.join(heads)} of {_listed(rows)}" for rows, heads in by_rows.items())
+
+
+def _listed(rows: tuple[str, ...]) -> str:
+    rest = len(rows) - _MOST
+    return ", ".join(rows[:_MOST]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,0 +1,40 @@
+"""What the forms of a joined table share: its columns, their heads, the letters of footnotes."""
+
+from __future__ import annotations
+
+from string import ascii_lowercase
+from typing import TYPE_CHECKING
+
+from mogabench.tables.measurable import COSTS
+
+if TYPE_CHECKING:
+    from mogabench.tables.join import JoinedTable
+
+PRINTED, MEASURED, CHANGE = "printed", "measured", "Δ"
+"""What stands side by side below a head."""
+
+
+def kinds(table: JoinedTable, number: int) -> list[str]:
+    """What a column shows: its print and, where something is measured, that beside it.
+
+    One that no source prints is not shown where nothing is measured.
+    """
+    column = table.paper.columns[number]
+    is_measured = any(row.cells[number].measured is not None for row in table.rows)
+    if not column.is_printed:
+        return [MEASURED] * is_measured
+    if column.metric is None or not is_measured:
+        return [PRINTED]
+    return [PRINTED, MEASURED, CHANGE] if column.metric in COSTS else [PRINTED, MEASURED]
+
+
+def split_head(head: str) -> tuple[str, str]:
+    """The group of a head, empty for none, and the head below it."""
+    group, _, name = head.rpartition(": ")
+    return group, name
+
+
+def letter(number: int) -> str:
+    """The letter of a footnote from 1: ``a`` to ``z``, then ``aa``; a digit would look printed."""
+    rest, last = divmod(number - 1, len(ascii_lowercase))
+    return (letter(rest) if rest else "") + ascii_lowercase[last]

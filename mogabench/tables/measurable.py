@@ -1,0 +1,120 @@
+"""Which printed figures can be measured here, and why the others cannot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mogabench import recipes
+from mogabench.errors import unknown
+from mogabench.paper import SCALE, cell_meta, cell_subject, read_number
+from mogabench.tasks import tasks
+
+if TYPE_CHECKING:
+    from mogabench.engine.task import Metric
+    from mogabench.paper import Column, Meta, Paper, PaperTable, Row
+    from mogabench.subject import Subject
+    from mogabench.tables.cells import Cell
+
+COSTS = ("params", "operations", "activations")
+
+
+def is_buildable(subject: Subject) -> bool:
+    """Whether the task, the method and the backbone exist, and the size is one of the task."""
+    return not _what_is_unknown(subject)
+
+
+def unit_of(printed: str, column: Column, subject: Subject) -> str | None:
+    """The unit of a cell's number: its own, its column's, or that of the task's metric.
+
+    Returns:
+        None for a number of parameters or operations without a unit, or one with a unit that is
+        none of its metric.
+    """
+    number = read_number(printed)
+    own = number.unit if number else ""
+    if column.metric in COSTS:
+        unit = own or column.unit
+        return unit if unit in SCALE else None
+    if own not in ("", "%") or (own and column.metric == "fps"):
+        return None
+    metric = _metrics(subject).get(column.metric or "")
+    return own or column.unit or (metric.unit if metric else "")
+
+
+def lower_is_better(cell: Cell) -> bool:
+    """Whether a cell's figure is an error."""
+    metric = _metrics(cell.subject).get(cell.column.metric or "") if cell.subject else None
+    return metric is not None and metric.lower_is_better
+
+
+def obstacle(table: PaperTable, row: Row, column: Column, *, suggest: bool = False) -> str:
+    """Why no command measures what is printed; empty where one does, and for no figure.
+
+    Args:
+        table: The printed table.
+        row: A row of it.
+        column: A column of it.
+        suggest: Whether to name backbones like one that is unknown. They depend on the release of
+            timm, so a report, which is to be the same everywhere, does not.
+    """
+    printed = row.cells.get(column.head, "")
+    subject = cell_subject(row, column)
+    if column.metric is None or not printed:
+        return ""
+    if subject is None:
+        return "the row names no network"
+    return (
+        _what_is_no_number(printed, column, subject)
+        or _what_is_unknown(subject, suggest=suggest)
+        or _what_is_not_said(table.paper, cell_meta(row, column), column, subject)
+    )
+
+
+def _what_is_no_number(printed: str, column: Column, subject: Subject) -> str:
+    if read_number(printed) is None:
+        return f"'{printed}' is not a number"
+    if unit_of(printed, column, subject) is None:
+        right = "such as M or G" if column.metric in COSTS else "none, or %"
+        return f"'{printed}' has no unit of {column.metric}: {right}"
+    return ""
+
+
+def _what_is_not_said(paper: Paper, meta: Meta, column: Column, subject: Subject) -> str:
+    """What lacks for a figure of a network that exists."""
+    if column.metric == "operations" and not (column.convention or paper.counting_source(meta)):
+        return "counting.yaml does not say who counted it, and by which convention"
+    if column.metric in (*COSTS, "fps"):
+        return ""
+    if column.metric not in _metrics(subject):
+        return str(unknown(f"metric of {subject.task}", column.metric or "", _metrics(subject)))
+    task = tasks()[subject.task]
+    if meta.recipe and meta.recipe not in recipes.names(task):
+        return str(unknown("recipe", meta.recipe, recipes.names(task)))
+    own = task.datasets.get(subject.method, "")
+    if meta.dataset not in ("", own):
+        return f"{subject.task} is measured on {own}, not on {meta.dataset}"
+    return ""
+
+
+def _what_is_unknown(subject: Subject, *, suggest: bool = False) -> str:
+    """What of task, method, backbone and size is none; empty where nothing is."""
+    task = tasks().get(subject.task)
+    if task is None:
+        return str(unknown("task", subject.task, tasks()))
+    if subject.method not in task.methods:
+        return str(unknown(f"method of {task.name}", subject.method, task.methods))
+    backbones = task.backbones()
+    if subject.backbone not in backbones:
+        if not suggest:
+            return f"there is no {task.backbone_word} '{subject.backbone}' here"
+        return str(unknown(task.backbone_word, subject.backbone, backbones))
+    default = task.default_sizes[subject.method]
+    if len(subject.input_size) != len(default):
+        size, example = ("x".join(map(str, pixels)) for pixels in (subject.input_size, default))
+        return f"'{size}' is not a size of {task.name}, such as {example}"
+    return ""
+
+
+def _metrics(subject: Subject) -> dict[str, Metric]:
+    task = tasks().get(subject.task)
+    return {item.name: item for item in task.metrics} if task else {}

@@ -1,0 +1,250 @@
+"""The points of a paper's plots: its printed accuracies against our measured costs."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from mogabench.errors import unknown
+from mogabench.files import slug
+from mogabench.paper import paper_figures, printed_value
+from mogabench.records import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from mogabench.paper import PaperFigure, PaperTable
+    from mogabench.records import Record, Store
+    from mogabench.tables.join import JoinedTable
+
+    Size = tuple[int, ...]
+
+_LARGEST_AREA = 320.0
+
+
+@dataclass(frozen=True)
+class Point:
+    """A model of a plot.
+
+    Attributes:
+        cost: What it takes, as the plot's axis says.
+        accuracy: Its printed top-1 accuracy in %.
+        name: Its printed name.
+        runtime: What ran it in its fused form; where that is empty, PyTorch in its own.
+        table: The table that its accuracy is printed in.
+        row: The index of its row there.
+        column: The head of the cell that the cost is measured for; empty for a throughput.
+        operations: Its multiply-accumulates in G; None where the plot does not show them.
+        record: The record of its throughput; None where its cost is a cell's.
+    """
+
+    cost: float
+    accuracy: float
+    name: str
+    runtime: str = ""
+    table: str = ""
+    row: int = 0
+    column: str = ""
+    operations: float | None = None
+    record: Record | None = None
+
+    @property
+    def family(self) -> str:
+        """The name without its size, such as ``FocalNet`` for ``FocalNet-S (LRF)``."""
+        return self.name.rpartition("-")[0] or self.name
+
+    @property
+    def size(self) -> str:
+        """What is left of the name, such as ``S (LRF)``."""
+        return self.name.removeprefix(self.family).removeprefix("-")
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """A plot of accuracies against costs.
+
+    Attributes:
+        name: Of its files, without ending.
+        title: What it shows.
+        cost: What the horizontal axis says.
+        unit: The unit of the costs.
+        points: The models.
+        ours: The family that stands out: the paper's own.
+        front: The points that none is better than in both, from the least accurate; empty where
+            the plot does not show them.
+    """
+
+    name: str
+    title: str
+    cost: str
+    unit: str
+    points: list[Point]
+    ours: str = ""
+    front: Sequence[Point] = ()
+
+    def area(self, point: Point) -> float:
+        """The area of a point's mark, by its operations, in square points; 0 without."""
+        if not point.operations:
+            return 0.0
+        return _LARGEST_AREA * point.operations / max(p.operations or 0 for p in self.points)
+
+
+def scatters(tables: Sequence[JoinedTable], store: Store) -> list[Scatter]:
+    """The paper's plots: those of throughputs for each device and number format with records.
+
+    Args:
+        tables: The joined tables of a paper, of which a plot shows those that its
+            ``figures.yaml`` says.
+        store: The throughput records.
+    """
+    found = cost_scatters(tables)
+    for id_, figure in _figures(tables).items():
+        if figure.column:
+            continue
+        printed = [table.paper for table in _shown(figure, tables)]
+        for dtype in ("float32", "bfloat16"):
+            by_device = throughput_points(printed, store, figure.shows, dtype=dtype, compiled=False)
+            for device, points in by_device.items():
+                if figure.front and len({point.family for point in points}) < 2:
+                    continue  # of one family alone a front would say nothing
+                title = f"{figure.title}, {device}, {dtype}"
+                name = f"figure_{id_}_{slug(device)}_{dtype}"
+                cost = "images per second, measured"
+                front = _front(points, best=max) if figure.front else []
+                found.append(Scatter(name, title, cost, "img/s", points, _ours(tables), front))
+    return found
+
+
+def cost_scatters(tables: Sequence[JoinedTable]) -> list[Scatter]:
+    """The paper's plots of counted costs, where their tables are among these and measured."""
+    found = []
+    for id_, figure in _figures(tables).items():
+        shown = _shown(figure, tables) if figure.column else []
+        points = [point for table in shown for point in cost_points(table, figure)]
+        if points:
+            unit = next(c.unit for c in shown[0].paper.columns if c.head == figure.column) or ""
+            name = f"figure_{id_}_{figure.name}"
+            front = _front(points, best=min) if figure.front else []
+            found.append(
+                Scatter(name, figure.title, figure.cost, unit, points, _ours(tables), front)
+            )
+    return found
+
+
+def _figures(tables: Sequence[JoinedTable]) -> dict[str, PaperFigure]:
+    return paper_figures(tables[0].paper.paper) if tables else {}
+
+
+def _shown(figure: PaperFigure, tables: Sequence[JoinedTable]) -> list[JoinedTable]:
+    """The tables of a figure, in its order."""
+    by_id = {table.paper.id: table for table in tables}
+    return [by_id[name] for name in figure.tables if name in by_id]
+
+
+def _ours(tables: Sequence[JoinedTable]) -> str:
+    """The family that stands out."""
+    about = tables[0].paper.paper.about
+    return about.family or about.name
+
+
+def _front(points: Sequence[Point], *, best: Callable[[float, float], float]) -> list[Point]:
+    """The points that no other is better than in both, from the least accurate.
+
+    Args:
+        points: Of a plot.
+        best: ``min`` where the lower cost is the better one, ``max`` where the higher is.
+    """
+    front: list[Point] = []
+    for point in sorted(points, key=lambda p: (-p.accuracy, -best(1, -1) * p.cost)):
+        if not front or best(point.cost, front[-1].cost) != front[-1].cost:
+            front.append(point)
+    return front[::-1]
+
+
+def cost_points(table: JoinedTable, figure: PaperFigure) -> list[Point]:
+    """A figure's points: what its column measures against printed top-1.
+
+    SLaK's accuracies are those of networks with 40 % of the weights at zero, so it stands at the
+    number of the others, as its errata derive it.
+
+    Raises:
+        UserError: The table does not have the figure's column.
+    """
+    points = []
+    for row in table.rows:
+        cells = {cell.column.head: cell for cell in row.cells}
+        if figure.column not in cells:
+            raise unknown(f"column of {table.paper.name}", figure.column, cells)
+        cost = cells[figure.column]
+        accuracy = next(cell for cell in row.cells if cell.column.metric == "top1")
+        operations = next(cell for cell in row.cells if cell.column.metric == "operations")
+        shown = figure.shows(row.row.meta.input_size)
+        if shown and cost.measured is not None and accuracy.paper is not None:
+            size = cost.measured if cost.printed_for is None else cost.printed_for
+            point = Point(
+                size,
+                accuracy.paper,
+                row.row.label,
+                table=table.paper.id,
+                row=row.row.index,
+                column=cost.column.head,
+                operations=None if cost.column.metric == "operations" else operations.measured,
+            )
+            points.append(point)
+    return points
+
+
+def throughput_points(
+    tables: Sequence[PaperTable], store: Store, shows: Callable[[Size], bool], **setup: Any
+) -> dict[str, list[Point]]:
+    """A figure's points by device and CPU threads: img/s against printed top-1.
+
+    A network has one in PyTorch, and one in the fastest of the other runtimes that it was timed in.
+    One network alone makes no figure.
+
+    Args:
+        tables: Where the printed accuracies are; the first table that has a backbone counts.
+        store: The throughput records; those of a busy machine are left out.
+        shows: Which input sizes the figure shows.
+        **setup: Fields of the provenance the records must have, such as ``dtype``.
+    """
+    printed: dict[tuple[str, Size], Point] = {}
+    for table in tables:
+        column = next(
+            c for c in table.columns if c.metric == "top1" and "recipe" not in c.overrides
+        )
+        for row in table.rows:
+            own, accuracy = row.meta.input_size, printed_value(row.cells[column.head])
+            fits = shows(own) and row.meta.pretraining == "none"
+            if fits and accuracy is not None:
+                point = Point(0.0, accuracy, row.label, table=table.id, row=row.index)
+                printed.setdefault((row.meta.backbone, own), point)
+    newest: dict[tuple[str, tuple[str, Size], str], Record] = {}
+    for record in store.all(Kind.THROUGHPUT):
+        if "throughput" not in record.values:  # it was not written here
+            continue
+        network = record.subject.backbone, record.subject.input_size
+        runtime = record.provenance.runtime
+        if network in printed and record.same_setup(busy=False, runtime=runtime, **setup):
+            newest[_machine(record), network, runtime or ""] = record
+    best: dict[tuple[str, tuple[str, Size], bool], Point] = {}
+    for (machine, network, runtime), record in newest.items():
+        rate = record.values["throughput"].value
+        point = replace(printed[network], cost=rate, runtime=runtime, record=record)
+        key = machine, network, bool(runtime)
+        best[key] = max(point, best.get(key, point), key=lambda item: item.cost)
+    points = defaultdict(list)
+    for (machine, _, _), point in best.items():
+        points[machine].append(point)
+    return {
+        machine: company
+        for machine, company in points.items()
+        if len({point.name for point in company}) > 1
+    }
+
+
+def _machine(record: Record) -> str:
+    where = record.provenance
+    on_cpu = where.driver is None
+    return f"{where.device}, {where.threads} thread(s)" if on_cpu else where.device

@@ -1,0 +1,73 @@
+"""Which record answers a printed quality: of the same data, and of weights trained as the row's."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from mogabench.records import Kind
+from mogabench.tasks import tasks
+from mogabench.variants import variant_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mogabench.paper import Meta
+    from mogabench.records import Record, Store
+    from mogabench.subject import Subject
+
+    Find = Callable[..., Record | None]
+    """Finds the newest record with a figure of a row's network, data and recipe."""
+
+
+def find_quality(
+    meta: Meta, subject: Subject, metric: str, store: Store
+) -> tuple[Record | None, str]:
+    """The newest record whose figure of a metric is that of a row.
+
+    Args:
+        meta: What the row is about.
+        subject: Its network.
+        metric: The figure's name.
+        store: The records.
+
+    Returns:
+        None where there is no such record, and a note on one that is left out, as nothing says what
+        its weights' training started from; empty for most rows.
+    """
+    recipe = meta.recipe or None
+    task = tasks().get(subject.task)
+    if task is None or (recipe is None and variant_of(subject.backbone)):
+        return None, ""  # a MogaNet trained in a way that no recipe here has
+    dataset = meta.dataset or task.datasets.get(subject.method)
+    if dataset is None:
+        return None, ""
+    changes = dict(meta.settings) or None
+    how = {"dataset": dataset, "recipe": recipe, "recipe_changes": changes}
+    find = partial(store.latest, subject.key, Kind.QUALITY, metric=metric, **how)
+    found = _of_same_start(find, meta)
+    return (None, _left_out(find, meta, metric)) if found is None else (found, "")
+
+
+def _of_same_start(find: Find, meta: Meta) -> Record | None:
+    """The record of weights whose training started from what the row's did."""
+    if not meta.pretraining:
+        return find()
+    found = find(started_from=meta.pretraining)
+    if found is None and meta.recipe:
+        # Weights that were not trained here are said to be the recipe's, which includes its start.
+        found = find(pretraining=None, training=None)
+    return found
+
+
+def _left_out(find: Find, meta: Meta, metric: str) -> str:
+    record = find(started_from=None)
+    if record is None:
+        return ""
+    quantity = record.values[metric]
+    figure = f"{quantity.value:.6g}" + f" {quantity.unit}" * (quantity.unit != "1")
+    start = "nothing" if meta.pretraining == "none" else f"weights of {meta.pretraining}"
+    return (
+        f"{figure} is left out, as no one says that the training started from {start}: if it did, "
+        f"evaluate again with --pretraining {meta.pretraining}"
+    )

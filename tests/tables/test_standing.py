@@ -1,0 +1,42 @@
+"""Who is more accurate at equal cost, on points whose distances are worked out by hand."""
+
+from mogabench.tables.points import Point, Scatter
+from mogabench.tables.standing import standing, standing_text
+
+
+def plot(*points, front=True):
+    return Scatter("a", "A", "rate", "img/s", list(points), "Ours", points[:1] if front else ())
+
+
+OURS = (Point(100.0, 80.0, "Ours-S"), Point(10.0, 84.0, "Ours-B"))
+"""Two points of accuracy are lost with each factor of the root of ten."""
+
+
+def test_the_line_is_straight_over_the_logarithm_of_the_rate():
+    better = Point(10 * 10**0.5, 83.0, "New-A")  # 82.0 on the line
+    worse = Point(10 * 10**0.25, 82.5, "New-B")  # 83.0 on the line
+    level = Point(10 * 10**0.75, 81.2, "Else-C")  # 81.0 on the line
+    faster, slower = Point(101.0, 90.0, "Else-D"), Point(9.9, 70.0, "Else-E")
+    found = standing(plot(*OURS, better, worse, level, faster, slower))
+    assert found.above == [(better, 1.0)] and found.below == [(worse, -0.5)]
+    assert found.level == [(level, 0.2)] and found.outside == [faster, slower]
+
+
+def test_each_network_counts_in_its_fastest_runtime():
+    ours = (*OURS, Point(1000.0, 80.0, "Ours-S", runtime="openvino"))
+    slow, fast = Point(5.0, 85.0, "New-A"), Point(100.0, 85.0, "New-A", runtime="openvino")
+    found = standing(plot(*ours, slow, fast))
+    assert found.above == [(fast, 3.0)]  # half way from 84 to 80 as the sizes are now timed
+    assert not found.outside
+
+
+def test_a_plot_without_a_front_or_with_one_size_says_nothing():
+    other = Point(20.0, 80.0, "New-A")
+    assert standing(plot(*OURS, other, front=False)) is None
+    assert standing_text(plot(OURS[0], other)) == ""
+
+
+def test_the_text_names_families_once():
+    text = standing_text(plot(*OURS, Point(20.0, 90.0, "New-A"), Point(30.0, 90.0, "New-B")))
+    assert "more accurate than Ours are New B (+7.9), A (+7.2);" in text
+    assert "level to 0.2 points are none; less accurate are none." in text
