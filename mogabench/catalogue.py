@@ -39,21 +39,62 @@ _imported: dict[str, ModuleType] = {}
 def import_packages(packages: list[str] | None) -> None:
     """Imports packages that register backbones with timm, or define a task.
 
+    Args:
+        packages: Each a name, of what is installed or lies in the current folder, or the path of a
+            ``.py`` file or a package's folder.
+
     Raises:
         UserError: One of them cannot be imported.
     """
     for package in packages or ():
-        if str(Path.cwd()) not in sys.path:
-            sys.path.append(str(Path.cwd()))
+        folder, name = _place(package)
+        if str(folder) not in sys.path:
+            sys.path.append(str(folder))  # last, so that it hides nothing that is installed
         try:
-            module = import_module(package)
+            module = import_module(name)
         except Exception as error:  # a user's module may fail in any way
-            raise UserError(
-                f"--import {package}: {type(error).__name__}: {error}; install the package, or "
-                "call from the folder that holds it"
-            ) from error
+            missing = isinstance(error, ModuleNotFoundError) and error.name == name.split(".")[0]
+            reason = (
+                f"no module {name} is installed or in {folder}; give the path of its file or folder"
+                if missing
+                else f"{type(error).__name__}: {error}"
+            )
+            raise UserError(f"--import {package}: {reason}") from error
+        _check_place(package, folder, module)
         _imported[package] = module
         backbones.cache_clear()
+
+
+def _place(package: str) -> tuple[Path, str]:
+    """The folder that a package is looked for in, and its name.
+
+    Raises:
+        UserError: It is a path where there is nothing.
+    """
+    if not _is_path(package):
+        return Path.cwd(), package
+    path = Path(package).expanduser()
+    if not path.exists():
+        raise UserError(f"--import {package}: there is no such file or folder")
+    path = path.resolve()
+    return path.parent, path.stem
+
+
+def _is_path(package: str) -> bool:
+    return package.endswith(".py") or os.sep in package
+
+
+def _check_place(package: str, folder: Path, module: ModuleType) -> None:
+    """Refuses a module of the same name from elsewhere, where a path says which is meant.
+
+    Raises:
+        UserError: Another one was imported.
+    """
+    found = Path(getattr(module, "__file__", None) or folder).resolve()
+    if _is_path(package) and not found.is_relative_to(folder):
+        raise UserError(
+            f"--import {package}: another module of that name is at {found}; rename yours"
+        )
 
 
 def imported_modules() -> list[ModuleType]:
@@ -74,14 +115,19 @@ def backbones() -> frozenset[str]:
     return frozenset(names)
 
 
-def check_backbone(name: str, valid: Collection[str]) -> str:
+def check_backbone(name: str, valid: Collection[str], kind: str = "backbone") -> str:
     """Returns the name if it is among the valid ones, leaving aside a tag such as ``.in1k``.
+
+    Args:
+        name: The name.
+        valid: The valid ones.
+        kind: What a task calls its backbones.
 
     Raises:
         UserError: It is not; the nearest names are suggested.
     """
     if name.split(".", 1)[0] not in valid:
-        raise unknown("backbone", name, valid)
+        raise unknown(kind, name, valid)
     return name
 
 

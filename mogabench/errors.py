@@ -16,6 +16,18 @@ class UserError(Exception):
     """
 
 
+class AlreadySaidError(UserError):
+    """Another process has said what is wrong, so that this one ends in silence.
+
+    Attributes:
+        status: To exit with.
+    """
+
+    def __init__(self, status: int) -> None:
+        super().__init__("another process of this job has said why it ends")
+        self.status = status
+
+
 def unknown(kind: str, name: str, valid: Iterable[str], *, most: int = 30) -> UserError:
     """Builds the error for a name that is not known.
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 _TOO_LARGE = 2**16
 """No side of an image: PyTorch fails on far larger ones in its own words."""
 
 OptionValue = str | int | float | bool | tuple[int | float, ...]
+
+
+Name = Annotated[str, Field(max_length=2**16)]
 
 
 class Subject(BaseModel):
@@ -26,11 +29,11 @@ class Subject(BaseModel):
             their children hold and compute is counted. None for the whole network.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    task: str
-    method: str
-    backbone: str
+    task: Name
+    method: Name
+    backbone: Name
     input_size: tuple[int, ...]
     options: tuple[tuple[str, OptionValue], ...] = ()
     part: str | None = None
@@ -38,8 +41,18 @@ class Subject(BaseModel):
     @field_validator("options", mode="before")
     @classmethod
     def _sorted_options(cls, options: Any) -> Any:
-        pairs = options.items() if isinstance(options, dict) else options
-        return tuple(sorted((str(name), _freeze(value)) for name, value in pairs))
+        pairs = list(options.items()) if isinstance(options, dict) else options
+        if not isinstance(pairs, list | tuple) or not all(map(_is_pair, pairs)):
+            raise ValueError("options should be pairs of a name and a value")
+        named = [(str(name), _freeze(value)) for name, value in pairs]
+        return tuple(sorted(named, key=lambda pair: pair[0]))
+
+    @field_validator("input_size")
+    @classmethod
+    def _sides_of_an_image(cls, size: tuple[int, ...]) -> tuple[int, ...]:
+        if not size or not all(0 < side < _TOO_LARGE for side in size):
+            raise ValueError(f"{size} is no size in pixels")
+        return size
 
     @property
     def key(self) -> str:
@@ -48,6 +61,10 @@ class Subject(BaseModel):
         options = "&".join(f"{name}={json.dumps(value)}" for name, value in self.options)
         text = f"{self.task}/{self.method}/{self.backbone}@{size}" + f"?{options}" * bool(options)
         return text if self.part is None else f"{text} part {self.part}"
+
+
+def _is_pair(item: Any) -> bool:
+    return isinstance(item, list | tuple) and len(item) == 2
 
 
 def _freeze(value: Any) -> Any:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from pydantic import ValidationError
 
 from mogabench.errors import UserError, unknown
+from mogabench.files import is_file
 from mogabench.recipes.files import RecipeFile, parse_override
 from mogabench.recipes.schema import Recipe, error_lines, invalid, merge
 from mogabench.variants import variant_of
@@ -25,6 +26,8 @@ __all__ = [
     "RecipeOwner",
     "load",
     "names",
+    "override",
+    "restore",
     "source",
     "task_name",
     "variant_for",
@@ -133,15 +136,51 @@ def load(
         )
     if not overrides:
         return _validate(settings, owner.Recipe, file.name).resolved_as(file.name, variant, {})
-    changed, problems = settings | {"expected": None}, []
+    recipe = _override(settings, overrides, owner.Recipe, file.name)
+    as_written = _validate(settings, owner.Recipe, file.name)
+    return recipe.resolved_as(file.name, variant, _differences(recipe, as_written))
+
+
+def restore(
+    settings: Mapping[str, Any], owner: RecipeOwner[R], name: str, changes: Mapping[str, Any]
+) -> R:
+    """A recipe from all of its settings, as weights keep them.
+
+    Args:
+        settings: As ``model_dump`` gives them.
+        owner: The task that the recipe is for.
+        name: What it was called.
+        changes: Its settings that differ from its file's.
+
+    Raises:
+        UserError: The settings are not valid, such as those of another version.
+    """
+    return _validate(dict(settings), owner.Recipe, name).resolved_as(name, None, dict(changes))
+
+
+def override(recipe: R, overrides: Sequence[str]) -> R:
+    """A resolved recipe with further settings, ``key=value`` texts as in `load`.
+
+    Raises:
+        UserError: They are wrong.
+    """
+    settings = recipe.model_dump(mode="json")
+    changed = _override(settings, overrides, type(recipe), recipe.name)
+    changes = recipe.changes | _differences(changed, recipe)
+    return changed.resolved_as(recipe.name, recipe.variant, changes)
+
+
+def _override(
+    settings: Mapping[str, Any], overrides: Sequence[str], schema: type[R], name: str
+) -> R:
+    changed: dict[str, Any] = {**settings, "expected": None}
+    problems = []
     for text in overrides:
         try:
             changed = merge(changed, parse_override(text))
         except UserError as error:
             problems.append(str(error))
-    recipe = _validate(changed, owner.Recipe, file.name, problems)
-    as_written = _validate(settings, owner.Recipe, file.name)
-    return recipe.resolved_as(file.name, variant, _differences(recipe, as_written))
+    return _validate(changed, schema, name, problems)
 
 
 def _read(name_or_path: str | Path, owner: RecipeOwner[Recipe]) -> RecipeFile:
@@ -164,10 +203,10 @@ def _find_base(name_or_path: str | Path) -> Path:
 def _file(name_or_path: str | Path) -> Path | None:
     file = Path(name_or_path)
     if file.suffix in {".yaml", ".yml"} or len(file.parts) > 1:
-        if not file.is_file():
+        if not is_file(file):
             raise UserError(f"there is no recipe file {file}")
         return file
-    return next(_HOME.glob(f"*/{file.name}.yaml"), None)
+    return next((own for own in _HOME.glob("*/*.yaml") if own.stem == file.name), None)
 
 
 def _validate(

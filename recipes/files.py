@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from mogabench.errors import UserError
+from mogabench.files import is_file, read_regular
 from mogabench.recipes.schema import merge
+from mogabench.yaml_text import YamlError, parse_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
-class _Yaml(yaml.SafeLoader):
-    """YAML in which ``1e-3`` is a number, as YAML 1.2 has it; PyYAML reads it as text."""
-
-
-_Yaml.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
-)
+_MOST_SECTIONS = 8
 
 
 @dataclass(frozen=True)
@@ -63,7 +56,7 @@ class RecipeFile:
         if file.resolve() in below:
             raise UserError(f"the recipe {file} extends itself")
         try:
-            text = file.read_text(encoding="utf-8")
+            text = read_regular(file).decode()
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(
                 f"cannot read the recipe {file}: {' '.join(str(error).split())}"
@@ -80,11 +73,9 @@ class RecipeFile:
     ) -> RecipeFile:
         """Reads YAML from a text; the arguments are those of `read`."""
         try:
-            settings = yaml.load(text, _Yaml)
-        except yaml.YAMLError as error:
-            raise UserError(
-                f"cannot read the recipe {name}: {' '.join(str(error).split())}"
-            ) from None
+            settings = parse_yaml(text)
+        except YamlError as error:
+            raise UserError(f"cannot read the recipe {name}: {error}") from None
         if not isinstance(settings, dict):
             raise UserError(f"the recipe {name} is not a mapping of settings")
         by_variant = settings.pop("variants", {})
@@ -96,7 +87,7 @@ class RecipeFile:
         if base is None:
             return cls(name, text, settings, by_variant)
         beside = below[-1].parent / str(base) if below else Path(str(base))
-        found = beside if beside.is_file() else find_base(str(base))
+        found = beside if is_file(beside) else find_base(str(base))
         # What the paper prints for the base is not to be expected of a recipe that differs.
         own = {"expected": None, "title": name, **settings}
         return cls(name, text, own, by_variant, cls.read(found, find_base, below))
@@ -132,13 +123,11 @@ def parse_override(override: str) -> dict[str, Any]:
         raise UserError(f"'{override}' is not a setting such as optimizer.lr=5e-4")
     *sections, name = key.strip().split(".")
     try:
-        settings = {name: yaml.load(text, _Yaml)}
-    except yaml.YAMLError:
+        settings = {name: parse_yaml(text)}
+    except YamlError:
         raise UserError(f"'{override}': the value is not valid YAML") from None
+    if len(sections) > _MOST_SECTIONS:
+        raise UserError(f"'{override[:40]}…' has {len(sections)} sections; recipes have fewer")
     for section in reversed(sections):
         settings = {section: settings}
     return settings
-
-
-def _unreadable(recipe: str | Path, error: Exception) -> UserError:
-    return UserError(f"cannot read the recipe {recipe}: {' '.join(str(error).split())}")

@@ -2,7 +2,8 @@
 
 A task is a module or a package in this folder with an instance of `mogabench.engine.task.Task`
 called ``TASK``. One of your own is found by ``--import PACKAGE``, whose module has such a ``TASK``,
-or by an entry point of the group ``mogabench.tasks`` that names it.
+by an entry point of the group ``mogabench.tasks`` that names it, or, in a program, by
+`register_task`.
 """
 
 from __future__ import annotations
@@ -13,29 +14,49 @@ from importlib.metadata import entry_points
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from mogabench import recipes
-from mogabench.catalogue import imported_modules
+from mogabench.catalogue import check_backbone, imported_modules
 from mogabench.errors import UserError, unknown
+from mogabench.subject import Subject
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from mogabench.engine.task import Task
+    from mogabench.engine.task import Task, TaskOptions
     from mogabench.recipes import Recipe
+    from mogabench.subject import OptionValue
 
 _GROUP = "mogabench.tasks"
+_registered: list[Task[Any, Any]] = []
+
+
+def register_task(task: Task[Any, Any]) -> None:
+    """Makes a task known in this process.
+
+    Args:
+        task: The task.
+
+    Raises:
+        UserError: Another task has its name.
+    """
+    if tasks().get(task.name, task) is not task:
+        raise UserError(f"there is already a task called '{task.name}'")
+    if task not in _registered:
+        _registered.append(task)
 
 
 def tasks() -> dict[str, Task[Any, Any]]:
-    """Every task by name: the project's own, those of entry points, and imported ones.
+    """Every task by name: the project's own, those of entry points, imported and registered ones.
 
     Raises:
         UserError: Two of them have the same name.
     """
     imported = [module.TASK for module in imported_modules() if hasattr(module, "TASK")]
     found: dict[str, Task[Any, Any]] = {}
-    for task in (*_installed(), *imported):
+    for task in (*_installed(), *imported, *_registered):
         if found.setdefault(task.name, task) is not task:
             raise UserError(f"two tasks are called '{task.name}'")
     return found
@@ -51,6 +72,77 @@ def get_task(name: str) -> Task[Any, Any]:
     if name not in found:
         raise unknown("task", name, found)
     return found[name]
+
+
+def make_subject(
+    task: Task[Any, Any],
+    backbone: str,
+    *,
+    method: str | None = None,
+    input_size: tuple[int, ...] | None = None,
+    options: Mapping[str, OptionValue] | None = None,
+) -> Subject:
+    """What is measured of a backbone in a task.
+
+    Args:
+        task: The task.
+        backbone: A timm model name.
+        method: One of the task's methods; the first by default.
+        input_size: ``(H, W)`` in pixels, or ``(T, C, H, W)``; by default the tables' own.
+        options: Keyword arguments of the backbone.
+
+    Raises:
+        UserError: One of them does not exist, or does not fit the task.
+    """
+    if method is not None and method not in task.methods:
+        raise unknown(f"method of {task.name}", method, task.methods)
+    chosen = method or task.methods[0]
+    default = task.default_sizes[chosen]
+    if input_size is not None and len(input_size) != len(default):
+        size, example = ("x".join(map(str, pixels)) for pixels in (input_size, default))
+        raise UserError(f"{size} is not a size of {task.name}, such as {example}")
+    if options and "in_chans" in options and not task.takes_channels:
+        raise UserError(
+            f"{task.name} takes no --option in_chans: its inputs have a fixed number of channels"
+        )
+    return Subject(
+        task=task.name,
+        method=chosen,
+        backbone=check_backbone(backbone, task.backbones(), task.backbone_word),
+        input_size=input_size or default,
+        options=tuple((options or {}).items()),
+    )
+
+
+def own_options(task: Task[Any, Any], values: Mapping[str, Any]) -> TaskOptions:
+    """A task's own options.
+
+    Args:
+        task: The task.
+        values: By the names of its fields.
+
+    Raises:
+        UserError: The task has no such option, or refuses a value.
+    """
+    fields = task.Options.model_fields
+    for name in values.keys() - fields.keys():
+        owners = [other.name for other in tasks().values() if name in other.Options.model_fields]
+        if owners:
+            listed = " and ".join(owners)
+            raise UserError(f"{flag(name)} is an option of {listed}, not of {task.name}")
+        raise unknown(f"option of {task.name}", name, fields)
+    try:
+        options: TaskOptions = task.Options(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = flag(str(first["loc"][0])) if first["loc"] else task.name
+        raise UserError(f"{where} {first['input']}: {first['msg']}") from None
+    return options
+
+
+def flag(name: str) -> str:
+    """How the command line writes the option of a field."""
+    return f"--{name.replace('_', '-')}"
 
 
 def recipe_task(name_or_path: str | Path) -> Task[Any, Any]:

@@ -11,12 +11,13 @@ from pathlib import Path
 
 USE = """
 import mogabench.recipes, mogabench.tasks
-from mogabench.paper import load_table, table_ids
+from mogabench.paper import get_paper, paper_names
 from mogabench.records import open_store, packaged_results
 from pathlib import Path
 assert Path(mogabench.__file__).is_relative_to({site!r}), mogabench.__file__
 assert packaged_results().is_relative_to({site!r}), packaged_results()
-assert sum(len(load_table(name).rows) for name in table_ids()) > 428
+assert sum(len(table.rows) for table in get_paper().tables()) > 428
+assert all(get_paper(name).tables() for name in paper_names()) and len(paper_names()) > 2
 assert "in1k_300e" in mogabench.recipes.names(mogabench.tasks.get_task("classification"))
 assert sum(1 for _ in open_store().all()) > 300
 """
@@ -31,10 +32,15 @@ def main() -> None:
         assert top <= {"mogabench", "bin"}, f"unexpected in site-packages: {sorted(top)}"
         records = {file: file.read_bytes() for file in Path(site).rglob("*.jsonl")}
         environment = os.environ | {"PYTHONPATH": site, "XDG_DATA_HOME": home}
-        table = [sys.executable, "-m", "mogabench", "table", "A1", "--quiet"]
+        mogabench = [sys.executable, "-m", "mogabench"]
+        table = [*mogabench, "table", "A1", "--quiet"]
         for command, writes in (
             ([sys.executable, "-c", USE.format(site=site)], False),
             (table, False),  # the packaged records have it all
+            ([*mogabench, "table", "--paper", "convnext", "all", "--quiet"], False),
+            ([*mogabench, "paper", "new", "mine"], False),
+            ([*mogabench, "paper", "check", "mine"], False),
+            ([*table, "--format", "html"], False),
             ([*table, "--fresh"], True),
         ):
             subprocess.run(command, check=True, cwd=site, env=environment)

@@ -1,5 +1,7 @@
 import os
 import signal
+import sys
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -32,6 +34,26 @@ def pytest_xdist_auto_num_workers():
 def pytest_collection_modifyitems(items):
     """Long tests begin first: begun last, one would leave the other cores without work."""
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Says in a line what brings the skipped tests that lack a package."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    reasons = [str(report.longrepr[2]) for report in skipped if isinstance(report.longrepr, tuple)]
+    lacking = [text.partition("needs ")[2] for text in reasons if "needs " in text]
+    if lacking:
+        ways = "; ".join(f"{way} ({count})" for way, count in Counter(lacking).most_common())
+        terminalreporter.write_line(f"{len(lacking)} skipped tests need: {ways}")
+
+
+@pytest.fixture(autouse=True)
+def restore_import_path(monkeypatch):
+    """Undoes what ``--import`` adds to the import path: a process started later inherits it.
+
+    A test's folder may hold the user's ``mogabench`` folder of results, which such a process would
+    take for the package.
+    """
+    monkeypatch.setattr(sys, "path", [*sys.path])
 
 
 COLOURS = {"blue": (40, 60, 200), "green": (50, 180, 70), "red": (210, 50, 40)}

@@ -47,7 +47,7 @@ NEW = {
         RECIPE,
     ),
     "a table": (
-        "mogabench/paper/table_<ID>_<title>.csv",
+        "mogabench/papers/moganet/table_<ID>_<title>.csv",
         {"ID": "A99", "title": "Brand_new_networks"},
         TABLE,
     ),
@@ -73,9 +73,8 @@ def link(source: Path, target: Path, real: set[Path]) -> None:
 def package(tmp_path_factory):
     """The package as an installation has it, with one new file for each row of the table."""
     site = tmp_path_factory.mktemp("site")
-    real = {
-        ROOT / path for path in ("mogabench/models", "mogabench/paper", "recipes/classification")
-    }
+    papers = ("mogabench/papers", "mogabench/papers/moganet")
+    real = {ROOT / path for path in ("mogabench/models", *papers, "recipes/classification")}
     link(ROOT / "mogabench", site / "mogabench", real)
     for folder in ("tasks", "recipes"):
         link(ROOT / folder, site / "mogabench" / folder, real)
@@ -113,10 +112,11 @@ def test_the_table_says_what_is_tested_here():
 
 @pytest.mark.slow
 def test_a_new_backbone_recipe_and_table(mogabench):
-    models = json.loads(mogabench("list", "models", "brandnew*", "--json"))
+    models = json.loads(mogabench("list", "models", "brandnew*", "--format", "json"))
     assert models == [{"backbone": "brandnew_small", "tables": "A99"}]
     recipes = {
-        recipe["recipe"]: recipe for recipe in json.loads(mogabench("list", "recipes", "--json"))
+        recipe["recipe"]: recipe
+        for recipe in json.loads(mogabench("list", "recipes", "--format", "json"))
     }
     assert recipes["brandnew"]["task"] == "classification"
     (cell,) = json.loads(mogabench("table", "A99", "--format", "json"))
@@ -129,7 +129,9 @@ def test_a_new_backbone_recipe_and_table(mogabench):
 
 @pytest.mark.slow
 def test_a_new_task(mogabench):
-    tasks = {task["task"]: task for task in json.loads(mogabench("list", "tasks", "--json"))}
+    tasks = {
+        task["task"]: task for task in json.loads(mogabench("list", "tasks", "--format", "json"))
+    }
     assert tasks["toy"]["metrics"] == "mae"
     run = ["run", "toy", "--backbone", "test_resnet", "--data", "sample", "--train", "-q"]
     out = mogabench(*run, "--work-dir", "work")

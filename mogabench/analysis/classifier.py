@@ -15,11 +15,11 @@ from mogabench.engine.job import make_job
 from mogabench.engine.task import input_channels
 from mogabench.engine.weights import stated_recipe
 from mogabench.errors import UserError
-from mogabench.export import in_runtime
 from mogabench.files import sha256
 from mogabench.machine import device_name, driver_version
 from mogabench.models import fuse
 from mogabench.records import Data, Record, provenance
+from mogabench.runtimes import in_runtime
 from mogabench.tasks.classification import TASK
 from mogabench.tasks.classification.channels import image_mode
 from mogabench.tasks.classification.images import evaluation_transform
@@ -171,7 +171,7 @@ def open_classifier(
         data: As `mogabench run classification` takes it.
         class_map: Likewise.
         device: ``auto``, ``cpu`` or ``cuda``.
-        runtime: ``torch`` or one of `mogabench.export.RUNTIMES`.
+        runtime: ``torch`` or one of `mogabench.runtimes.RUNTIMES`.
         dtype: What the network computes in, such as ``bfloat16``.
         sized: Whether the user chose the subject's size.
         fused: Whether PyTorch runs the network in its fused form, which lacks some of its parts.
@@ -180,15 +180,14 @@ def open_classifier(
         UserError: Weights, network and data do not fit together.
     """
     stated = None if weights == "official" else Description.of(find_file(weights))
-    recipe, overrides = stated_recipe(TASK, stated) if stated else (None, [])
     job = make_job(
         TASK,
         subject,
         data=data,
         options=TASK.Options(class_map=class_map),
         size_is_given=sized,
-        recipe=recipe,
-        overrides=overrides,
+        recipe=stated_recipe(TASK, stated),
+        overrides=(),
         weights=weights,
         train=False,
         work_dir=None,
@@ -319,14 +318,13 @@ def open_trained(
     Raises:
         UserError: Weights and network do not fit together.
     """
-    recipe, overrides = stated_recipe(TASK, stated) if stated else (None, [])
     job = make_job(
         TASK,
         subject,
         data="",
         size_is_given=sized,
-        recipe=recipe,
-        overrides=overrides,
+        recipe=stated_recipe(TASK, stated),
+        overrides=(),
         weights=weights,
         train=False,
         work_dir=None,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from PIL import Image
 
+from mogabench.escaping import csv_field
 from mogabench.files import slug, write_whole
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def csv_text(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(heads)
-    table.writerows(rows)
+    table.writerows([csv_field(item) for item in row] for row in rows)
     return text.getvalue()
 
 

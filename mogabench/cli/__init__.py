@@ -9,20 +9,35 @@ from typing import Annotated
 import typer
 
 from mogabench import __version__
-from mogabench.cli import analyze, doctor, explain, export, listing, profile, report, show, table
+from mogabench.cli import (
+    analyze,
+    compare,
+    count,
+    doctor,
+    explain,
+    export,
+    listing,
+    paper,
+    predict,
+    profile,
+    records,
+    report,
+    show,
+    sweep,
+    table,
+)
 from mogabench.cli.task_commands import TaskGroup
 
 app = typer.Typer(
     name="mogabench",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help: rich's takes three times as long to appear
     context_settings={"help_option_names": ["-h", "--help"]},  # of the commands as well
 )
 tasks_app = typer.Typer(
     cls=TaskGroup,
-    help="Measure one network of a task: parameters, operations, throughput and quality.",
+    help="Count, time, train or evaluate one network of a task.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -50,13 +65,19 @@ def choose_task() -> None:
 
 
 app.add_typer(tasks_app, name="run")
+app.command()(count.count)
 app.command()(profile.profile)
+app.command()(predict.predict)
 app.command()(export.export)
+app.command()(sweep.sweep)
 app.command()(table.table)
+app.command()(compare.compare)
 app.command()(explain.explain)
 app.command()(report.report)
 app.add_typer(analyze.app, name="analyze")
 app.add_typer(listing.app, name="list")
+app.add_typer(paper.app, name="paper")
+app.add_typer(records.app, name="records")
 app.command()(show.show)
 app.command()(doctor.doctor)
 
@@ -66,7 +87,7 @@ _INTERRUPTED = 130
 def main() -> None:
     """Runs the command line; a user's mistake ends in one line and status 2, never a traceback."""
     from mogabench.console import print_error, show_messages
-    from mogabench.errors import UserError
+    from mogabench.errors import AlreadySaidError, UserError
 
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -74,6 +95,8 @@ def main() -> None:
     show_messages()
     try:
         app()
+    except AlreadySaidError as silent:
+        sys.exit(silent.status)
     except UserError as error:
         print_error(error)
         sys.exit(2)

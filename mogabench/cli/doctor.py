@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
-from mogabench.cli.options import JsonOption, ResultsOption
+from mogabench.cli.options import FormatOption, ResultsOption
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mogabench.records import Store
+
+
+_MARGIN = 24
+"""The longest name that others are aligned with; a folder's path may be longer."""
 
 
 class Finding(NamedTuple):
@@ -24,10 +28,20 @@ class Finding(NamedTuple):
     fatal: bool = False
 
 
-def doctor(as_json: JsonOption = False, results: ResultsOption = None) -> None:
-    """Check packages, devices, data, weights and records, and say what is missing."""
-    findings = [*_packages(), *_devices(), *_data(), *_weights(), *_results(results)]
-    if as_json:
+def doctor(output_format: FormatOption = "text", results: ResultsOption = None) -> None:
+    """Check packages, devices, data, weights and records.
+
+    What is missing is named with what brings it.
+    """
+    findings = [
+        *_packages(),
+        _openstl(),
+        *_devices(),
+        *_data(),
+        *_weights(),
+        *_results(results),
+    ]
+    if output_format == "json":
         from mogabench.console import print_json
 
         print_json([finding._asdict() for finding in findings])
@@ -54,6 +68,20 @@ def _packages() -> Iterator[Finding]:
         fits = requirement.specifier.contains(found, prereleases=True)
         mend = "" if fits else f"too old: pip install '{requirement}'"
         yield Finding(requirement.name, found, mend, fatal=not fits)
+
+
+def _openstl() -> Finding:
+    """Whether it is the library of video prediction that is called openstl here."""
+    from importlib.util import find_spec
+
+    about = "on no registry; PyPI's openstl is a reader of STL meshes"
+    package = find_spec("openstl")
+    if package is None:
+        return Finding("OpenSTL", f"not needed; {about}")
+    folders = package.submodule_search_locations or ()
+    if any((Path(folder) / "methods").is_dir() for folder in folders):
+        return Finding("OpenSTL", "the video-prediction library")
+    return Finding("OpenSTL", "another package", f"the video-prediction library is {about}")
 
 
 def _devices() -> Iterator[Finding]:
@@ -96,7 +124,7 @@ def _weights() -> Iterator[Finding]:
     files = sorted(
         path.name for path in folder.glob("*.pth*") if path.name.endswith((".pth", ".pth.tar"))
     )
-    yield Finding(f"weights in {folder}", ", ".join(files) or "none yet")
+    yield Finding("weights", f"in {folder}: {', '.join(files) or 'none yet'}")
 
 
 def _results(results: Path | None) -> Iterator[Finding]:
@@ -106,7 +134,7 @@ def _results(results: Path | None) -> Iterator[Finding]:
     found = _counts(Store(store.results))
     if store.base is not None:
         found += f"; in the package: {_counts(Store(store.base))}"
-    yield Finding(f"records in {store.folder}", found)
+    yield Finding("records", f"in {store.folder}: {found}")
     for problem in store.problems:
         yield Finding("a record", "unreadable", problem)
 
@@ -114,14 +142,16 @@ def _results(results: Path | None) -> Iterator[Finding]:
 def _counts(store: Store) -> str:
     from mogabench.records import Kind
 
-    return ", ".join(f"{sum(1 for _ in store.all(kind))} {kind}" for kind in Kind)
+    counts = {kind: sum(1 for _ in store.all(kind)) for kind in Kind}
+    return ", ".join(f"{count} {kind}" for kind, count in counts.items() if count) or "none yet"
 
 
 def _print(findings: list[Finding]) -> None:
-    from mogabench.console import print_table
+    from mogabench.console import print_line
 
-    rows = [
-        ("✗" if item.fatal else "!" if item.mend else "✓", item.what, item.found, item.mend)
-        for item in findings
-    ]
-    print_table(("", "what", "found", "what to do"), rows)
+    margin = max(len(item.what) for item in findings if len(item.what) <= _MARGIN) + 2
+    for item in findings:
+        mark = "✗" if item.fatal else "!" if item.mend else "✓"
+        print_line(f"{mark} {item.what:<{margin}}{item.found}".rstrip())
+        if item.mend:
+            print_line(f"    → {item.mend}")

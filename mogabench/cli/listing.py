@@ -7,20 +7,32 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mogabench.cli.options import ImportOption, JsonOption, ResultsOption
+from mogabench.cli.completion import complete_ablation, complete_task
+from mogabench.cli.options import (
+    FormatOption,
+    ImportOption,
+    PaperOption,
+    PapersOption,
+    ResultsOption,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from mogabench.paper import PaperTable
     from mogabench.subject import Subject
 
+_PROSE = ("methods", "metrics", "what it is", "title", "what", "tables", "source")
+"""Columns that a narrow terminal may break at spaces."""
+
 app = typer.Typer(
-    help="List the tasks, models, weights, recipes, tables or ablations.", no_args_is_help=True
+    help="List tasks, models, weights, recipes, papers or tables.",
+    no_args_is_help=True,
 )
 
 
 @app.command("tasks")
-def list_tasks(as_json: JsonOption = False) -> None:
+def list_tasks(output_format: FormatOption = "text") -> None:
     """List the tasks, with their methods and metrics."""
     from mogabench.tasks import tasks
 
@@ -30,7 +42,7 @@ def list_tasks(as_json: JsonOption = False) -> None:
             (t.name, ", ".join(t.methods), ", ".join(m.name for m in t.metrics), t.title)
             for t in tasks().values()
         ],
-        as_json,
+        output_format,
     )
 
 
@@ -38,25 +50,31 @@ def list_tasks(as_json: JsonOption = False) -> None:
 def list_models(
     pattern: Annotated[str, typer.Argument(help="Shell pattern, such as 'moganet_*'.")] = "",
     task: Annotated[
-        str | None, typer.Option(help="Those in the task's tables, with their counts.")
+        str | None,
+        typer.Option(
+            help="Those in the task's tables, with their counts.", autocompletion=complete_task
+        ),
     ] = None,
+    paper: PaperOption = None,
+    papers: PapersOption = None,
     packages: ImportOption = None,
     results: ResultsOption = None,
-    as_json: JsonOption = False,
+    output_format: FormatOption = "text",
 ) -> None:
-    """List the backbones of the paper's tables, or all that match a pattern."""
+    """List the backbones of the tables, or all that match a pattern."""
     from fnmatch import fnmatch
 
     from mogabench.catalogue import backbones, import_packages
-    from mogabench.paper import load_table, table_ids
+    from mogabench.paper import get_paper
 
     import_packages(packages)
+    tables = get_paper(paper, papers).tables()
     if task is not None:
-        heads = ("backbone", "method", "size", "parameters (M)", "operations (G)", "tables")
-        _print(heads, list(_of_task(task, pattern or "*", results)), as_json)
+        heads = ("backbone", "method", "size", "param. (M)", "FLOPs (G)", "tables")
+        _print(heads, list(_of_task(tables, task, pattern or "*", results)), output_format)
         return
     used: dict[str, list[str]] = {}
-    for table in map(load_table, table_ids()):
+    for table in tables:
         for name in dict.fromkeys(row.meta.backbone for row in table.rows):
             used.setdefault(name, []).append(table.id)
     names = (
@@ -64,26 +82,27 @@ def list_models(
         if pattern
         else sorted(name for name in used if name in backbones())
     )
-    _print(("backbone", "tables"), [(n, ", ".join(used.get(n, ()))) for n in names], as_json)
+    _print(("backbone", "tables"), [(n, ", ".join(used.get(n, ()))) for n in names], output_format)
 
 
-def _of_task(task: str, pattern: str, results: Path | None) -> Iterator[tuple[str, ...]]:
+def _of_task(
+    tables: Sequence[PaperTable], task: str, pattern: str, results: Path | None
+) -> Iterator[tuple[str, ...]]:
     """A line for each network of the task's tables that can be built, as the tables count it."""
     from fnmatch import fnmatch
 
-    from mogabench.paper import load_table, table_ids
     from mogabench.records import Kind, open_store
-    from mogabench.tables.cells import is_buildable
     from mogabench.tables.join import subjects_of
+    from mogabench.tables.measurable import is_buildable
     from mogabench.tasks import get_task
 
     name, store = get_task(task).name, open_store(results)
     found: dict[Subject, list[str]] = {}
-    for table in map(load_table, table_ids()):
+    for table in tables:
         for subject in dict.fromkeys(subjects_of(table)):
             if subject.task == name and fnmatch(subject.backbone, pattern):
                 found.setdefault(subject, []).append(table.id)
-    for subject, tables in found.items():
+    for subject, ids in found.items():
         if is_buildable(subject):
             record = store.latest(subject.key, Kind.COMPLEXITY)
             counted = ("—", "—")
@@ -94,15 +113,18 @@ def _of_task(task: str, pattern: str, results: Path | None) -> Iterator[tuple[st
                     f"{values['operations_paper'] / 1e9:.2f}",
                 )
             size = "x".join(map(str, subject.input_size))
-            yield subject.backbone, subject.method, size, *counted, ", ".join(tables)
+            yield subject.backbone, subject.method, size, *counted, ", ".join(ids)
 
 
 @app.command("weights")
 def list_weights(
-    task: Annotated[str | None, typer.Option(help="Only this task's.")] = None,
-    as_json: JsonOption = False,
+    task: Annotated[
+        str | None, typer.Option(help="Only this task's.", autocompletion=complete_task)
+    ] = None,
+    output_format: FormatOption = "text",
 ) -> None:
-    """List the authors' released weights, which --weights official downloads."""
+    """List the released weights, for --weights official."""
+    from mogabench.console import print_line
     from mogabench.releases import listed_weights
     from mogabench.tasks import get_task
 
@@ -120,14 +142,17 @@ def list_weights(
         )
         for item in found
     ]
-    if as_json:
-        _print(heads, rows, as_json)
-    else:  # an address is longer than a line
-        _print(heads[:5], [row[:5] for row in rows], as_json)
+    if output_format == "json":
+        _print(heads, rows, output_format)
+        return
+    for task_name in dict.fromkeys(row[0] for row in rows):  # an address is longer than a line
+        print_line(task_name)
+        _print(heads[1:5], [row[1:5] for row in rows if row[0] == task_name], output_format)
+        print_line("")
 
 
 @app.command("recipes")
-def list_recipes(as_json: JsonOption = False) -> None:
+def list_recipes(output_format: FormatOption = "text") -> None:
     """List the training set-ups."""
     from mogabench import recipes
     from mogabench.tasks import tasks
@@ -137,31 +162,55 @@ def list_recipes(as_json: JsonOption = False) -> None:
         for task in tasks().values()
         for name in recipes.names(task)
     ]
-    _print(("recipe", "task", "what it is"), rows, as_json)
+    _print(("recipe", "task", "what it is"), rows, output_format)
+
+
+@app.command("papers")
+def list_papers(papers: PapersOption = None, output_format: FormatOption = "text") -> None:
+    """List the papers, with the source of their numbers."""
+    from mogabench.console import print_error
+    from mogabench.errors import UserError
+    from mogabench.paper import get_paper, paper_names
+
+    rows = []
+    for name in paper_names(papers):
+        try:
+            paper = get_paper(name, papers)
+        except UserError as error:  # such as another package's
+            print_error(error)
+            continue
+        rows.append((name, ", ".join(paper.table_ids), paper.about.title, paper.about.source))
+    _print(("paper", "tables", "title", "source"), rows, output_format)
 
 
 @app.command("tables")
-def list_tables(as_json: JsonOption = False) -> None:
-    """List the paper's tables."""
-    from mogabench.paper import load_table, table_ids
+def list_tables(
+    paper: PaperOption = None, papers: PapersOption = None, output_format: FormatOption = "text"
+) -> None:
+    """List a paper's tables."""
+    from mogabench.paper import get_paper
 
-    tables = map(load_table, table_ids())
-    _print(("table", "rows", "title"), [(t.id, str(len(t.rows)), t.title) for t in tables], as_json)
+    rows = [(t.id, str(len(t.rows)), t.title) for t in get_paper(paper, papers).tables()]
+    _print(("table", "rows", "title"), rows, output_format)
 
 
 @app.command("ablations")
 def list_ablations(
-    name: Annotated[str, typer.Argument(metavar="A5", help="List its networks.")] = "",
-    as_json: JsonOption = False,
+    name: Annotated[
+        str,
+        typer.Argument(metavar="A5", help="List its networks.", autocompletion=complete_ablation),
+    ] = "",
+    output_format: FormatOption = "text",
 ) -> None:
-    """List the paper's ablations, or the networks of one."""
-    from mogabench.paper import ablations, get_ablation
+    """List the ablations of MogaNet's paper, or the networks of one."""
+    from mogabench.paper import ablations, get_ablation, get_paper
 
     if not name:
-        rows = [(one.name, str(len(one.variants)), one.title) for one in ablations().values()]
-        _print(("ablation", "networks", "title"), rows, as_json)
+        found = ablations(get_paper()).values()
+        rows = [(one.name, str(len(one.variants)), one.title) for one in found]
+        _print(("ablation", "networks", "title"), rows, output_format)
         return
-    variants = get_ablation(name).variants
+    variants = get_ablation(get_paper(), name).variants
     _print(
         ("name", "what", "backbone", "size", "recipe"),
         [
@@ -174,14 +223,14 @@ def list_ablations(
             )
             for one in variants
         ],
-        as_json,
+        output_format,
     )
 
 
-def _print(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]], as_json: bool) -> None:
+def _print(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]], output_format: str) -> None:
     from mogabench.console import print_json, print_table
 
-    if as_json:
+    if output_format == "json":
         print_json([dict(zip(heads, row, strict=True)) for row in rows])
     else:
-        print_table(heads, rows)
+        print_table(heads, rows, prose=_PROSE)

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import typer
 
-from mogabench.cli.options import ImportOption, JsonOption, QuietOption, ResultsOption
+from mogabench.cli.completion import complete_network, complete_task
+from mogabench.cli.options import (
+    ImportOption,
+    PaperOption,
+    PapersOption,
+    QuietOption,
+    ResultsOption,
+    SizeOption,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,13 +33,19 @@ def profile(
         list[str] | None,
         typer.Argument(
             metavar="MODEL",
-            help="timm names, or MogaNet's xt to xl; default: what the paper times, in "
-            "Figure A3 or in the task's table.",
+            help="timm names, or MogaNet's xt to xl; default: what the paper times, in a "
+            "figure or in the task's tables.",
+            autocompletion=complete_network,
         ),
     ] = None,
     task: Annotated[
-        str, typer.Option(help="A task; what is timed is its whole network.")
+        str,
+        typer.Option(
+            help="A task; what is timed is its whole network.", autocompletion=complete_task
+        ),
     ] = CLASSIFICATION,
+    paper: PaperOption = None,
+    papers: PapersOption = None,
     gpu: Annotated[bool, typer.Option("--gpu", help="Measure on the GPU.")] = False,
     dtypes: Annotated[
         list[str] | None,
@@ -55,9 +69,7 @@ def profile(
     batch_size: Annotated[
         str, typer.Option(metavar="N|auto", help="auto: the largest that fits.")
     ] = "auto",
-    size: Annotated[
-        str | None, typer.Option(metavar="N|HxW", help="Input size; default: the task's.")
-    ] = None,
+    size: SizeOption = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads on the CPU.")] = None,
     min_iterations: Annotated[int, typer.Option(min=1, help="Fewest timed forward passes.")] = 30,
     min_seconds: Annotated[float, typer.Option(min=0, help="Shortest time of them all.")] = 5.0,
@@ -80,10 +92,6 @@ def profile(
             help="Time a training step: forward, loss, backward, AdamW; --dtype is autocast's.",
         ),
     ] = False,
-    output_format: Annotated[
-        Literal["table", "csv"],
-        typer.Option("--format", help="csv: the columns of timm's results/benchmark-*.csv."),
-    ] = "table",
     comparing: Annotated[
         bool,
         typer.Option(
@@ -93,10 +101,19 @@ def profile(
     ] = False,
     packages: ImportOption = None,
     results: ResultsOption = None,
-    as_json: JsonOption = False,
+    output_format: Annotated[
+        Literal["text", "json", "csv"],
+        typer.Option(
+            "--format",
+            "-f",
+            help="json: for programs; csv: the columns of timm's results/benchmark-*.csv.",
+        ),
+    ] = "text",
     quiet: QuietOption = False,
 ) -> None:
-    """Measure images (or sequences) per second, latency and peak memory of inference or training.
+    """Measure throughput, latency and peak memory of networks.
+
+    Images (or sequences) per second, of inference or of a training step.
 
     Each network runs in a process of its own, and its record is stored the moment it exists. It is
     timed until the median is known to 1 %. A record of a busy or throttled machine is marked, and
@@ -104,7 +121,9 @@ def profile(
     weights, by the rates of matrix products and copies that are measured before and after. Peak
     memory is that of the process above what its libraries take.
     """
+    from mogabench.catalogue import import_packages
     from mogabench.cli.profile_output import print_csv, print_records
+    from mogabench.cli.subjects import subjects_to_time
     from mogabench.console import print_json
     from mogabench.errors import UserError, unknown
     from mogabench.measure.profiling import sweep_throughput
@@ -113,11 +132,12 @@ def profile(
     from mogabench.measure.worker import Request
     from mogabench.records import open_store
 
-    subjects = _subjects(task, models, size, packages)
+    import_packages(packages)
+    subjects = subjects_to_time(task, models or (), size, paper=paper, papers=papers)
     if check is not None:
         if check != "fvcore":
             raise unknown("check", check, ["fvcore"])
-        _print_check(subjects, as_json, quiet=quiet)
+        _print_check(subjects, output_format == "json", quiet=quiet)
         return
     if max_seconds < min_seconds:
         raise UserError(
@@ -138,8 +158,8 @@ def profile(
     )
     modes = [False] * (eager or not compiled) + [True] * compiled
     set_ups = _set_ups(task, settings, dtypes or ["float32"], modes, runtimes or ["torch"])
-    if output_format == "csv" and (len(set_ups) > 1 or as_json):
-        raise UserError("--format csv is for one set-up and goes without --json")
+    if output_format == "csv" and len(set_ups) > 1:
+        raise UserError("--format csv is for one set-up: give one --dtype, --runtime and mode")
     requests = [
         Request(subject=subject, settings=settings, packages=tuple(packages or ()))
         for subject, settings in product(subjects, set_ups)
@@ -149,11 +169,11 @@ def profile(
             raise UserError("--compare uses no records: leave out --skip-existing and --format csv")
         if not models or len(requests) < 2:
             raise UserError("--compare needs two networks, or two set-ups of one: name them")
-        _print_comparisons(requests, as_json)
+        _print_comparisons(requests, output_format == "json")
         return
     store = open_store(results)
     records = sweep_throughput(requests, store, skip_existing=skip_existing, quiet=quiet)
-    if as_json:
+    if output_format == "json":
         print_json([record.model_dump(mode="json", exclude_none=True) for record in records])
     elif output_format == "csv":
         print_csv(records, [count(record.subject, store, packages or ()) for record in records])
@@ -161,32 +181,6 @@ def profile(
         print_records(records)
     if len(records) < len(requests):
         raise typer.Exit(1)
-
-
-def _subjects(
-    task_name: str, models: list[str] | None, size: str | None, packages: list[str] | None
-) -> list[Subject]:
-    from mogabench.catalogue import check_backbone, import_packages
-    from mogabench.cli.subjects import choose_size
-    from mogabench.errors import UserError
-    from mogabench.paper import timed_backbones
-    from mogabench.subject import Subject
-    from mogabench.tasks import get_task
-    from mogabench.variants import VARIANTS
-
-    import_packages(packages)
-    task = get_task(task_name)
-    pixels = choose_size(task, task.methods[0], size)
-    names = models or timed_backbones(task.name)
-    if not names:
-        raise UserError(f"the paper times no network of {task.name}: name some, such as resnet50")
-    backbones = dict.fromkeys(
-        check_backbone(VARIANTS.get(name, name), task.backbones()) for name in names
-    )
-    return [
-        Subject(task=task.name, method=task.methods[0], backbone=name, input_size=pixels)
-        for name in backbones
-    ]
 
 
 def _require_gpu() -> None:
@@ -254,7 +248,7 @@ def _check_training(task_name: str, settings: Settings) -> None:
 
 def _check_runtime(settings: Settings) -> None:
     from mogabench.errors import UserError
-    from mogabench.export import check_runtime
+    from mogabench.runtimes import check_runtime
 
     check_runtime(settings.runtime, settings.dtype)
     if settings.device != "cpu" or settings.compile or settings.channels_last:

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from mogabench.console import print_line
+from mogabench.escaping import csv_field
 from mogabench.measure.settings import set_up_name
 from mogabench.measure.trust import state
 from mogabench.records import Kind
@@ -87,7 +88,7 @@ def print_csv(records: Sequence[Record], complexities: Sequence[Record]) -> None
     if rows:
         writer = csv.DictWriter(sys.stdout, rows[0], lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({name: csv_field(item) for name, item in row.items()} for row in rows)
 
 
 def _inference_row(record: Record, complexity: Record) -> dict[str, object]:

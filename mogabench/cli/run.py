@@ -9,18 +9,26 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from mogabench.cli.completion import complete_ablated
 from mogabench.cli.options import (
     BackboneOption,
+    FormatOption,
     ImportOption,
-    JsonOption,
+    MethodOption,
+    OptionsOption,
     OverridesOption,
+    PaperOption,
+    PapersOption,
     QuietOption,
     RecipeOption,
     ResultsOption,
+    SizeOption,
     VariantOption,
 )
+from mogabench.pretraining import Pretraining
 
 if TYPE_CHECKING:
+    from mogabench.paper import Paper
     from mogabench.tables.row import Row
 
 
@@ -35,22 +43,28 @@ def run(
     backbone: BackboneOption = None,
     ablation: Annotated[
         str | None,
-        typer.Option(metavar="A5/4", help="A network of 'mogabench list ablations'."),
+        typer.Option(
+            metavar="A5/4",
+            help="A network of 'mogabench list ablations', which are MogaNet's.",
+            autocompletion=complete_ablated,
+        ),
     ] = None,
-    method: Annotated[str | None, typer.Option(help="One of the task's methods.")] = None,
-    size: Annotated[
-        str | None, typer.Option(metavar="N|HxW", help="Input size; default: the paper's.")
-    ] = None,
-    options: Annotated[
-        list[str] | None,
-        typer.Option("--option", metavar="NAME=VALUE", help="A keyword argument of the backbone."),
-    ] = None,
+    method: MethodOption = None,
+    size: SizeOption = None,
+    options: OptionsOption = None,
     data: Annotated[
         str | None,
         typer.Option(metavar="DIR|NAME|sample", help="Data to evaluate or train on."),
     ] = None,
     weights: Annotated[
         str | None, typer.Option(metavar="official|FILE", help="Weights to evaluate or start from.")
+    ] = None,
+    pretraining: Annotated[
+        Pretraining | None,
+        typer.Option(
+            help="What the training behind the figure started from, where the weights do not "
+            "say; only rows of tables that started so are filled."
+        ),
     ] = None,
     ema: Annotated[
         bool,
@@ -75,6 +89,12 @@ def run(
         Path | None, typer.Option("--work-dir", metavar="DIR", help="Checkpoints and logs.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    nproc: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Processes, one for each GPU; they share the recipe's batch."
+        ),
+    ] = None,
     amp: Annotated[str | None, typer.Option(help="float16 or bfloat16 autocast.")] = None,
     channels_last: Annotated[
         bool | None,
@@ -124,25 +144,32 @@ def run(
         bool,
         typer.Option("--throughput", help="Time the network also where --data is given."),
     ] = False,
+    paper: PaperOption = None,
+    papers: PapersOption = None,
     packages: ImportOption = None,
     results: ResultsOption = None,
-    as_json: JsonOption = False,
+    output_format: FormatOption = "text",
     quiet: QuietOption = False,
 ) -> None:
-    """Without --data the network is counted and timed, and stands beside the paper's figures.
+    """Measure one network.
+
+    Without --data it is counted and timed, and stands beside the paper's figures.
 
     With --data it is counted and, by --weights or --train, its quality is measured.
     """
-    from mogabench.cli.subjects import ablated_training, as_stated, choose_subject, read_stated
-    from mogabench.engine.weights import stated_recipe
+    from mogabench.cli.subjects import ablated_training, choose_subject, read_stated
+    from mogabench.engine.launch import adopt_environment, must_start, start_processes
+    from mogabench.engine.weights import as_stated, stated_recipe
     from mogabench.errors import UserError
-    from mogabench.paper import get_variant
+    from mogabench.paper import get_paper, get_variant
     from mogabench.records import open_store
     from mogabench.tables.row import measure_row
 
+    adopt_environment()
+    beside = get_paper(paper, papers)
     if per_class and not task.has_classes:
         raise UserError(f"--per-class: {task.name} has no classes to tell apart")
-    ablated = None if ablation is None else get_variant(ablation).meta
+    ablated = None if ablation is None else get_variant(get_paper(), ablation).meta
     stated = None if train or data is None else read_stated(task, weights)
     if stated is not None and variant is None and backbone is None and ablated is None:
         backbone, method = stated.backbone, method or stated.method
@@ -153,9 +180,6 @@ def run(
     size_is_given = size is not None or bool(stated and stated.input_size)
     if stated is not None:
         subject = as_stated(subject, stated, size_is_given=size is not None)
-        if recipe is None:
-            recipe, changes = stated_recipe(task, stated)
-            overrides = [*changes, *(overrides or ())]
     if ablated is not None and train and ablated.task == task.name:
         recipe, overrides = ablated_training(ablated, recipe, overrides or (), data)
     asked_size = own.input_size(subject.input_size, is_given=size_is_given)
@@ -170,9 +194,10 @@ def run(
             data=data,
             options=own,
             size_is_given=size_is_given,
-            recipe=recipe,
+            recipe=recipe or stated_recipe(task, stated),
             overrides=overrides or (),
             weights=weights,
+            pretraining=pretraining,
             ema=ema,
             new_head=new_head,
             train=train,
@@ -189,17 +214,22 @@ def run(
             deadline=None if time_budget is None else _STARTED + _seconds(time_budget),
             predictions=predictions,
             confusion=confusion,
-            quiet=quiet or as_json,
+            quiet=quiet or output_format == "json",
         )
+        if nproc is not None and must_start(nproc, job.device):
+            start_processes(nproc)
+            return
         subject = job.subject  # at the size that the recipe evaluates at
     else:
         own_options = own.model_dump(exclude_defaults=True)
-        for_data = (train, weights, not ema, resume, new_head, recipe, overrides, time_budget)
+        of_weights = (weights, pretraining, not ema, new_head)
+        for_data = (train, *of_weights, resume, recipe, overrides, time_budget)
         how = (
             amp,
             channels_last is not None,
             compiled,
             runtime != "torch",
+            nproc,
             batch_size,
             work_dir,
             on_bad_image != "skip",
@@ -214,10 +244,10 @@ def run(
         timed_on=device if throughput or job is None else None,
         packages=packages or [],
     )
-    if row is not None and as_json:
-        _print_json(row, per_class=per_class)
+    if row is not None and output_format == "json":
+        _print_json(row, beside, per_class=per_class)
     elif row is not None:
-        _print(row)
+        _print(row, beside)
         if row.by_class and per_class:
             _print_classes(row)
 
@@ -248,7 +278,7 @@ def _refuse_without_data(is_given: bool) -> None:
         )
 
 
-def _print(row: Row) -> None:
+def _print(row: Row, paper: Paper) -> None:
     from mogabench.console import print_line, print_table
     from mogabench.tables.appearances import (
         appearances,
@@ -262,13 +292,19 @@ def _print(row: Row) -> None:
     if row.quality is not None:
         for line in quality_lines(row.quality):
             print_line(line)
-    found = appearances(row.subject, row.store)
+    found = [] if row.is_of_own_data else appearances(row.subject, paper, row.store)
     if found:
         heads = ("", "where", "printed", "measured", "Δ", "status")
-        print_table(heads, rows_of(found), right=heads[2:5])
+        print_table(heads, rows_of(found), right=heads[2:5], prose=("where",))
     for reason in reasons_of(found):
         print_line(f"  {reason}")
-    print_line(complexity_line(row.complexity))
+    counted = dict(row.complexity.subject.options)
+    own = [
+        f"{value} classes" if name == "num_classes" else f"{name}={value}"
+        for name, value in counted.items()
+        if name not in dict(row.subject.options)
+    ]
+    print_line(f"with {', '.join(own)}: " * bool(own) + complexity_line(row.complexity))
     if row.throughput is not None:
         print_line(throughput_line(row.throughput))
     for command in commands_for_missing(found):
@@ -292,7 +328,7 @@ def _figure(value: float | None) -> str:
     return str(value) if isinstance(value, int) else f"{value:.2f}"
 
 
-def _print_json(row: Row, *, per_class: bool) -> None:
+def _print_json(row: Row, paper: Paper, *, per_class: bool) -> None:
     from mogabench.console import print_json
     from mogabench.tables.appearances import appearances
 
@@ -301,7 +337,7 @@ def _print_json(row: Row, *, per_class: bool) -> None:
         {
             "subject": row.subject.key,
             **({"by_class": row.by_class} if per_class else {}),
-            "cells": [item.entry() for item in appearances(row.subject, row.store)],
+            "cells": [item.entry() for item in appearances(row.subject, paper, row.store)],
             **{
                 name: record and record.model_dump(mode="json", exclude_none=True)
                 for name, record in records.items()

@@ -6,19 +6,23 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from mogabench.catalogue import check_backbone
 from mogabench.checkpoints import Description, find_file
 from mogabench.data.identity import SAMPLE
-from mogabench.errors import UserError, unknown
+from mogabench.errors import UserError
+from mogabench.paper import get_paper
 from mogabench.subject import Subject, parse_size
+from mogabench.tables.added import Added
+from mogabench.tables.timed import timed_subjects
+from mogabench.tasks import get_task, make_subject
 from mogabench.variants import VARIANTS, backbone_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from mogabench.engine.task import Task
     from mogabench.paper import Meta
-    from mogabench.subject import OptionValue
+    from mogabench.subject import OptionValue, Subject
 
 
 def choose_subject(
@@ -50,43 +54,73 @@ def choose_subject(
         backbone = ablated.backbone
     if (variant is None) == (backbone is None):
         raise UserError(f"give --variant ({', '.join(VARIANTS)}) or --backbone NAME, one of them")
-    if method is not None and method not in task.methods:
-        raise unknown(f"method of {task.name}", method, task.methods)
-    chosen = method or task.methods[0]
-    parsed = tuple(_parse_option(text) for text in options)
+    parsed = dict(map(parse_option, options))
     if ablated is not None:
-        parsed = tuple((dict(ablated.options) | dict(parsed)).items())
+        parsed = dict(ablated.options) | parsed
         if size is None and ablated.task == task.name:
             size = "x".join(map(str, ablated.input_size))
-    if "in_chans" in dict(parsed) and not task.takes_channels:
-        raise UserError(
-            f"{task.name} takes no --option in_chans: its inputs have a fixed number of channels"
-        )
-    return Subject(
-        task=task.name,
-        method=chosen,
-        backbone=backbone_of(variant)
-        if variant
-        else check_backbone(backbone or "", task.backbones()),
-        input_size=choose_size(task, chosen, size),
+    return make_subject(
+        task,
+        backbone_of(variant) if variant else backbone or "",
+        method=method,
+        input_size=None if size is None else read_size(size, task),
         options=parsed,
     )
 
 
-def as_stated(subject: Subject, stated: Description | None, *, size_is_given: bool) -> Subject:
-    """The subject with the options and the size of its weights, but for those that are given.
+def subjects_to_time(
+    task_name: str,
+    models: Sequence[str],
+    size: str | None,
+    *,
+    paper: str | None = None,
+    papers: Path | None = None,
+) -> list[Subject]:
+    """The networks of a task that are named or, where none is, that a paper times.
 
     Args:
-        subject: As the command line names it.
-        stated: What its weights say of themselves; None where they say nothing.
-        size_is_given: Whether the command line says the size.
+        task_name: The task.
+        models: timm names, or MogaNet's ``xt`` to ``xl``.
+        size: As text; None for the task's own, or for those that the paper times them at.
+        paper: The paper's name.
+        papers: A folder with papers of the user's own.
+
+    Raises:
+        UserError: Something in it is unknown, or the paper times no network of the task.
     """
-    if stated is None or (stated.task, stated.backbone) != (subject.task, subject.backbone):
-        return subject
-    known: dict[str, Any] = {"options": tuple((stated.options | dict(subject.options)).items())}
-    if not size_is_given and stated.input_size:
-        known["input_size"] = stated.input_size
-    return Subject.model_validate(subject.model_dump() | known)
+    if models and (paper or papers):
+        raise UserError("--paper says which networks to time: leave it out, or name none")
+    task = get_task(task_name)
+    pixels = None if size is None else read_size(size, task)
+    if models:
+        backbones = dict.fromkeys(VARIANTS.get(name, name) for name in models)
+        return [make_subject(task, name, input_size=pixels) for name in backbones]
+    chosen = get_paper(paper, papers)
+    found = [
+        make_subject(
+            task,
+            one.backbone,
+            method=one.method,
+            input_size=pixels or one.input_size,
+            options=dict(one.options),
+        )
+        for one in timed_subjects(chosen, task)
+    ]
+    if not found:
+        name = chosen.about.name
+        raise UserError(f"{name} times no network of {task.name}: name some, such as resnet50")
+    return list(dict.fromkeys(found))
+
+
+def named_network(variant: str | None, backbone: str | None) -> str | None:
+    """The backbone that ``--variant`` or ``--backbone`` names; None for neither.
+
+    Raises:
+        UserError: Both are given, or there is no such variant.
+    """
+    if variant is not None and backbone is not None:
+        raise UserError("give --variant or --backbone, one of them")
+    return backbone_of(variant) if variant else backbone
 
 
 def read_stated(task: Task[Any, Any], weights: str | None) -> Description | None:
@@ -110,23 +144,33 @@ def read_stated(task: Task[Any, Any], weights: str | None) -> Description | None
     return replace(stated, options=own)
 
 
-def choose_size(task: Task[Any, Any], method: str, size: str | None) -> tuple[int, ...]:
-    """The size that ``--size`` says, or the task's own.
+def read_size(size: str, task: Task[Any, Any] | None = None) -> tuple[int, ...]:
+    """The input size that ``--size`` says, in pixels.
 
     Raises:
-        UserError: The text is not a size, or not one of the task.
+        UserError: The text is not a size.
     """
-    default = task.default_sizes[method]
-    if size is None:
-        return default
-    example = "x".join(map(str, default))
     try:
-        pixels = parse_size(size)
+        return parse_size(size)
     except ValueError:
+        known = task.default_sizes[task.methods[0]] if task else (224, 224)
+        example = "x".join(map(str, known))
         raise UserError(f"--size {size} is not a size such as {example}") from None
-    if len(pixels) != len(default):
-        raise UserError(f"--size {size} is not a size of {task.name}, such as {example}")
-    return pixels
+
+
+def read_added(
+    names: Sequence[str], *, method: str | None, size: str | None, options: Sequence[str]
+) -> list[Added]:
+    """The networks of ``--add``, with what other options say of them.
+
+    Raises:
+        UserError: An option is given without a network, or cannot be read.
+    """
+    if not names and (method or size or options):
+        raise UserError("--method, --size and --option are of a network of yours: give --add NAME")
+    pixels = None if size is None else read_size(size)
+    parsed = dict(map(parse_option, options))
+    return [Added(VARIANTS.get(name, name), method, pixels, parsed) for name in names]
 
 
 def ablated_training(
@@ -155,7 +199,7 @@ def ablated_training(
     return recipe, [*settings, *overrides]
 
 
-def _parse_option(text: str) -> tuple[str, OptionValue]:
+def parse_option(text: str) -> tuple[str, OptionValue]:
     """Reads ``NAME=VALUE``, the value in JSON where it is JSON."""
     name, equals, value = text.partition("=")
     if not equals:

@@ -7,83 +7,151 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mogabench.cli.options import ImportOption, QuietOption, ResultsOption
+from mogabench.cli.completion import complete_table
+from mogabench.cli.options import (
+    ImportOption,
+    PaperOption,
+    PapersOption,
+    QuietOption,
+    ResultsOption,
+)
 
 if TYPE_CHECKING:
-    from mogabench.records import Store
-    from mogabench.tables.join import JoinedTable
+    from collections.abc import Sequence
 
-_FORMATS = "terminal, markdown, csv, latex, html or json"
+    from mogabench.tables.beside import Source
+
+_FORMATS = "text, markdown, csv, latex, html, json or parquet"
 
 
 def table(
-    ids: Annotated[list[str], typer.Argument(metavar="TABLE…", help="1 … 7, A1 … A15, or all.")],
-    output_format: Annotated[str, typer.Option("--format", "-f", help=f"{_FORMATS}.")] = "terminal",
+    ids: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="TABLE…",
+            help="1 … 7, A1 … A15, or all; see 'mogabench list tables'.",
+            autocompletion=complete_table,
+        ),
+    ],
+    output_format: Annotated[
+        str | None,
+        typer.Option(
+            "--format", "-f", help=f"{_FORMATS}; default: by the ending of --output, else text."
+        ),
+    ] = None,
+    paper: PaperOption = None,
+    papers: PapersOption = None,
     add: Annotated[
         list[str] | None,
-        typer.Option("--add", metavar="BACKBONE", help="Put a timm model of yours in the table."),
+        typer.Option("--add", metavar="BACKBONE", help="Add a network of yours to the table."),
+    ] = None,
+    method: Annotated[
+        str | None, typer.Option(help="Of --add: only this one of the table's methods.")
+    ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(metavar="N|HxW", help="Of --add: input size."),
+    ] = None,
+    options: Annotated[
+        list[str] | None,
+        typer.Option("--option", metavar="NAME=VALUE", help="Of --add: a keyword argument."),
     ] = None,
     packages: ImportOption = None,
     fresh: Annotated[bool, typer.Option(help="Measure again what has a record.")] = False,
+    beside: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=FILE", help="Figures of timm's results/*.csv in columns called NAME."
+        ),
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(metavar="HEAD,…", help="Only these columns, by how their heads begin."),
+    ] = None,
+    wide: Annotated[
+        bool, typer.Option("--wide", help="All columns, whatever the terminal's width.")
+    ] = False,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write to a file instead.")
     ] = None,
     results: ResultsOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Print a paper's table beside what was measured; measures what is missing first."""
-    from mogabench.errors import unknown
-    from mogabench.files import write_whole
-    from mogabench.records import open_store
-    from mogabench.tables.render import RENDERERS
+    """Print a paper's table beside what was measured.
 
-    if output_format not in RENDERERS:
-        raise unknown("format", output_format, RENDERERS)
+    What is missing of parameters and operations is counted first.
+    """
+    from mogabench.console import has_colour, page, screen_width
+    from mogabench.paper import get_paper
+    from mogabench.records import open_store
+    from mogabench.tables.beside import stand_beside
+    from mogabench.tables.join import select_columns
+    from mogabench.tables.measured import measured_tables
+    from mogabench.tables.rendering import RENDERERS, render_terminal, write_tables
+
+    output_format = _choose_format(output_format, output)
+    own = []
+    if add or method or size or options:  # a table from records alone needs no PyTorch
+        from mogabench.cli.subjects import read_added
+
+        own = read_added(add or (), method=method, size=size, options=options or ())
+    sources = _read_sources(beside or (), output_format)
+    chosen, store = get_paper(paper, papers), open_store(results)
     joined, failures = measured_tables(
-        ids, open_store(results), add=add, packages=packages, fresh=fresh, quiet=quiet
+        chosen, ids, store, add=own, packages=packages, fresh=fresh, quiet=quiet
     )
-    text = RENDERERS[output_format](joined)
-    if output is None:
-        print(text)
+    if sources:
+        joined = stand_beside(joined, sources)
+    if columns is not None:
+        joined = select_columns(joined, columns.split(","))
+    if output is not None:
+        write_tables(joined, output, output_format)
+    elif output_format == "text":
+        text = render_terminal(joined, None if wide else screen_width(), colour=has_colour())
+        page(text, quiet=quiet)
     else:
-        write_whole(output, text + "\n")
+        print(RENDERERS[output_format](joined))
     if failures:
         raise typer.Exit(1)
 
 
-def measured_tables(
-    ids: list[str],
-    store: Store,
-    *,
-    add: list[str] | None = None,
-    packages: list[str] | None = None,
-    fresh: bool = False,
-    quiet: bool = False,
-) -> tuple[list[JoinedTable], int]:
-    """Joins tables after measuring what they miss; returns them and the number of failures.
+def _read_sources(given: Sequence[str], output_format: str) -> list[Source]:
+    """The files of --beside.
 
     Raises:
-        UserError: A table or an added backbone is unknown, or a record cannot be written.
+        UserError: One cannot be read, or the format has measured cells only.
     """
-    from mogabench.catalogue import backbones, check_backbone, import_packages
-    from mogabench.console import print_error
-    from mogabench.paper import load_table, table_ids
-    from mogabench.tables.join import join, unmeasured, with_backbones
+    from mogabench.errors import UserError
+    from mogabench.tables.beside import read_source
 
-    import_packages(packages)
-    own = [check_backbone(name, backbones()) for name in add or ()]
-    wanted = table_ids() if "all" in ids else tuple(dict.fromkeys(ids))
-    tables = [with_backbones(load_table(table_id), own) for table_id in wanted]
-    subjects = unmeasured(tables, store, fresh=fresh)
-    failures = []
-    if subjects:
-        from mogabench.measure.sweep import sweep
+    if given and output_format in ("csv", "json", "parquet"):
+        raise UserError(f"--beside is for readers; {output_format} has the paper's figures only")
+    sources = []
+    for text in given:
+        name, is_named, path = text.partition("=")
+        if not (name and is_named and path):
+            raise UserError(f"--beside {text}: give NAME=FILE, such as timm=results-imagenet.csv")
+        sources.append(read_source(name, Path(path).expanduser()))
+    return sources
 
-        failures = sweep(subjects, store, packages=packages, quiet=quiet)
-    for failure in failures:
-        print_error(f"{failure.subject.key}: {failure.reason}")
-    joined = [join(table, store) for table in tables]
-    if store.problems:
-        first, count = store.problems[0], len(store.problems)
-        print_error(f"{count} unreadable record(s) set aside: {first}")
-    return joined, len(failures)
+
+def _choose_format(given: str | None, output: Path | None) -> str:
+    """The format that is named, or that the ending of the file names; text without either.
+
+    Raises:
+        UserError: It is none, or it is no text and there is no file to write it to.
+    """
+    from mogabench.errors import UserError, unknown
+    from mogabench.tables.rendering import ENDINGS
+
+    if given is None:
+        if output is None:
+            return "text"
+        if output.suffix not in ENDINGS:
+            raise unknown(f"ending of {output} (or give --format)", output.suffix, ENDINGS)
+        return ENDINGS[output.suffix]
+    if given not in ENDINGS.values():
+        raise unknown("format", given, ENDINGS.values())
+    if given == "parquet" and output is None:
+        raise UserError("parquet is not text: give a file with --output")
+    return given

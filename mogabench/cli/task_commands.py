@@ -6,7 +6,6 @@ import inspect
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from pydantic import ValidationError
 from typer.core import TyperCommand, TyperGroup
 
 from mogabench.cli import run
@@ -14,7 +13,7 @@ from mogabench.cli import run
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mogabench.engine.task import Task, TaskOptions
+    from mogabench.engine.task import Task
 
 
 class TaskGroup(TyperGroup):
@@ -40,8 +39,40 @@ class TaskGroup(TyperGroup):
         return super().resolve_command(ctx, args)
 
 
+_GROUPS = {
+    "Network": ("variant", "backbone", "ablation", "method", "size", "options", "packages"),
+    "Data and weights": ("data", "weights", "ema", "new_head", "on_bad_image", "workers"),
+    "Training": ("train", "recipe", "overrides", "resume", "time_budget", "work_dir"),
+    "Execution": ("device", "nproc", "amp", "channels_last", "compiled", "runtime", "batch_size"),
+    "Output": (
+        *(
+            "predictions",
+            "confusion",
+            "per_class",
+            "throughput",
+            "results",
+            "output_format",
+            "quiet",
+        ),
+        "help",
+    ),
+}
+"""The options that all tasks share, by the heading of the help that they stand below."""
+
+
 class TaskCommand(TyperCommand):
-    """A task's command; an unknown option is refused with the name of the task that has it."""
+    """A task's command: its help has groups, and it knows which task an unknown option is of."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Writes the options below headings, the task's own last."""
+        texts = {item.name: item.get_help_record(ctx) for item in self.get_params(ctx)}
+        shared = {name for names in _GROUPS.values() for name in names}
+        own = {f"Of {self.name}": [name for name in texts if name not in shared]}
+        for heading, names in {**_GROUPS, **own}.items():
+            rows = [texts[name] for name in names if texts.get(name)]
+            if rows:
+                with formatter.section(heading):
+                    formatter.write_dl(rows)
 
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
         """Reads the options.
@@ -50,7 +81,7 @@ class TaskCommand(TyperCommand):
             UserError: An option is another task's, or nobody's.
         """
         from mogabench.errors import UserError, unknown
-        from mogabench.tasks import tasks
+        from mogabench.tasks import flag, tasks
 
         try:
             return super().parse_args(ctx, args)
@@ -59,7 +90,7 @@ class TaskCommand(TyperCommand):
             if type(error).__name__ != "NoSuchOption":
                 raise
             name = str(getattr(error, "option_name", ""))
-            owners = [task.name for task in tasks().values() if name in map(_flag, _fields(task))]
+            owners = [task.name for task in tasks().values() if name in map(flag, _fields(task))]
             if owners:
                 raise UserError(
                     f"{name} is an option of {' and '.join(owners)}, not of {self.name}"
@@ -81,8 +112,10 @@ def make_command(task: Task[Any, Any]) -> Any:
     parameters = [*shared.values(), *(_parameter(name, task) for name in _fields(task))]
 
     def command(**values: Any) -> None:
+        from mogabench.tasks import own_options
+
         own = {name: values.pop(name) for name in _fields(task)}
-        run.run(task, own=_validate(task, own), **values)
+        run.run(task, own=own_options(task, own), **values)
 
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {item.name: item.annotation for item in parameters}
@@ -90,7 +123,7 @@ def make_command(task: Task[Any, Any]) -> Any:
     app.command(
         task.name,
         cls=TaskCommand,
-        help=f"{task.title}: measure one network.\n\n{inspect.getdoc(run.run)}",
+        help=f"{task.title}.\n\n{inspect.getdoc(run.run)}",
         epilog=_epilog(task),
         no_args_is_help=True,
     )(command)
@@ -100,50 +133,36 @@ def make_command(task: Task[Any, Any]) -> Any:
 
 
 def _epilog(task: Task[Any, Any]) -> str:
-    """The task's recipes, and an example."""
+    """The task's methods and recipes, and two examples."""
     from mogabench import recipes
 
-    return (
-        f"Recipes: {', '.join(recipes.names(task))}.\n\n"
-        f"Example: mogabench run {task.name} {task.example} --data sample --train"
+    run = f"mogabench run {task.name}"
+    lines = (
+        f"Methods: {', '.join(task.methods)}.",
+        f"Recipes: {', '.join(recipes.names(task))}.",
+        "Examples:",
+        f"{run} {task.example} --data sample --train --work-dir work",
+        f"{run} --data sample --weights work/weights.pth",
     )
+    return "\n\n".join(lines)
 
 
 def _backbones(task: Task[Any, Any]) -> str:
     return f"{', '.join(sorted(task.backbones()))}."
 
 
-def _validate(task: Task[Any, Any], values: dict[str, Any]) -> TaskOptions:
-    """The task's own options.
-
-    Raises:
-        UserError: The task refuses a value.
-    """
-    from mogabench.errors import UserError
-
-    try:
-        options: TaskOptions = task.Options(**values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = _flag(str(first["loc"][0])) if first["loc"] else task.name
-        raise UserError(f"{name} {first['input']}: {first['msg']}") from None
-    return options
-
-
 def _fields(task: Task[Any, Any]) -> list[str]:
     return list(task.Options.model_fields)
 
 
-def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
-
-
 def _parameter(name: str, task: Task[Any, Any]) -> inspect.Parameter:
     """A field of the task's options as a parameter of its command."""
+    from mogabench.tasks import flag
+
     field = task.Options.model_fields[name]
     extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
     metavar = str(extra["metavar"]) if "metavar" in extra else None
-    option = typer.Option(_flag(name), help=field.description, metavar=metavar)
+    option = typer.Option(flag(name), help=field.description, metavar=metavar)
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,

@@ -34,6 +34,32 @@ def renaming(rules: Mapping[str, str]) -> Callable[[Mapping[str, Any], nn.Module
     return checkpoint_filter_fn
 
 
+def reshaping(
+    translate: Callable[[Mapping[str, Any], nn.Module], StateDict],
+) -> Callable[[Mapping[str, Any], nn.Module], StateDict]:
+    """A ``checkpoint_filter_fn`` after which dimensions of length one come and go.
+
+    So a 1x1 convolution's weights become a linear layer's; whatever else does not fit stays.
+
+    Args:
+        translate: The ``checkpoint_filter_fn`` that gives the names.
+    """
+
+    def checkpoint_filter_fn(state_dict: Mapping[str, Any], model: nn.Module) -> StateDict:
+        own = model.state_dict()
+        return {
+            name: _like(tensor, own[name]) if name in own else tensor
+            for name, tensor in translate(state_dict, model).items()
+        }
+
+    return checkpoint_filter_fn
+
+
+def _like(tensor: Tensor, own: Tensor) -> Tensor:
+    theirs, ours = ([n for n in x.shape if n != 1] for x in (tensor, own))
+    return tensor.reshape(own.shape) if theirs == ours else tensor
+
+
 def _rename(name: str, rules: Mapping[str, str]) -> str:
     for pattern, replacement in rules.items():
         name = re.sub(pattern, replacement, name)

@@ -20,13 +20,13 @@ import torch
 
 from mogabench.catalogue import import_packages
 from mogabench.errors import UserError
-from mogabench.export import FORMATS, RUNTIMES, check_runtime, export
 from mogabench.measure.code import network_code
 from mogabench.measure.floor import roof, work_of
 from mogabench.measure.rates import choose_side, measure_rates
 from mogabench.measure.steps import inference_step, training_step
 from mogabench.measure.throughput import measure, measure_rounds, prepare
 from mogabench.measure.worker import ANSWER, COMMAND, ROUND, Request, reason
+from mogabench.runtimes import FORMATS, RUNTIMES, check_runtime, export
 from mogabench.tasks import get_task
 
 if TYPE_CHECKING:

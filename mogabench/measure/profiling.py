@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mogabench.measure.trust import doubts
 from mogabench.measure.worker import MeasurementError, measure_in_subprocess
@@ -58,7 +58,7 @@ def _find(store: Store, request: Request) -> Record | None:
     from mogabench.machine import device_name
 
     how = request.settings
-    set_up = {
+    set_up: dict[str, Any] = {
         "device": device_name(how.device),
         "dtype": how.weights_dtype,
         "channels_last": how.channels_last,

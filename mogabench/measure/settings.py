@@ -21,7 +21,7 @@ class Settings:
         channels_last: Whether weights and inputs are laid out as NHWC.
         compile: Whether the network goes through ``torch.compile``.
         runtime: What runs the network: ``torch``, as it is built, or another of
-            `mogabench.export.RUNTIMES`, in its fused form.
+            `mogabench.runtimes.RUNTIMES`, in its fused form.
         batch_size: Images per step; ``auto`` starts at 256 on a GPU and 8 on a CPU, and halves
             while memory does not suffice.
         warmup_seconds: Untimed steps go on for this long, once compiling is done.

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from mogabench.catalogue import import_packages
 from mogabench.errors import UserError
+from mogabench.processes import die_with_parent
 from mogabench.progress import progress
 from mogabench.records import Kind, Quantity, Record, Store, provenance
 
@@ -129,6 +130,7 @@ def _ignore_interrupts() -> Iterator[None]:
 
 
 def _prepare(packages: list[str] | None) -> None:
+    die_with_parent()
     import atexit
     import gc
 

@@ -6,6 +6,7 @@ import multiprocessing
 import warnings
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,6 +15,7 @@ from mogabench.catalogue import import_packages
 from mogabench.engine.record import quality_record
 from mogabench.engine.run import run
 from mogabench.errors import UserError
+from mogabench.processes import die_with_parent
 from mogabench.progress import progress
 from mogabench.records import Kind
 from mogabench.tasks import get_task
@@ -34,6 +36,8 @@ def train_many(
     quiet: bool = False,
 ) -> list[Record]:
     """Trains networks, each on one CPU thread, and appends each record when its training ends.
+
+    A training that was interrupted in its work folder goes on from its newest checkpoint.
 
     Args:
         jobs: The trainings, on the same data. One is skipped where the store has its record: of the
@@ -102,6 +106,7 @@ def earlier(job: Job[Any, Any], data: Data, store: Store) -> Record | None:
 
 
 def _start(packages: list[str]) -> None:
+    die_with_parent()
     # mmengine has loaders fork; these trainings have none.
     warnings.filterwarnings("ignore", "Multi-processing start method")
     torch.set_num_threads(1)
@@ -109,5 +114,6 @@ def _start(packages: list[str]) -> None:
 
 
 def _train(job: Job[Any, Any]) -> Record:
-    task = get_task(job.subject.task)
+    """Trains one network, or goes on where its interrupted training ended."""
+    task, job = get_task(job.subject.task), replace(job, resume=True)
     return quality_record(task, job, run(job, task))

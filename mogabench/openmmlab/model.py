@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from mmengine.dist import get_world_size
 from torch import Tensor, nn
 
 from mogabench.data.normalization import Normalization
 from mogabench.engine.model import Trained, require_finite
+from mogabench.openmmlab.counts import CommonCounts
 
 if TYPE_CHECKING:
     from mmengine.model import BaseModel
@@ -40,14 +42,19 @@ class OpenMMLabModel(Trained):
 
     def __init__(self, network: BaseModel) -> None:
         super().__init__(network, network.data_preprocessor)
+        self.counts: CommonCounts | None = None
 
     def adapt(self, job: Job[Any, Any]) -> None:
         """Takes precision and layout from the job, and lets the last layers check their outputs.
+
+        In several processes the losses become means over the samples of all.
 
         What is decoded from numbers that are not finite would be boxes of no score, and a class
         for each pixel.
         """
         super().adapt(job)
+        if job.train and get_world_size() > 1:
+            self.counts = CommonCounts(self.network)
         for name, module in self.network.named_modules():
             if _LAST_LAYERS.search(name):
                 module.register_forward_hook(self._check)
@@ -57,7 +64,7 @@ class OpenMMLabModel(Trained):
     def loss(self, inputs: Tensor, data_samples: list[Any]) -> dict[str, Any]:
         """The network's losses of preprocessed images ``(N, 3, H, W)``."""
         losses: dict[str, Any] = self.run(inputs, data_samples, mode="loss")
-        return losses
+        return losses if self.counts is None else self.counts.apply(losses)
 
     def predict(self, inputs: Tensor, data_samples: list[Any]) -> Any:
         """The network's predictions, which are added to what is known of each image."""

@@ -16,9 +16,11 @@ from mogabench.tasks.classification.recipe import ClassificationRecipe
 if TYPE_CHECKING:
     from torch import nn
 
+    from mogabench.checkpoints import Description
     from mogabench.data.normalization import Normalization
     from mogabench.engine.job import Job
     from mogabench.engine.model import Trained
+    from mogabench.engine.prediction import Predictor
     from mogabench.engine.task import Setup
     from mogabench.subject import Subject
     from mogabench.tasks.classification.data import ClassificationJob
@@ -137,6 +139,29 @@ class Classification(Task[ClassificationRecipe, ClassificationOptions]):
             same_shapes=True,
             classes=test_split.classes,
             normalization=opened.pixels,
+        )
+
+    def predictor(
+        self,
+        job: Job[ClassificationRecipe, ClassificationOptions],
+        stated: Description | None,
+    ) -> Predictor:
+        """Builds the network for the classes that its weights state, and loads these."""
+        from mogabench.data.classes import read_class_names
+        from mogabench.tasks.classification.images import evaluation_transform
+        from mogabench.tasks.classification.model import Classifier
+        from mogabench.tasks.classification.prediction import ClassPredictor
+
+        named = stated.classes if stated is not None else ()
+        if job.options.class_map is not None:
+            named = read_class_names(job.options.class_map)
+        opened = self.open(job, len(named) or None, named)
+        return ClassPredictor(
+            job,
+            Classifier(opened.network, None),
+            evaluation_transform(job, opened.config),
+            named,
+            opened.notes,
         )
 
     def open(

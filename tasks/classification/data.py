@@ -180,11 +180,20 @@ def _open_named(job: ClassificationJob, split: str, class_map: dict[str, int] | 
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"cannot open {job.data}, split {split}: {reason}") from error
     if kind in _STREAMED:
-        source.notes = (
-            f"{split}: images of a stream are decoded by timm, not as those of folders: the "
-            "orientation that EXIF states is ignored, and 16-bit greys may be clipped",
-        )
+        source.notes = _stream_notes(split, job.workers)
     return source
+
+
+def _stream_notes(split: str, workers: int) -> tuple[str, ...]:
+    decoded = (
+        f"{split}: images of a stream are decoded by timm, not as those of folders: the "
+        "orientation that EXIF states is ignored, and 16-bit greys may be clipped"
+    )
+    order = (
+        f"{split}: {workers} workers share the stream; another number of them trains in another "
+        "order, and to other last digits"
+    )
+    return (decoded, order) if split == "train" else (decoded,)
 
 
 def _name(job: ClassificationJob, source: Any) -> str:

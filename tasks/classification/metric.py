@@ -36,6 +36,19 @@ class Guess(NamedTuple):
     probabilities: list[float]
 
 
+def most_probable(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """The five most probable classes, or as many as there are, and their probabilities.
+
+    Args:
+        logits: ``(N, num_classes)``.
+
+    Returns:
+        Both ``(N, 5)``, the most probable one first.
+    """
+    best = logits.topk(min(5, logits.shape[1])).indices  # probabilities may be rounded equal
+    return best, logits.softmax(1).gather(1, best)
+
+
 class TopAccuracy(GatheredMetric):
     """Top-1 and top-5 accuracy in percent, over every image that could be read.
 
@@ -52,10 +65,9 @@ class TopAccuracy(GatheredMetric):
 
     def process(self, data_batch: dict[str, Tensor], data_samples: Sequence[Tensor]) -> None:
         """Notes the most probable classes of each image of a batch."""
-        labels, logits = data_batch["labels"], torch.stack(list(data_samples)).cpu()
-        best = logits.topk(min(5, logits.shape[1])).indices  # probabilities may be rounded equal
+        labels = data_batch["labels"]
         places = data_batch.get("index", torch.full_like(labels, -1))
-        columns = (places, labels, best, logits.softmax(1).gather(1, best))
+        columns = (places, labels, *most_probable(torch.stack(list(data_samples)).cpu()))
         rows = zip(*(column.tolist() for column in columns), strict=True)
         self.results.extend(Guess(*row) for row in rows)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mogabench.engine.coco_files import CocoFiles
 from mogabench.engine.task import Metric, Task
@@ -13,7 +13,9 @@ from mogabench.tasks.detection.recipe import COUNTED_SIZE, DetectionRecipe
 if TYPE_CHECKING:
     from torch import nn
 
+    from mogabench.checkpoints import Description
     from mogabench.engine.job import Job
+    from mogabench.engine.prediction import Predictor
     from mogabench.engine.task import Setup
     from mogabench.subject import Subject
 
@@ -130,7 +132,32 @@ class Detection(Task[DetectionRecipe, CocoFiles]):
             eval_batch=1,
             eval_size=(short, long),
             classes=classes,
+            class_ids=test_split.annotations.class_ids,
             normalization=normalization(network),
+        )
+
+    def predictor(
+        self, job: Job[DetectionRecipe, CocoFiles], stated: Description | None
+    ) -> Predictor:
+        """Builds the detector for the classes that its weights state, and loads these."""
+        from mogabench.engine.weights import load_job_weights
+        from mogabench.openmmlab.model import OpenMMLabModel
+        from mogabench.tasks.detection.network import COCO_CLASSES, build_detector
+        from mogabench.tasks.detection.prediction import DetectionPredictor, class_names
+
+        recipe = job.recipe or self._recipe_at(job.subject)
+        named = stated.classes if stated is not None else ()
+        subject = job.network_subject(len(named) or None)
+        network = build_detector(subject)
+        notes = load_job_weights(job, network, backbone=self.backbone_module, classes=named)
+        options: dict[str, Any] = dict(subject.options)
+        ids = stated.class_ids if stated is not None else ()
+        return DetectionPredictor(
+            job,
+            OpenMMLabModel(network),
+            recipe.input.test_scale,
+            class_names(named, ids, options.get("num_classes", COCO_CLASSES)),
+            notes,
         )
 
     def _recipe_at(self, subject: Subject) -> DetectionRecipe:

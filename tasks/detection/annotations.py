@@ -58,6 +58,11 @@ class Annotations:
         """The categories' names, in the order of their ids."""
         return tuple(item["name"] for item in self.content["categories"])
 
+    @property
+    def class_ids(self) -> tuple[int, ...]:
+        """The categories' ids, likewise."""
+        return tuple(item["id"] for item in self.content["categories"])
+
 
 def read_annotations(path: Path, images: Path, *, masks: bool = False) -> Annotations:
     """Reads an annotation file and checks it against the folder of its images.

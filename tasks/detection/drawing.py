@@ -9,7 +9,7 @@ import torch
 from torchvision.utils import draw_bounding_boxes, draw_segmentation_masks
 
 from mogabench.data.images import read_image
-from mogabench.engine.drawing import Mosaic
+from mogabench.engine.drawing import FONT, Mosaic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mmdet.structures import DetDataSample
     from numpy.typing import NDArray
 
-_SURE = 0.3
+SURE = 0.3
 """Detections of a lower score are not drawn."""
 
 _SCALE = 3
@@ -26,6 +26,9 @@ _SCALE = 3
 
 _SMALL = 200
 """Longer side in pixels below which an image is small."""
+
+_LINES, _LETTERS = 400, 45
+"""Parts of an image's longer side that lines are wide and letters are high."""
 
 _COLOURS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080", "#9a6324", "#808000")
 
@@ -58,7 +61,7 @@ def draw_instances(
         found: mmdet's instances, of the image's size.
         classes: Their names.
     """
-    found = found[found.scores >= _SURE]
+    found = found[found.scores >= SURE]
     scale = _SCALE if max(image.shape) < _SMALL else 1
     canvas = torch.from_numpy(image.copy()).permute(2, 0, 1)
     canvas = _enlarge(canvas, scale)
@@ -72,8 +75,18 @@ def draw_instances(
         f"{classes[label]} {score:.2f}"
         for label, score in zip(found.labels.tolist(), found.scores.tolist(), strict=True)
     ]
-    boxes = found.bboxes * scale
-    return _array(draw_bounding_boxes(canvas, boxes, names, colours, width=2, fill_labels=True))
+    longer = max(canvas.shape)
+    drawn = draw_bounding_boxes(
+        canvas,
+        found.bboxes * scale,
+        names,
+        colours,
+        width=max(2, round(longer / _LINES)),
+        font=str(FONT),
+        font_size=max(11, round(longer / _LETTERS)),
+        fill_labels=True,
+    )
+    return _array(drawn)
 
 
 def _enlarge(maps: torch.Tensor, scale: int) -> torch.Tensor:

@@ -43,25 +43,12 @@ class CocoPrecision(GatheredMetric):
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
         """Notes the detections of a batch in COCO's result format."""
         for sample in data_samples:
-            found = sample["pred_instances"]
-            corners, scores = found["bboxes"].cpu().numpy(), found["scores"].cpu().numpy()
-            boxes = np.hstack([corners[:, :2], corners[:, 2:] - corners[:, :2]])
-            labels = found["labels"].cpu().numpy()
-            results = [
-                {
-                    "image_id": sample["img_id"],
-                    "category_id": self.categories[label],
-                    "bbox": box.tolist(),
-                    "score": float(score),
-                }
-                for box, score, label in zip(boxes, scores, labels, strict=True)
-            ]
-            if "mask" in self.kinds:
-                # One by one: a hundred masks of a large photograph take gigabytes.
-                for result, mask in zip(results, found["masks"], strict=True):
-                    pixels = np.asfortranarray(mask.cpu().numpy().astype(np.uint8))
-                    result["segmentation"] = pycocotools.mask.encode(pixels)
-            self.results.extend(results)
+            self.results += as_results(
+                sample["pred_instances"],
+                sample["img_id"],
+                self.categories,
+                masks="mask" in self.kinds,
+            )
 
     def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
         """The metrics of detections in COCO's result format; all 0 where nothing was detected."""
@@ -82,7 +69,7 @@ class CocoPrecision(GatheredMetric):
         Images that could not be read have none, and are to be left out of an evaluation elsewhere,
         as they are here: the objects in them would count as missed.
         """
-        return json.dumps([_as_json(item) for item in results])
+        return json.dumps([as_json(item) for item in results])
 
     def _precision(self, results: list[dict[str, Any]], kind: str) -> list[float]:
         # Without its box, a result's size is that of its mask.
@@ -114,7 +101,38 @@ class CocoPrecision(GatheredMetric):
         }
 
 
-def _as_json(result: dict[str, Any]) -> dict[str, Any]:
+def as_results(
+    found: Any, image: int, categories: Sequence[int], *, masks: bool
+) -> list[dict[str, Any]]:
+    """Detections in COCO's results format, their masks in pycocotools' run lengths.
+
+    Args:
+        found: mmdet's instances in an image.
+        image: The image's id.
+        categories: The classes' ids.
+        masks: Whether they have masks.
+    """
+    corners, scores = found["bboxes"].cpu().numpy(), found["scores"].cpu().numpy()
+    boxes = np.hstack([corners[:, :2], corners[:, 2:] - corners[:, :2]])
+    labels = found["labels"].cpu().numpy()
+    results = [
+        {
+            "image_id": image,
+            "category_id": categories[label],
+            "bbox": box.tolist(),
+            "score": float(score),
+        }
+        for box, score, label in zip(boxes, scores, labels, strict=True)
+    ]
+    if masks:
+        # One by one: a hundred masks of a large photograph take gigabytes.
+        for result, mask in zip(results, found["masks"], strict=True):
+            pixels = np.asfortranarray(mask.cpu().numpy().astype(np.uint8))
+            result["segmentation"] = pycocotools.mask.encode(pixels)
+    return results
+
+
+def as_json(result: dict[str, Any]) -> dict[str, Any]:
     """A result with its mask's code as text."""
     if "segmentation" not in result:
         return result

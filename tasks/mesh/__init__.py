@@ -10,7 +10,9 @@ from mogabench.tasks.mesh.recipe import MeshRecipe
 if TYPE_CHECKING:
     from torch import nn
 
+    from mogabench.checkpoints import Description
     from mogabench.engine.job import Job
+    from mogabench.engine.prediction import Predictor
     from mogabench.engine.task import Setup
     from mogabench.subject import Subject
 
@@ -22,9 +24,9 @@ class Mesh(Task[MeshRecipe, TaskOptions]):
     title = "3D hand and face reconstruction"
     methods = ("expose_hand", "expose_face")
     metrics = (
-        Metric("pa_mpjpe", "PA-MPJPE (mm)", "mm"),
-        Metric("pa_mpvpe", "PA-MPVPE (mm)", "mm"),
-        Metric("rmse_3d", "3DRMSE (mm), a mean distance", "mm"),
+        Metric("pa_mpjpe", "PA-MPJPE (mm)", "mm", lower_is_better=True),
+        Metric("pa_mpvpe", "PA-MPVPE (mm)", "mm", lower_is_better=True),
+        Metric("rmse_3d", "3DRMSE (mm), a mean distance", "mm", lower_is_better=True),
     )
     default_sizes = {"expose_hand": (224, 224), "expose_face": (256, 256)}
     Recipe = MeshRecipe
@@ -83,6 +85,20 @@ class Mesh(Task[MeshRecipe, TaskOptions]):
             same_shapes=True,
             normalization=IMAGENET,
         )
+
+    def predictor(self, job: Job[MeshRecipe, TaskOptions], stated: Description | None) -> Predictor:
+        """Reads the body model, builds the network and loads its weights."""
+        from mogabench.engine.weights import load_job_weights
+        from mogabench.tasks.mesh.data import read_body
+        from mogabench.tasks.mesh.model import MeshEstimator
+        from mogabench.tasks.mesh.network import build_network
+        from mogabench.tasks.mesh.prediction import MeshPredictor
+
+        data = stated.data.get("name", "") if stated is not None else ""
+        body = read_body(job.subject.method, data)
+        network = build_network(job.network_subject())
+        notes = load_job_weights(job, network, backbone=self.backbone_module)
+        return MeshPredictor(job, MeshEstimator(network, body, job.subject.method, None), notes)
 
 
 TASK = Mesh()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mogabench.data.arrays import read_numpy
 from mogabench.errors import UserError
+from mogabench.files import is_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,13 +26,10 @@ def read_npz(file: Path) -> dict[str, NDArray[Any]]:
     Raises:
         UserError: It cannot be read.
     """
-    if not zipfile.is_zipfile(file):
+    found = read_numpy(file) if is_file(file) and zipfile.is_zipfile(file) else None
+    if not isinstance(found, dict):
         raise UserError(f"{file} is no .npz file, an archive of NumPy's arrays")
-    try:
-        with np.load(file, allow_pickle=False) as content:
-            return dict(content)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(f"cannot read {file}: {' '.join(str(error).split())}") from None
+    return found
 
 
 def as_array(file: Path, name: str, value: Any, shape: Sequence[int]) -> Array:
@@ -48,7 +46,7 @@ def as_array(file: Path, name: str, value: Any, shape: Sequence[int]) -> Array:
     """
     try:
         array = np.asarray(value, dtype=float)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise UserError(f"{file}: {name} should be numbers, rows of the same length") from None
     if array.ndim != len(shape) or any(
         length not in (-1, there) or not there

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mogabench.data.identity import SAMPLE, data_root
@@ -12,8 +13,6 @@ from mogabench.tasks.mesh.metric import FaceErrors, HandErrors
 from mogabench.tasks.mesh.sample import sample_hands
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from mogabench.tasks.mesh.samples import TestSamples, TrainSamples
 
 
@@ -32,6 +31,23 @@ def open_data(data: str, method: str) -> Hands | Faces:
         raise UserError("the sample has hands only: --method expose_hand")
     root = data_root(data, sample_hands)
     return Hands(root) if is_hand else Faces(root)
+
+
+def read_body(method: str, data: str = "") -> Hand | Head:
+    """The body model of a method, without a data set.
+
+    Args:
+        method: ``expose_hand`` or ``expose_face``.
+        data: What records call the data that a network was trained on; that of the sample has a
+            body model of its own.
+
+    Raises:
+        UserError: It is neither in the current folder nor in the cache folder.
+    """
+    if method != "expose_hand":
+        return Head.read(Path())
+    sample = sample_hands() if data.startswith(f"{SAMPLE}-") else None
+    return Hand.read(sample or Path())
 
 
 class Hands:

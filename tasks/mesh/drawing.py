@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _TILE = 160
 """Pixels of each side of an image, of a prediction and of the truth."""
 
-_FOUND, _TRUE = (235, 160, 90), (110, 180, 120)
+FOUND, _TRUE = (235, 160, 90), (110, 180, 120)
 _LIGHT = np.array([-0.4, -0.5, -0.77])
 """Where to, from the object: the viewer's upper left."""
 
@@ -62,6 +62,25 @@ def draw_mesh(
         cv2.fillConvexPoly(canvas, place, shade, cv2.LINE_AA, _SUBPIXEL)
 
 
+def in_picture(vertices: Array, scale: Array, shift: Array, side: int) -> Array:
+    """Vertices as a picture shows them.
+
+    Args:
+        vertices: ``(V, 3)`` in metres.
+        scale: ``(1,)``, the camera's.
+        shift: ``(2,)``, likewise; see `mogabench.tasks.mesh.code.Parameters`.
+        side: Pixels of each side of the picture.
+
+    Returns:
+        ``(V, 3)`` in pixels, as `draw_mesh` takes them.
+    """
+    seen = vertices.copy()
+    seen[:, :2] += shift
+    seen *= side / 2 * scale
+    seen[:, :2] += side / 2
+    return seen
+
+
 def from_the_side(points: Array) -> Array:
     """The same points ``(V, 3)`` as seen from the picture's right, in its middle."""
     x, y, z = points.T
@@ -90,11 +109,9 @@ class DrawMeshes(Mosaic):
         scales, shifts = found.scale.cpu().numpy(), found.shift.cpu().numpy()
         for place, index in enumerate(batch["index"].tolist()):
             vertices = body.vertices[place].cpu().double().numpy()
-            vertices[:, :2] += shifts[place]
-            seen = _TILE / 2 * scales[place] * vertices
-            seen[:, :2] += _TILE / 2
-            above = self._image(index), self._mesh(seen, _FOUND)
-            below = self._truth(index, seen), self._mesh(from_the_side(seen), _FOUND)
+            seen = in_picture(vertices, scales[place], shifts[place], _TILE)
+            above = self._image(index), self._mesh(seen, FOUND)
+            below = self._truth(index, seen), self._mesh(from_the_side(seen), FOUND)
             yield np.vstack([np.hstack(above), np.hstack(below)])
 
     def _truth(self, index: int, found: Array) -> NDArray[np.uint8]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from mogabench.engine.processes import share_of
 from mogabench.tasks.mesh.code import from_axis_angle
 
 if TYPE_CHECKING:
@@ -55,6 +56,9 @@ def angles(rotations: Tensor, others: Tensor) -> Tensor:
 
 
 def beyond(coefficients: Tensor, margin: float) -> Tensor:
-    """The mean square of the coefficients whose size is over the margin; 0 if none's is."""
+    """The mean square of the coefficients whose size is over the margin; 0 if none's is.
+
+    Of all processes: see `share_of`.
+    """
     outside = coefficients.abs() > margin
-    return (coefficients * outside).square().sum() / outside.sum().clamp(min=1)
+    return (coefficients * outside).square().sum() / share_of(outside.sum())

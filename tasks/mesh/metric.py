@@ -70,7 +70,7 @@ class MeshMetric(GatheredMetric):
                 found = Found(index, self.errors(index, vertices, keypoints, landmarks))
             if self.predictions is not None:
                 points = landmarks if len(landmarks) else keypoints
-                found = found._replace(points=_rounded(points), vertices=_rounded(vertices))
+                found = found._replace(points=as_metres(points), vertices=as_metres(vertices))
             self.results.append(found)
 
     def errors(
@@ -161,7 +161,8 @@ class FaceErrors(MeshMetric):
         return {"rmse_3d": error}
 
 
-def _rounded(points: Array) -> list[list[float]]:
+def as_metres(points: Array) -> list[list[float]]:
+    """Points ``(N, 3)`` as they are written, to micrometres."""
     rounded: list[list[float]] = points.round(_DIGITS).tolist()
     return rounded
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mogabench.engine.model import Trained, require_finite
+from mogabench.engine.model import Trained
 from mogabench.tasks.mesh.code import CODES, from_axis_angle, to_sixes
 from mogabench.tasks.mesh.losses import losses
 
@@ -41,9 +41,6 @@ class MeshEstimator(Trained):
         Args:
             inputs: The pictures.
             **target: The other items of `mogabench.tasks.mesh.pictures.TrainingPictures`.
-
-        Raises:
-            UserError: The network's numbers are not finite.
         """
         assert self.weights is not None
         body, found = self._bodies(inputs)
@@ -59,7 +56,6 @@ class MeshEstimator(Trained):
 
     def _bodies(self, inputs: Tensor) -> tuple[Body, Parameters]:
         vectors: Tensor = self.run(inputs)
-        require_finite(vectors, self.amp)  # in training, too: no mesh can be made of others
         found = self.code.read(vectors.float())
         return self.body(found), found
 

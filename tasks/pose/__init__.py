@@ -14,8 +14,10 @@ from mogabench.tasks.pose.recipe import PoseRecipe, PoseTest
 if TYPE_CHECKING:
     from torch import nn
 
+    from mogabench.checkpoints import Description
     from mogabench.engine.job import Job
     from mogabench.engine.model import Trained
+    from mogabench.engine.prediction import Predictor
     from mogabench.engine.task import Setup
     from mogabench.subject import Subject
 
@@ -110,6 +112,18 @@ class Pose(Task[PoseRecipe, PoseOptions]):
             same_shapes=True,
             normalization=IMAGENET,
         )
+
+    def predictor(self, job: Job[PoseRecipe, PoseOptions], stated: Description | None) -> Predictor:
+        """Builds the network and loads its weights."""
+        from mogabench.engine.weights import load_job_weights
+        from mogabench.tasks.pose.model import PoseEstimator
+        from mogabench.tasks.pose.network import build_network
+        from mogabench.tasks.pose.prediction import PosePredictor
+
+        network = build_network(job.network_subject())
+        notes = load_job_weights(job, network, backbone=self.backbone_module)
+        test = job.recipe.test if job.recipe else PoseTest()
+        return PosePredictor(job, PoseEstimator(network, test), notes)
 
 
 TASK = Pose()

@@ -117,6 +117,12 @@ class People:
     notes: tuple[str, ...] = ()
     annotated: bool = True
 
+    @property
+    def category(self) -> int:
+        """The id of the category of persons."""
+        number: int = self.truth.getCatIds(catNms=["person"])[0]
+        return number
+
 
 def read_people(
     data: str | Path,

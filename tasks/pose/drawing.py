@@ -13,9 +13,12 @@ from mogabench.tasks.pose.metric import SURE
 from mogabench.tasks.pose.skeleton import KEYPOINTS, LIMBS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
-    from mogabench.tasks.pose.metric import KeypointAP, Pose
+    from mogabench.data.views import Array
+    from mogabench.tasks.pose.metric import KeypointAP
 
 _LEFT, _RIGHT, _MIDDLE = (255, 128, 0), (0, 200, 80), (51, 153, 255)
 _POINT = (255, 255, 255)
@@ -47,26 +50,34 @@ class DrawPoses(Mosaic):
         self.tiles = [
             draw_poses(
                 read_image(person.file, person.image_size),
-                [pose for pose in self.metric.poses if pose["image"] == image],
+                (pose["keypoints"] for pose in self.metric.poses if pose["image"] == image),
             )
             for image, person in list(persons.items())[:MOST]
         ]
         return super().files()
 
 
-def draw_poses(image: NDArray[np.uint8], poses: list[Pose]) -> NDArray[np.uint8]:
-    """The image with skeletons, its longer side of fixed length."""
-    scale = TILE / max(image.shape[:2])
+def draw_poses(
+    image: NDArray[np.uint8], poses: Iterable[Array], side: int = TILE
+) -> NDArray[np.uint8]:
+    """The image with skeletons.
+
+    Args:
+        image: ``(height, width, 3)``, RGB.
+        poses: Each ``(17, 3)``: x and y in pixels of the image, and how sure.
+        side: What the longer side becomes, in pixels.
+    """
+    scale, width = side / max(image.shape[:2]), max(1, side // (TILE // 2))
     canvas = np.asarray(cv2.resize(image, None, fx=scale, fy=scale), np.uint8)
     for pose in poses:
-        points = np.rint(pose["keypoints"][:, :2] * scale).astype(int).clip(-TILE, 2 * TILE)
-        sure = pose["keypoints"][:, 2] > SURE
+        points = np.rint(pose[:, :2] * scale).astype(int).clip(-side, 2 * side)
+        sure = pose[:, 2] > SURE
         for start, end in LIMBS:
             if sure[start] and sure[end]:
                 line = points[start].tolist(), points[end].tolist()
-                cv2.line(canvas, *line, _color(start, end), 2, cv2.LINE_AA)
+                cv2.line(canvas, *line, _color(start, end), width, cv2.LINE_AA)
         for point in points[sure].tolist():
-            cv2.circle(canvas, point, 3, _POINT, -1, cv2.LINE_AA)
+            cv2.circle(canvas, point, width * 3 // 2, _POINT, -1, cv2.LINE_AA)
     return canvas
 
 

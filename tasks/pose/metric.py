@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from mogabench.data.views import Array
+    from mogabench.data.views import Array, View
     from mogabench.tasks.pose.data import People
     from mogabench.tasks.pose.pictures import PersonPictures
 
@@ -78,19 +78,34 @@ class KeypointAP(GatheredMetric):
         Images that could not be read have none, and are to be left out of an evaluation elsewhere,
         as they are here: the persons in them would count as missed.
         """
-        return json.dumps(as_results(self.people, results))
+        return json.dumps(as_results(results, self.people.category))
 
     def _pose(self, index: int, found: Array) -> Pose:
         person, view = self.people.persons[index], self.pictures.view(index)
         size = self.pictures.size
-        points = transform(found[:, :2], view.to_image(size))
-        sure = found[found[:, 2] > SURE, 2]
-        return {
-            "image": person.image,
-            "score": person.score * float(sure.mean() if len(sure) else 0),
-            "keypoints": np.column_stack([points, found[:, 2]]),
-            "area": view.width * view.height(size),
-        }
+        return pose_in_image(found, view, size, image=person.image, score=person.score)
+
+
+def pose_in_image(
+    found: Array, view: View, size: tuple[int, int], *, image: int, score: float
+) -> Pose:
+    """A pose as it lies in the image.
+
+    Args:
+        found: ``(17, 3)``: x and y in pixels of the picture, and how sure.
+        view: What the picture shows of the image.
+        size: ``(height, width)`` of the picture.
+        image: The image's number.
+        score: How sure it is that somebody is there.
+    """
+    points = transform(found[:, :2], view.to_image(size))
+    sure = found[found[:, 2] > SURE, 2]
+    return {
+        "image": image,
+        "score": score * float(sure.mean() if len(sure) else 0),
+        "keypoints": np.column_stack([points, found[:, 2]]),
+        "area": view.width * view.height(size),
+    }
 
 
 def similarity(keypoints: Array, others: Array, areas: Array) -> Array:
@@ -130,7 +145,7 @@ def average_precision(
     people: People, poses: list[Pose], unread: Set[int] = frozenset()
 ) -> dict[str, float]:
     """What pycocotools makes of the poses, in percent, without the images of some numbers."""
-    truth, results = people.truth, as_results(people, poses)
+    truth, results = people.truth, as_results(poses, people.category)
     with contextlib.redirect_stdout(io.StringIO()):
         evaluation = COCOeval(truth, truth.loadRes(results), "keypoints")
         evaluation.params.kpt_oks_sigmas = np.array(SIGMAS)
@@ -143,13 +158,12 @@ def average_precision(
     return {name: value for name, value in values.items() if value >= 0}
 
 
-def as_results(people: People, poses: list[Pose]) -> list[dict[str, Any]]:
-    """Poses in COCO's results format."""
-    person = people.truth.getCatIds(catNms=["person"])[0]
+def as_results(poses: list[Pose], category: int) -> list[dict[str, Any]]:
+    """Poses in COCO's results format, persons being the category of that id."""
     return [
         {
             "image_id": pose["image"],
-            "category_id": person,
+            "category_id": category,
             "keypoints": pose["keypoints"].ravel().tolist(),
             "score": pose["score"],
         }

@@ -14,6 +14,7 @@ from mogabench.tasks.pose.heatmaps import encode
 from mogabench.tasks.pose.skeleton import MIRRORED, STRIDE
 
 if TYPE_CHECKING:
+    from mogabench.data.views import Array
     from mogabench.tasks.pose.data import Person
     from mogabench.tasks.pose.recipe import PoseRecipe
 
@@ -21,6 +22,11 @@ Item = dict[str, Any]
 
 _PADDING = 1.25
 """A person's view is this much larger than the box."""
+
+
+def person_view(box: Array, size: tuple[int, int]) -> View:
+    """The view of a person in a box ``(x, y, width, height)``, shown in ``(height, width)``."""
+    return View.around(box, size, _PADDING)
 
 
 class PersonPictures(Dataset[Item]):
@@ -44,7 +50,7 @@ class PersonPictures(Dataset[Item]):
 
     def view(self, index: int) -> View:
         """The view of a person that is evaluated."""
-        return View.around(self.persons[index].box, self.size, _PADDING)
+        return person_view(self.persons[index].box, self.size)
 
     def _show(self, index: int, view: View) -> Item:
         person = self.persons[index]

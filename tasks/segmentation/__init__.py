@@ -15,7 +15,9 @@ from mogabench.tasks.segmentation.recipe import SegmentationRecipe
 if TYPE_CHECKING:
     from torch import nn
 
+    from mogabench.checkpoints import Description
     from mogabench.engine.job import Job
+    from mogabench.engine.prediction import Predictor
     from mogabench.engine.task import Setup
     from mogabench.subject import Subject
 
@@ -107,6 +109,7 @@ class Segmentation(Task[SegmentationRecipe, SegmentationOptions]):
         from mogabench.tasks.segmentation.network import build_segmentor
 
         recipe, classes = job.recipe, class_names(job)
+        first_id = int(job.options.mask_zero != "class")
         test, train, crop = evaluation_split(job), None, None
         splits = [test]
         if job.train and recipe is not None:
@@ -120,15 +123,38 @@ class Segmentation(Task[SegmentationRecipe, SegmentationOptions]):
         return Setup(
             OpenMMLabModel(network),
             Source(test.scenes, test.identity, pseudo_collate, annotated=test.annotated),
-            Overlap(classes, first_id=int(job.options.mask_zero != "class")),
+            Overlap(classes, first_id),
             train,
             notes=notes,
             drawing=DrawMasks(test.scenes.metainfo["palette"]),
             eval_batch=1,
             max_eval_batch=1,  # images of different sizes make no batch
             classes=classes,
+            class_ids=tuple(range(first_id, first_id + len(classes))),
             normalization=normalization(network),
         )
+
+    def predictor(
+        self, job: Job[SegmentationRecipe, SegmentationOptions], stated: Description | None
+    ) -> Predictor:
+        """Builds the segmentor for the classes that its weights state, and loads these."""
+        from mogabench.data.classes import read_class_names
+        from mogabench.engine.weights import load_job_weights
+        from mogabench.openmmlab.model import OpenMMLabModel
+        from mogabench.tasks.segmentation.network import ADE20K_CLASSES, build_segmentor
+        from mogabench.tasks.segmentation.prediction import SegmentationPredictor, class_names
+
+        named = stated.classes if stated is not None else ()
+        if job.options.class_map is not None:
+            named = read_class_names(job.options.class_map)
+        subject = job.network_subject(len(named) or None)
+        network = build_segmentor(subject)
+        notes = load_job_weights(job, network, backbone=self.backbone_module, classes=named)
+        options: dict[str, Any] = dict(subject.options)
+        ids = stated.class_ids if stated is not None else ()
+        first_id = ids[0] if ids else int(job.options.mask_zero != "class")
+        names = class_names(named, options.get("num_classes", ADE20K_CLASSES))
+        return SegmentationPredictor(job, OpenMMLabModel(network), names, first_id, notes)
 
 
 def _check_batch(subject: Subject, size: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from colorsys import hsv_to_rgb
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -40,7 +41,10 @@ if TYPE_CHECKING:
     SegmentationJob = Job[SegmentationRecipe, SegmentationOptions]
 
 _FOLDERS = {"train": "training", "val": "validation"}
-_ADE20K = tuple(ADE20KDataset.METAINFO["classes"])
+ADE20K = tuple(ADE20KDataset.METAINFO["classes"])
+
+_GOLDEN = (5**0.5 - 1) / 2
+"""Of a circle of hues; its multiples never come close to each other."""
 
 
 @dataclass(frozen=True)
@@ -93,11 +97,20 @@ def evaluation_split(job: SegmentationJob) -> Split:
         UserError: The folder lacks images, or masks of all or to train.
     """
     ids = _ids(job)
+    return _split(
+        job, "val", ids, [LoadScene(), *evaluation_resizing(job), LoadMask(ids), PackSegInputs()]
+    )
+
+
+def evaluation_resizing(job: SegmentationJob) -> list[BaseTransform]:
+    """What makes an image as large as it is evaluated at."""
     short = job.subject.input_size[0]
-    transforms = [LoadScene(), Resize(scale=(LONG_SIDE * short, short), keep_ratio=True)]
+    transforms: list[BaseTransform] = [
+        Resize(scale=(LONG_SIDE * short, short), keep_ratio=True),
+    ]
     if job.recipe and job.recipe.input.test_divisor:
         transforms.append(ResizeToMultiple(job.recipe.input.test_divisor))
-    return _split(job, "val", ids, [*transforms, LoadMask(ids), PackSegInputs()])
+    return transforms
 
 
 def class_names(job: SegmentationJob) -> tuple[str, ...]:
@@ -109,7 +122,7 @@ def class_names(job: SegmentationJob) -> tuple[str, ...]:
     if job.data == SAMPLE:
         return SCENE_CLASSES
     if job.options.class_map is None:
-        return _ADE20K
+        return ADE20K
     names = read_class_names(job.options.class_map)
     if not 2 <= len(names) < IGNORED:
         raise UserError(
@@ -117,6 +130,16 @@ def class_names(job: SegmentationJob) -> tuple[str, ...]:
             f"{len(names)}"
         )
     return names
+
+
+def palette_of(classes: Sequence[str]) -> list[list[int]]:
+    """A colour in RGB for each class: ADE20K's own, or hues that are far from the ones before."""
+    if tuple(classes) == ADE20K:
+        palette: list[list[int]] = ADE20KDataset.METAINFO["palette"]
+        return palette
+    hues = (number * _GOLDEN % 1 for number in range(len(classes)))
+    colours = (hsv_to_rgb(hue, 0.75, 1 - 0.3 * (n % 3) / 2) for n, hue in enumerate(hues))
+    return [[round(255 * part) for part in colour] for colour in colours]
 
 
 def look_at_masks(job: SegmentationJob, splits: Sequence[Split]) -> list[str]:
@@ -160,9 +183,8 @@ class Scenes(BaseSegDataset):
         training: bool,
     ) -> None:
         self.pairs = pairs
-        palette = ADE20KDataset.METAINFO["palette"] if classes == _ADE20K else []
         super().__init__(
-            metainfo={"classes": classes, "palette": palette},
+            metainfo={"classes": classes, "palette": palette_of(classes)},
             pipeline=list(transforms),
             test_mode=not training,
         )
@@ -223,4 +245,4 @@ def _is_ade20k(split: str, pairs: Sequence[tuple[Path, Path | None]], ids: Ids) 
     """Whether these are all images of ADE20K's release of 2016 in its own classes."""
     count, prefix = {"train": (20_210, "ADE_train_"), "val": (2000, "ADE_val_")}[split]
     named = all(image.stem.startswith(prefix) and mask for image, mask in pairs)
-    return named and len(pairs) == count and ids == Ids(_ADE20K)
+    return named and len(pairs) == count and ids == Ids(ADE20K)

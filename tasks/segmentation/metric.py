@@ -65,7 +65,7 @@ class Overlap(GatheredMetric, IoUMetric):
             if self.predictions is not None:
                 found = sample["pred_sem_seg"]["data"][0].cpu().numpy()
                 scene = scene._replace(
-                    image=Path(sample["img_path"]), mask=_png(found + self.first_id)
+                    image=Path(sample["img_path"]), mask=as_png(found + self.first_id)
                 )
             if self.confusion is not None:
                 scene = scene._replace(pairs=self._pairs(sample))
@@ -129,7 +129,8 @@ class Overlap(GatheredMetric, IoUMetric):
         }
 
 
-def _png(ids: Any) -> bytes:
+def as_png(ids: Any) -> bytes:
+    """The file of a mask of ids ``(height, width)``, as those of true masks are."""
     content = io.BytesIO()
     Image.fromarray(ids.astype(np.uint8)).save(content, "PNG")
     return content.getvalue()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, PositiveInt
 
@@ -17,8 +18,11 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
+    from mogabench.checkpoints import Description
     from mogabench.engine.job import Job
     from mogabench.engine.model import Trained
+    from mogabench.engine.prediction import Predictor
+    from mogabench.engine.reporting import Noting
     from mogabench.engine.task import Setup
     from mogabench.subject import Subject
 
@@ -41,6 +45,10 @@ class VideoOptions(TaskOptions):
         None,
         description="Axes of your arrays: sequences, time, channels, height, width.",
     )
+    check: Literal["openstl"] | None = Field(
+        None,
+        description="Compare frames and metrics with that library's, from the same weights.",
+    )
 
     def input_size(self, size: tuple[int, ...], *, is_given: bool) -> tuple[int, ...]:
         """Frames, channels, height and width, the frames by ``--in-frames``."""
@@ -61,8 +69,8 @@ class Video(Task[VideoRecipe, VideoOptions]):
     title = "Video prediction"
     methods = ("simvp",)
     metrics = (
-        Metric("mse", "MSE", "1"),
-        Metric("mae", "MAE", "1"),
+        Metric("mse", "MSE", "1", lower_is_better=True),
+        Metric("mae", "MAE", "1", lower_is_better=True),
         Metric("ssim", "SSIM", "1"),
         Metric("psnr", "PSNR (dB)", "dB"),
     )
@@ -78,9 +86,12 @@ class Video(Task[VideoRecipe, VideoOptions]):
 
     def backbones(self) -> Collection[str]:
         """The translators; listed here so that naming them takes no PyTorch."""
+        # Whoever has registered one has imported this.
+        outside = sys.modules.get("mogabench.models.simvp.registration")
         return (
             *("vit", "swin", "uniformer", "mlpmixer", "convmixer", "poolformer"),
             *("incepu", "convnext", "van", "hornet", "moganet", "gsta"),
+            *(outside.registered() if outside else ()),
         )
 
     def default_recipe(self, subject: Subject) -> str:
@@ -128,12 +139,18 @@ class Video(Task[VideoRecipe, VideoOptions]):
         numbered = Numbered(test)
         listed = ", ".join(f"{name}={value}" for name, value in changed.items())
         notes = [f"the recipe builds the network with {listed}"] if listed else []
+        hooks: list[Noting] = [Baseline(metric, notes)]
+        if job.options.check is not None:
+            from mogabench.tasks.video.openstl import CompareWithOpenSTL
+
+            built = {**dict(job.subject.options), **changed}
+            hooks.append(CompareWithOpenSTL(job, network, predicted_frames(job), built))
         return Setup(
             Predictor(network, seen, predicted_frames(job)),
             replace(test, items=numbered, collate=numbered.collate),
             metric,
             train,
-            hooks=[Baseline(metric, notes)],
+            hooks=hooks,
             notes=left_out,
             drawing=DrawSequences(seen),
             eval_batch=16,
@@ -141,6 +158,21 @@ class Video(Task[VideoRecipe, VideoOptions]):
             normalization=Normalization((0.0,) * channels, (1.0,) * channels),
             options=changed,
         )
+
+    def predictor(
+        self, job: Job[VideoRecipe, VideoOptions], stated: Description | None
+    ) -> Predictor:
+        """Builds SimVP as its weights state it, and loads these."""
+        from mogabench.engine.weights import load_job_weights
+        from mogabench.tasks.video.data import predicted_frames
+        from mogabench.tasks.video.model import Predictor as Model
+        from mogabench.tasks.video.prediction import VideoPredictor
+
+        changed = job.recipe.model.model_dump(exclude_defaults=True) if job.recipe else {}
+        network = _network(job.subject, {**changed, **dict(job.subject.options)})
+        notes = load_job_weights(job, network)
+        seen = job.subject.input_size[0]
+        return VideoPredictor(job, Model(network, seen, predicted_frames(job)), notes)
 
 
 def _network(subject: Subject, options: dict[str, Any]) -> nn.Module:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from timm.utils.misc import natural_key
 
+from mogabench.data.arrays import read_numpy
 from mogabench.data.folders import is_image, left_out, visible
 from mogabench.data.identity import data_name
 from mogabench.data.images import ImageError, decode_image
@@ -143,7 +144,7 @@ def open_clips(
         names = " or ".join(f"{name}/ or {name}.npy" for name in _SPLITS[split])
         raise UserError(f"{root} has no {names} with sequences")
     notes: list[str] = []
-    found = _clips(place, size, layout, notes)
+    found = read_clips(place, size, layout, notes)
     annotated = {frames for _, _, lengths in found for frames in lengths} != {seen}
     if seen is not None and not annotated:
         length = seen
@@ -191,29 +192,57 @@ def _find(root: Path, split: str) -> Path | None:
     return None
 
 
-_Found = list[tuple[str, Clips, list[int]]]
+Found = list[tuple[str, Clips, list[int]]]
 """For each file or folder its name, its clips and their lengths."""
 
 
-def _clips(
+def read_clips(
     place: Path, size: tuple[int, int, int], layout: Layout | None, notes: list[str]
-) -> _Found:
+) -> Found:
+    """The clips in a file, or in a folder of files and of folders of frames.
+
+    Args:
+        place: The file or folder.
+        size: Channels, height and width.
+        layout: The axes of arrays; None where their sizes tell them.
+        notes: Gets what was left out.
+
+    Raises:
+        UserError: They are not of that size, or cannot be read.
+    """
     if place.is_file():
         return [_from_file(place, size, layout, notes)]
     hidden: list[Path] = []
     items = sorted(visible(place, hidden), key=lambda item: natural_key(item.name))
     files = [item for item in items if item.is_file()]
     others = [item for item in files if item.suffix.lower() not in (*_ARRAYS, *VIDEOS)]
-    found: _Found = [_from_file(item, size, layout, notes) for item in files if item not in others]
+    found: Found = [_from_file(item, size, layout, notes) for item in files if item not in others]
     for folder in (item for item in items if item.is_dir()):
-        files = sorted(visible(folder, hidden), key=lambda item: natural_key(item.name))
-        frames = tuple(file for file in files if is_image(file))
-        others += [file for file in files if not is_image(file)]
-        if size[0] not in _MODES:
-            raise UserError(f"frames of images have 1 or 3 channels, not {size[0]} (--size)")
-        found.append((folder.name, FolderClip(frames, size), [len(frames)]))
+        found.append(frames_in(folder, size, hidden, others))
     notes += left_out(hidden, others)
     return found
+
+
+def frames_in(
+    folder: Path, size: tuple[int, int, int], hidden: list[Path], others: list[Path]
+) -> tuple[str, FolderClip, list[int]]:
+    """The clip of a folder of frames, in the natural order of their names.
+
+    Args:
+        folder: The folder.
+        size: Channels, height and width.
+        hidden: Gets what is hidden or made by tools.
+        others: Gets what are no images.
+
+    Raises:
+        UserError: Images have not as many channels.
+    """
+    if size[0] not in _MODES:
+        raise UserError(f"frames of images have 1 or 3 channels, not {size[0]} (--size)")
+    files = sorted(visible(folder, hidden), key=lambda item: natural_key(item.name))
+    frames = tuple(file for file in files if is_image(file))
+    others += [file for file in files if not is_image(file)]
+    return folder.name, FolderClip(frames, size), [len(frames)]
 
 
 def _from_file(
@@ -222,13 +251,25 @@ def _from_file(
     if file.suffix.lower() in VIDEOS:
         video, frames = open_video(file, size, notes)
         return file.name, video, [frames]
-    return _from_array(file, size, layout)
+    clips = array_clips(file, _load(file), size, layout)
+    count, length = clips.frames.shape[:2]
+    return file.name, clips, [length] * count
 
 
-def _from_array(
-    file: Path, size: tuple[int, int, int], layout: Layout | None
-) -> tuple[str, ArrayClips, list[int]]:
-    array: Any = _load(file)  # of any number of axes
+def array_clips(
+    file: Path | str, array: NDArray[Any], size: tuple[int, int, int], layout: Layout | None
+) -> ArrayClips:
+    """The clips of an array.
+
+    Args:
+        file: What errors call it.
+        array: Of any number of axes: bytes, or numbers from 0 to 1.
+        size: Channels, height and width.
+        layout: Its axes; None where their sizes tell them.
+
+    Raises:
+        UserError: It is none, or its frames are of another size.
+    """
     axes = layout or _guess(file, array.shape, size)
     if len(axes) != array.ndim:
         raise UserError(f"{file} has {array.ndim} axes, but --layout {axes} names {len(axes)}")
@@ -244,27 +285,20 @@ def _from_array(
             f"{file} has frames of {found} (channels, height, width), but the network takes "
             f"{'x'.join(map(str, size))}: give --size Tx{found}, T being the frames that are seen"
         )
-    return file.name, ArrayClips(_in_range(file, frames)), [frames.shape[1]] * frames.shape[0]
+    return ArrayClips(_in_range(file, frames))
 
 
 def _load(file: Path) -> NDArray[Any]:
-    try:
-        loaded = np.load(file, mmap_mode="r", allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return loaded
-        with loaded:
-            if len(loaded.files) != 1:
-                raise UserError(
-                    f"{file} holds {len(loaded.files)} arrays ({', '.join(loaded.files[:5])}); "
-                    "it should hold one"
-                )
-            only: NDArray[Any] = loaded[loaded.files[0]]
-            return only
-    except (OSError, EOFError, ValueError) as error:
-        raise UserError(f"cannot read the sequences {file}: {error}") from error
+    loaded = read_numpy(file, mapped=True)
+    if not isinstance(loaded, dict):
+        return loaded
+    if len(loaded) != 1:
+        names = ", ".join(list(loaded)[:5])
+        raise UserError(f"{file} holds {len(loaded)} arrays ({names}); it should hold one")
+    return next(iter(loaded.values()))
 
 
-def _guess(file: Path, shape: tuple[int, ...], size: tuple[int, int, int]) -> Layout:
+def _guess(file: Path | str, shape: tuple[int, ...], size: tuple[int, int, int]) -> Layout:
     """The layout whose channels, height and width fit, if there is just one."""
     sizes = dict(zip("CHW", size, strict=True))
     fitting: list[Layout] = [
@@ -286,7 +320,7 @@ def _guess(file: Path, shape: tuple[int, ...], size: tuple[int, int, int]) -> La
     )
 
 
-def _in_range(file: Path, frames: NDArray[Any]) -> NDArray[Any]:
+def _in_range(file: Path | str, frames: NDArray[Any]) -> NDArray[Any]:
     """The frames as bytes or as float32 within [0, 1]."""
     if frames.dtype == np.uint8:
         return frames

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torch.utils.data import IterableDataset
 
+from mogabench.data.arrays import read_numpy
 from mogabench.data.digits import sample_digits
 from mogabench.data.identity import SAMPLE, data_name
 from mogabench.data.idx import read_idx
@@ -228,20 +229,25 @@ def read_images(path: Path) -> NDArray[np.uint8]:
     Raises:
         UserError: It cannot be read, or holds something else.
     """
-    try:
-        if path.suffix == ".npy":
-            images: NDArray[np.uint8] = np.load(path, allow_pickle=False)
-        else:
+    if path.suffix == ".npy":
+        images = _one_array(path)
+    else:
+        try:
             images = read_idx(path)
-    except (OSError, EOFError, ValueError) as error:
-        raise UserError(f"cannot read the images {path}: {error}") from error
-    if not isinstance(images, np.ndarray):
-        raise UserError(f"{path} is an .npz archive by its content; give one array as .npy")
+        except (OSError, EOFError, ValueError) as error:
+            raise UserError(f"cannot read the images {path}: {error}") from error
     if images.dtype != np.uint8 or images.ndim != 3 or not len(images):
         raise UserError(
             f"{path} holds {images.dtype} {images.shape}; it should hold uint8 (N, 28, 28)"
         )
     return images
+
+
+def _one_array(path: Path, *, mapped: bool = False) -> NDArray[Any]:
+    array = read_numpy(path, mapped=mapped)
+    if isinstance(array, dict):
+        raise UserError(f"{path} is an .npz archive by its content; give one array as .npy")
+    return array
 
 
 def _frames_and_canvas(job: VideoJob) -> tuple[int, int]:
@@ -311,12 +317,7 @@ def _identify(
 
 
 def _open_recorded(path: Path, frames: int, canvas: int) -> Source:
-    try:
-        video = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, EOFError, ValueError) as error:
-        raise UserError(f"cannot read the sequences {path}: {error}") from error
-    if not isinstance(video, np.ndarray):
-        raise UserError(f"{path} is an .npz archive by its content; give one array as .npy")
+    video = _one_array(path, mapped=True)
     if video.dtype != np.uint8 or (video.shape[:1], video.shape[2:]) != ((frames,), (canvas,) * 2):
         raise UserError(
             f"{path} holds {video.dtype} {video.shape}; it should hold uint8 "

@@ -98,22 +98,23 @@ class DrawSequences:
         if self.groups:
             return
         parts = (*split_frames(batch["frames"][:_SHOWN], self.seen), outputs[:_SHOWN])
-        known = [_pixels(part) for part in parts if part.shape[1]]
+        known = [as_pixels(part) for part in parts if part.shape[1]]
         self.groups = [list(group) for group in zip(*known, strict=True)]
 
     def files(self) -> dict[str, bytes]:
         """The PNG and the GIF."""
         picture = strip([row for group in self.groups for row in group])
-        return {PNG: _encode([picture], "png"), GIF: _encode(animation(self.groups), "gif")}
+        return {PNG: encode([picture], "png"), GIF: encode(animation(self.groups), "gif")}
 
 
-def _pixels(frames: Tensor) -> NDArray[np.uint8]:
+def as_pixels(frames: Tensor) -> NDArray[np.uint8]:
     """Frames ``(B, T, C, H, W)`` as bytes ``(B, T, H, W)`` or ``(B, T, H, W, 3)``."""
     found: NDArray[np.uint8] = (255 * frames.clamp(0, 1)).round().byte().cpu().numpy()
     return np.moveaxis(found, 2, -1) if found.shape[2] == 3 else found[:, :, 0]
 
 
-def _encode(pictures: list[Image.Image], kind: str) -> bytes:
+def encode(pictures: list[Image.Image], kind: str) -> bytes:
+    """The content of a file of pictures: ``gif`` moves, ``png`` has the first one."""
     file = io.BytesIO()
     first, *others = pictures
     options = {"save_all": True, "append_images": others, "duration": _FRAME_MS, "loop": 0}

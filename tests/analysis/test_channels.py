@@ -115,9 +115,10 @@ def test_what_cannot_be_measured_is_refused():
         measure(Scaled(), images((1.0, 1.0)), batch_size=2, quiet=True)
 
 
+@pytest.mark.slow
 def test_the_command(tmp_path):
     given = ["--models", "xt, xt?channel_aggregation=none", "--weights", "none", "--size", "64"]
-    given += ["--images", "3", "--results", str(tmp_path), "--device", "cpu", "--json"]
+    given += ["--images", "3", "--results", str(tmp_path), "--device", "cpu", "--format", "json"]
     result = CliRunner().invoke(app, ["analyze", "channels", *given])
     assert result.exit_code == 0, result.output
     with_ca, without = json.loads(result.stdout)

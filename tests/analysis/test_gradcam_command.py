@@ -85,7 +85,7 @@ NETWORK = ("--models", "colours_in_test", "--weights")
 def test_figure_numbers_and_records(command, tmp_path):
     two = "colours_in_test,colours_in_test"
     files = ("--weights", "stated.pth", "--weights", "stated.pth")
-    result = command("--models", two, *files, "--class", "Blue", "--json")
+    result = command("--models", two, *files, "--class", "Blue", "--format", "json")
     assert result.exit_code == 0, result.output
     ((title, name),) = written_figures(tmp_path / "results")
     assert (title, name) == (
@@ -127,9 +127,10 @@ def test_networks_of_one_name_are_told_apart(command, tmp_path):
     assert {row["network"] for row in rows} == {"colours_in_test act"}
 
 
+@pytest.mark.slow
 def test_classes_by_name_and_by_number(command):
     def label(*given):
-        result = command(*NETWORK, *given, "--size", "8", "--json")
+        result = command(*NETWORK, *given, "--size", "8", "--format", "json")
         assert result.exit_code == 0, result.exception
         (record,) = json.loads(result.stdout)
         return record["values"]["class"]["value"], record["notes"][0], record["values"]

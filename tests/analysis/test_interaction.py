@@ -56,7 +56,7 @@ def test_exact_orders_equal_enumeration() -> None:
 
 
 def test_mean_over_orders_is_the_shapley_interaction_index() -> None:
-    shapiq = pytest.importorskip("shapiq")
+    shapiq = pytest.importorskip("shapiq", reason="needs pip install shapiq")
     values = torch.randn(2**N, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
     powers = 2 ** torch.arange(N)
 

@@ -70,7 +70,7 @@ def command(tmp_path, monkeypatch):
 
 
 def test_a_quadratic_score_interacts_equally_at_all_orders(command, tmp_path):
-    result = command("square_in_test", "--pairs", "2", "--contexts", "3", "--json")
+    result = command("square_in_test", "--pairs", "2", "--contexts", "3", "--format", "json")
     assert result.exit_code == 0, result.output
     (record,) = json.loads(result.stdout)
     values = {name: value["value"] for name, value in record["values"].items()}
@@ -84,7 +84,7 @@ def test_a_quadratic_score_interacts_equally_at_all_orders(command, tmp_path):
 def test_the_network_computes_in_the_type_that_is_asked_for(command, monkeypatch):
     seen, forward = set(), Power.forward
     monkeypatch.setattr(Power, "forward", lambda self, x: (seen.add(x.dtype), forward(self, x))[1])
-    given = ["square_in_test", "--pairs", "2", "--contexts", "3", "--json", "--dtype"]
+    given = ["square_in_test", "--pairs", "2", "--contexts", "3", "--format", "json", "--dtype"]
     (record,) = json.loads(command(*given, "bfloat16").stdout)
     assert record["provenance"]["dtype"] == "bfloat16"
     values = {name: value["value"] for name, value in record["values"].items()}
@@ -95,8 +95,9 @@ def test_the_network_computes_in_the_type_that_is_asked_for(command, monkeypatch
     assert "unknown dtype 'int8'" in str(command(*given, "int8").exception)
 
 
+@pytest.mark.slow
 def test_it_goes_on_where_it_was_stopped(command, tmp_path):
-    given = ["square_in_test", "--pairs", "2", "--contexts", "3", "--json"]
+    given = ["square_in_test", "--pairs", "2", "--contexts", "3", "--format", "json"]
     whole = json.loads(command(*given).stdout)[0]["values"]
     (file,) = (tmp_path / "work").glob("square_in_test-*.jsonl")
     lines = file.read_text().splitlines(keepends=True)
@@ -106,13 +107,13 @@ def test_it_goes_on_where_it_was_stopped(command, tmp_path):
     assert file.read_text().splitlines(keepends=True) == lines
     file.write_text(lines[0][:20])
     assert json.loads(command(*given).stdout)[0]["values"] == whole
-    refused = command("square_in_test", "--pairs", "2", "--contexts", "4", "--json")
+    refused = command("square_in_test", "--pairs", "2", "--contexts", "4", "--format", "json")
     assert "another measurement" in str(refused.exception)
 
 
 def test_the_budget_takes_pairs_evenly_from_the_images(command):
     # The parts of 14 round to 11 orders; 0 and 14 have one context: 4 (2 + 9 x 3) passes.
-    given = ["square_in_test", "--pairs", "9", "--contexts", "3", "--json", "--budget"]
+    given = ["square_in_test", "--pairs", "9", "--contexts", "3", "--format", "json", "--budget"]
     values = json.loads(command(*given, "464").stdout)[0]["values"]
     assert (values["pairs"]["value"], values["images"]["value"]) == (4, 3)
     assert "two times the 116 forward passes" in str(command(*given, "231").exception)

@@ -68,11 +68,12 @@ def command(tmp_path, monkeypatch):
     catalogue.backbones.cache_clear()
 
 
+@pytest.mark.slow
 def test_trained_and_untrained_networks_at_two_sizes(command, tmp_path):
     result = command(
         *("--models", "box_in_test?side=5, box_in_test", "--weights", "none"),
         *("--weights", str(tmp_path / "weights.pth"), "--data", str(tmp_path / "data")),
-        *("--size", "16", "--size", "32", "--images", "3", "--json"),
+        *("--size", "16", "--size", "32", "--images", "3", "--format", "json"),
     )
     assert result.exit_code == 0, result.output
     records = json.loads(result.stdout)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from mogabench.cli.doctor import _openstl
+
 COMMAND = str(Path(sys.executable).with_name("mogabench"))
 
 
@@ -27,6 +29,7 @@ def mogabench(*arguments, **environment):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -63,7 +66,7 @@ def mogabench(*arguments, **environment):
         (["table", "3", "--format", "pdf"], ["unknown format", "markdown"]),
         (["table", "3", "--add", "convnext_tinny"], ["did you mean", "convnext_tiny"]),
         (["table", "3", "--import", "no_such_package"], ["--import no_such_package"]),
-        (["show", "in1k_30e"], ["unknown recipe", "in1k_300e"]),
+        (["show", "in1k_30e"], ["recipe or record 'in1k_30e'", "in1k_300e"]),
         (["show", "in1k_300e", "--set", "optimizer.lrr=1"], ["optimizer.lrr", "optimizer.lr"]),
     ],
 )
@@ -83,6 +86,7 @@ def test_the_error_of_records_that_cannot_be_written(tmp_path):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_table_a1_is_measured_matches_the_paper_and_is_then_remembered(results):
     cold = mogabench("table", "A1", "--fresh", "--format", "json", "--results", results)
     entries = json.loads(cold.stdout)
@@ -99,6 +103,7 @@ def test_table_a1_is_measured_matches_the_paper_and_is_then_remembered(results):
     assert (results / "records" / "complexity.jsonl").read_bytes() == records
 
 
+@pytest.mark.slow
 def test_a_package_of_ones_own_stands_in_a_table(results, tmp_path):
     (tmp_path / "my_nets.py").write_text(
         "import timm\n"
@@ -144,31 +149,55 @@ def test_show_resolves_a_variant_and_an_override():
 
 
 def test_listings():
-    tables = json.loads(mogabench("list", "tables", "--json").stdout)
+    tables = json.loads(mogabench("list", "tables", "--format", "json").stdout)
     assert len(tables) == 22 and tables[-1]["rows"] == "51"
-    assert "sample_digits" in mogabench("list", "recipes", "--json").stdout
-    models = {m["backbone"] for m in json.loads(mogabench("list", "models", "--json").stdout)}
+    assert "sample_digits" in mogabench("list", "recipes", "--format", "json").stdout
+    models = {
+        m["backbone"] for m in json.loads(mogabench("list", "models", "--format", "json").stdout)
+    }
     assert {"moganet_xtiny", "convnext_tiny", "swin_1g", "slak_tiny"} <= models
     assert "resnet26" not in models  # timm has it, no table does
 
 
+@pytest.mark.slow
 def test_doctor_finds_this_machine_fit():
-    done = mogabench("doctor", "--json")
+    done = mogabench("doctor", "--format", "json")
     found = {finding["what"]: finding for finding in json.loads(done.stdout)}
     assert done.returncode == 0 and not found["torch"]["fatal"]
     assert found["timm"]["found"].count(".") >= 2
 
 
+@pytest.mark.parametrize(("content", "mend"), [("methods", False), ("mesh", True), (None, False)])
+def test_doctor_tells_openstl_from_a_reader_of_meshes(tmp_path, monkeypatch, content, mend):
+    if content is not None:
+        (tmp_path / "openstl" / content).mkdir(parents=True)
+        (tmp_path / "openstl" / "__init__.py").write_text("raise SystemExit('it was run')")
+    monkeypatch.syspath_prepend(tmp_path)
+    finding = _openstl()
+    assert bool(finding.mend) == mend and not finding.fatal
+    assert ("PyPI's openstl is a reader of STL meshes" in " ".join(finding[1:3])) == (
+        content != "methods"
+    )
+
+
 def test_models_of_a_task_are_listed_with_their_counts(tmp_path):
     listed = mogabench(
-        "list", "models", "moganet_*", "--task", "detection", "--results", tmp_path, "--json"
+        "list",
+        "models",
+        "moganet_*",
+        "--task",
+        "detection",
+        "--results",
+        tmp_path,
+        "--format",
+        "json",
     )
     rows = json.loads(listed.stdout)
     # Tables 4 and A8 to A10: RetinaNet and Mask R-CNN from XT to L, the cascade from S to XL.
     methods = Counter(row["method"] for row in rows)
     assert methods == {"retinanet": 5, "mask_rcnn": 5, "cascade_mask_rcnn": 4}
     small = next(r for r in rows if (r["backbone"], r["method"]) == ("moganet_small", "retinanet"))
-    assert (small["size"], small["tables"], small["parameters (M)"]) == (
+    assert (small["size"], small["tables"], small["param. (M)"]) == (
         "800x1280",
         "4, A8",
         "35.07",

@@ -20,6 +20,7 @@ def trained(mogabench, folder, tmp_path):
     return tmp_path / "work" / "weights.pth"
 
 
+@pytest.mark.slow
 def test_weights_say_what_they_are_for(mogabench, trained, tmp_path):
     out, _ = mogabench("export", "--weights", trained, "--to", "onnx")
     assert "wrote test_convnext.onnx: batches of any size" in out
@@ -31,13 +32,23 @@ def test_weights_say_what_they_are_for(mogabench, trained, tmp_path):
     assert len(carried["mean"]) == len(carried["std"]) == 3
 
 
+@pytest.mark.slow
 def test_a_runtime_predicts_what_torch_predicts(mogabench, trained, folder, tmp_path):
     rows = {}
     for runtime in ("torch", "onnxruntime", "openvino"):
         file = tmp_path / f"{runtime}.csv"
         out, _ = mogabench(
             *("run", *NETWORK, "--data", folder, "--weights", trained, "--recipe"),
-            *("sample_digits", *TRAINING, "--set", "batch_size=16", "--workers", 0, "--json"),
+            *(
+                "sample_digits",
+                *TRAINING,
+                "--set",
+                "batch_size=16",
+                "--workers",
+                0,
+                "--format",
+                "json",
+            ),
             *("--runtime", runtime, "--predictions", file),
         )
         assert json.loads(out)["quality"]["provenance"].get("runtime", "torch") == runtime

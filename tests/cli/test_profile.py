@@ -16,9 +16,10 @@ from mogabench.cli.profile import profile
 from mogabench.errors import UserError
 from mogabench.measure import comparing, profiling, worker
 from mogabench.measure.comparing import Comparison
-from mogabench.paper import figure_networks
+from mogabench.paper import get_paper, paper_figures
 from mogabench.records import Kind, Quantity, Record, Store, provenance
 from mogabench.records.provenance import cpu_name
+from mogabench.tables.beside import read_source
 
 app = typer.Typer()
 app.command()(profile)
@@ -64,6 +65,38 @@ def invoke(tmp_path):
     return run
 
 
+def test_what_a_paper_times_is_timed_as_its_rows_say(invoke, measured):
+    cases = (
+        ("since_2024", "classification", "classifier", 91),
+        ("since_2024", "detection", "mask_rcnn", 79),
+        ("openstl", "video", "simvp", 12),  # TAU, the thirteenth, is not here
+    )
+    for paper, task, method, count in cases:
+        measured.clear()
+        assert invoke("--paper", paper, "--task", task, "-q").exit_code == 0, paper
+        subjects = [request.subject for request in measured]
+        assert (len(subjects), len(set(subjects))) == (count, count)
+        assert {(one.task, one.method) for one in subjects} == {(task, method)}
+        sizes = {one.backbone: one.input_size for one in subjects}
+        if task == "classification":
+            assert sizes["mobilenetv4_conv_large"] == (384, 384)
+            assert sizes["moganet_tiny"] == (224, 224)
+    measured.clear()
+    assert invoke("--paper", "openstl", "--task", "video", "--size", "10x1x32x32").exit_code == 0
+    assert {request.subject.input_size for request in measured} == {(10, 1, 32, 32)}
+
+
+def test_a_paper_is_for_networks_that_are_not_named(invoke, measured):
+    for arguments, says in (
+        (("resnet50", "--paper", "convnext"), "leave it out, or name none"),
+        (("--paper", "convnext"), "ConvNeXt times no network of classification: name some"),
+        (("--paper", "convnxt"), "unknown paper 'convnxt'; did you mean convnext"),
+    ):
+        done = invoke(*arguments)
+        assert isinstance(done.exception, UserError) and says in str(done.exception)
+    assert measured == []
+
+
 def test_sweeps_every_dtype_eager_and_compiled(invoke, measured):
     sweep = ("--dtype", "float32", "--dtype", "bfloat16", "--eager", "--compile")
     done = invoke("resnet50", "xt", *sweep, "--size", "192", "--batch-size", "16")
@@ -76,7 +109,7 @@ def test_sweeps_every_dtype_eager_and_compiled(invoke, measured):
 
 def test_default_company_is_figure_a3s_eager_in_fp32(invoke, measured):
     assert invoke().exit_code == 0
-    assert len(measured) == len(figure_networks("A3")) == 15
+    assert len(measured) == len(paper_figures(get_paper())["A3"].networks) == 15
     assert measured[0].subject.backbone == "moganet_xtiny"
     assert {(r.settings.dtype, r.settings.compile) for r in measured} == {("float32", False)}
 
@@ -103,7 +136,7 @@ def test_compare_prints_the_ratio_with_its_interval_and_a_verdict(invoke, measur
         "resnet34 bfloat16 eager",
         "  1.053 x (1.041 … 1.066) in 14 rounds: faster",
     ]
-    [found] = json.loads(invoke("resnet18", "resnet34", "--compare", "--json").stdout)
+    [found] = json.loads(invoke("resnet18", "resnet34", "--compare", "--format", "json").stdout)
     assert (found["ratio"], found["verdict"]) == (1.0534, "faster")
     assert measured == []
 
@@ -116,6 +149,15 @@ def test_csv_has_timms_columns_and_its_counts(invoke, measured):
         "param_count,infer_gmacs,infer_macts",
         "deit_small_patch16_224,224,1234.56,6.48,8,22.05,4.61,11.95",
     ]
+
+
+@pytest.mark.parametrize("mode", [(), ("--train-step",)])
+def test_csv_that_was_written_can_be_shown_beside_a_table(invoke, measured, tmp_path, mode):
+    written = invoke("deit_small_patch16_224", *mode, "--format", "csv").stdout
+    (tmp_path / "mine.csv").write_text(written)
+    source = read_source("mine", tmp_path / "mine.csv")
+    figures = ("1234.56",) if mode else ("1234.56", "4.61", "11.95")
+    assert source.figures == {("deit_small_patch16_224", (224, 224)): {"": figures}}
 
 
 def test_csv_of_training_has_timms_columns(invoke, measured):
@@ -162,7 +204,7 @@ def test_a_busy_machine_is_told_marked_and_measured_again(invoke, measured, capl
 def test_a_network_that_dies_is_reported_and_does_not_stop_the_sweep(
     invoke, measured, tmp_path, caplog
 ):
-    done = invoke("resnet18", "densenet121", "resnet34", "--json")
+    done = invoke("resnet18", "densenet121", "resnet34", "--format", "json")
     assert done.exit_code == 1
     assert "mogabench: densenet121: its process was killed" in caplog.text
     printed = [entry["subject"]["backbone"] for entry in json.loads(done.stdout)]
@@ -191,7 +233,7 @@ def test_skips_what_has_a_record_only_when_asked(invoke, measured):
         ),
         (
             ["resnet50", "--format", "csv", "--eager", "--compile"],
-            "--format csv is for one set-up and goes without --json",
+            "--format csv is for one set-up: give one --dtype, --runtime and mode",
         ),
         (["resnet50", "--compare"], "--compare needs two networks, or two set-ups of one"),
         (
@@ -229,7 +271,7 @@ def test_gpu_without_a_gpu_says_so_in_one_line(invoke, measured, monkeypatch):
 
 
 def test_check_sets_our_count_beside_fvcores(invoke, measured):
-    [found] = json.loads(invoke("resnet50", "--check", "fvcore", "--json").stdout)
+    [found] = json.loads(invoke("resnet50", "--check", "fvcore", "--format", "json").stdout)
     assert found["fvcore"] == pytest.approx(4.1e9, rel=0.01)  # He et al.; torchvision: 4.09 G
     assert found["ours"] == pytest.approx(found["fvcore"], rel=0.001)
     assert measured == []

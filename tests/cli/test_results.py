@@ -31,6 +31,7 @@ def content(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_measuring_a_table_again_writes_to_the_users_folder_and_only_once(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     monkeypatch.chdir(packaged_results().parent)
@@ -107,3 +108,28 @@ def test_the_readme_counts_the_cells_as_the_results_do():
     text = " ".join((packaged_results().parent / "README.md").read_text().split())
     stated = re.search(r"(\d+) cells round .*?(\d+) are within .*?(\d+) differ .*?(\d+) are", text)
     assert stated.groups() == counted.groups()
+
+
+@pytest.mark.slow
+def test_the_committed_reports_are_those_of_the_committed_records(tmp_path, monkeypatch):
+    """Of each paper, byte by byte, but for pictures, which differ by the version of matplotlib."""
+    copy = tmp_path / "results"
+    shutil.copytree(packaged_results(), copy)
+    monkeypatch.setattr(folders, "packaged_results", lambda: copy)
+    papers = [folder.name for folder in (copy / "papers").iterdir()]
+    pages = [copy, *(copy / "papers" / name for name in papers)]
+    before = {
+        path: path.read_bytes()
+        for folder in pages
+        for path in folder.iterdir()
+        if path.suffix in (".md", ".html")
+    }
+    assert len(before) > 30
+    for path in before:
+        if path.name != "README.md":  # a report writes over its own index alone
+            path.unlink()
+    mogabench("report", "--results", copy, "--quiet")
+    for name in papers:
+        mogabench("report", "--paper", name, "--results", copy, "--quiet")
+    after = content(copy)
+    assert [path for path, data in before.items() if after.get(path) != data] == []

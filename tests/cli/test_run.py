@@ -12,10 +12,12 @@ import timm
 import torch
 from PIL import Image
 
+from mogabench import load
 from mogabench.data.shapes import sample_shapes
 from mogabench.records import Kind, Store, packaged_results
 from mogabench.subject import Subject
 from mogabench.tasks import get_task
+from tests.cli.same_predictions import make_bold, predict_the_same
 
 TOY = Path(__file__).parents[1] / "tasks" / "toy.py"
 CHECKOUT = Path(__file__).parents[2]
@@ -57,6 +59,7 @@ TRAININGS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TRAININGS)
 def test_a_command_trains_and_another_evaluates_what_it_left(name, mogabench, few_shapes, tmp_path):
     task, (network, overrides, side) = get_task(name), TRAININGS[name]
@@ -73,6 +76,9 @@ def test_a_command_trains_and_another_evaluates_what_it_left(name, mogabench, fe
     printed = f"{value:.2f} %" if first.unit == "%" else f"{value:.4g}"
     assert f"{first.label.partition(' (')[0]} {printed}" in out
     assert "throughput" not in out  # only where it is asked for
+    trained = load(work / "weights.pth")._model.network
+    parameters = sum(weight.numel() for weight in trained.parameters())
+    assert f"parameters {parameters / 1e6:.3f} M" in out  # of the network that was trained
     assert "training " in err
     assert record.provenance.recipe == task.sample_recipe
     assert set(overrides.split()) == {
@@ -92,7 +98,7 @@ def test_a_command_trains_and_another_evaluates_what_it_left(name, mogabench, fe
     asked += ["--confusion", tmp_path / "matrix.csv"] if task.has_confusions else []
     # Network, options, size and recipe are those that the weights state.
     evaluation = ["run", name, *data, "--weights", work / "weights.pth", *asked, "-q"]
-    again, _ = mogabench(*evaluation, "--json")
+    again, _ = mogabench(*evaluation, "--format", "json")
     assert file.exists() == bool(task.predictions)
     by_class = json.loads(again).get("by_class")
     assert bool(by_class) if task.has_classes else by_class is None
@@ -101,6 +107,10 @@ def test_a_command_trains_and_another_evaluates_what_it_left(name, mogabench, fe
     assert evaluated["values"][first.name]["value"] == pytest.approx(value, rel=1e-6)
     assert evaluated["provenance"]["weights"] == record.provenance.weights
     assert Subject(**evaluated["subject"]) == record.subject
+    if name == "detection":  # so short a training finds nothing
+        make_bold(work / "weights.pth")
+        mogabench(*evaluation)
+    predict_the_same(name, file, work / "weights.pth", few_shapes, mogabench)
     batches = {"segmentation": 1, "detection": 1, "pose": 32, "video": 16}
     assert evaluated["provenance"]["batch_size"] == batches.get(name, 64)
 
@@ -121,6 +131,7 @@ def test_predictions_and_classes_are_refused_where_there_are_none(mogabench):
     assert "--confusion matrix.png: the confusion matrix goes to a .csv file" in err
 
 
+@pytest.mark.slow
 def test_images_without_annotations_are_predicted_and_not_measured(mogabench, tmp_path):
     (tmp_path / "images").mkdir()
     Image.new("RGB", (40, 40)).save(tmp_path / "images" / "a.png")
@@ -130,13 +141,24 @@ def test_images_without_annotations_are_predicted_and_not_measured(mogabench, tm
     _, err = mogabench(*arguments, status=2)
     assert "folder:images has no annotations to measure by: --predictions FILE.csv writes" in err
     asked = ["--predictions", tmp_path / "found.csv", "--per-class"]
-    out, err = mogabench(*arguments, *asked, "--json")
+    out, err = mogabench(*arguments, *asked, "--format", "json")
     assert "nothing was measured, since folder:images has no annotations" in err
     assert json.loads(out)["quality"] is None
     assert not list(Store(tmp_path / "data" / "mogabench").all(Kind.QUALITY))
     out, _ = mogabench(*arguments, *asked)
     assert "Top-1" not in out and "images" not in out
     assert (tmp_path / "found.csv").read_text().count("a.png") == 1
+
+
+@pytest.mark.slow
+def test_ones_own_data_stands_below_no_rows_of_imagenet(mogabench, folder, tmp_path):
+    torch.save(timm.create_model("resnet18", num_classes=3).state_dict(), tmp_path / "w.pth")
+    evaluation = ["run", "classification", "--backbone", "resnet18", "--data", folder]
+    out, _ = mogabench(*evaluation, "--weights", tmp_path / "w.pth", "--workers", "0", "-q")
+    # ResNet-18 has 11689512 parameters; 997 classes fewer, each with 512 weights and a bias.
+    assert "with 3 classes: parameters 11.178 M" in out
+    assert "Table 2" not in out and "to measure the rest" not in out
+    assert out.splitlines()[0] == "classification/classifier/resnet18@224x224"
 
 
 def test_without_data_a_network_is_counted_and_timed(mogabench):
@@ -151,11 +173,17 @@ def test_help_of_a_task_shows_its_own_options(mogabench):
     pose, _ = mogabench("run", "pose", "--help")
     assert "--boxes FILE" in pose and "--on-bad-image" in pose and "--translator" not in pose
     assert "simple_baseline" in pose and "sample_figures" in pose
-    assert "mogabench run pose --variant xt --data sample --train" in pose
+    assert "mogabench run pose --variant xt --data sample --train" in " ".join(pose.split())
     classification, _ = mogabench("run", "classification", "--help")
     assert "--boxes" not in classification and "--class-map" in classification
     video, _ = mogabench("run", "video", "--help")
     assert "--translator" in video and "gsta" in video
+    headings = [line.rstrip(":") for line in pose.splitlines() if line[:1].isupper()]
+    assert headings[1:] == [
+        *("Network", "Data and weights", "Training", "Execution", "Output", "Of pose")
+    ]
+    below = pose.partition("Of pose:")[2]
+    assert "--boxes" in below and "--resume" not in below
     every, _ = mogabench("run", "--help")
     assert all(name in every for name in TRAININGS)
 
@@ -199,6 +227,9 @@ def test_a_task_of_ones_own_counts_trains_resumes_evaluates_and_lists(mogabench,
     assert (
         evaluated.splitlines()[1].partition(" on ")[0] == out.splitlines()[1].partition(" on ")[0]
     )
+    images = ["predict", tmp_path, "--import", "toy", "--weights", tmp_path / "work/weights.pth"]
+    _, error = mogabench(*images, status=2)
+    assert error.startswith("mogabench: toy predicts from data sets alone")
     _, error = mogabench(*arguments, "--contrast", "high", status=2)
     assert "Invalid value for '--contrast'" in error
     _, error = mogabench("run", "pose", *own, "--contrast", "1", status=2)
@@ -216,7 +247,7 @@ def test_a_task_of_an_entry_point(tmp_path):
         f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from mogabench.cli import main; main()"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, "list", "tasks", "--json"],
+        [sys.executable, "-c", code, "list", "tasks", "--format", "json"],
         capture_output=True,
         text=True,
         check=False,
@@ -237,10 +268,13 @@ def test_of_two_processes_one_counts_stores_and_prints(folder, tmp_path):
         [*launcher, "--no-python", *map(str, run)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert done.stderr.count("counting 1/1") == 1
+    # The network as it is, and with the classes of the data.
+    assert done.stderr.count("counting 1/1") == 2
     assert done.stdout.count("Top-1") == done.stdout.count("parameters ") == 1
     store = Store(tmp_path / "results")
-    assert len(list(store.all(Kind.QUALITY))) == len(list(store.all(Kind.COMPLEXITY))) == 1
+    assert len(list(store.all(Kind.QUALITY))) == 1
+    counted = [record.subject.options for record in store.all(Kind.COMPLEXITY)]
+    assert sorted(counted) == [(), (("num_classes", 3),)]
 
 
 def test_the_checkout_is_clean_after_these_commands():

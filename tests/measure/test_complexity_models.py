@@ -41,6 +41,7 @@ def unfused_attention():
     timm.layers.set_fused_attn(before)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", MODELS)
 def test_fvcore_counts_the_same(name, unfused_attention):

@@ -178,6 +178,7 @@ def cpu_out_of_memory():
     torch.empty(2**50)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("exhaust", [gpu_out_of_memory, cpu_out_of_memory])
 def test_backs_off_by_halves_and_frees_the_network_in_between(exhaust):
     alive, tried = weakref.WeakSet(), []
@@ -198,6 +199,7 @@ def test_backs_off_by_halves_and_frees_the_network_in_between(exhaust):
     assert tried[:3] == [8, 4, 2] and set(tried[3:]) == {2}
 
 
+@pytest.mark.slow
 def test_says_so_when_memory_never_suffices():
     def build():
         return Probe(lambda x: cpu_out_of_memory())

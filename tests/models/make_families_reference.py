@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 import runpy
 import subprocess
 import sys
@@ -64,8 +65,17 @@ DENSE_SIZES = {
     "uniformer_small_h14": (250, 330),
     "litv2_small": (150, 202),
     "cswin_tiny": (150, 202),
+    **MORE["DENSE_SIZES"],
 }
 """The networks whose form for dense tasks is released; no side is a multiple of 32."""
+
+FACTORS = {
+    "^(pos_embed|relative_pos|cls_token)|bias_table": 1,
+    "layer_scale": 1 / 4,
+    "rpb": 4,
+    "(bias|running_mean)$": 1 / 5,
+}
+"""Of made-up weights, by the first pattern that their names have."""
 
 
 def images(size: tuple[int, int]) -> Tensor:
@@ -78,14 +88,13 @@ def made_up(name: str, shape: tuple[int, ...]) -> Tensor:
     values: Tensor = noise(name, *shape)
     if name.endswith("running_var"):
         return 1 + values / 2
-    if name.startswith(("pos_embed", "relative_pos", "cls_token")) or "bias_table" in name:
-        return values
-    if "layer_scale" in name:
-        return values / 4
-    if name.endswith(("bias", "running_mean")):
-        return values / 5
+    for pattern, factor in FACTORS.items():
+        if re.search(pattern, name):
+            return factor * values
     if len(shape) == 1:
         return 1 + values / 3
+    if shape[1:] == (1, 1, 1):  # OverLoCK's scales, between layers that enlarge the signal
+        return (1 + values / 3) / 2
     return values * math.sqrt(3 / math.prod(shape[1:]))
 
 
@@ -215,6 +224,7 @@ def dense_networks(repos: Path) -> dict[str, Callable[[], nn.Module]]:
             file("CSWin-Transformer", "segmentation/backbone/cswin_transformer.py").CSWin(**CSWIN),
             ("norm1", "norm2", "norm3", "norm4"),
         ),
+        **MORE["dense_networks"](repos, released),
     }
 
 

@@ -31,6 +31,8 @@ ORIGINS = {
     "Conformer": "pengzhiliang/Conformer",
     "mmpose": "open-mmlab/mmpose",
     "RSN": "caiyuanhao1998/RSN",
+    "UniRepLKNet": "AILab-CVC/UniRepLKNet",
+    "OverLoCK": "LMMMEng/OverLoCK",
 }
 
 SIZES = {
@@ -46,12 +48,17 @@ SIZES = {
     "conformer_small_patch32": (96, 160),
     "hrformer_base": (96, 160),
     "rsn_18": (96, 64),
+    "unireplknet_t_shallow": (90, 122),
+    "overlock_xt": (250, 330),
 }
+
+DENSE_SIZES = {"overlock_xt": (96, 160)}  # maps smaller than the kernels
 
 OURS: dict[str, tuple[str, dict[str, Any]]] = {
     "hornet_tiny_gf": ("hornet_tiny", {"filter_sides": (14, 7)}),
     "replknet_31b_shallow": ("replknet_31b", {"depths": (1, 1, 2, 1)}),
     "hrformer_base": ("hrformer_base", {"num_classes": 0}),
+    "unireplknet_t_shallow": ("unireplknet_t", {"depths": (1, 1, 3, 1)}),
 }
 """timm's name and options where they are not the case's name alone.
 
@@ -59,7 +66,8 @@ The released HRFormer for poses has no classifier; its map is pooled.
 """
 
 STAND_INS = """depthwise_conv2d_implicit_gemm timm.models.fx_features lib lib.utils lib.utils.loss
-    fan fan.convnext_utils fan.swin_utils mobile mobile.helpers mobile.registry mobile.layers"""
+    fan fan.convnext_utils fan.swin_utils mobile mobile.helpers mobile.registry mobile.layers
+    natten natten.functional mmengine mmengine.runner"""
 
 
 class DepthWiseConv(nn.Conv2d):
@@ -69,17 +77,48 @@ class DepthWiseConv(nn.Conv2d):
         super().__init__(dim, dim, kernel_size, padding="same", groups=dim, bias=bias)
 
 
+REARRANGED: dict[str, Callable[..., Tensor]] = {
+    "b c h w -> b h w c": lambda x: x.permute(0, 2, 3, 1),
+    "b h w c -> b c h w": lambda x: x.permute(0, 3, 1, 2),
+    "b g n l -> b l g n": lambda x: x.permute(0, 3, 1, 2),
+    "b (g c) h w -> b g c (h w)": lambda x, g: x.flatten(2).unflatten(1, (g, -1)),
+    "b l g (h w) -> b g h w l": lambda x, h, w: x.unflatten(3, (h, w)).permute(0, 2, 3, 4, 1),
+    "b (m g c) h w -> m b g h w c": lambda x, m, g: x.unflatten(1, (m, g, -1)).permute(
+        1, 0, 2, 4, 5, 3
+    ),
+    "b g h w c -> b (g c) h w": lambda x, **_: x.permute(0, 1, 4, 2, 3).flatten(1, 2),
+}
+"""OverLoCK's patterns of einops."""
+
+
 def rearrange(x: Tensor, pattern: str, **sizes: int) -> Tensor:
-    """einops's function, for the two patterns that SReT has."""
+    """einops's function, for OverLoCK's patterns and the two that SReT has."""
+    if pattern in REARRANGED:
+        return REARRANGED[pattern](x, **sizes)
     if sizes:
         return x.transpose(1, 2).unflatten(2, (sizes["h"], sizes["w"]))
     return x.flatten(2).transpose(1, 2)
+
+
+def na2d_av(weights: Tensor, values: Tensor, kernel_size: int) -> Tensor:
+    """NATTEN's compiled function, by cell: of (B, G, H, W, K*K) and values (B, G, H, W, C)."""
+    height, width = values.shape[2:4]
+    mixed = torch.empty_like(values)
+    for row in range(height):
+        top = min(max(row - kernel_size // 2, 0), height - kernel_size)
+        for column in range(width):
+            left = min(max(column - kernel_size // 2, 0), width - kernel_size)
+            window = values[:, :, top : top + kernel_size, left : left + kernel_size].flatten(2, 3)
+            mixed[:, :, row, column] = (weights[:, :, row, column, :, None] * window).sum(2)
+    return mixed
 
 
 def fill_stand_ins() -> None:
     """What is computed with, of the modules that are stood in for."""
     sys.modules["depthwise_conv2d_implicit_gemm"].DepthWiseConv2dImplicitGEMM = DepthWiseConv
     sys.modules["einops"].rearrange = rearrange
+    sys.modules["einops"].einsum = lambda x, y, _: x.transpose(-2, -1) @ y
+    sys.modules["natten.functional"].na2d_av = na2d_av
     sys.modules["timm.models.fx_features"].register_notrace_module = lambda module: module
     sys.modules["mobile.layers"].DropPath = sys.modules["timm.layers"].DropPath
     # Parts that the released networks compute in float32 are compared in float64 as well.
@@ -102,7 +141,31 @@ def classifiers(repos: Path, released: Callable[..., Any]) -> dict[str, Callable
         "conformer_small_patch32": lambda: conformer(file("Conformer", "conformer.py")),
         "hrformer_base": lambda: hrformer(repos),
         "rsn_18": lambda: rsn(file("RSN", "exps/RSN18.coco/network.py")),
+        "unireplknet_t_shallow": lambda: file("UniRepLKNet", "unireplknet.py").UniRepLKNet(
+            depths=(1, 1, 3, 1),
+            dims=(80, 160, 320, 640),
+            kernel_sizes=((3,), (13,), (13, 3, 13), (13,)),
+        ),
+        # Without the classifier of the overview, which training alone uses.
+        "overlock_xt": lambda: file("OverLoCK", "models/overlock.py").overlock_xt(use_ds=False),
     }
+
+
+def dense_networks(repos: Path, released: Callable[..., Any]) -> dict[str, Callable[[], nn.Module]]:
+    return {
+        "overlock_xt": lambda: dense_overlock(
+            released(repos, "OverLoCK", "detection/models/overlock.py")
+        )
+    }
+
+
+def dense_overlock(module: Any) -> nn.Module:
+    """Without the norms of the outputs, and without the overview that is added to the last one."""
+    network: nn.Module = module.overlock_xt()
+    for index in range(4):
+        network.extra_norm[index] = nn.Identity()
+    network.h_proj.register_forward_hook(lambda _module, _given, added: 0 * added)
+    return network
 
 
 def conformer(module: Any) -> nn.Module:

@@ -8,7 +8,7 @@ import torch
 
 import mogabench.models  # noqa: F401
 from mogabench.measure.complexity import count
-from mogabench.models import mvit
+from mogabench.models import fuse, mvit
 from mogabench.models.cmt import Cmt
 from mogabench.models.conformer import Conformer
 from mogabench.models.cswin import CSWinTransformer
@@ -17,6 +17,7 @@ from mogabench.models.focal import FocalTransformer
 from mogabench.models.hornet import HorNet
 from mogabench.models.litv2 import LITv2
 from mogabench.models.mobileformer import MobileFormer, Place
+from mogabench.models.overlock import OverLoCK
 from mogabench.models.parcnet import ParcNet
 from mogabench.models.pvt import PyramidVisionTransformer
 from mogabench.models.replknet import RepLKNet
@@ -24,12 +25,14 @@ from mogabench.models.slak import SLaK
 from mogabench.models.sret import SReT
 from mogabench.models.t2t_vit import T2TViT
 from mogabench.models.uniformer import UniFormer
+from mogabench.models.unireplknet import UniRepLKNet
 from mogabench.models.van import VisualAttentionNetwork
 
 # Of the released networks with 1000 classes: parameters, and operations by torch's
-# FlopCounterMode, in G; LITv2's with the deformable convolutions, which that leaves out. At 224²,
-# but for ParC-Net-S (256²), HorNet-L and RepLKNet-31L (384²). FAN's without the product that the
-# released network computes twice and does not use.
+# FlopCounterMode, in G; LITv2's with the deformable convolutions, and OverLoCK's with the products
+# of its dynamic kernels, which that leaves out. At 224², but for ParC-Net-S (256²), HorNet-L,
+# RepLKNet-31L and UniRepLKNet-B to XL (384²). FAN's without the product that the released network
+# computes twice and does not use; OverLoCK's without the classifier that training alone uses.
 RELEASED = {
     "pvt_tiny": (13_229_288, "1.9329"),
     "pvt_small": (24_485_864, "3.8157"),
@@ -68,7 +71,37 @@ RELEASED = {
     "mobileformer_294m": (11_422_648, "0.2867"),
     "conformer_small_patch16": (37_673_424, "10.5994"),
     "conformer_small_patch32": (38_853_072, "7.0458"),
+    "unireplknet_a": (4_649_060, "0.6747"),
+    "unireplknet_f": (6_489_328, "0.9469"),
+    "unireplknet_p": (11_080_520, "1.6288"),
+    "unireplknet_n": (18_818_880, "2.8489"),
+    "unireplknet_t": (31_693_420, "5.0035"),
+    "unireplknet_s": (56_456_704, "9.2194"),
+    "unireplknet_b": (99_089_416, "47.6679"),
+    "unireplknet_l": (220_076_056, "106.1591"),
+    "unireplknet_xl": (388_690_984, "187.7551"),
+    "overlock_xt": (16_969_600, "2.8626"),
+    "overlock_t": (34_476_448, "5.9926"),
+    "overlock_s": (57_795_748, "10.4371"),
+    "overlock_b": (97_434_816, "17.9626"),
 }
+
+MERGED = {
+    "unireplknet_a": (4_437_300, "0.6398"),
+    "unireplknet_f": (6_235_216, "0.9051"),
+    "unireplknet_p": (10_741_704, "1.5731"),
+    "unireplknet_n": (18_318_560, "2.7665"),
+    "unireplknet_t": (31_037_980, "4.8990"),
+    "unireplknet_s": (55_645_984, "9.0940"),
+    "unireplknet_b": (98_008_456, "47.1764"),
+    "unireplknet_l": (218_454_616, "105.4219"),
+    "unireplknet_xl": (386_529_064, "186.7722"),
+    "overlock_xt": (16_453_712, "2.7012"),
+    "overlock_t": (33_467_040, "5.6456"),
+    "overlock_s": (56_156_452, "9.8940"),
+    "overlock_b": (94_942_528, "17.0964"),
+}
+"""The same of the released form for inference (``deploy=True``), in which kernels are merged."""
 
 # Maps of an image of 250x333: patches that the image does not fill are left out (PVT), padded
 # (Focal), or seen by a padded convolution (VAN), and LITv2 pads the first ones only. Conformer
@@ -90,6 +123,8 @@ ODD = {
     "parcnet_small": ((63, 84), (32, 42), (16, 21), (8, 11)),
     "mobileformer_294m": ((63, 84), (32, 42), (16, 21), (8, 11)),
     "conformer_small_patch32": ((64, 88), (32, 44), (16, 22), (8, 11)),
+    "unireplknet_t": ((63, 84), (32, 42), (16, 21), (8, 11)),
+    "overlock_xt": ((63, 84), (32, 42), (16, 21), (8, 11)),
     "mvitv1_tiny": ((63, 84), (32, 42), (16, 21), (8, 11)),
 }
 
@@ -114,6 +149,10 @@ SHALLOW = {
         8, 2, [[Place(True, 2, 8), Place(False, 2, 8)]] * 4, 32, **options
     ),
     "conformer": lambda **options: Conformer(32, **options),
+    "unireplknet": lambda **options: UniRepLKNet(16, (1, 1, 2, 1), 1, **options),
+    "overlock": lambda **options: OverLoCK(
+        (16, 16, 32, 32), (1, 1, 1, 1), (2, 1), (4, 2), **options
+    ),
     "mvit": lambda **options: mvit.MultiScaleVitV1(NARROW_MVIT, **options),
 }
 
@@ -127,6 +166,17 @@ def test_complexity(name):
     assert found.parameters == parameters
     assert f"{found.operations['matmul'] / 1e9:.4f}" == giga
     assert not found.unknown
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MERGED)
+def test_fused_is_as_large_as_the_released_form_for_inference(name):
+    parameters, giga = MERGED[name]
+    with torch.device("meta"):
+        model = timm.create_model(name).eval()
+        found = count(fuse(model), torch.empty(1, *model.pretrained_cfg["input_size"]))
+    assert found.parameters == parameters
+    assert f"{found.operations['matmul'] / 1e9:.4f}" == giga
 
 
 @pytest.mark.parametrize(
@@ -163,6 +213,7 @@ def test_printed_detectors_and_segmentors_differ_by_their_backbones(
     assert giga[0] - giga[1] == pytest.approx(difference, abs=1)  # two roundings
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ODD)
 def test_pyramid(name):
     with torch.device("meta"):
@@ -176,6 +227,7 @@ def test_pyramid(name):
         assert y.shape == (1, dim, 512 // stride, 2048 // stride)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in ODD if "_h" not in name])
 def test_classifier_can_be_replaced(name):
     with torch.device("meta"):

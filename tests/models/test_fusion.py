@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mogabench.layers.fused_moga import FusedSpatialAggregation
+from mogabench.layers.large_kernel import DilatedDepthwise
 from mogabench.measure.complexity import count
 from mogabench.models import fuse
 from mogabench.models.simvp import SimVP
@@ -46,6 +47,14 @@ def check(network: nn.Module, images: Tensor) -> None:
 def test_equals_the_plain_network_in_float64(randomise, options):
     network = timm.create_model("moganet_xtiny", num_classes=10, **options)
     check(randomise(network), torch.randn(1, 3, 70, 64))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["unireplknet_t", "overlock_xt"])
+def test_merges_the_kernels_of_other_families(randomise, name):
+    network = randomise(timm.create_model(name, num_classes=10))
+    assert not any(isinstance(module, DilatedDepthwise) for module in fuse(network).modules())
+    check(network, torch.randn(1, 3, 96, 64))
 
 
 @pytest.mark.slow

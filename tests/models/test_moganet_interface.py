@@ -53,6 +53,7 @@ def test_features_only_equals_forward_intermediates(xtiny, images):
         xtiny.forward_intermediates(images, output_fmt="NLC")
 
 
+@pytest.mark.slow
 def test_pruning_leaves_the_stages_asked_for(images):
     pruned = timm.create_model(
         "moganet_xtiny", features_only=True, feature_cls="getter", out_indices=(0, 1)
@@ -124,6 +125,7 @@ def test_gating_in_float32_under_autocast(images):
     torch.testing.assert_close(aggregated, attn.proj_2(product))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attn_force_fp32", [False, True])
 def test_compiles_as_one_graph(attn_force_fp32, images):
     model = MogaNet((16, 16, 32, 32), (1, 1, 1, 1), attn_force_fp32=attn_force_fp32).eval()

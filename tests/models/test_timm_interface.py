@@ -1,7 +1,7 @@
 """Every registered network against what timm's own tests ask of a network.
 
-What they ask is in ``tests/test_models.py`` of timm's repository. Networks are tested small, on few
-pixels; in the slow tests each is.
+What they ask is in ``tests/test_models.py`` of timm's repository. Networks are tested on few
+pixels, and most of them in the slow tests.
 """
 
 import math
@@ -19,8 +19,8 @@ from torch.utils._pytree import tree_leaves
 import mogabench.models
 from mogabench.errors import UserError
 
-BIG = {"botnet", "fan", "hrformer", "replknet", "slak", "conformer"}
-"""Families whose smallest network takes too long for every run."""
+QUICK = {"convnext", "moganet", "pvt", "van"}
+"""Families whose smallest network is tested in every run: ours, timm's own, tokens, and maps."""
 
 SMALLEST = {
     "botnet": "botnet_t7",
@@ -36,6 +36,7 @@ SMALLEST = {
     "mobileformer": "mobileformer_294m",
     "moganet": "moganet_xtiny",
     "mvit": "mvitv1_tiny",
+    "overlock": "overlock_xt",
     "parcnet": "parcnet_small",
     "pvt": "pvt_tiny",
     "replknet": "replknet_31b",
@@ -46,9 +47,20 @@ SMALLEST = {
     "swin": "swin_1g",
     "t2t_vit": "t2t_vit_7",
     "uniformer": "uniformer_small",
+    "unireplknet": "unireplknet_a",
     "van": "van_b0",
     "vit_c": "vit_c",
 }
+
+LARGER = {
+    *("conformer_small_patch16", "cswin_base", "focal_base", "hornet_base", "hornet_small"),
+    *("litv2_base", "litv2_medium", "litv2_medium_ws4", "moganet_base", "moganet_large"),
+    *("moganet_small", "moganet_xlarge", "overlock_b", "overlock_s", "overlock_t", "pvt_large"),
+    *("pvt_medium", "replknet_31l", "slak_base", "slak_small", "uniformer_base"),
+    *("uniformer_base_h14", "uniformer_base_h32", "unireplknet_b", "unireplknet_l"),
+    *("unireplknet_n", "unireplknet_s", "unireplknet_t", "unireplknet_xl", "van_b2", "van_b3"),
+}
+"""Networks that differ from one of their family in no more than channels and blocks."""
 
 REGISTERED = sorted(
     name
@@ -90,11 +102,13 @@ def sides(name):
     return cfg.input_size[1:] if cfg.fixed_input_size else (64, 96)
 
 
-def each():
-    """All networks; those that are not small are for the slow tests."""
-    quick = {name for kind, name in SMALLEST.items() if kind not in BIG}
+def each(*, without=()):
+    """The networks; most are for the slow tests."""
+    quick = {SMALLEST[kind] for kind in QUICK}
     return [
-        pytest.param(name, marks=() if name in quick else pytest.mark.slow) for name in REGISTERED
+        pytest.param(name, marks=() if name in quick else pytest.mark.slow)
+        for name in REGISTERED
+        if name not in without
     ]
 
 
@@ -133,7 +147,7 @@ def as_map(name, x):
 def test_every_family_is_here():
     modules = {module.name for module in iter_modules(mogabench.models.__path__)}
     assert {family(name) for name in REGISTERED} == set(SMALLEST) == modules - {"simvp"}
-    assert len(REGISTERED) > MINIMUM_CHECKED
+    assert len(REGISTERED) > MINIMUM_CHECKED and set(REGISTERED) > LARGER
 
 
 @pytest.mark.parametrize("name", each())
@@ -159,7 +173,7 @@ def test_default_cfg_describes_the_network(name):
         assert state[f"{cfg['first_conv']}.weight"].shape[1] == 3
 
 
-@pytest.mark.parametrize("name", each())
+@pytest.mark.parametrize("name", each(without=LARGER))
 def test_last_features_have_the_stated_channels_and_size(name):
     model, kind = meta(name), family(name)
     features = model.forward_features(images(name, size=model.default_cfg["input_size"][1:]))
@@ -171,7 +185,7 @@ def test_last_features_have_the_stated_channels_and_size(name):
         assert first.shape == (2, model.num_features, *model.default_cfg["pool_size"])
 
 
-@pytest.mark.parametrize("name", each())
+@pytest.mark.parametrize("name", each(without=LARGER))
 def test_without_a_classifier_comes_what_the_classifier_gets(name):
     given = images(name)
     model = meta(name)
@@ -193,7 +207,7 @@ def test_without_a_classifier_comes_what_the_classifier_gets(name):
     assert meta(name, num_classes=0)(given).shape == before.shape
 
 
-@pytest.mark.parametrize("name", each())
+@pytest.mark.parametrize("name", each(without=LARGER))
 def test_without_pooling_the_map_comes_out(name):
     given = images(name)
     whole = meta(name)
@@ -213,7 +227,7 @@ def test_without_pooling_the_map_comes_out(name):
 
 
 @pytest.mark.parametrize("feature_cls", [None, "getter"])
-@pytest.mark.parametrize("name", each())
+@pytest.mark.parametrize("name", each(without=LARGER))
 def test_feature_maps_are_as_announced(name, feature_cls):
     options = {"feature_cls": feature_cls} if feature_cls else {}
     pyramid = meta(name, features_only=True, in_chans=1, **options)
@@ -272,7 +286,7 @@ def test_scripting_works_or_is_refused(name):
         torch.testing.assert_close(torch.jit.script(model)(given), model(given))
 
 
-@pytest.mark.parametrize("name", each())
+@pytest.mark.parametrize("name", each(without=LARGER))
 def test_intermediates_end_with_the_last_features(name):
     model, given = make(name).eval(), pictures(name, batch=1)
     with torch.inference_mode():
@@ -284,7 +298,7 @@ def test_intermediates_end_with_the_last_features(name):
     assert all(x.isfinite().all() for x in [*maps, *tree_leaves(found)])
 
 
-@pytest.mark.parametrize("name", each())
+@pytest.mark.parametrize("name", each(without=LARGER))
 def test_training_reaches_every_parameter_and_recomputes_the_same(name):
     gradients = []
     for recomputing in (False, True):
@@ -301,7 +315,7 @@ def test_training_reaches_every_parameter_and_recomputes_the_same(name):
     torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", each())
+@pytest.mark.parametrize("name", each(without=LARGER))
 def test_weights_load_for_other_classes_and_channels(name, tmp_path):
     trained = make(name, seed=1)
     torch.save(trained.state_dict(), tmp_path / "trained.pth")

@@ -56,6 +56,7 @@ def train(config):
     return steps, runner
 
 
+@pytest.mark.slow
 def test_mmdets_own_retinanet_trains_with_it(tmp_path, classifier):
     file, network = classifier
     backbone = {
@@ -84,6 +85,7 @@ def test_mmdets_own_retinanet_trains_with_it(tmp_path, classifier):
     assert 0 < moved < 0.1
 
 
+@pytest.mark.slow
 def test_mmsegs_own_semantic_fpn_trains_with_it(tmp_path):
     backbone = {"name": "moganet_xtiny", "dims": [32, 64, 96, 192]}
     path = "sem_fpn/fpn_r50_4xb4-160k_ade20k-512x512.py"

@@ -35,6 +35,7 @@ def saved(network, folder, rename=lambda name: name):
     return file
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("begins", ["backbone.network.", "backbone."])
 def test_a_whole_detector_loads_whatever_its_backbone_is_wrapped_in(tmp_path, begins):
     trained, fresh = detector(), detector()
@@ -65,6 +66,7 @@ def test_other_classes_need_a_new_head(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_detector_on_another_backbone_is_refused(tmp_path):
     file = saved(detector(), tmp_path)
     with pytest.raises(UserError, match=r"does not fit: .*missing"):
@@ -78,6 +80,7 @@ def test_a_new_head_is_none_for_a_backbone_of_another_width(tmp_path):
         load_network(wider, file, new_head=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "rename",
     [
@@ -96,6 +99,7 @@ def test_wrappers_are_taken_off(tmp_path, rename):
         assert torch.equal(fresh.state_dict()[name], value), name
 
 
+@pytest.mark.slow
 def test_counters_of_thop_and_missing_ones_of_batches(tmp_path):
     trained, fresh = detector(), detector()
     state = {
@@ -110,6 +114,7 @@ def test_counters_of_thop_and_missing_ones_of_batches(tmp_path):
         assert torch.equal(fresh.state_dict()[name], value), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prefer_ema", [True, False])
 def test_a_training_s_checkpoint_gives_the_average_or_what_was_trained(tmp_path, prefer_ema):
     average, trained, fresh = detector(), detector(), detector()

@@ -138,7 +138,7 @@ def test_all_that_is_wrong_is_told_at_once(own: Path) -> None:
         "optimizer.betas, optimizer.decay_biases, optimizer.eps, optimizer.clip_grad)",
         "  input: should be a section, with the keys input.train_size, input.test_size, "
         "input.crop_ratio, input.interpolation, input.test_interpolation",
-        "  augment.mixup: should be a valid number (got true)",
+        '  augment.mixup: should be a valid number (got "yes")',
     ]
 
 

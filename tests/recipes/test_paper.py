@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mogabench import recipes
-from mogabench.paper import load_table
+from mogabench.paper import get_paper
 from mogabench.tasks import load_recipe
 from mogabench.tasks.classification import TASK
 from mogabench.tasks.classification.recipe import ClassificationRecipe
@@ -31,7 +31,7 @@ def number(cell: str) -> float:
 
 
 def moganet_rows(*tables: str) -> list[Any]:
-    rows = [(table, row) for table in tables for row in load_table(table).rows]
+    rows = [(table, row) for table in tables for row in get_paper().table(table).rows]
     return [
         pytest.param(table, row, id=f"{table}-{row.index}-{row.label}")
         for table, row in rows
@@ -115,7 +115,7 @@ def printed_accuracies() -> set[tuple[str, str | None, str, float]]:
         ("A15", "300-epoch: Acc (%)"),
         ("A15", "100-epoch: Acc (%)"),
     ]:
-        for row in load_table(table).rows:
+        for row in get_paper().table(table).rows:
             variant = variant_of(row.meta.backbone)
             name = "rsb_a3_100e" if head.startswith("100") else row.meta.recipe
             if variant is None or not name:

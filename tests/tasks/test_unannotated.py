@@ -177,6 +177,7 @@ def read(file: Path) -> Any:
     return dict(zip(zip(labels, names, strict=True), rows, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_images_without_annotations(name, tmp_path, folder, randomise, caplog):
     caplog.set_level("INFO")
@@ -262,6 +263,7 @@ def test_masks_may_be_missing_only_where_nothing_is_trained(tmp_path):
         evaluation_split(replace(job, data=str(tmp_path / "nowhere")))
 
 
+@pytest.mark.slow
 def test_a_training_is_evaluated_by_annotations(tmp_path):
     shutil.copytree(sample_shapes() / "coco", tmp_path, dirs_exist_ok=True)
     file = tmp_path / "annotations" / "instances_val2017.json"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from mogabench.analysis.figures import csv_text
@@ -9,13 +10,15 @@ from mogabench.analysis.labels import network_labels
 from mogabench.records import Kind, Quantity
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from mogabench.analysis.classifier import Classifier
     from mogabench.analysis.interaction.study import Protocol, Strengths
     from mogabench.records import Record, Store
 
 _STRENGTH, _ERROR = "strength at order ", "standard error at order "
+_NUMBER = re.compile(r"\d+(\.\d+)?")
+_OF_CURVE = {"images", "pairs", "grid", "contexts"}
 _PROTOCOL = ("grid", "contexts", "radius")
 
 
@@ -66,7 +69,7 @@ def curves_of(records: Sequence[Record]) -> list[Curve]:
 
 def _curve(record: Record, label: str) -> Curve:
     numbers = {name: quantity.value for name, quantity in record.values.items()}
-    orders = [name.removeprefix(_STRENGTH) for name in numbers if name.startswith(_STRENGTH)]
+    orders = [name.removeprefix(_STRENGTH) for name in numbers if _is_order(name, numbers)]
     return Curve(
         label,
         [float(order) for order in orders],
@@ -79,12 +82,19 @@ def _curve(record: Record, label: str) -> Curve:
     )
 
 
+def _is_order(name: str, numbers: Mapping[str, float]) -> bool:
+    order = name.removeprefix(_STRENGTH)
+    is_number = _NUMBER.fullmatch(order) is not None
+    return name.startswith(_STRENGTH) and is_number and _ERROR + order in numbers
+
+
 def curves(store: Store) -> dict[str, list[Curve]]:
     """The newest curve of each network, by data set."""
     newest: dict[str, dict[str, Record]] = {}
     for record in store.all(Kind.INTERACTION):
-        assert record.provenance.data is not None
-        newest.setdefault(record.provenance.data.name, {})[record.subject.key] = record
+        data = record.provenance.data
+        if data is not None and record.values.keys() >= _OF_CURVE:  # else it was not written here
+            newest.setdefault(data.name, {})[record.subject.key] = record
     return {data: curves_of(list(of.values())) for data, of in newest.items()}
 
 

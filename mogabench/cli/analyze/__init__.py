@@ -11,7 +11,7 @@ from mogabench.cli.analyze.interaction import interaction
 from mogabench.cli.analyze.receptive_field import receptive_field
 
 app = typer.Typer(
-    help="The paper's analyses: ablations, and what trained classifiers have learned.",
+    help="Run the paper's analyses of networks and of trained weights.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )

@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mogabench.cli.completion import complete_ablation
 from mogabench.cli.options import (
     BackboneOption,
+    FormatOption,
     ImportOption,
-    JsonOption,
+    OptionsOption,
     OverridesOption,
     QuietOption,
     RecipeOption,
     ResultsOption,
+    SizeOption,
     VariantOption,
 )
 
@@ -33,16 +36,16 @@ _FIRST_SEED = 42
 
 
 def ablation(
-    name: Annotated[str, typer.Argument(metavar="A5", help="See 'mogabench list ablations'.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="A5", help="See 'mogabench list ablations'.", autocompletion=complete_ablation
+        ),
+    ],
     variant: VariantOption = None,
     backbone: BackboneOption = None,
-    size: Annotated[
-        str | None, typer.Option(metavar="N|HxW", help="Input size; default: the paper's.")
-    ] = None,
-    options: Annotated[
-        list[str] | None,
-        typer.Option("--option", metavar="NAME=VALUE", help="A keyword argument of all networks."),
-    ] = None,
+    size: SizeOption = None,
+    options: OptionsOption = None,
     data: Annotated[
         str | None, typer.Option(metavar="DIR|sample", help="Data to train all networks on.")
     ] = None,
@@ -57,12 +60,13 @@ def ablation(
     ] = Path("work/ablation"),
     packages: ImportOption = None,
     results: ResultsOption = None,
-    as_json: JsonOption = False,
+    output_format: FormatOption = "text",
     quiet: QuietOption = False,
 ) -> None:
-    """Compare the networks of an ablation: their costs and, with --data, their accuracies.
+    """Compare the networks of an ablation of MogaNet's paper.
 
-    Trains each network with several seeds on the CPU; what has a record is not trained again.
+    Their parameters and operations and, with --data, their accuracies. Trains each network with
+    several seeds on the CPU; what has a record is not trained again.
     """
     from mogabench.analysis.ablation.figure import draw
     from mogabench.analysis.ablation.study import compare
@@ -72,14 +76,16 @@ def ablation(
     from mogabench.console import print_json
     from mogabench.errors import UserError
     from mogabench.measure.trainings import train_many
-    from mogabench.paper import get_ablation
+    from mogabench.paper import get_ablation, get_paper
     from mogabench.records import open_store
     from mogabench.tasks import get_task
 
+    is_quiet = quiet or output_format == "json"
     if data is None and (recipe or overrides):
         raise UserError("--recipe and --set are for a training: add --data DIR or --data sample")
     import_packages(packages)
-    chosen, store, task = get_ablation(name), open_store(results), get_task("classification")
+    chosen = get_ablation(get_paper(), name)
+    store, task = open_store(results), get_task("classification")
     subjects = [
         choose_subject(
             task, variant=variant, backbone=backbone, method=None, size=size,
@@ -96,18 +102,16 @@ def ablation(
         ]
         subjects = [training.subject for training in trainings[::seeds]]  # at the recipe's size
         trained = train_many(
-            trainings, store, processes=jobs, packages=packages or (), quiet=quiet or as_json
+            trainings, store, processes=jobs, packages=packages or (), quiet=is_quiet
         )
         title += f", trained on {_data_of(trained)}"
-    lines = compare(
-        chosen, subjects, trained, store, packages=packages or (), quiet=quiet or as_json
-    )
+    lines = compare(chosen, subjects, trained, store, packages=packages or (), quiet=is_quiet)
     title += f"; {subjects[0].backbone} at {'x'.join(map(str, subjects[0].input_size))}"
     if options:
         title += f" with {', '.join(options)}"
     name = figure_name("ablation", [chosen.name, subjects[0].backbone, _data_of(trained)])
     write_figure(draw(lines, name, title), store.results)
-    if as_json:
+    if output_format == "json":
         print_json([asdict(line) for line in lines])
     else:
         _print(title, lines)
@@ -174,7 +178,7 @@ def _print(title: str, lines: Sequence[Line]) -> None:
             gain = line.gain_over(lines[0])
             row.append(spread(list(line.accuracies.values())))
             row.append(MISSING if gain is None else f"{gain[0]:+.2f} ± {gain[1]:.2f}")
-    print_table(heads, rows, right=heads[2:])
+    print_table(heads, rows, right=heads[2:], prose=("what",))
     if trained:
         print_line(
             "top-1: mean and standard deviation over the seeds; gain over the first network:"

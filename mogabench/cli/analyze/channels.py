@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mogabench.cli.analyze.options import ClassMapOption, DataOption, ModelsOption, WeightsOption
-from mogabench.cli.options import ImportOption, JsonOption, QuietOption, ResultsOption
+from mogabench.cli.options import FormatOption, ImportOption, QuietOption, ResultsOption
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,13 +30,14 @@ def channels(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     packages: ImportOption = None,
     results: ResultsOption = None,
-    as_json: JsonOption = False,
+    output_format: FormatOption = "text",
     quiet: QuietOption = False,
 ) -> None:
-    """Measure how energy is spread over channels, before and after channel aggregation (Figure 6).
+    """Measure how energy is spread over channels (Figure 6).
 
-    Evenness is the effective number of channels over their number, (sum e)^2 / (C sum e^2), with a
-    standard error. The energy ranks, and saliency maps of channels, go to the results.
+    Before and after channel aggregation, or of stages. Evenness is the effective number of channels
+    over their number, (sum e)^2 / (C sum e^2), with a standard error. The energy ranks, and
+    saliency maps of channels, go to the results.
     """
     from mogabench.analysis.channels.figure import figures
     from mogabench.analysis.channels.record import channel_record, measured
@@ -48,6 +49,7 @@ def channels(
     from mogabench.console import print_json
     from mogabench.records import open_store
 
+    is_quiet = quiet or output_format == "json"
     import_packages(packages)
     store = open_store(results)
     records, found = [], []
@@ -57,7 +59,7 @@ def channels(
             seed=seed,
         )  # fmt: skip
         drawn = [image for _, image, _ in islice(classifier.drawn(seed), images)]
-        one = measured(classifier, drawn, batch_size=batch_size, quiet=quiet or as_json)
+        one = measured(classifier, drawn, batch_size=batch_size, quiet=is_quiet)
         found.append(one)
         records.append(channel_record(classifier, one, batch_size=batch_size, seed=seed))
     labels = network_labels(records)
@@ -66,7 +68,7 @@ def channels(
         store.append(record)
     for figure in figures(found):
         write_figure(figure, store.results)
-    if as_json:
+    if output_format == "json":
         print_json([record.model_dump(mode="json", exclude_none=True) for record in records])
     else:
         _print(found)

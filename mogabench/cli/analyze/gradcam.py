@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mogabench.cli.analyze.options import ModelsOption
-from mogabench.cli.options import ImportOption, JsonOption, QuietOption, ResultsOption
+from mogabench.cli.options import FormatOption, ImportOption, QuietOption, ResultsOption
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +45,7 @@ def gradcam(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     packages: ImportOption = None,
     results: ResultsOption = None,
-    as_json: JsonOption = False,
+    output_format: FormatOption = "text",
     quiet: QuietOption = False,
 ) -> None:
     """Draw Grad-CAM activation maps of images.
@@ -65,6 +65,7 @@ def gradcam(
     from mogabench.progress import progress
     from mogabench.records import open_store
 
+    is_quiet = quiet or output_format == "json"
     import_packages(packages)
     import_package()
     pairs = pair_up(network_names(models), weights)
@@ -72,7 +73,7 @@ def gradcam(
         raise UserError(f"--layer is given {len(layer)} time(s) for {len(pairs)} networks")
     _check_images(image)
     columns = []
-    with progress("networks", len(pairs), quiet=quiet or as_json) as step:
+    with progress("networks", len(pairs), quiet=is_quiet) as step:
         for place, title in enumerate(_titles(pairs, layer)):
             name, path = pairs[place]
             network = open_network_alone(name, path, size=size, device=device)
@@ -85,7 +86,7 @@ def gradcam(
     for record in records:
         store.append(record)
     written = write_figure(drawn, store.results)
-    if as_json:
+    if output_format == "json":
         print_json([record.model_dump(mode="json", exclude_none=True) for record in records])
     else:
         _print([panel for row in rows for panel in row], written)
@@ -122,9 +123,10 @@ def _look(
 ) -> list[Panel]:
     """A network's map of each image."""
     from mogabench.analysis.gradcam.cam import look
-    from mogabench.analysis.gradcam.classes import class_names, find_class
+    from mogabench.analysis.gradcam.classes import find_class
     from mogabench.analysis.gradcam.figure import Panel
     from mogabench.analysis.gradcam.layer import choose_layer
+    from mogabench.tasks.classification.names import class_names
 
     inputs = [trained.see(file) for file in images]
     odds = [trained.probabilities(seen) for seen in inputs]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 
 from mogabench.cli.analyze.options import ModelsOption
-from mogabench.cli.options import ImportOption, JsonOption, QuietOption, ResultsOption
+from mogabench.cli.options import FormatOption, ImportOption, QuietOption, ResultsOption
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,13 +58,14 @@ def interaction(
     ] = Path("work/interaction"),
     packages: ImportOption = None,
     results: ResultsOption = None,
-    as_json: JsonOption = False,
+    output_format: FormatOption = "text",
     quiet: QuietOption = False,
 ) -> None:
-    """Measure how strongly pairs of patches interact, by the size of their context.
+    """Measure the multi-order interaction strength.
 
-    Multi-order interaction strength (Eq. 11 and 12; Figures 3, 7 and A2), on images that each
-    network recognises, with standard errors. Figures and their numbers go to the results.
+    How strongly pairs of patches interact, by the size of their context (Eq. 11 and 12; Figures 3,
+    7 and A2), on images that each network recognises, with standard errors. Figures and their
+    numbers go to the results.
     """
     from mogabench.analysis.classifier import pair_up
     from mogabench.analysis.figures import write_figure
@@ -78,6 +79,7 @@ def interaction(
     from mogabench.measure.settings import Dtype
     from mogabench.records import open_store
 
+    is_quiet = quiet or output_format == "json"
     import_packages(packages)
     if dtype not in get_args(Dtype):
         raise unknown("dtype", dtype, get_args(Dtype))
@@ -88,14 +90,14 @@ def interaction(
         record = _measure(
             name, file, data, protocol, class_map=class_map, size=size, device=device,
             runtime=runtime, dtype=dtype, batch_size=batch_size, work_dir=work_dir,
-            quiet=quiet or as_json,
+            quiet=is_quiet,
         )  # fmt: skip
         store.append(record)
         records.append(record)
     measured_on = {record.provenance.data.name for record in records if record.provenance.data}
     for figure in figures(store, measured_on):
         write_figure(figure, store.results)
-    if as_json:
+    if output_format == "json":
         print_json([record.model_dump(mode="json", exclude_none=True) for record in records])
     else:
         _print(curves_of(records))

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from mogabench.analysis.classifier import open_classifier, open_trained, open_untrained
 from mogabench.checkpoints import Description, find_file
-from mogabench.cli.subjects import as_stated, choose_subject, read_stated
+from mogabench.cli.subjects import choose_subject, read_stated
+from mogabench.engine.weights import as_stated
 from mogabench.errors import UserError
 from mogabench.tasks import get_task
 from mogabench.variants import VARIANTS

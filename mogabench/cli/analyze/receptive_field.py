@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mogabench.cli.analyze.options import ClassMapOption, DataOption, ModelsOption, WeightsOption
-from mogabench.cli.options import ImportOption, JsonOption, QuietOption, ResultsOption
+from mogabench.cli.options import FormatOption, ImportOption, QuietOption, ResultsOption
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,14 +33,14 @@ def receptive_field(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     packages: ImportOption = None,
     results: ResultsOption = None,
-    as_json: JsonOption = False,
+    output_format: FormatOption = "text",
     quiet: QuietOption = False,
 ) -> None:
-    """Measure effective receptive fields: which pixels the last feature map's centre sees.
+    """Measure effective receptive fields.
 
-    As RepLKNet reports them: the area of the smallest square around the centre that holds 20, 30,
-    50 and 99 % of the contribution, with standard errors. It depends on the input size. The figure
-    and its numbers go to the results.
+    Which pixels the centre of the last feature map sees, as RepLKNet reports them: the area of the
+    smallest square around the centre that holds 20, 30, 50 and 99 % of the contribution, with
+    standard errors. It depends on the input size. The figure and its numbers go to the results.
     """
     from mogabench.analysis.classifier import pair_up
     from mogabench.analysis.figures import write_figure
@@ -53,6 +53,7 @@ def receptive_field(
     from mogabench.console import print_json
     from mogabench.records import open_store
 
+    is_quiet = quiet or output_format == "json"
     import_packages(packages)
     store = open_store(results)
     records, found = [], []
@@ -64,7 +65,7 @@ def receptive_field(
             )  # fmt: skip
             drawn = [image for _, image, _ in islice(classifier.drawn(seed), images)]
             field = measure(
-                classifier.network, drawn, batch_size=batch_size, seed=seed, quiet=quiet or as_json
+                classifier.network, drawn, batch_size=batch_size, seed=seed, quiet=is_quiet
             )
             found.append(measured(classifier, field))
             records.append(
@@ -75,7 +76,7 @@ def receptive_field(
     for record in records:
         store.append(record)
     write_figure(figure(found), store.results)
-    if as_json:
+    if output_format == "json":
         print_json([record.model_dump(mode="json", exclude_none=True) for record in records])
     else:
         _print(found)

@@ -153,7 +153,7 @@ def test_a_data_set_whose_package_or_files_are_missing(job, data):
     refused(job(data=data), f"{data}")
 
 
-def test_a_stream_says_that_timm_decodes_its_images(job, monkeypatch):
+def test_a_stream_says_how_its_images_are_decoded_and_ordered(job, monkeypatch):
     class Stream(IterableDataset):
         reader = SimpleNamespace(class_to_idx={"cat": 0, "dog": 1})
 
@@ -164,9 +164,11 @@ def test_a_stream_says_that_timm_decodes_its_images(job, monkeypatch):
             yield from ()
 
     monkeypatch.setattr(data, "create_dataset", lambda *_, **__: Stream())
-    _, val = open_splits(job(data="wds/x"))
+    train, val = open_splits(job(data="wds/x", workers=3))
     assert val.is_stream
-    assert val.notes[0].startswith("val: images of a stream are decoded by timm")
+    (decoded,) = val.notes
+    assert decoded.startswith("val: images of a stream are decoded by timm")
+    assert train.notes[1].startswith("train: 3 workers share the stream")
 
 
 def test_a_class_map_may_begin_with_a_byte_order_mark_and_names_no_class_twice(job, tmp_path):
@@ -178,6 +180,7 @@ def test_a_class_map_may_begin_with_a_byte_order_mark_and_names_no_class_twice(j
     refused(job(options=TASK.Options(class_map=file)), "names red twice")
 
 
+@pytest.mark.slow
 def test_names_that_are_not_utf8_go_through_a_training_and_its_record(folder, tmp_path):
     odd = os.fsdecode(bytes(folder) + b"-\xff")
     folder.rename(odd)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from mogabench.engine.environment import watch_space
+from mogabench.engine.environment import watch_disk
 from mogabench.engine.randomness import seed_everything
 from mogabench.engine.run import run
 from mogabench.errors import UserError
@@ -132,7 +132,7 @@ def test_the_loss_of_a_recipe(job, overrides, expected):
 
 def test_the_error_of_a_full_disk_is_one_line(tmp_path):
     refused = pytest.raises(UserError, match=r"no space left in .*; free some")
-    with refused, watch_space(tmp_path), Path("/dev/full").open("w") as full:
+    with refused, watch_disk(tmp_path), Path("/dev/full").open("w") as full:
         full.write("x")
 
 

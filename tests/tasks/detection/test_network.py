@@ -89,6 +89,7 @@ def test_other_networks_count_as_their_authors_print(
     assert tuple(f"{figure:.0f}" for figure in found) == printed
 
 
+@pytest.mark.slow
 def test_the_heads_get_a_thousand_regions_of_each_image() -> None:
     detector = FixedRegions(build_detector(_subject("mask_rcnn", "resnet18", (64, 96)))).eval()
     with torch.no_grad():

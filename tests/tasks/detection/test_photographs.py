@@ -16,7 +16,7 @@ from mogabench.tasks.detection.metric import CocoPrecision
 EXAMPLES = os.environ.get("LABELME_EXAMPLES")
 pytestmark = pytest.mark.skipif(
     EXAMPLES is None,
-    reason="LABELME_EXAMPLES=/path/to/labelme-6.3.1/examples, of its source distribution",
+    reason="needs LABELME_EXAMPLES=…/examples of labelme-6.3.1's source",
 )
 
 

@@ -34,6 +34,7 @@ def test_another_size_scales_training_in_proportion():
     assert half.augment.crop.size == (192, 300)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("train", [True, False])
 def test_images_are_of_the_size_that_was_asked_for(tmp_path, train):
     subject = Subject(
@@ -57,6 +58,7 @@ def test_images_are_of_the_size_that_was_asked_for(tmp_path, train):
     assert images[0]["inputs"].shape == (3, 64, 64)  # drawn at 96x96
 
 
+@pytest.mark.slow
 def test_an_evaluation_without_a_recipe_is_at_that_size_too(tmp_path):
     subject = Subject(
         task="detection",

@@ -74,6 +74,7 @@ def shapes(tmp_path):
     return Path(shutil.copytree(sample_shapes() / "coco", tmp_path / "shapes"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [b"\x89PNG nothing more", b""])
 def test_an_image_that_cannot_be_read_is_named(tmp_path, shapes, content):
     for image in (shapes / "train2017").iterdir():
@@ -82,6 +83,7 @@ def test_an_image_that_cannot_be_read_is_named(tmp_path, shapes, content):
         run(job(tmp_path / "work", data=str(shapes), workers=1), TASK)
 
 
+@pytest.mark.slow
 def test_an_image_of_another_size_than_annotated_is_named(tmp_path, shapes, monkeypatch):
     Image.new("RGB", (60, 96)).save(shapes / "train2017" / "000000000003.png")
     message = r"size than that of 1 of its images, .*3\.png \(96x96, but is 60x96\)$"
@@ -116,6 +118,7 @@ def test_a_file_without_annotations_is_nothing_to_train_on(tmp_path, shapes):
         TASK.prepare(job(tmp_path / "work", data=str(shapes)))
 
 
+@pytest.mark.slow
 def test_what_mmdet_does_not_train_on_is_counted(tmp_path, shapes):
     file = shapes / "annotations" / "instances_train2017.json"
     content = json.loads(file.read_text())
@@ -157,6 +160,7 @@ def test_what_mmdet_does_not_train_on_is_counted(tmp_path, shapes):
         TASK.prepare(job(tmp_path / "work", data=str(shapes)))
 
 
+@pytest.mark.slow
 def test_repairs_are_noted_in_the_outcome(tmp_path, shapes, caplog):
     caplog.set_level("INFO")
     file = shapes / "annotations" / "instances_val2017.json"

@@ -3,7 +3,7 @@
 import pytest
 
 from mogabench.errors import UserError
-from mogabench.paper import load_table
+from mogabench.paper import get_paper
 from mogabench.tasks import load_recipe
 from mogabench.variants import variant_of
 
@@ -11,7 +11,7 @@ HEADS = {
     "expose_hand_100e": ("pa_mpjpe", "Hand: PA-MPJPE (mm)↓"),
     "expose_face_100e": ("rmse_3d", "Face: 3DRMSE↓"),
 }
-ROWS = [row for row in load_table("A12").rows if variant_of(row.meta.backbone)]
+ROWS = [row for row in get_paper().table("A12").rows if variant_of(row.meta.backbone)]
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.label)

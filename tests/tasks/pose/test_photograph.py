@@ -21,7 +21,7 @@ from mogabench.tasks.pose.pictures import PersonPictures
 from mogabench.tasks.pose.skeleton import KEYPOINTS, STRIDE
 
 SPEC = find_spec("imgaug")
-pytestmark = pytest.mark.skipif(SPEC is None, reason="imgaug is not installed")
+pytestmark = pytest.mark.skipif(SPEC is None, reason="needs pip install --no-deps imgaug==0.4.0")
 
 HUMAN = {"ear_tip": "ear", "eye": "eye", "paw": "wrist"}
 SIZE = (64, 64)

@@ -3,7 +3,7 @@
 import pytest
 
 from mogabench import recipes
-from mogabench.paper import load_table
+from mogabench.paper import get_paper
 from mogabench.tasks import load_recipe
 from mogabench.tasks.pose import TASK
 from mogabench.variants import variant_of
@@ -14,7 +14,7 @@ METRICS = {
     "pose_ap75": "AP^75 (%)",
     "pose_ar": "AR (%)",
 }
-ROWS = [row for row in load_table("A13").rows if variant_of(row.meta.backbone)]
+ROWS = [row for row in get_paper().table("A13").rows if variant_of(row.meta.backbone)]
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.label}-{row.meta.input_size[0]}")

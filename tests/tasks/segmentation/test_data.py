@@ -64,6 +64,7 @@ def job(folder, *overrides, train=True, class_map=None, **changes):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("split", ["train", "val"])
 def test_the_pictures_are_those_of_mmsegs_own_configuration(ade, split):
     config = Config.fromfile(
@@ -149,6 +150,7 @@ def lose_folder(folder):
     (folder / "annotations").rename(folder / "masks")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
@@ -178,6 +180,7 @@ def test_errors_of_wrong_data(ade, spoil, message):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_the_line_comes_through_a_worker_and_the_runner(ade):
     spoil_size(ade)
     overrides = ("schedule.steps=1", "batch_size=2", "input.crop=32", "input.short_side=32")
@@ -199,7 +202,7 @@ def test_other_classes_are_named_by_a_class_map(ade, tmp_path):
 def test_the_masks_of_real_photographs(tmp_path):
     """PASCAL VOC photographs with palette masks from labelme's source distribution."""
     if "LABELME_EXAMPLES" not in os.environ:
-        pytest.skip("LABELME_EXAMPLES=/path/to/labelme-6.3.1/examples, of its source distribution")
+        pytest.skip("needs LABELME_EXAMPLES=…/examples of labelme-6.3.1's source")
     given = Path(os.environ["LABELME_EXAMPLES"]) / "semantic_segmentation" / "data_dataset_voc"
     for kind, source in (("images", "JPEGImages"), ("annotations", "SegmentationClass")):
         (tmp_path / "voc" / kind).mkdir(parents=True)

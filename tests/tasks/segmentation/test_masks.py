@@ -126,6 +126,7 @@ def test_a_command_on_masks_from_0_needs_a_word_and_its_resumption_the_same(
     assert "is of another training: its data digest was" in text
 
 
+@pytest.mark.slow
 def test_what_0_is(binary):
     with pytest.raises(UserError, match=r"--mask-zero ignore if 0 is none .* 1 is 'background'$"):
         look(job(binary))
@@ -140,6 +141,7 @@ def test_what_0_is(binary):
     ]
 
 
+@pytest.mark.slow
 def test_masks_from_1_are_not_doubtful(binary):
     change(binary, lambda ids: ids + np.uint8(1))
     assert look(job(binary)) == []
@@ -148,6 +150,7 @@ def test_masks_from_1_are_not_doubtful(binary):
     assert look(job(binary))[0] == "training: 75.0% of the masks' pixels are ignored"
 
 
+@pytest.mark.slow
 def test_ade20ks_own_ids_are_not_doubtful_where_few_images_lack_the_last(binary):
     own = job(binary)
     own = replace(own, options=TASK.Options())
@@ -157,6 +160,7 @@ def test_ade20ks_own_ids_are_not_doubtful_where_few_images_lack_the_last(binary)
         look(own)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spoil", "zero", "message"),
     [
@@ -176,6 +180,7 @@ def test_what_is_refused_before_a_run(binary, spoil, zero, message):
         TASK.prepare(job(binary, zero))
 
 
+@pytest.mark.slow
 def test_masks_that_jpeg_changed_are_refused(binary):
     file = binary / "annotations/validation/0.png"
     Image.open(file).convert("L").save(file.with_suffix(".jpg"))
@@ -203,6 +208,7 @@ def four_bits(ids):
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "write"),
     [
@@ -224,6 +230,7 @@ def test_kinds_of_masks(binary, name, write):
     ]
 
 
+@pytest.mark.slow
 def test_images_of_any_ending_in_folders_and_what_has_no_partner(binary):
     plain = evaluation_split(job(binary, "class"))
     images, masks = binary / "images/validation", binary / "annotations/validation"

@@ -3,14 +3,14 @@
 import pytest
 
 from mogabench.errors import UserError
-from mogabench.paper import load_table
+from mogabench.paper import get_paper
 from mogabench.tasks import load_recipe
 from mogabench.variants import variant_of
 
 ROWS = [
     (table, row)
     for table in ("5", "A11")
-    for row in load_table(table).rows
+    for row in get_paper().table(table).rows
     if variant_of(row.meta.backbone)
 ]
 

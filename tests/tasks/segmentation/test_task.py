@@ -64,6 +64,7 @@ def segmentor(classes):
     return build_segmentor(subject).eval()
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_mmseg_computes_the_same(tmp_path):
     one, other = segmentor(4), segmentor(4)
     theirs = {
@@ -81,6 +82,7 @@ def test_a_checkpoint_of_mmseg_computes_the_same(tmp_path):
         load_job_weights(job, segmentor(5), backbone="backbone.network")
 
 
+@pytest.mark.slow
 def test_a_classifier_initialises_the_backbone(tmp_path):
     classifier = timm.create_model("resnet18")
     torch.save(classifier.state_dict(), tmp_path / "classifier.pth")
@@ -89,6 +91,7 @@ def test_a_classifier_initialises_the_backbone(tmp_path):
     assert torch.equal(weights["layer3.0.conv1.weight"], classifier.layer3[0].conv1.weight)
 
 
+@pytest.mark.slow
 def test_upernet_refuses_batches_of_one(tmp_path):
     job = make(tmp_path, "resnet18", "upernet", batch_size=1)
     with pytest.raises(UserError, match="two images or more in a forward pass: --batch-size 2"):

@@ -135,6 +135,7 @@ def test_more_frames_come_from_predicted_ones(length):
     assert metric.baseline["mse"] == pytest.approx(copied, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_command_trains_on_a_folder_and_says_what_it_predicts(tmp_path, monkeypatch, capfd):
     for name in ("train", "val"):
         np.save(tmp_path / f"{name}.npy", RANDOM.integers(0, 256, (4, 7, 3, 16, 24), np.uint8))

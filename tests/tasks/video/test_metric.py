@@ -17,7 +17,7 @@ def pair():
 
 
 def test_equals_scikit_image(pair):
-    metrics = pytest.importorskip("skimage.metrics")
+    metrics = pytest.importorskip("skimage.metrics", reason="needs pip install -e '.[dev]'")
     predicted, true = pair
     found = frame_quality(predicted, true)
     clipped = predicted.clamp(0, 1).double().numpy()

@@ -33,6 +33,7 @@ def test_recipes_have_each_translators_learning_rate(epochs):
     assert load_recipe("mmnist_200e", variant="moganet").expected.values["mse"] == 25.57
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_ends_as_an_uninterrupted_one(job, tmp_path, monkeypatch):
     monkeypatch.setattr("mogabench.tasks.video.data.TEST_SEQUENCES", 4)
     tiny = job().subject.model_copy(update={"input_size": (4, 1, 32, 32)})
@@ -133,6 +134,7 @@ class Fetches(TorchDispatchMode):
         return function(*arguments, **(options or {}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 def test_a_step_does_not_wait_for_the_device(job, monkeypatch, optimizer):
     monkeypatch.setattr("mogabench.tasks.video.data.TEST_SEQUENCES", 4)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 
 from mogabench.errors import UserError, unknown
-from mogabench.export.runtimes import (
+from mogabench.layers.fusion import fuse
+from mogabench.runtimes.runtime import (
     OnnxRuntime,
     OpenVino,
     Program,
@@ -19,8 +20,7 @@ from mogabench.export.runtimes import (
     check_runtime,
     import_runtime,
 )
-from mogabench.export.tracing import trace
-from mogabench.layers.fusion import fuse
+from mogabench.runtimes.tracing import trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -53,11 +53,13 @@ class Exported(NamedTuple):
         file: The file; OpenVINO's weights lie beside it, in one that ends in ``.bin``.
         error: The greatest relative difference between its outputs and PyTorch's.
         any_size: Whether it takes images of any size; any batch it does.
+        input_size: Of the example that it was written with: of its inputs unless `any_size`.
     """
 
     file: Path
     error: float
     any_size: bool
+    input_size: tuple[int, ...]
 
 
 @torch.inference_mode()
@@ -134,7 +136,8 @@ def _write(
         reason = str(error).strip().partition("\n")[0]
         raise UserError(f"PyTorch's exporter to ONNX fails on this network: {reason}") from error
     errors = _errors(network, form.runtime(file), image, traced.any_size)
-    return Exported(file, max(errors), traced.any_size)
+    _, *size = image.shape if image.ndim > 4 else image[:, 0].shape  # of videos or of images
+    return Exported(file, max(errors), traced.any_size, tuple(size))
 
 
 def in_runtime(network: nn.Module, image: Tensor, name: str, *, dtype: str = "float32") -> Runtime:

@@ -30,7 +30,7 @@ class Runtime(nn.Module):
     package = ""
     """The package that runs the file."""
     format = ""
-    """Its name among `mogabench.export.FORMATS`."""
+    """Its name among `mogabench.runtimes.FORMATS`."""
     dtypes: tuple[str, ...] = ("float32",)
 
     def __init__(self, file: Path, *, dtype: str = "float32", threads: int | None = None) -> None:

@@ -15,9 +15,9 @@ from torch import nn
 
 import mogabench.models  # noqa: F401  (registers MogaNet with timm)
 from mogabench.errors import UserError
-from mogabench.export import FORMATS, export, in_runtime
-from mogabench.export import exporting as module
 from mogabench.models.simvp import SimVP
+from mogabench.runtimes import FORMATS, export, in_runtime
+from mogabench.runtimes import exporting as module
 from mogabench.subject import Subject
 from mogabench.tasks import get_task
 
@@ -49,6 +49,7 @@ def run(name: str, file: Path, images: torch.Tensor) -> np.ndarray:
     return torch.export.load(file).module()(images).detach().numpy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(1, 3, 64, 64), (5, 3, 96, 160), (2, 3, 32, 32)])
 @pytest.mark.parametrize("name", FORMATS)
 def test_files_compute_the_same_for_any_batch_and_size(network, files, name, shape):
@@ -64,6 +65,7 @@ def test_files_compute_the_same_for_any_batch_and_size(network, files, name, sha
     assert np.linalg.norm(found - expected) < 1e-5 * np.linalg.norm(expected)
 
 
+@pytest.mark.slow
 def test_files_carry_their_description(files):
     properties = {item.key: item.value for item in onnx.load(files["onnx"].file).metadata_props}
     model = openvino.Core().read_model(files["openvino"].file)
@@ -77,6 +79,7 @@ def test_files_carry_their_description(files):
         assert json.loads(text) == {"classes": ["cat", "☃"]}
 
 
+@pytest.mark.slow
 def test_the_fused_form_is_written_unless_not_wanted(network, files, tmp_path):
     plain = export(network, IMAGE, tmp_path / "plain.onnx", "onnx", fused=False)
     norms = [
@@ -86,6 +89,7 @@ def test_the_fused_form_is_written_unless_not_wanted(network, files, tmp_path):
     assert norms[0] == 0 < norms[1]
 
 
+@pytest.mark.slow
 def test_a_network_of_one_size_is_written_for_that_size(tmp_path):
     vit = timm.create_model("deit_tiny_patch16_224", img_size=64).eval()
     written = export(vit, IMAGE, tmp_path / "vit.onnx", "onnx")
@@ -95,6 +99,7 @@ def test_a_network_of_one_size_is_written_for_that_size(tmp_path):
     assert not written.any_size
 
 
+@pytest.mark.slow
 def test_a_file_that_computes_something_else_is_not_kept(monkeypatch, tmp_path):
     network, other = (timm.create_model("test_convnext") for _ in range(2))
     nn.init.normal_(other.head.fc.weight)
@@ -104,6 +109,7 @@ def test_a_file_that_computes_something_else_is_not_kept(monkeypatch, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
 def test_sequences(randomise, runtime):
     network = randomise(SimVP("moganet", hidden_dim=16, encoder_dim=8, depth=2))

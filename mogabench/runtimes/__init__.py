@@ -1,6 +1,6 @@
 """Networks as files for other runtimes, and those runtimes: ONNX Runtime and OpenVINO."""
 
-from mogabench.export.exporting import FORMATS, Exported, export, in_runtime
-from mogabench.export.runtimes import RUNTIMES, check_runtime
+from mogabench.runtimes.exporting import FORMATS, Exported, export, in_runtime
+from mogabench.runtimes.runtime import RUNTIMES, check_runtime
 
 __all__ = ["FORMATS", "RUNTIMES", "Exported", "check_runtime", "export", "in_runtime"]

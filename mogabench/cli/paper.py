@@ -1,0 +1,63 @@
+"""``mogabench paper``: for authors of a paper's folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mogabench.cli.options import ImportOption
+
+app = typer.Typer(help="Begin a paper's folder, or check one.", no_args_is_help=True)
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="The paper's name, such as mynet.")],
+) -> None:
+    """Write the folder of a paper, with an example table, below the current one."""
+    from mogabench.console import print_line
+    from mogabench.escaping import command_line
+    from mogabench.paper.skeleton import write_skeleton
+
+    folder = write_skeleton(name, Path())
+    print_line(f"wrote {folder}/ with an example; then:")
+    print_line(f"  {command_line('paper', 'check', folder)}")
+    print_line(f"  {command_line('table', '--papers', '.', '--paper', name, 'all')}")
+
+
+@app.command()
+def check(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The paper's folder.")],
+    packages: ImportOption = None,
+) -> None:
+    """Say what of a paper will be measured, what will not, and why.
+
+    Exits with status 1 where a file is malformed.
+    """
+    from mogabench.catalogue import import_packages
+    from mogabench.console import print_error, print_pairs
+    from mogabench.errors import UserError
+    from mogabench.paper import Paper
+    from mogabench.tables.checking import check_files, check_table
+
+    import_packages(packages)
+    paper = Paper(folder.resolve().name, folder)
+    problems = []
+    try:
+        check_files(paper)
+    except UserError as error:
+        problems.append(str(error))
+    about = paper.about
+    print_pairs([("paper", f"{about.name}: {about.title}"), ("source", about.source)])
+    for name in paper.table_ids:
+        if name not in paper.problems:
+            print_pairs(check_table(paper.table(name)))
+    problems += paper.problems.values()
+    if not paper.table_ids:
+        problems.append(f"{folder} has no table: add table_1_<title>.csv")
+    for problem in dict.fromkeys(problems):
+        print_error(problem)
+    if problems:
+        raise typer.Exit(1)

@@ -1,0 +1,195 @@
+"""``mogabench predict``: what trained weights say of images of the user's own."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mogabench.cli.completion import complete_task
+from mogabench.cli.options import (
+    BackboneOption,
+    FormatOption,
+    ImportOption,
+    MethodOption,
+    OptionsOption,
+    SizeOption,
+    VariantOption,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from mogabench.engine.prediction import Item, Prediction, Predictor
+
+_FOLDER = Path("predictions")
+_LIST = "predictions.json"
+
+
+def predict(
+    images: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="IMAGE|FOLDER|VIDEO|-", help="'-' reads an image from standard input."
+        ),
+    ],
+    weights: Annotated[
+        str, typer.Option(metavar="FILE|official", help="Weights of a whole network.")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="DIR",
+            help="Where pictures and predictions.json go. [predictions]",
+        ),
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            help="The network's task; default: what the weights say.", autocompletion=complete_task
+        ),
+    ] = None,
+    variant: VariantOption = None,
+    backbone: BackboneOption = None,
+    method: MethodOption = None,
+    size: SizeOption = None,
+    options: OptionsOption = None,
+    class_map: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Names of the classes, one a line; default: what the weights say."
+        ),
+    ] = None,
+    boxes: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="For poses: persons in COCO's results format, such as 'predict' writes with a "
+            "detector; default: a person fills each image.",
+        ),
+    ] = None,
+    out_frames: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="For videos: frames to predict; default: as many as are seen."
+        ),
+    ] = None,
+    layout: Annotated[
+        str | None,
+        typer.Option(metavar="AXES", help="For videos: the axes of an array, such as NTCHW."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    packages: ImportOption = None,
+    output_format: FormatOption = "text",
+) -> None:
+    """Predict from images or videos of yours with trained weights.
+
+    Classes, boxes and masks, class maps, key points, meshes or future frames, as the weights are
+    for: drawn into pictures and listed in JSON (COCO's results where there is such a format). All
+    that it takes is in weights that mogabench trained; for others name the network.
+
+    With '-' or --format json the JSON goes to standard output, and files to an --output that is
+    named.
+    """
+    from mogabench import api
+    from mogabench.catalogue import import_packages
+    from mogabench.cli.subjects import named_network, parse_option, read_size
+    from mogabench.console import LOG, print_json, print_line
+    from mogabench.engine.environment import check_writable
+    from mogabench.engine.prediction import PIPE
+
+    import_packages(packages)
+    own = {
+        "class_map": class_map,
+        "boxes": boxes,
+        "out_frames": out_frames,
+        "layout": layout,
+    }
+    predictor = api.load(
+        weights,
+        task=task,
+        network=named_network(variant, backbone),
+        method=method,
+        input_size=None if size is None else read_size(size),
+        options=dict(map(parse_option, options or ())),
+        device=device,
+        **{name: value for name, value in own.items() if value is not None},
+    )
+    items = predictor.find(images)
+    for note in predictor.notes:
+        LOG.info(note)
+    is_quiet = output_format == "json" or PIPE in images
+    folder = output if is_quiet else output or _FOLDER
+    if folder is not None:
+        check_writable(folder)
+    found: list[dict[str, Any]] = []
+    stems = _stems(items)
+    for place, prediction in _predictions(predictor, items):
+        if not is_quiet:
+            print_line(f"{prediction.item.name}: {prediction.describe()}")
+        if folder is not None:
+            _write(folder, stems[place], prediction, items)
+        found += prediction.to_json()
+    if is_quiet:
+        print_json(found)
+    if folder is not None:
+        where = _write_list(folder, found)
+        if not is_quiet:
+            print_line(where)
+
+
+def _predictions(predictor: Predictor, items: Sequence[Item]) -> Iterator[tuple[int, Prediction]]:
+    """Each prediction with its item's place; images that cannot be read are left out and named."""
+    from mogabench.console import LOG
+    from mogabench.data.images import ImageError
+    from mogabench.errors import UserError
+
+    read = 0
+    for place, item in enumerate(items):
+        try:
+            prediction = predictor.predict_item(item)
+        except ImageError as error:
+            if len(items) == 1:
+                raise
+            LOG.warning("left out: %s", error)
+            continue
+        read += 1
+        yield place, prediction
+    if not read:
+        raise UserError(f"none of the {len(items)} {predictor.takes}s could be read")
+
+
+def _stems(items: Sequence[Item]) -> list[str]:
+    """What the files of each item are called by: its name, without its ending where that will do.
+
+    Names are below the folder that they were found in, so no two are equal.
+    """
+    names = [item.name for item in items]
+    short = [str(PurePosixPath(name).with_suffix("")) for name in names]
+    return [
+        name if short.count(stem) > 1 else stem for name, stem in zip(names, short, strict=True)
+    ]
+
+
+def _write(folder: Path, stem: str, prediction: Prediction, items: Sequence[Item]) -> None:
+    from mogabench.errors import UserError
+    from mogabench.files import write_whole
+
+    given = {item.content.resolve() for item in items if isinstance(item.content, Path)}
+    for ending, content in prediction.files().items():
+        file = folder / f"{stem}{ending}"
+        if file.resolve() in given:
+            raise UserError(f"--output {folder}: {file} is one of the images; choose another one")
+        write_whole(file, content)
+
+
+def _write_list(folder: Path, found: list[dict[str, Any]]) -> str:
+    """Writes the list, and says what is where."""
+    from mogabench.engine.prediction import as_json_text
+    from mogabench.files import write_whole
+
+    write_whole(folder / _LIST, as_json_text(found))
+    return f"wrote {folder / _LIST} and pictures beside it"

@@ -1,0 +1,8 @@
+"""What a training can have started from."""
+
+from typing import Literal, get_args
+
+Pretraining = Literal["none", "in1k", "in21k"]
+"""Nothing, or weights that were trained on ImageNet-1K or ImageNet-21K."""
+
+PRETRAININGS: tuple[Pretraining, ...] = get_args(Pretraining)

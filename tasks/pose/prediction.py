@@ -1,0 +1,154 @@
+"""The key points of persons in images of the user's own."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NotRequired
+
+import numpy as np
+import torch
+from PIL import Image
+from typing_extensions import TypedDict
+
+from mogabench.data import coco
+from mogabench.data.views import normalize
+from mogabench.engine.drawing import TILE
+from mogabench.engine.prediction import Prediction, Predictor
+from mogabench.errors import UserError
+from mogabench.tasks.pose.drawing import draw_poses
+from mogabench.tasks.pose.metric import as_results, pose_in_image, suppress
+from mogabench.tasks.pose.pictures import person_view
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from mogabench.data.views import Array
+    from mogabench.engine.job import Job
+    from mogabench.engine.model import Trained
+    from mogabench.engine.prediction import Item
+    from mogabench.tasks.pose.metric import Pose
+
+_PERSON = 1
+"""COCO's category."""
+
+_AT_ONCE = 32
+"""Persons in a forward pass."""
+
+
+class _Detection(TypedDict):
+    """A box in COCO's results format; `predict` adds the names of category and file."""
+
+    image_id: coco.Id
+    category_id: coco.Id
+    bbox: coco.Box
+    score: coco.Number
+    category: NotRequired[str]
+    file_name: NotRequired[str]
+
+
+@dataclass(frozen=True)
+class PosePrediction(Prediction):
+    """The poses in an image, the surest one first; of two that resemble each other the surer one.
+
+    Attributes:
+        poses: For each person ``score``, and ``keypoints`` ``(17, 3)``: x and y in pixels of the
+            image and how sure, in COCO's order.
+    """
+
+    poses: list[Pose]
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """COCO's results, and beside them the file's name."""
+        results = as_results(self.poses, _PERSON)
+        return [{"file_name": self.item.name, **result} for result in results]
+
+    def describe(self) -> str:
+        """How many persons there are, and how sure their poses."""
+        scores = ", ".join(f"{pose['score']:.2f}" for pose in self.poses[:5])
+        more = ", …" * (len(self.poses) > 5)
+        return f"poses of {len(self.poses)} person(s)" + f", scores {scores}{more}" * bool(scores)
+
+    def draw(self) -> Image.Image:
+        """The image with the skeletons."""
+        pixels = self.item.pixels()
+        keypoints = [pose["keypoints"] for pose in self.poses]
+        return Image.fromarray(draw_poses(pixels, keypoints, max(TILE, *pixels.shape[:2])))
+
+
+class PosePredictor(Predictor):
+    """A pose network, which looks at one person at a time.
+
+    Args:
+        job: See `Predictor`; its options may name a file of boxes.
+        model: Likewise.
+        notes: Likewise.
+    """
+
+    def __init__(self, job: Job[Any, Any], model: Trained, notes: Sequence[str]) -> None:
+        super().__init__(job, model, notes)
+        self.detected = None if job.options.boxes is None else _read_boxes(job.options.boxes)
+
+    def predict_item(
+        self, item: Item, boxes: Sequence[Sequence[float]] | None = None
+    ) -> PosePrediction:
+        """See `Predictor`.
+
+        Args:
+            item: The image.
+            boxes: Of persons, ``(x, y, width, height)`` in pixels, or a score behind them; by
+                default those of the file for this image, or else the image's own edges.
+        """
+        pixels = item.pixels()
+        height, width = pixels.shape[:2]
+        if boxes is None and self.detected is not None:
+            boxes = self.detected.get(item.name, self.detected.get(item.number, []))
+        persons = [_checked(box) for box in ([(0, 0, width, height)] if boxes is None else boxes)]
+        rows, columns = self.job.subject.input_size
+        size = (rows, columns)
+        views = [person_view(box, size) for box, _ in persons]
+        found: list[Array] = []
+        for start in range(0, len(views), _AT_ONCE):
+            pictures = [normalize(view.show(pixels, size)) for view in views[start:][:_AT_ONCE]]
+            outputs = self.run({"inputs": torch.stack(pictures)})
+            found += [output.cpu().double().numpy() for output in outputs]
+        poses = [
+            pose_in_image(points, view, size, image=item.number, score=score)
+            for points, view, (_, score) in zip(found, views, persons, strict=True)
+        ]
+        return PosePrediction(item, suppress(poses))
+
+
+def _checked(box: Sequence[float]) -> tuple[Array, float]:
+    """A person's box and score.
+
+    Raises:
+        UserError: It is no box, or has no area.
+    """
+    numbers = np.asarray(box, dtype=float)
+    if numbers.shape not in ((4,), (5,)) or min(numbers[2:4]) <= 0:
+        raise UserError(
+            f"{list(box)} is no box of a person: give x, y, width and height in pixels, the latter "
+            "above 0"
+        )
+    return numbers[:4], float(numbers[4]) if len(numbers) == 5 else 1.0
+
+
+def _read_boxes(file: Path) -> Mapping[str | int, list[list[float]]]:
+    """The boxes and scores of persons, by the image's file where it is named, else by its id.
+
+    Raises:
+        UserError: The file cannot be read, or has no person.
+    """
+    detections, _ = coco.read(
+        file, list[_Detection], "--boxes takes detected persons in COCO's results format"
+    )
+    found: dict[str | int, list[list[float]]] = defaultdict(list)
+    for one in detections:
+        is_person = one["category"] == "person" if "category" in one else one["category_id"] == 1
+        if is_person:
+            found[one.get("file_name", one["image_id"])].append([*one["bbox"], one["score"]])
+    if not found:
+        raise UserError(f"{file} has no person (COCO's category {_PERSON})")
+    return dict(found)

@@ -1,0 +1,75 @@
+"""``mogabench compare`` as a whole command."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from mogabench.cli import app
+from mogabench.records import Data, Kind, Provenance, Quantity, Record, Store, Training
+from mogabench.subject import Subject
+
+RESNETS = ("resnet18", "resnet34")
+WEIGHTS = {"resnet18": 11_689_512, "resnet34": 21_797_672}
+"""Parameters that torchvision's documentation states."""
+
+
+def compare(*arguments):
+    done = CliRunner().invoke(app, ["compare", *map(str, arguments), "--quiet"])
+    assert done.exit_code == 0, done.output or done.exception
+    return done.stdout
+
+
+def quality(backbone, value, *, epochs=1, seed=0):
+    data = Data(name="folder:mine", split="val", samples=10, digest="0" * 64)
+    training = Training(data=data, epochs=epochs, steps=1, batch_size=1)
+    return Record(
+        subject=Subject(
+            task="classification", method="classifier", backbone=backbone, input_size=(32, 32)
+        ),
+        kind=Kind.QUALITY,
+        values={"top1": Quantity(value=value, unit="%")},
+        provenance=Provenance(
+            command="test", device="cpu", recipe="mine", data=data, training=training, seed=seed
+        ),
+    )
+
+
+@pytest.mark.slow
+def test_each_task_has_a_section_with_the_networks_that_it_takes(tmp_path):
+    text = compare(*RESNETS, "moganet", "--results", tmp_path)
+    lines = text.split("\n\n")[0].splitlines()  # the costs; longer lines below name devices
+    assert max(map(len, lines)) <= 80
+    titles = [line.partition(",")[0] for line in lines if line.endswith(":")]
+    assert titles == ["classification", "detection", "mesh", "pose", "segmentation", "video"]
+    start = next(place for place, line in enumerate(lines) if line.startswith("classification"))
+    assert [line.split()[:2] for line in lines[start + 1 : start + 3]] == [
+        [name, f"{WEIGHTS[name] / 1e6:.2f}"] for name in RESNETS
+    ]
+    video = next(place for place, line in enumerate(lines) if line.startswith("video"))
+    assert lines[video + 1].split()[0] == "moganet"
+
+
+def test_qualities_stand_together_only_where_the_conditions_are_the_same(tmp_path):
+    store = Store(tmp_path)
+    store.append(quality("resnet18", 50.0))
+    store.append(quality("resnet34", 60.0))
+    store.append(quality("resnet34", 70.0, epochs=9))
+    given = ("--tasks", "classification", "--results", tmp_path, "--format", "json")
+    lines = [line for line in json.loads(compare(*RESNETS, *given)) if line["figure"] == "Top-1"]
+    assert [line["values"] for line in lines] == [
+        {"resnet18": 50.0, "resnet34": 60.0},
+        {"resnet18": None, "resnet34": 70.0},
+    ]
+    assert all("folder:mine val" in line["where"] for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["resnet_18"], "unknown network 'resnet_18'; did you mean resnet18"),
+        (["resnet18", "--tasks", "poses"], "unknown task 'poses'; did you mean pose"),
+    ],
+)
+def test_an_unknown_name_is_one_line(arguments, says):
+    assert says in str(CliRunner().invoke(app, ["compare", *arguments]).exception)

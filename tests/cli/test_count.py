@@ -1,0 +1,37 @@
+"""``mogabench count`` as a whole command."""
+
+import json
+
+from typer.testing import CliRunner
+
+from mogabench.cli import app
+
+
+def counted(*arguments):
+    done = CliRunner().invoke(app, ["count", *arguments])
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def test_each_module_has_its_share():
+    """ResNet-18 by hand: the first convolution and the classifier."""
+    tree = json.loads(counted("resnet18", "--depth", "1", "--format", "json"))["tree"]
+    parts = {child["name"]: child for child in tree["children"]}
+    assert parts["conv1"]["parameters"] == 64 * 3 * 7 * 7
+    assert parts["conv1"]["operations"]["matmul"] == 64 * 3 * 7 * 7 * 112 * 112
+    assert parts["fc"]["parameters"] == 512 * 1000 + 1000
+    assert parts["fc"]["operations"]["matmul"] == 512 * 1000
+    assert sum(part["parameters"] for part in parts.values()) == tree["parameters"] == 11_689_512
+
+
+def test_the_table_goes_as_deep_as_asked_within_80_columns():
+    lines = counted("xt", "--task", "pose", "--depth", "2", "--convention", "fvcore").splitlines()
+    assert lines[0] == "pose/simple_baseline/moganet_xtiny@256x192"
+    assert max(map(len, lines)) <= 80
+    rows = lines[3 : lines.index("Operations are multiply-accumulates by the convention 'fvcore':")]
+    assert {len(line) - len(line.lstrip()) for line in rows} == {0, 2, 4}
+
+
+def test_an_unknown_convention_names_those_there_are():
+    error = str(CliRunner().invoke(app, ["count", "s", "--convention", "mmcv"]).exception)
+    assert "unknown convention 'mmcv'" in error and "paper" in error

@@ -1,0 +1,71 @@
+"""``--import`` finds a user's networks by name and by path, from any folder."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+NET = """
+import timm
+from torch import nn
+
+@timm.models.register_model
+def linear_net(pretrained=False, **options):
+    return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 7))
+"""
+
+
+@pytest.fixture
+def count(tmp_path):
+    """Counts the network from the folder ``here``; the file is in ``nets`` beside it."""
+    (tmp_path / "here").mkdir()
+    (tmp_path / "nets" / "packed_nets").mkdir(parents=True)
+    for file in ("nets/linear_nets.py", "nets/packed_nets/__init__.py", "nets/timm.py"):
+        (tmp_path / file).write_text(NET)
+
+    def run(package, folder="here"):
+        count = ["count", "linear_net", "--import", package, "--format", "json"]
+        return subprocess.run(
+            [sys.executable, "-P", "-m", "mogabench", *count],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=tmp_path / folder,
+            env=os.environ | {"MOGABENCH_CACHE": str(tmp_path / "cache")},
+        )
+
+    return run
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("package", "folder"),
+    [
+        ("linear_nets", "nets"),
+        ("../nets/linear_nets.py", "here"),
+        ("../nets/packed_nets", "here"),
+        ("packed_nets/", "nets"),
+    ],
+)
+def test_names_and_paths(count, package, folder):
+    done = count(package, folder)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["tree"]["parameters"] == 3 * 7 + 7
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("package", "says"),
+    [
+        ("linear_nets", "no module linear_nets is installed or in "),
+        ("../nets/linear_net.py", "there is no such file or folder"),
+        ("../nets/timm.py", "another module of that name is at "),
+    ],
+)
+def test_what_cannot_be_imported_is_one_line(count, package, says):
+    done = count(package)
+    assert done.returncode == 2 and done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"mogabench: --import {package}: ") and says in line

@@ -1,0 +1,218 @@
+"""Papers beside MogaNet's, through whole commands."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from mogabench.records import Data, Kind, Provenance, Quantity, Record, Store
+from mogabench.subject import Subject
+from mogabench.tables import row
+
+HEADS = "task,method,backbone,input_size,pretraining,Architecture,Size,Params,FLOPs,Top-1"
+ROWS = [
+    "classification,classifier,{},224x224,none,ResNet-18,224²,{},1.8G,69.8%",
+    "classification,classifier,resnet_18,224x224,none,Typed wrong,224²,11.7M,1.8G,-",
+    ",,,,,Without a network,224²,11.7M,1.8G,69.8%",
+]
+
+
+@pytest.fixture
+def mine(mogabench):
+    """A paper of one's own in the current folder, with a table C1."""
+    mogabench("paper", "new", "mine")
+
+    def write(*rows, heads=HEADS):
+        Path("mine/table_C1_My_table.csv").write_text("\n".join([heads, *rows, ""]))
+        return "--papers", ".", "--paper", "mine"
+
+    return write
+
+
+def cells(out):
+    return {(cell["row"], cell["column"]): cell for cell in json.loads(out)}
+
+
+def test_convnexts_table_is_counted_as_printed(mogabench):
+    out, _ = mogabench("table", "--paper", "convnext", "1", "--format", "json")
+    found = cells(out)
+    assert Counter(cell["status"] for cell in json.loads(out)) == {
+        **{"rounds": 10, "within_tolerance": 1, "known_reason": 1},
+        "not_measured": 6,
+    }
+    params = found["ConvNeXt-T", "#params"]
+    assert (params["printed"], params["paper"], params["unit"]) == ("28M", 28.0, "M")
+    assert params["account"] == "cut off: 28.59"
+    assert found["ConvNeXt-T", "FLOPs"]["counted_by"] == "ConvNeXt's authors"
+    out, _ = mogabench("table", "--paper", "convnext", "1")
+    assert out.startswith("Table 1 of ConvNeXt. ImageNet-1K trained models\n")
+    assert "28.6M" in out and "101.0G" in out and "100.98G" in out
+
+
+def test_every_form_of_a_table_names_its_paper(mogabench):
+    says = {
+        "markdown": "## Table 2 of ConvNeXt. ImageNet-22K trained models",
+        "latex": "(Table 2 of ConvNeXt, CVPR 2022)",
+        "html": "A ConvNet for the 2020s</a>",
+    }
+    for name, text in says.items():
+        out, _ = mogabench("table", "--paper", "convnext", "2", "--format", name)
+        assert text in out and "MogaNet, ICLR" not in out
+
+
+def test_a_run_shows_the_figures_of_the_paper_that_is_named(mogabench, monkeypatch):
+    monkeypatch.setattr(row, "time_briefly", lambda *_: None)
+    measure = ("run", "classification", "--backbone", "rdnet_tiny")
+    out, _ = mogabench(*measure, "--paper", "since_2024")
+    assert "Table 1 of Since 2024, RDNet-T" in out and "82.814" in out
+    assert "Table" not in mogabench(*measure)[0]  # MogaNet's paper does not have it
+    assert "unknown paper 'since'" in mogabench(*measure, "--paper", "since", status=2)[1]
+
+
+def test_a_figure_of_weights_of_unknown_training_is_shown_as_left_out(mogabench):
+    subject = Subject(
+        task="classification",
+        method="classifier",
+        backbone="convnext_tiny",
+        input_size=(224, 224),
+    )
+    data = Data(name="imagenet-1k", split="val", samples=50_000, digest="0" * 64)
+    record = Record(
+        subject=subject,
+        kind=Kind.QUALITY,
+        values={"top1": Quantity(value=82.9, unit="%")},
+        provenance=Provenance(command="test", device="cpu", data=data),
+    )
+    Store(Path("out")).append(record)
+    of_paper = ("--paper", "convnext", "--results", "out")
+    out, _ = mogabench("explain", *of_paper, "1:ConvNeXt-T:acc@1")
+    assert "measured    no\n" in out and "82.9 % is left out" in out
+    assert "--weights FILE --pretraining none" in out
+    for name in ("1", "2"):
+        out, _ = mogabench("table", *of_paper, name)
+        assert out.count("82.9 % is left out") == 1 and "reproduced" not in out
+
+
+def test_every_entry_names_its_paper(mogabench):
+    for name in ("convnext", "moganet"):
+        out, _ = mogabench("table", "--paper", name, "2", "--format", "json")
+        assert {cell["paper_name"] for cell in json.loads(out)} == {name}
+
+
+def test_lists_are_of_the_paper_that_is_named(mogabench):
+    papers = json.loads(mogabench("list", "papers", "-f", "json")[0])
+    sources = {paper["paper"]: paper["source"] for paper in papers}
+    assert next(iter(sources)) == "moganet" and "openstl" in sources
+    assert "README.md of facebookresearch/ConvNeXt" in sources["convnext"]
+    tables = json.loads(mogabench("list", "tables", "--paper", "openstl", "-f", "json")[0])
+    assert [table["rows"] for table in tables] == ["26", "13"]
+    models = json.loads(mogabench("list", "models", "--paper", "convnext", "-f", "json")[0])
+    assert {"backbone": "convnext_xlarge", "tables": "2"} in models and len(models) == 5
+
+
+def test_explain_says_why_nothing_measures_a_cell(mogabench):
+    out, _ = mogabench("explain", "--paper", "openstl", "1:TAU:Params")
+    assert "cell        Table 1 of OpenSTL, TAU, Params" in out
+    assert "no command  there is no translator 'tau' here" in out
+    out, _ = mogabench("explain", "--paper", "openstl", "2:VAN:MSE")
+    assert "video is measured on moving-mnist, not on OpenSTL's fmnist_test_seq.npy" in out
+    out, _ = mogabench("explain", "--paper", "convnext", "2:ConvNeXt-B #2:FLOPs")
+    assert "printed     47.0G\n" in out and "known reason" in out
+
+
+def test_a_report_of_another_paper_leaves_the_first_ones_alone(mogabench):
+    mogabench("report", "--paper", "convnext", "--results", "out", "-q")
+    written = {str(path.relative_to("out")) for path in Path("out").rglob("*") if path.is_file()}
+    names = ("README.md", "index.html", "table_1.md", "table_2.md", "unexplained.md")
+    assert written == {f"papers/convnext/{name}" for name in names}
+    index = Path("out/papers/convnext/README.md").read_text()
+    assert index.startswith("# ConvNeXt: results\n") and "at commit 048efce" in index
+    page = Path("out/papers/convnext/index.html").read_text()
+    assert "The tables of ConvNeXt, measured again" in page
+    assert "MogaNet" not in page.partition("<nav")[0]
+
+
+def test_the_skeleton_is_accepted_and_counted(mogabench):
+    out, _ = mogabench("paper", "new", "mine")
+    assert "mogabench table --papers . --paper mine all" in out
+    out, err = mogabench("paper", "check", "mine")
+    assert "counted            Params (1), FLOPs (1)\n" in out and err == ""
+    out, _ = mogabench("table", "--papers", ".", "--paper", "mine", "all", "--format", "json")
+    assert cells(out)["ResNet-50", "Params"]["status"] == "rounds"
+    before = {path: path.read_bytes() for path in Path("mine").iterdir()}
+    for name, says in (
+        ("mine", "mine exists; give another name"),
+        ("convnext", "there is already a paper called 'convnext'"),
+        ("../mine2", "is no name of a paper"),
+    ):
+        assert says in mogabench("paper", "new", name, status=2)[1]
+    assert before == {path: path.read_bytes() for path in Path("mine").iterdir()}
+
+
+def test_check_says_what_is_measured_and_why_the_rest_is_not(mogabench, mine):
+    mine(ROWS[0].format("resnet18", "11.7"), *ROWS[1:])
+    out, _ = mogabench("paper", "check", "mine")
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert "table C1. My table: 3 rows" in lines
+    assert "counted FLOPs (1)" in lines
+    assert "needs imagenet-1k Top-1 (1)" in lines
+    assert "not measured Params of ResNet-18: '11.7' has no unit of params: such as M or G" in lines
+    wrong = "not measured Params, FLOPs of Typed wrong: unknown backbone 'resnet_18'; did you mean"
+    assert any(line.startswith(wrong) for line in lines)
+    none = "not measured Params, FLOPs, Top-1 of Without a network: the row names no network"
+    assert none in lines
+
+
+def test_a_table_of_ones_own_is_counted_and_says_what_it_cannot_read(mogabench, mine):
+    options = mine(ROWS[0].format("resnet18", "11.7"), *ROWS[1:])
+    out, _ = mogabench("table", *options, "c1", "--format", "json")
+    found = cells(out)
+    # 11 689 512 parameters and 1.81 G multiply-accumulates, as torchvision states them
+    assert found["ResNet-18", "FLOPs"]["status"] == "rounds"
+    assert ("ResNet-18", "Params") not in found
+    out, _ = mogabench("table", *options, "C1")
+    assert "Figures that cannot be compared: 4, such as '11.7'" in out
+    assert "Rows without an implementation yet: 1." in out
+
+
+def test_a_network_is_added_with_the_units_of_the_row_that_it_stands_beside(mogabench, mine):
+    about = Path("mine/paper.yaml")
+    options = mine(ROWS[0].format("resnet18", "11.7M"))
+    refused = mogabench("table", *options, "C1", "--add", "resnet34", status=2)[1]
+    assert "paper.yaml calls none the paper's own" in refused
+    about.write_text(about.read_text().replace("networks: []", "networks: resnet18"))
+    out, _ = mogabench("table", *options, "C1", "--add", "resnet34")
+    line = next(line for line in out.splitlines() if line.startswith("resnet34"))
+    assert "21.80M" in line and "3.66G" in line  # torchvision: 21 797 672 and 3.66 G
+
+
+def test_a_malformed_table_breaks_nothing_else(mogabench, mine):
+    options = mine(ROWS[0].format("resnet18", "11.7M") + ",1")
+    place = "mine/table_C1_My_table.csv, line 2, column 11: the line has 11 cells"
+    out, err = mogabench("table", *options, "all", "--format", "json", status=1)
+    assert err.count(place) == 1 and {cell["table"] for cell in json.loads(out)} == {"1"}
+    _, err = mogabench("table", *options, "C1", status=2)
+    assert place in err and len(err.splitlines()) == 1
+    assert place in mogabench("paper", "check", "mine", status=1)[1]
+    assert mogabench("list", "tables", *options, "-f", "json")[0].count('"rows"') == 1
+    assert mogabench("table", *options, "1")[1].count(place) == 0
+    listed = json.loads(mogabench("list", "papers", "--papers", ".", "-f", "json")[0])
+    assert listed[-1]["paper"] == "mine" and listed[-1]["tables"] == "1, C1"
+
+
+def test_operations_that_nobody_counted_are_not_compared(mogabench, mine):
+    options = mine(ROWS[0].format("resnet18", "11.7M"))
+    Path("mine/counting.yaml").write_text("[]")
+    out, _ = mogabench("table", *options, "C1", "--format", "json")
+    assert cells(out)["ResNet-18", "FLOPs"]["status"] == "not_measured"
+    assert cells(out)["ResNet-18", "Params"]["status"] == "rounds"
+    out, _ = mogabench("explain", *options, "C1:ResNet-18:FLOPs")
+    assert "counting.yaml does not say who counted it" in out
+
+
+def test_papers_of_ones_own_need_a_name(mogabench, mine):
+    mine(ROWS[0].format("resnet18", "11.7M"))
+    assert "say which paper with --paper" in mogabench("table", "--papers", ".", "1", status=2)[1]
+    assert "unknown paper 'min'" in mogabench("table", "--paper", "min", "1", status=2)[1]
+    assert "has no paper.yaml" in mogabench("paper", "check", ".", status=2)[1]

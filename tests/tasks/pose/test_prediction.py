@@ -1,0 +1,78 @@
+"""Poses in images without a data set: where persons are, and where their key points then lie."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mogabench import load
+from mogabench.checkpoints import Description, save_checkpoint
+from mogabench.errors import UserError
+from mogabench.subject import Subject
+from mogabench.tasks import get_task
+
+SUBJECT = Subject(
+    task="pose", method="simple_baseline", backbone="test_resnet", input_size=(64, 64)
+)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    torch.manual_seed(0)
+    network = get_task("pose").build(SUBJECT)
+    stated = Description("pose", "simple_baseline", "test_resnet", input_size=(64, 64))
+    file = tmp_path_factory.mktemp("weights") / "weights.pth"
+    save_checkpoint(file, {"state_dict": network.state_dict(), "meta": stated.to_meta()})
+    return file
+
+
+def person_at(x, y):
+    """An image, black but for noise of 64x64 pixels at that place, and the noise's box."""
+    pixels = np.zeros((200, 240, 3), np.uint8)
+    pixels[y : y + 64, x : x + 64] = np.random.default_rng(0).integers(0, 256, (64, 64, 3))
+    return pixels, (x, y, 64, 64)
+
+
+def test_key_points_move_with_the_person(weights):
+    predictor = load(weights)
+    (image, box), (moved, moved_box) = person_at(30, 40), person_at(90, 70)
+    (here,) = predictor.predict(image, boxes=[box]).poses
+    (there,) = predictor.predict(moved, boxes=[moved_box]).poses
+    assert there["score"] == pytest.approx(here["score"])
+    expected = here["keypoints"] + (60, 30, 0)
+    np.testing.assert_allclose(there["keypoints"], expected, atol=1e-4)
+
+
+def test_boxes_of_a_file_go_by_its_images_and_persons(weights, tmp_path):
+    image, box = person_at(30, 40)
+    for name in ("a.png", "b.png", "7.png"):
+        Image.fromarray(image).save(tmp_path / name)
+    person = {"image_id": 7, "category_id": 1, "bbox": box, "score": 0.5}
+    named = {"file_name": "a.png", "category": "person", "category_id": 3, "image_id": 1}
+    other = {"file_name": "b.png", "category": "dog", "category_id": 1, "image_id": 2}
+    file = tmp_path / "boxes.json"
+    file.write_text(json.dumps([person, person | named, person | named, person | other]))
+    predictor = load(weights, boxes=file)
+    by_file, none, by_number = (
+        predictor.predict_item(predictor.find([str(tmp_path / name)])[0])
+        for name in ("a.png", "b.png", "7.png")
+    )
+    expected = predictor.predict(image, boxes=[(*box, 0.5)]).poses
+    assert len(by_file.poses) == 1  # of two equal ones
+    for found in (by_file, by_number):
+        keypoints = found.poses[0]["keypoints"]
+        np.testing.assert_allclose(keypoints, expected[0]["keypoints"], rtol=1e-5)
+        assert found.poses[0]["score"] == pytest.approx(expected[0]["score"])
+    assert none.poses == [] and "0 person(s)" in none.describe()
+    assert none.draw().size == (320, 267)  # of 240x200
+
+
+def test_boxes_that_are_none(weights, tmp_path):
+    image, _ = person_at(30, 40)
+    with pytest.raises(UserError, match="is no box of a person"):
+        load(weights).predict(image, boxes=[(0, 0, 10, 0)])
+    (tmp_path / "boxes.json").write_text("[]")
+    with pytest.raises(UserError, match="has no person"):
+        load(weights, boxes=tmp_path / "boxes.json")

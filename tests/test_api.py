@@ -1,0 +1,113 @@
+"""``import mogabench`` as a library."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import timm
+import torch
+from PIL import Image
+from safetensors import safe_open
+
+import mogabench
+from mogabench.checkpoints import Description
+from mogabench.engine.run import run
+from mogabench.errors import UserError
+from mogabench.records import Kind
+from mogabench.tasks import tasks
+from mogabench.tasks.classification import TASK
+
+
+def load_source(file):
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[file.stem] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_count_of_a_name_is_that_of_the_module():
+    by_name = mogabench.count("resnet18", input_size=(64, 64))
+    with torch.device("meta"):
+        module = timm.create_model("resnet18")
+        by_module = mogabench.count(module, torch.empty(1, 3, 64, 64))
+    assert by_name.parameters == by_module.parameters == 11_689_512  # torchvision's ResNet-18
+    assert by_name.operations == by_module.operations
+
+
+def test_count_of_a_detector_and_of_options():
+    detector = mogabench.count("xt", task="detection", method="retinanet")
+    assert round(detector.parameters / 1e6, 1) == 12.1  # Table 4
+    narrow = mogabench.count("xt", options={"num_classes": 10})
+    # Table A1: 64 * 3 = 192 channels come to the classifier.
+    assert mogabench.count("xt").parameters - narrow.parameters == 990 * (192 + 1)
+
+
+@pytest.mark.slow
+def test_a_table_with_a_network_of_ones_own(tmp_path):
+    joined = mogabench.table("A5", results=tmp_path)
+    assert [round(row.cells[2].measured, 3) for row in joined.rows][-1] == 5.174
+    own = mogabench.Added("resnet18", input_size=(64, 64))
+    (row,) = [r for r in mogabench.table("2", add=[own], results=tmp_path).rows if r.added]
+    assert row.cells[4].measured == pytest.approx(11.689512)  # torchvision's ResNet-18
+
+
+@pytest.mark.slow
+def test_trained_weights_are_loaded_and_exported(tmp_path, job):
+    outcome = run(job("schedule.epochs=1"), TASK)
+    predictor = mogabench.load(outcome.checkpoint)
+    red = np.full((40, 36, 3), (210, 50, 40), np.uint8)
+    one, other = predictor.predict([red, Image.fromarray(red)])
+    assert one.classes == other.classes and set(one.classes) == {"blue", "green", "red"}
+    assert one.probabilities == other.probabilities
+    assert sum(one.probabilities) == pytest.approx(1, abs=1e-5)
+    twin = outcome.checkpoint.with_suffix(".safetensors")
+    assert Description.of(twin) == Description.of(outcome.checkpoint)
+    assert mogabench.load(twin).predict(red).probabilities == one.probabilities
+    with safe_open(twin, "pt") as file:  # by the library alone
+        assert json.loads(file.metadata()["mogabench"])["classes"] == ["blue", "green", "red"]
+    written = mogabench.export(outcome.checkpoint, tmp_path / "net.onnx", to="onnx")
+    assert written.file.exists() and written.error < 1e-4 and written.input_size == (32, 32)
+    with pytest.raises(UserError, match="did you mean onnx"):
+        mogabench.export(outcome.checkpoint, to="onx")
+
+
+def test_wrong_names_and_inputs():
+    with pytest.raises(UserError, match="did you mean resnet18"):
+        mogabench.count("resnet_18")
+    with pytest.raises(UserError, match="not a size of classification, such as 224x224"):
+        mogabench.count("s", input_size=(3, 224, 224))
+    with pytest.raises(TypeError, match="give the inputs"):
+        mogabench.count(torch.nn.Identity())
+    with pytest.raises(AttributeError, match="no attribute 'counts'"):
+        mogabench.counts  # noqa: B018
+
+
+@pytest.mark.slow
+def test_profile_gives_a_record():
+    settings = mogabench.Settings(batch_size=2, warmup_seconds=0, min_seconds=0.1, max_seconds=0.2)
+    record = mogabench.profile("resnet10t", input_size=(32, 32), settings=settings)
+    assert record.kind == Kind.THROUGHPUT and record.provenance.batch_size == 2
+    values = record.values
+    assert values["throughput"].value == pytest.approx(2000 / values["latency_p50"].value)
+
+
+def test_a_task_is_registered_once(monkeypatch):
+    monkeypatch.setattr("mogabench.tasks._registered", [])
+    from tests.tasks import toy
+
+    mogabench.register_task(toy.TASK)
+    mogabench.register_task(toy.TASK)
+    assert tasks()["toy"] is toy.TASK
+    with pytest.raises(UserError, match="already a task called 'toy'"):
+        mogabench.register_task(toy.Toy())
+
+
+def test_every_public_name_is_there_and_importing_is_light():
+    assert all(getattr(mogabench, name) for name in mogabench.__all__)
+    code = "import mogabench, sys; dir(mogabench); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

@@ -1,0 +1,99 @@
+"""Files that are written together: all of them, or none."""
+
+import multiprocessing
+import os
+import signal
+import time
+
+import pytest
+
+from mogabench.errors import UserError
+from mogabench.files import replaced_together, write_whole
+
+NAMES = [f"{number}.md" for number in range(40)]
+
+
+def write(folder, text, pause=0.0):
+    with replaced_together(folder):
+        for name in NAMES:
+            write_whole(folder / name, text)
+            time.sleep(pause)
+
+
+def content(folder):
+    return {(folder / name).read_text() for name in NAMES}
+
+
+def test_an_error_leaves_all_as_it_was(tmp_path):
+    write(tmp_path, "old")
+    with pytest.raises(ZeroDivisionError), replaced_together(tmp_path):
+        write_whole(tmp_path / "0.md", "new")
+        write_whole(tmp_path / "further.md", "new")
+        1 / 0  # noqa: B018
+    assert content(tmp_path) == {"old"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(NAMES)
+
+
+@pytest.mark.slow
+def test_a_killed_writer_leaves_old_or_new_and_the_next_one_removes_its_rest(tmp_path):
+    """SIGKILL at moments over the whole time that it takes to write.
+
+    While the files move to their places some are new and some are old; then the next one finishes
+    the work, before it writes anything of its own.
+    """
+    write(tmp_path, "0")
+    before = "0"
+    for attempt in range(1, 16):
+        child = multiprocessing.get_context("fork").Process(
+            target=write, args=(tmp_path, str(attempt), 0.002)
+        )
+        child.start()
+        time.sleep(0.012 * attempt)
+        os.kill(child.pid, signal.SIGKILL)
+        child.join()
+        decided = (tmp_path / ".finished").exists()
+        assert decided or content(tmp_path) in ({before}, {str(attempt)})
+        with pytest.raises(KeyboardInterrupt), replaced_together(tmp_path):
+            raise KeyboardInterrupt
+        after = content(tmp_path)
+        assert after == {str(attempt)} if decided else after in ({before}, {str(attempt)})
+        (before,) = after
+    write(tmp_path, "last")
+    assert content(tmp_path) == {"last"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(NAMES)
+
+
+def test_two_writers_take_turns(tmp_path):
+    pool = [
+        multiprocessing.get_context("fork").Process(target=write, args=(tmp_path, text, 0.003))
+        for text in "abc"
+    ]
+    for child in pool:
+        child.start()
+    for child in pool:
+        child.join()
+    assert [child.exitcode for child in pool] == [0, 0, 0] and len(content(tmp_path)) == 1
+
+
+def test_writers_of_one_file_leave_the_whole_of_one_and_nothing_else(tmp_path):
+    def write_often(letter):
+        for _ in range(200):
+            write_whole(tmp_path / "file", letter * 50_000)
+
+    context = multiprocessing.get_context("fork")
+    pool = [context.Process(target=write_often, args=(letter,)) for letter in "abcd"]
+    for child in pool:
+        child.start()
+    while any(child.is_alive() for child in pool):
+        text = (tmp_path / "file").read_text() if (tmp_path / "file").exists() else "a" * 50_000
+        assert len(text) == 50_000 and len(set(text)) == 1
+    for child in pool:
+        child.join()
+    assert [child.exitcode for child in pool] == [0, 0, 0, 0]
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot write"), replaced_together(tmp_path / "file" / "a"):
+        pass
