@@ -29,7 +29,7 @@ from rich.progress import track
 
 import mogabench.models  # noqa: F401  (registers the names)
 from mogabench.measure.complexity import count_subject
-from mogabench.paper import cell_subject, load_table
+from mogabench.paper import cell_subject, get_paper
 from mogabench.tasks import get_task
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ TABLES = ("2", "3", "A1", "A15")
 
 
 def subjects() -> list[Subject]:
-    tables = [load_table(name) for name in TABLES]
+    tables = [get_paper().table(name) for name in TABLES]
     cells = [
         cell_subject(row, column)
         for table in tables

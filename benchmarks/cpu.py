@@ -25,12 +25,12 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from mogabench.export import FORMATS, RUNTIMES, export
-from mogabench.export.runtimes import OpenVino
 from mogabench.machine import device_name
 from mogabench.measure.complexity import count
 from mogabench.measure.rates import products
 from mogabench.models import fuse
+from mogabench.runtimes import FORMATS, RUNTIMES, export
+from mogabench.runtimes.runtime import OpenVino
 
 if TYPE_CHECKING:
     from collections.abc import Callable

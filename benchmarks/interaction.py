@@ -20,9 +20,9 @@ import torch
 from torch import Tensor, nn
 
 from mogabench.analysis.interaction.patches import PatchGame, log_odds
-from mogabench.export import in_runtime
 from mogabench.machine import device_name
 from mogabench.models import fuse
+from mogabench.runtimes import in_runtime
 
 if TYPE_CHECKING:
     from mogabench.analysis.interaction.game import Score
