@@ -175,16 +175,17 @@ def ending_together() -> Iterator[None]:
         if isinstance(error, RuntimeError) and _is_of_another(error):
             if _has_agent():
                 time.sleep(_BEAT_S)  # its agent knows what happened, and ends this process
-            said = _watch.has_failed()
+            said, status = _watch.has_failed(), 1
             error = UserError(_lost("another process of this job was lost"))
         else:
-            said = False
+            # A mistake ends each process that makes it alike: an agent reports whichever it sees.
+            said, status = False, 2 if isinstance(error, UserError) else 1
         is_first = _watch.end(failed=True)
         if _watch.rank == 0 and not _has_agent():
             time.sleep(2 * _BEAT_S)  # the store ends with this process: the others read the sign
         signal.alarm(_LAST_S)  # what still waits for the others at the exit has no end of its own
         if said or not (is_first or not isinstance(error, UserError | KeyboardInterrupt)):
-            raise AlreadySaidError(1) from error
+            raise AlreadySaidError(status) from error
         raise error
 
 

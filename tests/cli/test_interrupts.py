@@ -1,28 +1,16 @@
 """Ctrl-C to a training whose images other processes load."""
 
-import multiprocessing
 import os
 import random
 import signal
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from mogabench.cli import main
+from tests.forking import start_script
 
 MOMENTS = 3
-
-
-def train(arguments, said):
-    """The command in a session of its own, as a terminal has it."""
-    os.setsid()
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    file = os.open(said, os.O_WRONLY | os.O_CREAT)
-    sys.stdout = sys.stderr = os.fdopen(file, "w", buffering=1)
-    sys.argv = ["mogabench", *map(str, arguments)]
-    main()
 
 
 def members(session):
@@ -46,8 +34,8 @@ def test_ctrl_c_ends_a_training_and_its_loaders(folder, tmp_path, moment, send):
     arguments += ["--set", "schedule.epochs=100000", "--set", "schedule.warmup_epochs=0"]
     arguments += ["--size", 32, "--data", folder, "--train", "--work-dir", tmp_path / "work"]
     arguments += ["--results", tmp_path / "results"]
-    process = multiprocessing.get_context("fork").Process(target=train, args=(arguments, said))
-    process.start()
+    script = Path(__file__).with_name("session_command.py")
+    process = start_script(script, arguments=arguments, said=said)
     limit = time.monotonic() + 120
     while not checkpoint.exists():
         assert process.is_alive() and time.monotonic() < limit, said.read_text()
