@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any
 from mogabench.errors import UserError
 from mogabench.paper import get_paper
 from mogabench.records import Kind
+from mogabench.records.provenance import cpu_name
 from mogabench.sweeps.plan import Measurement, as_list, core, expand, seed_options
+from mogabench.tables.commands import timing_command
 from mogabench.tables.join import join
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from mogabench.paper import PaperTable
-    from mogabench.records import Store
+    from mogabench.records import Record, Store
     from mogabench.tables.cells import Cell
 
 _OPTIONS_OF_TABLES = {"tables", "paper", "papers", "data", "train", "seeds"}
@@ -67,13 +69,20 @@ def _measured_commands(store: Store) -> set[tuple[str, ...]]:
     found = set()
     for kind in kinds:
         for record in store.all(kind):
-            if record.provenance.busy:  # tables leave it out, so it is to be made again
-                continue
+            if record.provenance.busy or _is_of_another_cpu(record):
+                continue  # tables leave the one out, and the other says nothing of this machine
             try:
                 found.add(core(shlex.split(record.provenance.command)[1:]))
             except ValueError:  # a command that was not written by a shell's rules
                 continue
     return found
+
+
+def _is_of_another_cpu(record: Record) -> bool:
+    """Whether a timing is of another processor than this machine's."""
+    where = record.provenance
+    is_timing = record.kind in (Kind.THROUGHPUT, Kind.TRAIN_STEP)
+    return is_timing and where.driver is None and where.device != cpu_name()
 
 
 def _of_tables(entry: dict[str, Any], store: Store, found: Missing) -> list[Measurement]:
@@ -91,37 +100,47 @@ def _of_tables(entry: dict[str, Any], store: Store, found: Missing) -> list[Meas
         raise UserError("data of a plan's tables names a folder for each task, {pose: /data/coco}")
     commands: dict[Measurement, None] = {}
     for table in chosen:
-        for cell in _unmeasured(table, store):
-            reason = _obstacle(cell, data, trains=bool(entry.get("train")))
+        for cell, command in _unmeasured(table, store):
+            reason = _obstacle(cell, command, data, trains=bool(entry.get("train")))
             if reason:
                 found.left_out[f"{table.name}: {reason}"] += 1
                 continue
-            assert cell.command and cell.subject
+            assert cell.subject
             task = cell.subject.task
             own = shlex.quote(str(data.get(task)))
-            words = shlex.split(cell.command.replace("--data DIR", f"--data {own}"))
+            words = shlex.split(command.replace("--data DIR", f"--data {own}"))
             commands[Measurement(tuple(words[1:]), task)] = None
     return list(_with_seeds(commands, seed_options(entry.get("seeds"))))
 
 
-def _unmeasured(table: PaperTable, store: Store) -> Iterator[Cell]:
+def _unmeasured(table: PaperTable, store: Store) -> Iterator[tuple[Cell, str]]:
     """A table's cells that a command would fill, one for each command."""
     seen = set()
     for row in join(table, store).rows:
         for cell in row.cells:
-            if cell.command and cell.measured is None and cell.command not in seen:
-                seen.add(cell.command)
-                yield cell
+            command = _command(cell)
+            if command and command not in seen:
+                seen.add(command)
+                yield cell, command
 
 
-def _obstacle(cell: Cell, data: dict[str, Any], *, trains: bool) -> str | None:
+def _command(cell: Cell) -> str | None:
+    """What measures a cell that has no figure, or a timing of another processor."""
+    if cell.measured is None:
+        return cell.command
+    if cell.subject and cell.column.device == "cpu" and any(map(_is_of_another_cpu, cell.records)):
+        return timing_command(cell.subject, cell.column.runtime)
+    return None
+
+
+def _obstacle(cell: Cell, command: str, data: dict[str, Any], *, trains: bool) -> str | None:
     """Why a cell's command cannot be run; None where it can."""
-    assert cell.command and cell.subject
-    if "--data DIR" in cell.command and cell.subject.task not in data:
+    assert cell.subject
+    if "--data DIR" in command and cell.subject.task not in data:
         return f"the plan names no data of {cell.subject.task}"
-    if "FILE" in cell.command.split():
+    if "FILE" in command.split():
         return "needs weights that are not released"
-    if "--train" in cell.command.split() and not trains:
+    if "--train" in command.split() and not trains:
         return "needs a training, and the plan says no 'train: true'"
     return None
 

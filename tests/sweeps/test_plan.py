@@ -83,6 +83,22 @@ def test_what_a_record_was_made_by_is_not_missing(tmp_path):
     )
 
 
+def test_a_timing_of_another_processor_is_missing_here(tmp_path, monkeypatch):
+    monkeypatch.setattr("mogabench.sweeps.missing.cpu_name", lambda: "This one")
+    store, command = Store(tmp_path / "results"), "mogabench profile {} --batch-size 1 --threads 1"
+    plan = [{"profile": ["moganet_tiny", "moganet_small"], "batch_size": 1, "threads": 1}]
+    table = [{"tables": [1], "paper": "since_2024"}]
+    here, elsewhere = (command.format(name) for name in plan[0]["profile"])
+    for name, device in zip(plan[0]["profile"], ("This one", "Another"), strict=True):
+        call = command.format(name)
+        timed = record(network(name), Kind.THROUGHPUT, call, device=device, throughput=1)
+        where = timed.provenance.model_copy(update={"threads": 1, "batch_size": 1})
+        store.append(timed.model_copy(update={"provenance": where}))
+    assert [str(item) for item in missing(plan, store).measurements] == [elsewhere]
+    found = [str(item) for item in missing(table, store).measurements]
+    assert elsewhere in found and here not in found
+
+
 def test_tables_give_what_is_not_measured_and_can_be(tmp_path):
     plan = write(tmp_path / "p", "- tables: [3, A14]\n  data: {classification: /data/in1k}\n")
     text = sweep(plan, "--dry-run", "--results", tmp_path / "results")
