@@ -142,8 +142,9 @@ def _on_gpu(chosen: argparse.Namespace, work_dir: str) -> list[Stage]:
 def _in_miniature(chosen: argparse.Namespace, work_dir: str) -> list[Stage]:
     profile = (MOGABENCH, "profile", "--channels-last", "--batch-size", "1", *TIMING)
     profile += ("--results", str(chosen.results))
-    small = ("sequences=16", "batch_size=4", "model.depth=2", "model.hidden_dim=32")
-    settings = [word for text in (*small, "model.encoder_dim=8") for word in ("--set", text)]
+    small = ("schedule.epochs=2", "sequences=16", "batch_size=4")
+    small += ("model.depth=2", "model.hidden_dim=32", "model.encoder_dim=8")
+    settings = [word for text in small for word in ("--set", text)]
     settings += ["--size", "10x1x32x32"]
     return [
         Stage(

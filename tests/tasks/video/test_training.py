@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from functools import partialmethod
 
 import pytest
 import torch
@@ -165,6 +166,9 @@ def test_what_a_gpu_would_train_with_gives_the_same_losses(job, tmp_path, monkey
         channels_last=True,
         compile=True,
     )
+    # The graphs alone: the compiler of a GPU is another one, and that of a CPU takes minutes.
+    compiled = partialmethod(torch.nn.Module.compile, backend="eager")
+    monkeypatch.setattr(torch.nn.Module, "compile", compiled)
     # What the process compiled before, of other sizes, must not change how the network compiles.
     for size in (16, 32):
         earlier = SimVP("moganet", input_size=(2, 1, size, size), encoder_dim=8, hidden_dim=16)
