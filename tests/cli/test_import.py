@@ -1,11 +1,10 @@
 """``--import`` finds a user's networks by name and by path, from any folder."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
+
+from tests.forking import run_command
 
 NET = """
 import timm
@@ -27,14 +26,7 @@ def count(tmp_path):
 
     def run(package, folder="here"):
         count = ["count", "linear_net", "--import", package, "--format", "json"]
-        return subprocess.run(
-            [sys.executable, "-P", "-m", "mogabench", *count],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=tmp_path / folder,
-            env=os.environ | {"MOGABENCH_CACHE": str(tmp_path / "cache")},
-        )
+        return run_command(*count, cwd=tmp_path / folder, MOGABENCH_CACHE=str(tmp_path / "cache"))
 
     return run
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.forking import start_script
+from tests.forking import start_command
 
 MOMENTS = 3
 
@@ -34,8 +34,7 @@ def test_ctrl_c_ends_a_training_and_its_loaders(folder, tmp_path, moment, send):
     arguments += ["--set", "schedule.epochs=100000", "--set", "schedule.warmup_epochs=0"]
     arguments += ["--size", 32, "--data", folder, "--train", "--work-dir", tmp_path / "work"]
     arguments += ["--results", tmp_path / "results"]
-    script = Path(__file__).with_name("session_command.py")
-    process = start_script(script, arguments=arguments, said=said)
+    process = start_command(*arguments, out=said, err=said)
     limit = time.monotonic() + 120
     while not checkpoint.exists():
         assert process.is_alive() and time.monotonic() < limit, said.read_text()

@@ -12,6 +12,7 @@ from mogabench.layers.fused_moga import FusedSpatialAggregation
 from mogabench.layers.large_kernel import DilatedDepthwise
 from mogabench.measure.complexity import count
 from mogabench.models import fuse
+from mogabench.models.moganet import MogaNet
 from mogabench.models.simvp import SimVP
 from mogabench.subject import Subject
 from mogabench.tasks import get_task
@@ -145,7 +146,7 @@ def test_counts_on_the_meta_device():
 
 @pytest.mark.slow
 def test_exports_and_compiles(randomise):
-    fused = fuse(randomise(timm.create_model("moganet_xtiny", num_classes=10)))
+    fused = fuse(randomise(MogaNet((16, 16, 32, 32), (1, 1, 1, 1), num_classes=10)))
     images = torch.randn(2, 3, 64, 64)
     with torch.inference_mode():
         expected = fused(images).double()
@@ -153,4 +154,5 @@ def test_exports_and_compiles(randomise):
     assert error(exported(images).detach(), expected) < 1e-5
     torch._dynamo.reset()
     with torch.inference_mode():
-        assert error(torch.compile(fused, fullgraph=True)(images), expected) < 1e-5
+        compiled = torch.compile(fused, backend="aot_eager", fullgraph=True)
+        assert error(compiled(images), expected) < 1e-5

@@ -62,22 +62,7 @@ def _stopping_after(steps):
     return run_iter
 
 
-@pytest.mark.slow
-def test_training_beats_copying_the_last_frame(job, monkeypatch):
-    monkeypatch.setattr("mogabench.tasks.video.data.TEST_SEQUENCES", 20)
-    trained = job("schedule.epochs=3", "sequences=96", "batch_size=4", "optimizer.lr=5e-3")
-    outcome = run(trained, TASK)
-    (network, baseline) = outcome.notes
-    assert network == "the recipe builds the network with encoder_dim=16, hidden_dim=32, depth=2"
-    copied = float(baseline.partition("mse ")[2].partition(",")[0])
-    assert outcome.metrics["mse"] < 0.75 * copied
-    assert set(outcome.metrics) == {"mse", "mae", "ssim", "psnr"}
-    for name in (PNG, GIF, "weights.pth"):
-        assert (trained.work_dir / name).is_file()
-    assert set(torch.load(trained.work_dir / "weights.pth", weights_only=True)) >= {"state_dict"}
-
-
-def sample_job(work_dir, size=(10, 1, 64, 64), **changes):
+def sample_job(work_dir, *overrides, size=(10, 1, 64, 64), **changes):
     """The job of ``mogabench run video --translator moganet --data sample --train``."""
     return make_job(
         TASK,
@@ -85,7 +70,7 @@ def sample_job(work_dir, size=(10, 1, 64, 64), **changes):
         data=SAMPLE,
         **{"size_is_given": False, **changes},
         recipe=None,
-        overrides=[],
+        overrides=overrides,
         weights=None,
         train=True,
         work_dir=work_dir,
@@ -99,15 +84,18 @@ def test_the_samples_size_gives_way_to_the_users(tmp_path):
     assert sample_job(tmp_path).subject.input_size == (10, 1, 32, 32)
     fewer = sample_job(tmp_path, options=TASK.Options(in_frames=5))
     assert fewer.subject.input_size == fewer.recipe.size == (5, 1, 32, 32)
-    larger = sample_job(tmp_path, (10, 1, 48, 48), size_is_given=True)
+    larger = sample_job(tmp_path, size=(10, 1, 48, 48), size_is_given=True)
     assert larger.subject.input_size == larger.recipe.size == (10, 1, 48, 48)
 
 
 @pytest.mark.slow
 @pytest.mark.long
 def test_the_sample_beats_copying_the_last_frame_in_all(tmp_path):
-    outcome = run(sample_job(tmp_path), TASK)
+    outcome = run(sample_job(tmp_path, "schedule.epochs=1"), TASK)  # of its three
     assert outcome.size == (10, 1, 32, 32)
+    assert set(outcome.metrics) == {"mse", "mae", "ssim", "psnr"}
+    for name in (PNG, GIF, "weights.pth"):
+        assert (tmp_path / name).is_file()
     words = outcome.notes[-1].partition("gives ")[2].split(", ")
     copied = {name: float(value) for name, value in map(str.split, words)}
     assert outcome.metrics["mse"] < 0.5 * copied["mse"]
