@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mogabench.checkpoints import Description, load_into
 from mogabench.errors import UserError
+from mogabench.pretraining import BY_DATA
 from mogabench.recipes import load, names, restore, variant_for
 from mogabench.recipes.schema import training_settings
 from mogabench.subject import Subject
@@ -131,10 +132,12 @@ def started_from(job: Job[Any, Any]) -> Pretraining | Literal["unknown"] | None:
 def _stated_start(job: Job[Any, Any], stated: Description | None) -> Pretraining | None:
     """What a job's weights say of that; None where they say nothing."""
     said = "" if stated is None else stated.pretraining
-    if not said or said == "unknown":
+    if stated is None or said in ("", "unknown"):
         return None
-    # A training begins with all that its weights were trained on, of which only this is known.
-    return said if not job.train or said == "in21k" else None
+    if not job.train or said == "in21k":
+        return said
+    # A training begins with what its weights were trained on, which is known of known data alone.
+    return BY_DATA.get(stated.data.get("name", ""))
 
 
 def stated_classes(job: Job[Any, Any]) -> tuple[str, ...]:

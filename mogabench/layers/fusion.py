@@ -1,7 +1,8 @@
 """Networks for inference alone, with every scale and norm folded into the convolutions around it.
 
 A module takes part by a method ``fused() -> nn.Module``: the same function in fewer operations.
-All folds are computed in float64.
+All folds are computed in float64. Modules of timm take the form that timm has for them, such as
+RepViT's merged branches.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def fuse(network: nn.Module) -> nn.Module:
     Returns:
         The copy, in evaluation mode; parts without a fused form are as they were.
     """
-    return _fused(deepcopy(network).eval()).requires_grad_(False)
+    return _fused(deepcopy(network).eval()).eval().requires_grad_(False)
 
 
 @runtime_checkable
@@ -45,7 +46,30 @@ class Fusable(Protocol):
 
 
 def _fused(module: nn.Module) -> nn.Module:
-    return module.fused() if isinstance(module, Fusable) else fuse_children(module)
+    if isinstance(module, Fusable) and callable(module.fused):  # timm's EfficientViM has a flag
+        return module.fused()
+    return fuse_children(_merged_by_timm(module))
+
+
+def _merged_by_timm(module: nn.Module) -> nn.Module:
+    """A module of timm as its ``reparameterize_model`` has it, which asks modules of anyone.
+
+    Those of others may mean something else by these names.
+    """
+    names = ("fuse", "reparameterize", "switch_to_deploy")
+    methods = (getattr(module, name, None) for name in names)
+    merge = next((method for method in methods if callable(method)), None)
+    some = next(module.parameters(), None)
+    if merge is None or some is None or not type(module).__module__.startswith("timm."):
+        return module
+    dtype, default = some.dtype, torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)  # that of the layers which timm makes
+    try:
+        module.double()
+        merged = merge()  # None where it changes the module itself
+    finally:
+        torch.set_default_dtype(default)
+    return (merged if isinstance(merged, nn.Module) else module).to(some.device, dtype)
 
 
 def fuse_children(module: M) -> M:

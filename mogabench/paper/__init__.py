@@ -36,7 +36,7 @@ from mogabench.paper.table import (
     places_of,
     subject_of,
 )
-from mogabench.paper.vocabulary import Column
+from mogabench.paper.vocabulary import TIMED, Column
 
 __all__ = [
     "ABOUT",
@@ -44,6 +44,7 @@ __all__ = [
     "DEFAULT",
     "META",
     "SCALE",
+    "TIMED",
     "Ablation",
     "Column",
     "CountingSource",

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-MEASURED = ("params", "operations", "activations", "fps")
+TIMED = {"fps": ("throughput", 1.0), "memory": ("peak_memory", 1e6)}
+"""The metrics that a timing gives: the value of its record, and what of it one of a table's is."""
+
+MEASURED = ("params", "operations", "activations", *TIMED)
 """The metrics that can be measured without data, and so without anything printed."""
 
 
@@ -25,8 +28,8 @@ class Column:
 
     Attributes:
         head: The head as printed, ``Group: Column`` where it has two levels.
-        metric: What its numbers are: a task's metric, ``params``, ``operations`` or ``fps``; None
-            for a descriptive column.
+        metric: What its numbers are: a task's metric, ``params``, ``operations``, ``fps`` or
+            ``memory`` (at its peak, in MB); None for a descriptive column.
         unit: The unit of the printed numbers that state none; None where it is the metric's own.
         overrides: Fields of the rows' `Meta` that are different for this column's cells.
         options: Keyword arguments of the backbone, added to the row's.
@@ -34,8 +37,8 @@ class Column:
         backbones: The backbone of a cell by its row's, where the two are different.
         size_column: The head of the column that holds the cells' input size; None for the row's.
         convention: How its operations are counted; None for as the row's source counts.
-        device: ``cpu`` for throughputs of one image at a time on one thread of a CPU; None for any.
-        runtime: What runs it for a throughput; None for PyTorch.
+        device: ``cpu`` for timings of one image at a time on one thread of a CPU; None for any.
+        runtime: What runs it for a timing; None for PyTorch.
         is_printed: Whether a source prints it; else its measured figures stand alone.
         is_minor: Whether it can be left out where there is little room.
     """
@@ -124,7 +127,7 @@ def _check_measured(meaning: Mapping[str, Any], where: str) -> None:
     metric = str(meaning.get("metric"))
     if metric not in MEASURED:
         raise UserError(f"{where}: {unknown('metric that is measured', metric, MEASURED)}")
-    if metric != "fps" and meaning.get("unit") not in SCALE:
+    if metric not in TIMED and meaning.get("unit") not in SCALE:
         raise UserError(f"{where}: its figures need a unit: {', '.join(SCALE)}")
     if metric == "operations" and not meaning.get("convention"):
         raise UserError(f"{where}: needs a convention: {', '.join(CONVENTIONS)}")

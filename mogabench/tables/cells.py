@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from mogabench.paper import SCALE, cell_meta, cell_subject, decimals, printed_value
+from mogabench.paper import SCALE, TIMED, cell_meta, cell_subject, decimals, printed_value
 from mogabench.records import Kind, is_stale
 from mogabench.tables.commands import command_for, timing_command
 from mogabench.tables.costs import cost, derive
@@ -106,13 +106,14 @@ def join_cell(table: PaperTable, row: Row, column: Column, store: Store) -> Cell
         # Who counted the rows that a user's own stands beside counted it as well.
         counted = table.paper.counting_source(cell_meta(model, column))
         joined = _join_cost(cell, meta, known, counted, store, tolerant=not table.notes.by_digits)
-    elif column.metric == "fps":
-        joined = _join_throughput(cell, subject, table.paper.about.gpu, store)
+    elif column.metric in TIMED:
+        joined = _join_timing(cell, subject, table.paper.about.gpu, store)
     else:
         joined = _join_quality(cell, meta, subject, store)
     if joined.measured is None and not column.is_printed:
-        is_time = column.metric == "fps"
-        return replace(joined, command=timing_command(subject, column.runtime) if is_time else None)
+        is_timed = column.metric in TIMED
+        command = timing_command(subject, column.runtime) if is_timed else None
+        return replace(joined, command=command)
     if joined.measured is None:
         command = None if obstacle(table, row, column) else _command(subject, meta, column)
         return replace(joined, status=Status.NOT_MEASURED, command=command)
@@ -208,17 +209,19 @@ def _account(derivation: Derivation, value: float | None, cell: Cell) -> str:
     return f"{derivation.text}: {scaled:.{digits}f}"
 
 
-def _join_throughput(cell: Cell, subject: Subject, gpu: str, store: Store) -> Cell:
-    """A throughput is the eager one in float32, of a machine that was not busy.
+def _join_timing(cell: Cell, subject: Subject, gpu: str, store: Store) -> Cell:
+    """A throughput or memory is the eager one in float32, of a machine that was not busy.
 
     On another device than the paper's nothing is compared.
     """
     wanted = ON_A_CPU if cell.column.device == "cpu" else {}
     runtime = cell.column.runtime
     record = store.latest(subject.key, Kind.THROUGHPUT, **PLAIN_RUN, **wanted, runtime=runtime)
-    if record is None or "throughput" not in record.values:
+    name, scale = TIMED[cell.column.metric or ""]
+    if record is None or name not in record.values:
         return cell
-    cell = replace(cell, measured=record.values["throughput"].value, records=(record,))
+    measured = record.values[name].value / scale
+    cell = replace(cell, measured=measured, records=(record,))
     if cell.paper is None:
         return cell
     where = record.provenance
@@ -226,8 +229,7 @@ def _join_throughput(cell: Cell, subject: Subject, gpu: str, store: Store) -> Ce
         device = f"measured with batch {where.batch_size} on {where.device}"
         caveat = _caveat((record,), f"{device}, printed for a {gpu or 'device that is not named'}")
         return replace(cell, status=Status.OTHER_DEVICE, caveat=caveat)
-    rounds = rounds_to(cell.printed, record.values["throughput"].value)
-    status = Status.ROUNDS if rounds else Status.UNEXPLAINED
+    status = Status.ROUNDS if rounds_to(cell.printed, measured) else Status.UNEXPLAINED
     return replace(cell, status=status, caveat=_caveat((record,)))
 
 
@@ -255,7 +257,7 @@ def _noise(metric: str, subject: Subject, value: float, samples: int) -> float |
 
 def _command(subject: Subject, meta: Meta, column: Column) -> str:
     """What would measure a cell."""
-    kinds = {"fps": Kind.THROUGHPUT} | dict.fromkeys(COSTS, Kind.COMPLEXITY)
+    kinds = dict.fromkeys(TIMED, Kind.THROUGHPUT) | dict.fromkeys(COSTS, Kind.COMPLEXITY)
     kind = kinds.get(column.metric or "", Kind.QUALITY)
     return command_for(
         subject,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from mogabench.paper import cell_subject, printed_value
+from mogabench.paper import TIMED, cell_subject, printed_value
 from mogabench.tables.measurable import COSTS, obstacle
 from mogabench.tasks import tasks
 
@@ -58,7 +58,7 @@ def _how(table: PaperTable, index: int, metric: str) -> str:
     """What brings a figure: counting, timing, or an evaluation on data."""
     if metric in COSTS:
         return "counted"
-    if metric == "fps":
+    if metric in TIMED:
         return "timed by 'mogabench profile'"
     row = table.rows[index]
     subjects = (cell_subject(row, column) for column in table.columns if column.metric == metric)

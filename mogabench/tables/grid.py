@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from mogabench.paper import CONVENTIONS, read_number
+from mogabench.paper import CONVENTIONS, TIMED, read_number
 from mogabench.tables.layout import CHANGE, kinds, letter
 from mogabench.tables.measurable import is_buildable
 from mogabench.tables.verdict import STATUS_TEXTS, Status
@@ -165,10 +165,10 @@ def _heads(joined: JoinedTable, number: int) -> list[str]:
     if column.metric is None:
         return [column.head]
     if not column.is_printed:
-        on = f" on {' and '.join(_devices(joined, number))}" if column.metric == "fps" else ""
+        on = f" on {' and '.join(_devices(joined, number))}" if column.metric in TIMED else ""
         return [column.head + on] * len(kinds(joined, number))
     heads = [column.head, "measured"]
-    if column.metric == "fps":
+    if column.metric in TIMED:
         heads[1] = f"measured on {' and '.join(_devices(joined, number))}"
     return [*heads, CHANGE] if column.metric in _SHOWS_DIFFERENCE else heads
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mogabench import recipes
 from mogabench.errors import unknown
-from mogabench.paper import SCALE, cell_meta, cell_subject, read_number
+from mogabench.paper import SCALE, TIMED, cell_meta, cell_subject, read_number
 from mogabench.tasks import tasks
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def unit_of(printed: str, column: Column, subject: Subject) -> str | None:
     if column.metric in COSTS:
         unit = own or column.unit
         return unit if unit in SCALE else None
-    if own not in ("", "%") or (own and column.metric == "fps"):
+    if own not in ("", "%") or (own and column.metric in TIMED):
         return None
     metric = _metrics(subject).get(column.metric or "")
     return own or column.unit or (metric.unit if metric else "")
@@ -83,7 +83,7 @@ def _what_is_not_said(paper: Paper, meta: Meta, column: Column, subject: Subject
     """What lacks for a figure of a network that exists."""
     if column.metric == "operations" and not (column.convention or paper.counting_source(meta)):
         return "counting.yaml does not say who counted it, and by which convention"
-    if column.metric in (*COSTS, "fps"):
+    if column.metric in (*COSTS, *TIMED):
         return ""
     if column.metric not in _metrics(subject):
         return str(unknown(f"metric of {subject.task}", column.metric or "", _metrics(subject)))

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     ClassificationJob = Job[ClassificationRecipe, ClassificationOptions]
 
+_IMAGENET = (50_000, 1_281_167)
+"""The images of its validation and of its training set."""
 _STREAMED = ("tfds", "wds")
 _NAMED = ("hfds", *_STREAMED)
 _NAMED_SPLITS = {"train": "train", "val": "validation"}
@@ -197,9 +199,9 @@ def _stream_notes(split: str, workers: int) -> tuple[str, ...]:
 
 
 def _name(job: ClassificationJob, source: Any) -> str:
-    """``imagenet-1k`` for its 50 000 validation images in its own 1000 classes, and only then."""
+    """``imagenet-1k`` for as many images as it has, in its own 1000 classes, and only then."""
     synsets = ImageNetInfo().label_names()
-    if len(source) == 50_000 and source.reader.class_to_idx == {
+    if len(source) in _IMAGENET and source.reader.class_to_idx == {
         name: label for label, name in enumerate(synsets)
     }:
         return "imagenet-1k"

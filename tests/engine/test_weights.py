@@ -65,6 +65,13 @@ def test_weights_and_records_say_what_the_training_started_from(job, tmp_path):
     tuned, file = start_of(replace(begun, pretraining="in21k"))
     again, _ = start_of(replace(begun, weights=file, work_dir=tmp_path / "again"))
     assert (tuned, again) == ("in21k", "in21k")
+    content = torch.load(own, weights_only=True)
+    content["meta"]["data"]["name"] = "imagenet-1k"
+    torch.save(content, tmp_path / "of_imagenet.pth")
+    tuned, _ = start_of(
+        replace(begun, weights=tmp_path / "of_imagenet.pth", work_dir=tmp_path / "fourth")
+    )
+    assert tuned == "in1k"
     # Of weights that were trained here on data of the user's, only the user knows.
     unsaid, file = start_of(replace(begun, weights=own, work_dir=tmp_path / "third"))
     assert unsaid == "unknown"

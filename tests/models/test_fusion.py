@@ -145,6 +145,23 @@ def test_counts_on_the_meta_device():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", ["repvit_m0_9", "fastvit_t8", "shvit_s1", "efficientvim_m1", "nextvit_small"]
+)
+def test_networks_of_timm_take_the_form_that_timm_has_for_inference(name, randomise):
+    network = randomise(timm.create_model(name, num_classes=10)).double()
+    images = torch.randn(2, 3, 64, 64, dtype=torch.float64)
+    fused = fuse(network)
+    with torch.inference_mode():
+        assert error(fused(images), network(images)) < 1e-9
+    layers, merged = (
+        sum(bool(list(module.parameters(recurse=False))) for module in each.modules())
+        for each in (network, fused)
+    )
+    assert merged < layers
+
+
+@pytest.mark.slow
 def test_exports_and_compiles(randomise):
     fused = fuse(randomise(MogaNet((16, 16, 32, 32), (1, 1, 1, 1), num_classes=10)))
     images = torch.randn(2, 3, 64, 64)

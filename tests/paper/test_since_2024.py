@@ -151,12 +151,15 @@ def timed(rate, size=384, **where):
     return Record(
         subject=subject,
         kind=Kind.THROUGHPUT,
-        values={"throughput": Quantity(value=rate, unit="img/s")},
+        values={
+            "throughput": Quantity(value=rate, unit="img/s"),
+            "peak_memory": Quantity(value=rate * 2e7, unit="B"),
+        },
         provenance=Provenance(command="test", **{**how, "channels_last": False, **where}),
     )
 
 
-def test_a_throughput_is_of_one_thread_of_a_cpu_in_the_columns_runtime_at_the_rows_size(tmp_path):
+def test_a_timing_is_of_one_thread_of_a_cpu_in_the_columns_runtime_at_the_rows_size(tmp_path):
     store = Store(tmp_path)
     for record in (
         timed(7.5),
@@ -171,8 +174,8 @@ def test_a_throughput_is_of_one_thread_of_a_cpu_in_the_columns_runtime_at_the_ro
         store.append(record)
     table = get_paper("since_2024").table("1")
     rows = {row.row.label: row for row in join(table, store).rows}
-    torch, openvino = rows["MobileNetV4-Conv-L"].cells[-2:]
-    assert (torch.measured, openvino.measured) == (7.5, 9.25)
+    timings = [cell.measured for cell in rows["MobileNetV4-Conv-L"].cells[-4:]]
+    assert timings == [7.5, 150.0, 9.25, 185.0]  # img/s and MB, by PyTorch and by OpenVINO
     missing = rows["MobileNetV4-Conv-M"].cells[-1]
     assert missing.status is None and missing.command == (
         "mogabench profile mobilenetv4_conv_medium --batch-size 1 --threads 1 --size 256x256 "

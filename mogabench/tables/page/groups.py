@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mogabench.paper import TIMED
 from mogabench.tables.verdict import Status
 
 if TYPE_CHECKING:
@@ -75,6 +76,6 @@ def group_of(cell: Cell) -> str:
     """The key of a cell's group; empty for a cell that holds no figure of the paper."""
     if cell.status is None:
         return ""
-    if cell.status == Status.NOT_MEASURED and cell.column.metric == "fps":
+    if cell.status == Status.NOT_MEASURED and cell.column.metric in TIMED:
         return "gpu"
     return _OF_STATUS[cell.status]

@@ -39,6 +39,7 @@ def test_a_folder_is_named_counted_and_fingerprinted(folder, job):
     ("count", "classes", "name"),
     [
         (50_000, {name: label for label, name in enumerate(SYNSETS)}, "imagenet-1k"),
+        (1_281_167, {name: label for label, name in enumerate(SYNSETS)}, "imagenet-1k"),
         (49_999, {name: label for label, name in enumerate(SYNSETS)}, "folder:val"),
         (50_000, {name: label for label, name in enumerate(reversed(SYNSETS))}, "folder:val"),
         (50_000, {name: label for label, name in enumerate(SYNSETS[:999])}, "folder:val"),
