@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -27,6 +27,8 @@ class Subject(BaseModel):
         options: Keyword arguments of the backbone, sorted by name.
         part: A regular expression of module names, such as ``neck|.*attn``: only what these and
             their children hold and compute is counted. None for the whole network.
+        form: ``inference`` for what `mogabench.models.fuse` makes of the network; None for the
+            network as it is trained.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -37,6 +39,7 @@ class Subject(BaseModel):
     input_size: tuple[int, ...]
     options: tuple[tuple[str, OptionValue], ...] = ()
     part: str | None = None
+    form: Literal["inference"] | None = None
 
     @field_validator("options", mode="before")
     @classmethod
@@ -60,7 +63,8 @@ class Subject(BaseModel):
         size = "x".join(map(str, self.input_size))
         options = "&".join(f"{name}={json.dumps(value)}" for name, value in self.options)
         text = f"{self.task}/{self.method}/{self.backbone}@{size}" + f"?{options}" * bool(options)
-        return text if self.part is None else f"{text} part {self.part}"
+        text = text if self.part is None else f"{text} part {self.part}"
+        return text if self.form is None else f"{text} for {self.form}"
 
 
 def _is_pair(item: Any) -> bool:

@@ -24,8 +24,9 @@ M = TypeVar("M", bound=nn.Module)
 def fuse(network: nn.Module) -> nn.Module:
     """A copy of a network for inference, in which every part that has a fused form takes it.
 
-    The outputs stay equal up to rounding. The copy cannot be trained, and its weights have other
-    names and shapes: load and save those of the original.
+    Modules of timm take the form that its ``reparameterize_model`` gives them. The outputs stay
+    equal up to rounding. The copy cannot be trained, and its weights have other names and shapes:
+    load and save those of the original.
 
     Args:
         network: Any module, such as a timm network, a detector or a segmentor.

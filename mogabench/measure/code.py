@@ -26,6 +26,8 @@ def network_code(subject: Subject, network: nn.Module) -> dict[str, str]:
     """
     modules = {type(module).__module__ for module in network.modules()}
     modules.add(f"mogabench.tasks.{subject.task}.network")
+    if subject.form == "inference":
+        modules.add("mogabench.layers.fusion")
     if any(name.startswith("mogabench.openmmlab") for name in modules):
         modules.add("mogabench.openmmlab.configs")
     if is_model(subject.backbone):

@@ -19,6 +19,7 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mogabench.errors import UserError
+from mogabench.layers.fusion import fuse
 from mogabench.measure.code import counter_code, network_code
 from mogabench.measure.conventions import paper_operations
 from mogabench.measure.memory import LiveStorage
@@ -125,8 +126,9 @@ def count_subject(subject: Subject) -> Complexity:
     with torch.device("meta"):
         inputs = task.example_inputs(subject)
         with SkipInitialisation():
-            model = task.build(subject).eval()
-    code = network_code(subject, model) | counter_code()
+            built = task.build(subject).eval()
+            model = built if subject.form is None else fuse(built).requires_grad_()
+    code = network_code(subject, built) | counter_code()
     counted = replace(count(model, *inputs), code=code)
     return counted if subject.part is None else part_of(counted, model, subject.part)
 

@@ -37,12 +37,14 @@ class Term:
             are added to the cell's.
         convention: How its operations are counted; None for as the row's source counts.
         without: The modules that are left out, as `mogabench.subject.Subject` names a part.
+        form: The form of the network, as there.
     """
 
     times: float = 1.0
     changes: Mapping[str, Any] = field(default_factory=dict)
     convention: str | None = None
     without: str | None = None
+    form: Literal["inference"] | None = None
 
 
 @dataclass(frozen=True)
@@ -202,9 +204,12 @@ def _digits(entry: Mapping[str, Any], name: str) -> str | None:
 
 
 def _term(entry: Mapping[str, Any]) -> Term:
-    own = {name: entry[name] for name in ("times", "convention", "without") if name in entry}
+    names = ("times", "convention", "without", "form")
+    own = {name: entry[name] for name in names if name in entry}
     if own.get("convention", "paper") not in CONVENTIONS:
         raise unknown("convention", str(own["convention"]), CONVENTIONS)
+    if own.get("form", "inference") != "inference":
+        raise unknown("form", str(own["form"]), ["inference"])
     try:
         re.compile(own.get("without", ""))
     except re.error as error:

@@ -6,7 +6,7 @@ import csv
 import io
 from dataclasses import dataclass, replace
 from itertools import takewhile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from mogabench.errors import UserError
 from mogabench.paper.meta import META, Meta, parse_field
@@ -113,12 +113,15 @@ def cell_subject(row: Row, column: Column) -> Subject | None:
     return subject_of(meta)
 
 
-def subject_of(meta: Meta, *, part: str | None = None) -> Subject:
+def subject_of(
+    meta: Meta, *, part: str | None = None, form: Literal["inference"] | None = None
+) -> Subject:
     """The subject that a meta describes.
 
     Args:
         meta: The meta; it names a task and a backbone.
         part: The modules that alone are counted; None for the whole network.
+        form: As in `mogabench.subject.Subject`.
     """
     from mogabench.subject import Subject
 
@@ -129,6 +132,7 @@ def subject_of(meta: Meta, *, part: str | None = None) -> Subject:
         input_size=meta.input_size,
         options=dict(meta.options),  # type: ignore[arg-type]  # its validator sorts them
         part=part,
+        form=form,
     )
 
 

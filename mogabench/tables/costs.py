@@ -115,9 +115,11 @@ def _term_subjects(term: Term, meta: Meta) -> list[tuple[float, Subject]]:
     """What a term measures, each with what it is multiplied by."""
     subjects = []
     for sign, part in _parts(_term_meta(term, meta)):
-        subjects.append((sign * term.times, subject_of(part)))
+        whole = subject_of(part, form=term.form)
+        subjects.append((sign * term.times, whole))
         if term.without is not None:
-            subjects.append((-sign * term.times, subject_of(part, part=term.without)))
+            left_out = subject_of(part, part=term.without, form=term.form)
+            subjects.append((-sign * term.times, left_out))
     return subjects
 
 

@@ -13,11 +13,15 @@ from PIL import Image
 from mogabench.data.classes import read_class_names
 from mogabench.data.idx import as_class_folders
 from mogabench.ops import provide_mmcv_ops
+from mogabench.paper import Paper
+from mogabench.paper.skeleton import write_skeleton
 from mogabench.recipes import load
 from mogabench.sweeps.plan import expand, read_plan
 from mogabench.tables.beside import read_source
+from mogabench.tables.checking import check_table
 from mogabench.tasks.classification import TASK
 from mogabench.tasks.mesh.arrays import read_npz
+from mogabench.tasks.mesh.faces import Scan, _landmarks
 from mogabench.tasks.mesh.freihand import read_train_samples
 from mogabench.tasks.pose.data import read_people
 from mogabench.tasks.pose.skeleton import KEYPOINTS
@@ -70,6 +74,33 @@ PLAN = (
     b"- run: classification\n  backbone: [resnet18, resnet50]\n  data: sample\n  train: true\n"
     b"  seeds: 3\n- profile: resnet18\n  batch_size: 4\n- tables: [1, 2]\n  train: true\n"
 )
+TABLE = """task,method,backbone,input_size,pretraining,options,Architecture,Size,Params,FLOPs,Top-1
+classification,classifier,resnet50,224x224,none,,ResNet-50,224²,25.6M,4.1G,76.1%
+classification,classifier,moganet_tiny,224x224,none,"{""gate"": false}",MogaNet-T,224²,5.2M,1.1G,—
+"""
+VOCABULARY = b"""
+label: Architecture
+columns:
+  Params: {metric: params, unit: M}
+  FLOPs: {metric: operations, options: {gate: true}}
+  Top-1: {metric: top1, overrides: {recipe: in1k_300e}}
+groups: {A: {overrides: {input_size: 256x256}}}
+descriptive: [Architecture, Size]
+measured: {Memory: {metric: memory, unit: MB, device: cpu, runtime: openvino}}
+"""
+ERRATA = b"""
+"1":
+  remarks: [A text.]
+  cells:
+    - {row: ResNet-50, column: Params, reason: A reason., should_be: 25.6M}
+    - row: ResNet-50
+      column: [FLOPs]
+      reason: A reason.
+      printed_is: {text: t, times: 2.0, convention: matmul, without: 'layer1|.*bn', rounding: up}
+"""
+MARKS = [(-30, 40, 0), (-10, 40, 0), (10, 40, 0), (30, 40, 0), (0, 0, 20), (-20, -30, 0)]
+MARKS.append((20, -30, 0))
+SCAN = b"# A scan.\nv 1.5 20 10\nv -4 2e1 12.25\nv 900 0 0\nvt 0 1\nf 1/1 2/1 3/1\n"
 TIMM = b"model,img_size,param_count,top1\nresnet18.a1_in1k,224,11.69,71.49\nresnet50,224,25.56,80\n"
 
 
@@ -127,6 +158,15 @@ def read_whole_plan(file):
     return [expand(entry) for entry in read_plan(file) if "tables" not in entry]
 
 
+def with_paper(folder):
+    write_skeleton("mine", folder)
+
+
+def read_paper(file):
+    """What ``paper check`` reads, of the table that is in the skeleton's place."""
+    return check_table(Paper("mine", file.parent).table("1"))
+
+
 class Reader(NamedTuple):
     """What reads a file.
 
@@ -179,6 +219,12 @@ READERS = {
     ),
     "cameras": hands("K"),
     "hands": hands("mano"),
+    "scan": Reader("a.obj", SCAN, lambda file: Scan(file, np.array(MARKS, float)).points()),
+    "landmarks": Reader(
+        "a.lnd",
+        "".join(f"{n} {x} {y} {z}\n" for n, (x, y, z) in enumerate(MARKS, 1)).encode(),
+        _landmarks,
+    ),
     "npz": Reader("a.npz", as_npz(a=array(3, 4), b=np.ones(3)), read_npz),
     "npy": Reader("a.npy", as_npy(array(4, 8, 8)), read_images),
     "clips": Reader("a.npy", as_npy(array(2, 4, 1, 9, 9)), clips),
@@ -198,6 +244,9 @@ READERS = {
     "set": Reader("a.txt", b"augment.rand_augment=9/0.5", set_in_a_recipe),
     "plan": Reader("a.yaml", PLAN, read_whole_plan),
     "beside": Reader("a.csv", TIMM, lambda file: read_source("timm", file)),
+    "table": Reader("mine/table_1_An_example.csv", TABLE.encode(), read_paper, with_paper),
+    "vocabulary": Reader("mine/vocabulary.yaml", VOCABULARY, read_paper, with_paper),
+    "errata": Reader("mine/errata.yaml", ERRATA, read_paper, with_paper),
     "classes": Reader("a.txt", b"cat\ndog\n", read_class_names),
 }
 

@@ -147,3 +147,22 @@ def test_subject_of_an_unknown_task():
     subject = Subject(task="clasification", method="", backbone="resnet18", input_size=(224, 224))
     with pytest.raises(UserError, match="did you mean classification"):
         count_subject(subject)
+
+
+def test_the_form_for_inference_is_counted_as_its_authors_print_it():
+    """5.1 M of RepViT-M0.9 (THU-MIG/RepViT, README.md) are those of the merged network."""
+    trained, merged = (
+        count_subject(
+            Subject(
+                task="classification",
+                method="classifier",
+                backbone="repvit_m0_9",
+                input_size=(224, 224),
+                form=form,
+            )
+        )
+        for form in (None, "inference")
+    )
+    assert round(trained.trainable_parameters / 1e6, 1) == 5.5
+    assert round(merged.trainable_parameters / 1e6, 1) == 5.1
+    assert merged.operations["matmul"] < trained.operations["matmul"]

@@ -133,6 +133,7 @@ def test_a_malformed_table_is_one_line_with_its_place_and_breaks_no_other(folder
             for entry, says in (
                 ("rounding: dwn", "unknown rounding 'dwn'; did you mean down"),
                 ("convention: fvcor", "unknown convention 'fvcor'"),
+                ("form: inferense", "unknown form 'inferense'; did you mean inference"),
                 ("without: '('", "'\\(' is no regular expression"),
                 ("times: two", "cell 1: could not convert"),
                 ("options: [1]", "must be a JSON object"),
