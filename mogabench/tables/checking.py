@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from mogabench.paper import TIMED, cell_subject, printed_value
+from mogabench.paper import TIMED, cell_meta, cell_subject, printed_value
 from mogabench.tables.measurable import COSTS, obstacle
 from mogabench.tasks import tasks
 
@@ -61,9 +61,10 @@ def _how(table: PaperTable, index: int, metric: str) -> str:
     if metric in TIMED:
         return "timed by 'mogabench profile'"
     row = table.rows[index]
-    subjects = (cell_subject(row, column) for column in table.columns if column.metric == metric)
-    subject = next(found for found in subjects if found is not None)
-    return f"needs {tasks()[subject.task].datasets.get(subject.method, 'data')}"
+    cells = ((cell_subject(row, each), each) for each in table.columns if each.metric == metric)
+    subject, column = next((one, each) for one, each in cells if one is not None)
+    own = cell_meta(row, column).dataset
+    return f"needs {own or tasks()[subject.task].datasets.get(subject.method, 'data')}"
 
 
 def _heads(counts: Iterable[tuple[str, int]]) -> str:

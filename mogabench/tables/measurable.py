@@ -91,7 +91,7 @@ def _what_is_not_said(paper: Paper, meta: Meta, column: Column, subject: Subject
     if meta.recipe and meta.recipe not in recipes.names(task):
         return str(unknown("recipe", meta.recipe, recipes.names(task)))
     own = task.datasets.get(subject.method, "")
-    if meta.dataset not in ("", own):
+    if meta.dataset not in ("", own) and not meta.dataset.startswith("folder:"):  # one's own
         return f"{subject.task} is measured on {own}, not on {meta.dataset}"
     return ""
 

@@ -3,9 +3,11 @@
 import pytest
 
 from mogabench.measure.sweep import measure_complexity
-from mogabench.paper import get_paper
+from mogabench.paper import Paper, get_paper
+from mogabench.paper.skeleton import write_skeleton
 from mogabench.records import Data, Kind, Provenance, Quantity, Record, Store, Training
 from mogabench.subject import Subject
+from mogabench.tables.checking import check_table
 from mogabench.tables.join import join, unmeasured
 from mogabench.tables.rendering import RENDERERS
 from mogabench.tables.rendering.entries import FIELDS, json_entries
@@ -77,6 +79,23 @@ def test_a_quality_fills_only_the_cell_it_answers(tmp_path):
         joined = join(get_paper().table("A15"), store)
         assert cell_of(joined, "MogaNet-B", "300-epoch: Acc (%)").status == status
     assert cell_of(joined, "MogaNet-B", "100-epoch: Acc (%)").measured == 82.2
+
+
+def test_a_table_may_be_of_data_of_ones_own(tmp_path):
+    folder = write_skeleton("mine", tmp_path)
+    heads = "task,method,backbone,input_size,pretraining,dataset,Architecture,Top-1"
+    row = "classification,classifier,resnet50,224x224,none,folder:flowers,ResNet-50,90.1"
+    (folder / "table_1_Flowers.csv").write_text(f"{heads}\n{row}\n")
+    (folder / "table_1_An_example.csv").unlink()
+    table, store = Paper("mine", folder).table("1"), Store(tmp_path / "results")
+    assert ("needs folder:flowers", "Top-1 (1)") in check_table(table)
+    cell = cell_of(join(table, store), "ResNet-50", "Top-1")
+    assert (cell.status, cell.command is not None) == (Status.NOT_MEASURED, True)
+    store.append(quality(subject("resnet50"), 76.1, None, pretraining="none"))
+    store.append(
+        quality(subject("resnet50"), 90.1, None, data="folder:flowers", pretraining="none")
+    )
+    assert cell_of(join(table, store), "ResNet-50", "Top-1").measured == 90.1
 
 
 def by_table(store, paper="convnext", head="acc@1"):
