@@ -131,8 +131,10 @@ def started_from(job: Job[Any, Any]) -> Pretraining | Literal["unknown"] | None:
 
 def _stated_start(job: Job[Any, Any], stated: Description | None) -> Pretraining | None:
     """What a job's weights say of that; None where they say nothing."""
-    said = "" if stated is None else stated.pretraining
-    if stated is None or not said or said == "unknown":
+    if stated is None:
+        return None
+    said = stated.pretraining
+    if not said or said == "unknown":
         return None
     if not job.train or said == "in21k":
         return said
