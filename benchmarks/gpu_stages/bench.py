@@ -7,6 +7,7 @@ import json
 import statistics
 import sys
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 import torch
 import torch._dynamo
 from torch import nn
+from torch.profiler import ProfilerActivity, profile
 
 from mogabench.machine import device_name
 from mogabench.ops import depthwise
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 torch._dynamo.config.recompile_limit = 64  # a code for each stage and batch size
+_LONGEST = 24
+_NAME_LENGTH = 80
 _SUITS = depthwise.suits_kernels
 _REPEATED = ("MogaBlock", "FusedSpatialAggregation", "FusedChannelAggregation", "ConvNeXtBlock")
 
@@ -76,6 +80,23 @@ class Bench:
         end.record()
         end.synchronize()
         return start.elapsed_time(end)
+
+    def kernel_times(self, call: Callable[[], object]) -> dict[str, float]:
+        """Milliseconds of a call by the device's kernels, those of one name together.
+
+        Returns:
+            The longest first, by names cut to what tells them apart; on a CPU by operators.
+        """
+        activity = ProfilerActivity.CUDA if self.on_gpu else ProfilerActivity.CPU
+        with profile(activities=[activity]) as profiler:
+            call()
+            if self.on_gpu:
+                torch.cuda.synchronize()
+        times: Counter[str] = Counter()
+        for event in profiler.key_averages():
+            took = event.self_device_time_total if self.on_gpu else event.self_cpu_time_total
+            times[event.key[:_NAME_LENGTH]] += took / 1000
+        return {name: round(took, 4) for name, took in times.most_common(_LONGEST)}
 
     def use_kernels(self, wanted: bool) -> None:
         """Lets networks use the project's kernels, or keeps PyTorch's convolution."""

@@ -3,7 +3,8 @@
     python benchmarks/gpu_stages/inference.py [--best] [moganet_small convnext_tiny …]
 
 Eager and compiled, plain and fused, by cuDNN and by the kernels, each also in a CUDA graph, at
-batch 256 and 1; the quick ones first. ``--best`` takes only the last way of each network, at
+batch 256 and 1; the quick ones first. Where the time goes stands beside each: the milliseconds of
+one pass by the GPU's kernels. ``--best`` takes only the last way of each network, at
 batch 256.
 """
 
@@ -70,6 +71,8 @@ def _time_batch(bench: Bench, name: str, network: nn.Module, batch: int) -> None
     network(images)
     first = time.monotonic() - began
     _note(bench, name, batch, bench.milliseconds(lambda: network(images), 0.5), first)
+    if batch > 1 or not bench.on_gpu:
+        bench.note(f"{name} by kernel", **bench.kernel_times(lambda: network(images)))
     if bench.on_gpu:
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):

@@ -3,8 +3,8 @@
     python benchmarks/gpu_stages/training.py [--best] [moganet_small convnext_tiny simvp …]
 
 Classifiers at batch 128, SimVP with MogaNet at batch 16; eager and compiled, with and without the
-kernels. The losses on one fixed batch show whether the ways train alike. ``--best`` takes eager
-and the last way alone.
+kernels. The losses on one fixed batch show whether the ways train alike; where the time goes stands
+beside each. ``--best`` takes eager and the last way alone.
 """
 
 from __future__ import annotations
@@ -93,13 +93,15 @@ def _time_steps(bench: Bench, name: str, problem: Problem, *, is_compiled: bool)
         step()
     shown = [round(float(losses[at]), 5) for at in (0, len(losses) // 2, len(losses) - 1)]
     took = bench.milliseconds(step, 1.0)
+    name = f"{name} {'compiled' if is_compiled else 'eager'}"
     bench.note(
-        f"{name} {'compiled' if is_compiled else 'eager'}",
+        name,
         batch=len(problem.inputs),
         ms=took,
         first_two_steps_s=first,
         losses=shown,
     )
+    bench.note(f"{name} by kernel", **bench.kernel_times(step))
 
 
 if __name__ == "__main__":
