@@ -18,7 +18,7 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
 from mogabench.machine import device_name
-from mogabench.ops import depthwise
+from mogabench.ops import channels_last, depthwise
 from mogabench.records import provenance
 
 if TYPE_CHECKING:
@@ -27,8 +27,12 @@ if TYPE_CHECKING:
 torch._dynamo.config.recompile_limit = 64  # a code for each stage and batch size
 _LONGEST = 24
 _NAME_LENGTH = 80
-_SUITS = depthwise.suits_kernels
-_REPEATED = ("MogaBlock", "FusedSpatialAggregation", "FusedChannelAggregation", "ConvNeXtBlock")
+_FORMS = {depthwise: "suits_kernels", channels_last: "suits_product"}
+"""What asks whether maps suit the project's forms of convolutions."""
+_SUITS = {module: getattr(module, name) for module, name in _FORMS.items()}
+_COMPILED = ("StemEmbed", "ConvEmbed", "MogaBlock", "FusedSpatialAggregation")
+_COMPILED += ("FusedChannelAggregation", "ConvNeXtBlock", "LayerNorm2d")
+"""Modules of MogaNet and ConvNeXt that take a network's time, and occur in it again and again."""
 
 
 @dataclass(frozen=True)
@@ -99,15 +103,16 @@ class Bench:
         return {name: round(took, 4) for name, took in times.most_common(_LONGEST)}
 
     def use_kernels(self, wanted: bool) -> None:
-        """Lets networks use the project's kernels, or keeps PyTorch's convolution."""
-        depthwise.suits_kernels = _SUITS if wanted else lambda x: False  # type: ignore[assignment]
+        """Lets networks use the project's forms of convolutions, or keeps PyTorch's own."""
+        for module, name in _FORMS.items():
+            setattr(module, name, _SUITS[module] if wanted else lambda x: False)
         torch.compiler.reset()
 
     def compile_blocks(self, network: nn.Module) -> None:
-        """Compiles what repeats, block by block: a code for each stage, not for each block."""
+        """Compiles block by block what repeats: a code for each stage, not for each block."""
         backend = "inductor" if self.on_gpu else "eager"
         for part in network.modules():
-            if type(part).__name__ in _REPEATED:
+            if type(part).__name__ in _COMPILED:
                 part.compile(dynamic=False, backend=backend)
 
     def note(self, name: str, **figures: object) -> None:

@@ -1,8 +1,8 @@
-"""Operators on maps in channels_last layout, in the forms that PyTorch computes fastest on a CPU.
+"""Operators on maps in channels_last layout, in the forms that PyTorch computes fastest.
 
 Such maps are dense as ``(N, H, W, C)``. PyTorch has fast paths for dense tensors and for matrices
-that it does not take for the same numbers seen as ``(N, C, H, W)``; `benchmarks/cpu.py` times the
-networks with and without these forms.
+that it does not take for the same numbers seen as ``(N, C, H, W)``; `benchmarks/cpu.py` and
+`benchmarks/gpu.py` time networks with and without these forms.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ import torch.fx
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mogabench.ops.exporting import is_exporting
 from mogabench.ops.layout import pixel_stride
-from mogabench.ops.precision import in_autocast_type
+from mogabench.ops.precision import autocast_type, in_autocast_type
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,8 +30,22 @@ def suits_cpu(x: Tensor) -> bool:
     return (
         x.device.type == "cpu"
         and not torch.jit.is_tracing()  # type: ignore[no-untyped-call,attr-defined]
-        and not torch.compiler.is_exporting()
-        and not torch.onnx.is_in_onnx_export()
+        and not is_exporting()
+        and pixel_stride(x) is not None
+    )
+
+
+def suits_product(x: Tensor) -> bool:
+    """Whether 1x1 convolutions of maps ``(N, C, H, W)`` are computed as matrix products.
+
+    On a GPU they are in half precision, where the product adds the bias in the same pass and the
+    convolution by cuDNN does not; in float32 the convolution alone may use TF32 by default.
+    """
+    return suits_cpu(x) or (
+        x.is_cuda
+        and autocast_type(x) in (torch.bfloat16, torch.float16)
+        and not torch.jit.is_tracing()  # type: ignore[no-untyped-call,attr-defined]
+        and not is_exporting()
         and pixel_stride(x) is not None
     )
 
@@ -54,7 +69,7 @@ class PointwiseConv2d(nn.Conv2d):
 
 def convolve_pointwise(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """Maps ``(N, C_in, H, W)`` to ``(N, C_out, H, W)`` by weights ``(C_out, C_in, 1, 1)``."""
-    if not suits_cpu(x):
+    if not suits_product(x):
         return functional.conv2d(x, weight, bias)
     return functional.linear(x.permute(0, 2, 3, 1), weight.flatten(1), bias).permute(0, 3, 1, 2)
 

@@ -1,23 +1,29 @@
 """Depth-wise convolution of maps in channels_last layout by Triton kernels, for NVIDIA GPUs.
 
 cuDNN has no good kernel for dilated ones, nor for large maps: `benchmarks/gpu_stages/layers.py`
-times both on MogaNet-S's layers. The gradient of the input is the same kernel; that of the weights
-is left to cuDNN.
+times both on MogaNet-S's layers. The gradient of the input is the same kernel as the output.
 """
 
 from __future__ import annotations
 
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from mogabench.ops.exporting import is_exporting
 from mogabench.ops.layout import pixel_step, pixel_stride
 
 _HAS_TRITON = torch.version.hip is None and find_spec("triton") is not None
 _LARGEST = 2**31
 """The kernels count elements in 32 bits."""
+_WIDEST = 8
+_MOST_CHANNELS = 128
+_CHANNELS_OF_A_THREAD = 4
+_WARPS = 4
+_PROGRAMS = 1024
+"""Enough to fill a GPU, few enough that their sums are small."""
 
 
 def suits_kernels(x: Tensor) -> bool:
@@ -29,8 +35,7 @@ def suits_kernels(x: Tensor) -> bool:
     return (
         x.is_cuda
         and _HAS_TRITON
-        and not torch.compiler.is_exporting()
-        and not torch.onnx.is_in_onnx_export()
+        and not is_exporting()
         and x.dtype in (torch.bfloat16, torch.float16, torch.float32)
         and pixel_stride(x) is not None
         and _span(x) < _LARGEST
@@ -77,18 +82,67 @@ def _keep_inputs(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 
 def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-    """That of the input by the kernels, of the weights by PyTorch."""
     x, weight = ctx.saved_tensors
     grad = grad.contiguous(memory_format=torch.channels_last)
-    of_x = None
+    of_x = of_weight = of_bias = None
     if ctx.needs_input_grad[0]:
         of_x = depthwise(grad, weight.flip(2, 3), None, ctx.dilation)
-    padding, dilation = [ctx.dilation * (weight.shape[-1] // 2)] * 2, [ctx.dilation] * 2
-    _, of_weight, of_bias = torch.ops.aten.convolution_backward(
-        grad, x, weight, [len(weight)], [1, 1], padding, dilation, False, [0, 0], len(weight),
-        [False, ctx.needs_input_grad[1], ctx.has_bias and ctx.needs_input_grad[2]],
-    )  # fmt: skip
+    if ctx.needs_input_grad[1] or ctx.needs_input_grad[2]:
+        sums = depthwise_sums(x, grad, weight.shape[-1], ctx.dilation).to(weight.dtype)
+        of_weight = sums[:-1].t().reshape(weight.shape)
+        of_bias = sums[-1] if ctx.has_bias else None
     return of_x, of_weight, of_bias, None, None
+
+
+@torch.library.custom_op("mogabench::depthwise_sums", mutates_args=())
+def depthwise_sums(x: Tensor, grad: Tensor, kernel: int, dilation: int) -> Tensor:
+    """What the gradients of a depth-wise convolution's filters and bias are.
+
+    Args:
+        x: Its input ``(N, C, H, W)``, as `depthwise` takes it.
+        grad: The gradient of its output, in channels_last layout.
+        kernel: Height and width of the filters.
+        dilation: Distance of their taps.
+
+    Returns:
+        ``(K*K + 1, C)`` in float32: the filters' gradient tap by tap, then that of the bias.
+    """
+    from mogabench.ops import kernels
+
+    n, c, h, w = x.shape
+    tap_rows = kernel if kernel == 3 else 1
+    tiling = _tiling(x, dilation, _WARPS * 32 * _CHANNELS_OF_A_THREAD)
+    steps, blocks = tiling.steps(x, dilation), _ceil(c, tiling.channels) * (kernel // tap_rows)
+    steps_each = _ceil(steps, _ceil(_PROGRAMS, blocks))
+    programs = _ceil(steps, steps_each)
+    sums = x.new_empty((programs, kernel * kernel + 1, c), dtype=torch.float32)
+    kernels.sum_products[(programs, _ceil(c, tiling.channels), kernel // tap_rows)](
+        x,
+        grad,
+        sums,
+        n,
+        h,
+        w,
+        steps_each,
+        STRIDE=pixel_step(x),
+        GRAD_STRIDE=pixel_step(grad),
+        DIM=c,
+        KERNEL=kernel,
+        DILATION=dilation,
+        TAP_ROWS=tap_rows,
+        COLUMNS=tiling.columns,
+        TILES=tiling.tiles,
+        CHANNELS=tiling.channels,
+        WHOLE=tiling.is_whole,
+        EXACT=tiling.is_exact,
+        num_warps=_WARPS,
+    )
+    return sums.sum(0)
+
+
+@depthwise_sums.register_fake
+def _(x: Tensor, grad: Tensor, kernel: int, dilation: int) -> Tensor:
+    return x.new_empty((kernel * kernel + 1, x.shape[1]), dtype=torch.float32)
 
 
 depthwise.register_autograd(_backward, setup_context=_keep_inputs)
@@ -121,6 +175,31 @@ def _(x: Tensor, weights: list[Tensor], biases: list[Tensor]) -> Tensor:
     return _like(x)
 
 
+class Tiling(NamedTuple):
+    """How a kernel's programs divide maps; see `mogabench.ops.kernels`."""
+
+    columns: int
+    channels: int
+    tiles: int
+    is_whole: bool
+    is_exact: bool
+
+    def steps(self, x: Tensor, dilation: int) -> int:
+        """Rows of tiles that cover ``(N, C, H, W)``."""
+        n, _, h, w = x.shape
+        return h * _ceil(n * _ceil(w, self.columns * dilation) * dilation, self.tiles)
+
+
+def _tiling(x: Tensor, dilation: int, elements: int) -> Tiling:
+    """Tiles of at most `_WIDEST` columns, as equal as can be, with ``elements`` of a column."""
+    c, w = x.shape[1], x.shape[3]
+    across = _ceil(w, dilation)
+    columns = _ceil(across, _ceil(across, _WIDEST))
+    channels = min(_power_of_two(c), _MOST_CHANNELS)
+    is_exact = w % (columns * dilation) == 0
+    return Tiling(columns, channels, elements // channels, columns * dilation >= w, is_exact)
+
+
 def _launch(
     x: Tensor,
     weight: Tensor,
@@ -136,40 +215,45 @@ def _launch(
     if c == 0:
         return
     kernel = weight.shape[-1]
-    rows, columns, block, warps = _tile(w, c, kernel)
-    groups = -(-h // (rows * dilation)) * dilation
-    kernels.convolve[(-(-c // block), n * groups * -(-w // columns))](
+    tiling = _tiling(x, dilation, _WARPS * 32 * _CHANNELS_OF_A_THREAD)
+    kernels.convolve[(tiling.steps(x, dilation), _ceil(c, tiling.channels))](
         x,
-        weight.reshape(c, kernel * kernel).t().contiguous(),
+        _by_taps(weight),
         x if bias is None else bias,
         out,
-        c,
+        n,
         h,
         w,
-        pixel_step(x),
-        pixel_step(out),
-        HAS_BIAS=bias is not None,
-        GELU=gelu,
+        STRIDE=pixel_step(x),
+        OUT_STRIDE=pixel_step(out),
+        DIM=c,
         KERNEL=kernel,
         DILATION=dilation,
-        ROWS=rows,
-        COLUMNS=columns,
-        CHANNELS=block,
-        num_warps=warps,
+        HAS_BIAS=bias is not None,
+        GELU=gelu,
+        COLUMNS=tiling.columns,
+        TILES=tiling.tiles,
+        CHANNELS=tiling.channels,
+        WHOLE=tiling.is_whole,
+        EXACT=tiling.is_exact,
+        num_warps=_WARPS,
     )
+
+
+def _by_taps(weight: Tensor) -> Tensor:
+    """Filters ``(C, 1, K, K)`` as ``(K*K, C)`` in float32."""
+    return weight.reshape(len(weight), -1).t().to(torch.float32).contiguous()
 
 
 def _like(x: Tensor) -> Tensor:
     return torch.empty(x.shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
 
 
-def _tile(width: int, channels: int, kernel: int) -> tuple[int, int, int, int]:
-    """Rows, columns and channels that a program computes, and its warps; tuned on an H200."""
-    rows, most = (1, 64) if kernel == 7 else (2, 32)
-    columns, block = min(_power_of_two(width), most), min(_power_of_two(channels), 32)
-    return rows, columns, block, max(columns * block // 512, 1)
-
-
 def _power_of_two(number: int) -> int:
     """The next power of two that is not smaller."""
     return 1 << (number - 1).bit_length()
+
+
+def _ceil(number: int, divisor: int) -> int:
+    """The quotient, rounded up."""
+    return -(-number // divisor)

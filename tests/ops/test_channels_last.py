@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mogabench.ops.channels_last import GELU, PointwiseConv2d, suits_cpu
+from mogabench.ops.channels_last import GELU, PointwiseConv2d, suits_cpu, suits_product
 from mogabench.ops.depthwise import DepthwiseConv2d, convolve_multi_order
 
 SIZES = [(1, 1), (1, 9), (2, 3), (4, 4), (7, 7), (8, 5), (13, 17)]
@@ -107,3 +107,22 @@ def test_traced_and_exported_layers_take_pytorchs_own() -> None:
         assert "linear" not in str(graph) and "conv" in str(graph)
     symbolic = torch.fx.symbolic_trace(layer)
     assert relative_error(symbolic(x), layer(x).double()) < 1e-6
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_pointwise_on_a_gpu(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    layer = PointwiseConv2d(24, 40).to("cuda", dtype)
+    x = channels_last(2, 24, 7, 5, dtype=dtype).cuda()
+    assert suits_product(x) and not suits_product(x.float())
+    grad = torch.randn(2, 40, 7, 5).to("cuda", dtype)
+    inputs = [x.requires_grad_(), layer.weight, layer.bias]
+    exact = [value.detach().cpu().double().requires_grad_() for value in inputs]
+    expected = functional.conv2d(*exact)
+    found = layer(x)
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    grads = torch.autograd.grad(found, inputs, grad)
+    expected_grads = torch.autograd.grad(expected, exact, grad.cpu().double())
+    for one, other in zip([found, *grads], [expected, *expected_grads], strict=True):
+        assert relative_error(one.cpu(), other) < 1e-2

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from mogabench.ops import depthwise as module
 from mogabench.ops.depthwise import DepthwiseConv2d, depthwise, multi_order
+from mogabench.ops.exporting import is_exporting
 
 ON_GPU = torch.cuda.is_available()
 DEVICE = "cuda" if ON_GPU else "cpu"
@@ -161,3 +162,24 @@ def test_fx_traces_the_layer() -> None:
     x = torch.randn(2, 6, 8, 8)
     traced = torch.fx.symbolic_trace(nn.Sequential(layer, nn.ReLU()))
     assert torch.equal(traced(x), layer(x).relu())
+
+
+@pytest.mark.skipif(not ON_GPU, reason="there is no GPU")
+def test_compiled_layers_go_through_the_kernels() -> None:
+    layer = DepthwiseConv2d(8, 3).to(DEVICE, torch.bfloat16)
+    x = torch.randn(1, 8, 5, 5, dtype=torch.bfloat16, device=DEVICE)
+    targets = []
+
+    def note(graph: torch.fx.GraphModule, inputs: object) -> torch.fx.GraphModule:
+        targets.extend(str(node.target) for node in graph.graph.nodes)
+        return graph
+
+    torch.compile(layer, backend=note)(x.to(memory_format=torch.channels_last))
+    assert any("mogabench.depthwise" in target for target in targets)
+
+
+def test_what_is_compiled_is_not_taken_for_exported() -> None:
+    def told(x: Tensor) -> Tensor:
+        return x + is_exporting()
+
+    assert torch.compile(told, backend="eager")(torch.zeros(1)) == 0
