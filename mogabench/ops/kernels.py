@@ -156,9 +156,7 @@ def sum_products(
 
 
 @triton.jit
-def _place(
-    step, height, width, DILATION: tl.constexpr, COLUMNS: tl.constexpr, TILES: tl.constexpr
-):
+def _place(step, height, width, DILATION: tl.constexpr, COLUMNS: tl.constexpr, TILES: tl.constexpr):
     """The row of a number of tiles, and of each (TILES, 1) its image and its first column."""
     row = step % height
     tile = step // height * TILES + tl.arange(0, TILES)[:, None]
