@@ -85,6 +85,21 @@ class Bench:
         end.synchronize()
         return start.elapsed_time(end)
 
+    def captured(self, call: Callable[[], object]) -> Callable[[], object]:
+        """A call as a CUDA graph, which takes the GPU's time alone; on a CPU the call itself."""
+        if not self.on_gpu:
+            return call
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            call()
+        torch.cuda.current_stream().wait_stream(stream)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            call()
+        replay: Callable[[], object] = graph.replay
+        return replay
+
     def kernel_times(self, call: Callable[[], object]) -> dict[str, float]:
         """Milliseconds of a call by the device's kernels, those of one name together.
 

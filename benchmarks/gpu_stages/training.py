@@ -2,20 +2,23 @@
 
     python benchmarks/gpu_stages/training.py [--best] [moganet_small convnext_tiny simvp …]
 
-Classifiers at batch 128, SimVP with MogaNet at batch 16; eager and compiled, with and without the
-kernels. The losses on one fixed batch show whether the ways train alike; where the time goes stands
-beside each. ``--best`` takes eager and the last way alone.
+Classifiers at batch 128, SimVP with MogaNet at batch 16; eager and compiled, by cuDNN and by the
+kernels, a compiled step also as a CUDA graph. Losses over the same steps on random batches show
+whether the ways train alike; where the time goes stands beside each. ``--best`` takes eager by
+cuDNN and the last way alone.
 """
 
 from __future__ import annotations
 
 import time
+from itertools import cycle, islice
 from typing import TYPE_CHECKING, NamedTuple
 
 import timm
 import torch
 from bench import Bench, open_bench
 from torch import Tensor, nn
+from torch.nn import functional
 
 import mogabench.models  # noqa: F401  (registers MogaNet with timm)
 from mogabench.models.simvp import SimVP
@@ -26,14 +29,15 @@ if TYPE_CHECKING:
 DEFAULT = ("moganet_small", "convnext_tiny", "simvp")
 WAYS = ((False, False), (True, False), (False, True), (True, True))
 """Whether the kernels are used, and whether the network is compiled."""
+BATCHES = 4
 
 
 class Problem(NamedTuple):
-    """A network, a batch and a loss."""
+    """A network, batches and a loss of its outputs and inputs."""
 
     network: nn.Module
-    inputs: Tensor
-    loss: Callable[[Tensor], Tensor]
+    batches: list[Tensor]
+    loss: Callable[[Tensor, Tensor], Tensor]
 
 
 def main() -> None:
@@ -46,62 +50,98 @@ def main() -> None:
             bench.use_kernels(kernels)
             torch.manual_seed(0)
             name = f"{model} {'kernels' if kernels else 'cuDNN'}"
-            _time_steps(bench, name, make(bench, model), is_compiled=compiled)
+            problem = make(bench, model)
+            if compiled and model == "simvp" and bench.on_gpu:
+                problem.network.compile(mode="reduce-overhead")  # as the project trains it
+            elif compiled:
+                bench.compile_blocks(problem.network)
+            name += " compiled" if compiled else " eager"
+            steps = Steps(bench, problem)
+            steps.time(name)
+            if compiled and model != "simvp":
+                steps.capture()
+                steps.time(f"{name} graph")
+            steps.compare(name)
 
 
 def _classification(bench: Bench, model: str) -> Problem:
     shape = (128, 3, 224, 224) if bench.on_gpu else (2, 3, 32, 32)
-    images = torch.randn(shape, device=bench.device).to(memory_format=torch.channels_last)
-    labels = torch.arange(len(images), device=bench.device) % 10
-    return Problem(
-        timm.create_model(model, num_classes=10),
-        images,
-        lambda logits: nn.functional.cross_entropy(logits.float(), labels),
-    )
+    batches = [
+        torch.randn(shape, device=bench.device).to(memory_format=torch.channels_last)
+        for _ in range(BATCHES)
+    ]
+    labels = torch.arange(shape[0], device=bench.device) % 10
+    network = timm.create_model(model, num_classes=10)
+    return Problem(network, batches, lambda out, _: functional.cross_entropy(out.float(), labels))
 
 
 def _video(bench: Bench, model: str) -> Problem:
     small = {} if bench.on_gpu else {"hidden_dim": 32, "encoder_dim": 8, "depth": 2}
-    frames = torch.rand(16 if bench.on_gpu else 1, 10, 1, 64, 64, device=bench.device)
+    shape = (16 if bench.on_gpu else 1, 10, 1, 64, 64)
+    batches = [torch.rand(shape, device=bench.device) for _ in range(BATCHES)]
     network = SimVP("moganet", **small)  # type: ignore[arg-type]
-    return Problem(network, frames, lambda out: (out.float() - frames).square().mean())
+    return Problem(network, batches, lambda out, frames: functional.mse_loss(out.float(), frames))
 
 
-def _time_steps(bench: Bench, name: str, problem: Problem, *, is_compiled: bool) -> None:
-    network = problem.network.to(bench.device, memory_format=torch.channels_last).train()
-    if is_compiled and isinstance(network, SimVP) and bench.on_gpu:
-        network.compile(mode="reduce-overhead")
-    elif is_compiled:
-        bench.compile_blocks(network)
-    optimizer = torch.optim.Adam(network.parameters(), 1e-3, fused=True)
-    losses: list[Tensor] = []
+class Steps:
+    """Steps of training on each batch in turn."""
 
-    def step() -> None:
-        optimizer.zero_grad()
-        with torch.autocast(bench.device, bench.dtype, enabled=bench.on_gpu):
-            out = network(problem.inputs)
-        loss = problem.loss(out)
+    def __init__(self, bench: Bench, problem: Problem) -> None:
+        network = problem.network.to(bench.device, memory_format=torch.channels_last).train()
+        values = network.parameters()
+        self.optimizer = torch.optim.Adam(values, 1e-4, fused=True, capturable=bench.on_gpu)
+        self.bench, self.network, self.problem = bench, network, problem
+        self.initial = [value.clone() for value in network.state_dict().values()]
+        self.inputs = problem.batches[0].clone()
+        self.loss = torch.zeros((), device=bench.device)
+        self.call: Callable[[], object] = self._step
+
+    def _step(self) -> None:
+        self.optimizer.zero_grad()
+        # A captured step cannot take weights from autocast's cache, which another step has filled.
+        with torch.autocast(
+            self.bench.device, self.bench.dtype, enabled=self.bench.on_gpu, cache_enabled=False
+        ):
+            out = self.network(self.inputs)
+        loss = self.problem.loss(out, self.inputs)
         loss.backward()
-        losses.append(loss.detach().clone())
-        optimizer.step()
+        self.loss.copy_(loss.detach())
+        self.optimizer.step()
 
-    began = time.monotonic()
-    step()
-    step()
-    first = time.monotonic() - began
-    while len(losses) < (20 if bench.on_gpu else 3):
-        step()
-    shown = [round(float(losses[at]), 5) for at in (0, len(losses) // 2, len(losses) - 1)]
-    took = bench.milliseconds(step, 1.0)
-    name = f"{name} {'compiled' if is_compiled else 'eager'}"
-    bench.note(
-        name,
-        batch=len(problem.inputs),
-        ms=took,
-        first_two_steps_s=first,
-        losses=shown,
-    )
-    bench.note(f"{name} by kernel", **bench.kernel_times(step))
+    def time(self, name: str) -> None:
+        """Notes how long a step takes, and its kernels."""
+        began = time.monotonic()
+        self.call()
+        first = time.monotonic() - began
+        took = self.bench.milliseconds(self.call, 1.0)
+        self.bench.note(name, batch=len(self.inputs), ms=took, first_step_s=first)
+        self.bench.note(f"{name} by kernel", **self.bench.kernel_times(self.call))
+
+    def capture(self) -> None:
+        """Makes a CUDA graph of the step."""
+        self.call = self.bench.captured(self.call)
+
+    def compare(self, name: str) -> None:
+        """Trains from the beginning again and notes the mean loss of each tenth of the steps."""
+        self._begin_again()
+        count = 200 if self.bench.on_gpu else 20
+        losses = [self._train(batch) for batch in islice(cycle(self.problem.batches), count)]
+        tenth = count // 10
+        means = [sum(losses[at : at + tenth]) / tenth for at in range(0, count, tenth)]
+        self.bench.note(f"{name} over {count} steps", losses=[round(mean, 5) for mean in means])
+
+    @torch.no_grad()
+    def _begin_again(self) -> None:
+        for value, first in zip(self.network.state_dict().values(), self.initial, strict=True):
+            value.copy_(first)
+        for state in self.optimizer.state.values():
+            for value in state.values():
+                value.zero_()
+
+    def _train(self, batch: Tensor) -> float:
+        self.inputs.copy_(batch)
+        self.call()
+        return float(self.loss)
 
 
 if __name__ == "__main__":

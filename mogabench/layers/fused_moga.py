@@ -16,10 +16,13 @@ from torch import Tensor, nn
 
 from mogabench.layers.fusion import SplitNorm, pointwise, pointwise_weights, split_norm
 from mogabench.layers.moga import GatedContext, MultiOrderDepthwise
-from mogabench.ops.depthwise import convolve_multi_order
+from mogabench.ops.depthwise import DepthwiseConv2d, convolve_multi_order, lie_by_taps
 
 if TYPE_CHECKING:
     from mogabench.layers.moga import ChannelAggregation, MogaBlock, SpatialAggregation
+
+_ALIGNMENT = 8
+"""Outputs of a product come in multiples of it, so that pixels begin where 16 bytes do."""
 
 
 def fuse_moga_block(block: MogaBlock, after: SplitNorm | None = None) -> nn.Module:
@@ -95,6 +98,9 @@ class FusedMultiOrder(nn.Module):
         super().__init__()
         self.layers = layers
         convs = (layers.DW_conv0, layers.DW_conv1, layers.DW_conv2)
+        for conv in convs:
+            if isinstance(conv, DepthwiseConv2d):
+                lie_by_taps(conv)
         none = layers.DW_conv0.weight[:0]
         self.weights = nn.ParameterList(getattr(conv, "weight", none) for conv in convs)
         self.biases = nn.ParameterList(getattr(conv, "bias", none[:, 0, 0, 0]) for conv in convs)
@@ -128,6 +134,7 @@ class FusedChannelAggregation(nn.Module):
         weight, bias = pointwise_weights(channel.fc1)
         self.fc1 = pointwise(weight * norm.factor, bias + weight @ norm.shift, channel.fc1)
         self.dwconv = channel.dwconv
+        lie_by_taps(self.dwconv)
         weight, bias = pointwise_weights(channel.fc2)
         weight, bias = scale[:, None] * weight, scale * bias
         self.factor = None
@@ -135,22 +142,29 @@ class FusedChannelAggregation(nn.Module):
             self.factor = _per_channel(after.factor, channel.fc2)
             weight, bias = after.factor[:, None] * weight, after.factor * bias + after.shift
         self.se = channel.se if channel.aggregation == "se" else nn.Identity()
-        self.decompose = None
+        self.act = None
+        self.dim = len(weight)
         if channel.aggregation == "ca":
             sigma = channel.sigma.scale.detach().double().flatten()
-            self.decompose = nn.Sequential(channel.decompose, channel.act)
+            self.act = channel.act
             self.rank_one = _per_channel(weight @ sigma, channel.fc2)
-            weight = weight * (1 + sigma)
+            # `decompose` is one more output of the product, so that the maps are read once.
+            row, offset = pointwise_weights(channel.decompose)
+            rest = weight.new_zeros(_ALIGNMENT - 1, weight.shape[1])
+            weight = torch.cat([weight * (1 + sigma), row, rest])
+            bias = torch.cat([bias, offset, rest[:, 0]])
         self.fc2 = pointwise(weight, bias, channel.fc2)
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps ``(N, C, H, W)`` to the same shape."""
         hidden = self.se(self.dwconv.with_gelu(self.fc1(self.norm(x))))
-        out: Tensor = self.fc2(hidden)
+        both: Tensor = self.fc2(hidden)
+        out = both[:, : self.dim]
         out = out + x if self.factor is None else torch.addcmul(out, x, self.factor)
-        if self.decompose is None:
+        if self.act is None:
             return out
-        return torch.addcmul(out, self.decompose(hidden), self.rank_one, value=-1)
+        one = self.act(both[:, self.dim : self.dim + 1])
+        return torch.addcmul(out, one, self.rank_one, value=-1)
 
 
 def _in_place(act: nn.Module) -> nn.Module:

@@ -55,7 +55,7 @@ def convolve(
     if gelu and torch.is_grad_enabled():  # that pass has no gradient
         return channels_last.gelu(convolve(x, weight, bias, dilation))
     if suits_kernels(x):
-        x, weight, bias = in_autocast_type(x, weight, bias)
+        (x,) = in_autocast_type(x)
         convolved: Tensor = depthwise(x, weight, bias, dilation, gelu)
         return convolved
     if channels_last.suits_cpu(x):
@@ -79,8 +79,8 @@ def convolve_multi_order(
     if torch.is_grad_enabled():
         return None
     if suits_kernels(x):
-        x, *parameters = in_autocast_type(x, *weights, *biases)
-        convolved: Tensor = multi_order(x, parameters[:3], parameters[3:])
+        (x,) = in_autocast_type(x)
+        convolved: Tensor = multi_order(x, list(weights), list(biases))
         return convolved
     if not channels_last.suits_cpu(x):
         return None
@@ -94,6 +94,12 @@ def convolve_multi_order(
         if len(weight):
             part.copy_(channels_last.convolve_depthwise(part, weight, bias, dilation))
     return out
+
+
+def lie_by_taps(conv: nn.Conv2d) -> None:
+    """Lays the filters in memory as the kernels read them, so that they need no copy each time."""
+    weight = conv.weight.detach()
+    conv.weight.data = weight.permute(2, 3, 0, 1).contiguous().permute(2, 3, 0, 1)
 
 
 torch.fx.wrap("convolve")  # what it asks of a map has no answer while torch.fx traces

@@ -23,7 +23,8 @@ _MOST_CHANNELS = 128
 _CHANNELS_OF_A_THREAD = 4
 _WARPS = 4
 _PROGRAMS = 1024
-"""Enough to fill a GPU, few enough that their sums are small."""
+"""Enough to fill a GPU."""
+_MOST_STEPS = 8
 
 
 def suits_kernels(x: Tensor) -> bool:
@@ -64,7 +65,7 @@ def depthwise(
         ``(N, C, H, W)`` in channels_last layout, of the type of ``x``.
     """
     out = _like(x)
-    _launch(x, weight, bias, out, dilation, gelu)
+    _launch(x, weight, bias, out, dilation, gelu=gelu)
     return out
 
 
@@ -111,7 +112,7 @@ def depthwise_sums(x: Tensor, grad: Tensor, kernel: int, dilation: int) -> Tenso
 
     n, c, h, w = x.shape
     tap_rows = kernel if kernel == 3 else 1
-    tiling = _tiling(x, dilation, _WARPS * 32 * _CHANNELS_OF_A_THREAD)
+    tiling = _tiling(x, dilation)
     steps, blocks = tiling.steps(x, dilation), _ceil(c, tiling.channels) * (kernel // tap_rows)
     steps_each = _ceil(steps, _ceil(_PROGRAMS, blocks))
     programs = _ceil(steps, steps_each)
@@ -162,11 +163,10 @@ def multi_order(x: Tensor, weights: list[Tensor], biases: list[Tensor]) -> Tenso
     """
     middle, high = len(weights[1]), len(weights[2])
     low = x.shape[1] - middle - high
-    out, context = _like(x), _like(x[:, low:])
-    _launch(x[:, :low], weights[0][:low], biases[0][:low], out[:, :low], 1)
-    _launch(x[:, low:], weights[0][low:], biases[0][low:], context, 1)
-    _launch(context[:, :middle], weights[1], biases[1], out[:, low : low + middle], 2)
-    _launch(context[:, middle:], weights[2], biases[2], out[:, low + middle :], 3)
+    out, context = _like(x), _like(x)
+    _launch(x, weights[0], biases[0], out, 1, rest=context, split=low)
+    for order, first, end in ((1, low, low + middle), (2, low + middle, low + middle + high)):
+        _launch(context[:, first:end], weights[order], biases[order], out[:, first:end], order + 1)
     return out
 
 
@@ -190,14 +190,15 @@ class Tiling(NamedTuple):
         return h * _ceil(n * _ceil(w, self.columns * dilation) * dilation, self.tiles)
 
 
-def _tiling(x: Tensor, dilation: int, elements: int) -> Tiling:
-    """Tiles of at most `_WIDEST` columns, as equal as can be, with ``elements`` of a column."""
+def _tiling(x: Tensor, dilation: int) -> Tiling:
+    """Tiles of at most `_WIDEST` columns, as equal as can be."""
     c, w = x.shape[1], x.shape[3]
     across = _ceil(w, dilation)
     columns = _ceil(across, _ceil(across, _WIDEST))
     channels = min(_power_of_two(c), _MOST_CHANNELS)
     is_exact = w % (columns * dilation) == 0
-    return Tiling(columns, channels, elements // channels, columns * dilation >= w, is_exact)
+    tiles = _WARPS * 32 * _CHANNELS_OF_A_THREAD // channels
+    return Tiling(columns, channels, tiles, columns * dilation >= w, is_exact)
 
 
 def _launch(
@@ -206,27 +207,39 @@ def _launch(
     bias: Tensor | None,
     out: Tensor,
     dilation: int,
+    *,
     gelu: bool = False,
+    rest: Tensor | None = None,
+    split: int | None = None,
 ) -> None:
-    """Runs the kernel over maps ``(N, C, H, W)``, which may have no channel."""
+    """Runs the kernel over maps ``(N, C, H, W)``, which may have no channel.
+
+    The channels from ``split`` on are written to ``rest`` instead of ``out``.
+    """
     from mogabench.ops import kernels
 
     n, c, h, w = x.shape
     if c == 0:
         return
     kernel = weight.shape[-1]
-    tiling = _tiling(x, dilation, _WARPS * 32 * _CHANNELS_OF_A_THREAD)
-    kernels.convolve[(tiling.steps(x, dilation), _ceil(c, tiling.channels))](
+    tiling, taps = _tiling(x, dilation), _by_taps(weight)
+    steps, blocks = tiling.steps(x, dilation), _ceil(c, tiling.channels)
+    steps_each = min(_ceil(steps * blocks, _PROGRAMS), _MOST_STEPS)
+    kernels.convolve[(_ceil(steps, steps_each), blocks)](
         x,
-        _by_taps(weight),
+        taps,
         x if bias is None else bias,
         out,
+        out if rest is None else rest,
         n,
         h,
         w,
+        taps.stride(0),
+        steps_each,
         STRIDE=pixel_step(x),
         OUT_STRIDE=pixel_step(out),
         DIM=c,
+        SPLIT=c if split is None else split,
         KERNEL=kernel,
         DILATION=dilation,
         HAS_BIAS=bias is not None,
@@ -241,8 +254,9 @@ def _launch(
 
 
 def _by_taps(weight: Tensor) -> Tensor:
-    """Filters ``(C, 1, K, K)`` as ``(K*K, C)`` in float32."""
-    return weight.reshape(len(weight), -1).t().to(torch.float32).contiguous()
+    """Filters ``(C, 1, K, K)`` as ``(K*K, C)``: as they are if they lie so, else in float32."""
+    taps = weight.flatten(1).t()
+    return taps if taps.stride(1) == 1 else taps.to(torch.float32).contiguous()
 
 
 def _like(x: Tensor) -> Tensor:

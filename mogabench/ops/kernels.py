@@ -20,12 +20,16 @@ def convolve(
     weight_ptr,
     bias_ptr,
     out_ptr,
+    rest_ptr,
     images,
     height,
     width,
+    weight_stride,
+    steps,
     STRIDE: tl.constexpr,
     OUT_STRIDE: tl.constexpr,
     DIM: tl.constexpr,
+    SPLIT: tl.constexpr,
     KERNEL: tl.constexpr,
     DILATION: tl.constexpr,
     HAS_BIAS: tl.constexpr,
@@ -36,54 +40,61 @@ def convolve(
     WHOLE: tl.constexpr,
     EXACT: tl.constexpr,
 ):
-    """Computes a row of tiles; the weights are (K*K, DIM).
+    """Computes ``steps`` rows of tiles, one below the other; the weights are (K*K, DIM).
 
+    SPLIT: the channels from it on are written to ``rest_ptr``, which lies as ``out_ptr`` does.
     WHOLE: a tile is as wide as the map. EXACT: no tile reaches beyond it.
     """
     REACH: tl.constexpr = KERNEL // 2
-    row, image, left = _place(tl.program_id(0), height, width, DILATION, COLUMNS, TILES)
     channel = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)[None, :]
-    is_inside = (channel < DIM) & (image < images)
+    is_channel = channel < DIM
     channel += tl.zeros((TILES, 1), dtype=tl.int32)
-
-    total = tl.zeros((TILES, CHANNELS), dtype=tl.float32)
+    bias = tl.zeros((TILES, CHANNELS), dtype=tl.float32)
     if HAS_BIAS:
-        total = tl.load(bias_ptr + channel, mask=is_inside, other=0.0).to(tl.float32)
-    sums = ()
-    for _ in tl.static_range(COLUMNS):
-        sums = sums + (total,)
-    # Of the filter's rows those that lie on the map.
-    top = tl.maximum(REACH - row // DILATION, 0)
-    bottom = tl.minimum(REACH + (height - 1 - row) // DILATION + 1, KERNEL)
-    pixel = (image * height + row) * width + left
-    x_ptr += (pixel + (top - REACH) * DILATION * width) * STRIDE + channel
-    weight_ptr += top * KERNEL * DIM + channel
-    for _ in range(top, bottom):
-        values = _read_row(
-            x_ptr, is_inside, left, width, STRIDE, REACH, DILATION, COLUMNS, WHOLE, EXACT
-        )
-        for tap in tl.static_range(KERNEL):
-            weight = tl.load(weight_ptr + tap * DIM, mask=is_inside, other=0.0)
-            new = ()
-            for k in tl.static_range(COLUMNS):
-                if WHOLE and (k + tap < REACH or k + tap >= REACH + COLUMNS):
-                    new = new + (sums[k],)
-                else:
-                    new = new + (sums[k] + values[k + tap] * weight,)
-            sums = new
-        x_ptr += DILATION * width * STRIDE
-        weight_ptr += KERNEL * DIM
+        bias = tl.load(bias_ptr + channel, mask=is_channel, other=0.0).to(tl.float32)
+    weight_ptr += channel
 
-    out_ptr += pixel * OUT_STRIDE + channel
-    for k in tl.static_range(COLUMNS):
-        total = sums[k]
-        if GELU:
-            total = _gelu(total)
-        mask = is_inside
-        if not EXACT:
-            mask = mask & (left + k * DILATION < width)
-        at = out_ptr + k * DILATION * OUT_STRIDE
-        tl.store(at, total.to(out_ptr.dtype.element_ty), mask=mask)
+    # The rows that a step has read are in the L1 cache when the next one needs them.
+    for step in range(tl.program_id(0) * steps, (tl.program_id(0) + 1) * steps):
+        row, image, left = _place(step, height, width, DILATION, COLUMNS, TILES)
+        is_inside = is_channel & (image < images)
+        pixel = (image * height + row) * width + left
+        sums = ()
+        for _ in tl.static_range(COLUMNS):
+            sums = sums + (bias,)
+        # Of the filter's rows those that lie on the map.
+        top = tl.maximum(REACH - row // DILATION, 0)
+        bottom = tl.minimum(REACH + (height - 1 - row) // DILATION + 1, KERNEL)
+        at = x_ptr + (pixel + (top - REACH) * DILATION * width) * STRIDE + channel
+        for tap_row in range(top, bottom):
+            values = _read_row(
+                at, is_inside, left, width, STRIDE, REACH, DILATION, COLUMNS, WHOLE, EXACT
+            )
+            for tap in tl.static_range(KERNEL):
+                taps = weight_ptr + (tap_row * KERNEL + tap) * weight_stride
+                weight = tl.load(taps, mask=is_channel, other=0.0).to(tl.float32)
+                new = ()
+                for k in tl.static_range(COLUMNS):
+                    if WHOLE and (k + tap < REACH or k + tap >= REACH + COLUMNS):
+                        new = new + (sums[k],)
+                    else:
+                        new = new + (sums[k] + values[k + tap] * weight,)
+                sums = new
+            at += DILATION * width * STRIDE
+
+        first = pixel * OUT_STRIDE + channel
+        for k in tl.static_range(COLUMNS):
+            total = sums[k]
+            if GELU:
+                total = _gelu(total)
+            total = total.to(out_ptr.dtype.element_ty)
+            mask = is_inside
+            if not EXACT:
+                mask = mask & (left + k * DILATION < width)
+            at = first + k * DILATION * OUT_STRIDE
+            tl.store(out_ptr + at, total, mask=mask & (channel < SPLIT))
+            if SPLIT < DIM:
+                tl.store(rest_ptr + at, total, mask=mask & (channel >= SPLIT))
 
 
 @triton.jit
