@@ -47,6 +47,7 @@ from mmengine.hooks import Hook
 from torch import nn
 
 from mogabench.data.identity import SAMPLE
+from mogabench.engine.compiling import compile_for_training
 from mogabench.engine.environment import enter
 from mogabench.engine.job import make_job
 from mogabench.engine.randomness import seed_everything
@@ -146,7 +147,7 @@ def _bare_steps(chosen: argparse.Namespace) -> list[float]:
     torch.backends.cudnn.benchmark = True
     network = SimVP(chosen.translator).to(chosen.device, memory_format=torch.channels_last).train()
     if not chosen.no_compile:
-        network.compile()
+        compile_for_training(network)
     optimizer = torch.optim.Adam(network.parameters(), 1e-3, fused=True)
     seen, future = torch.rand(2, chosen.batch_size, 10, 1, 64, 64, device=chosen.device)
     laps = Laps(chosen.device)

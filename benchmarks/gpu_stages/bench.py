@@ -17,6 +17,7 @@ import torch._dynamo
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
+from mogabench.engine.compiling import compile_for_training
 from mogabench.machine import device_name
 from mogabench.ops import channels_last, depthwise
 from mogabench.records import provenance
@@ -128,7 +129,7 @@ class Bench:
         backend = "inductor" if self.on_gpu else "eager"
         for part in network.modules():
             if type(part).__name__ in _COMPILED:
-                part.compile(dynamic=False, backend=backend)
+                compile_for_training(part, dynamic=False, backend=backend)
 
     def note(self, name: str, **figures: object) -> None:
         """Prints figures and writes them at once, so that a cut costs none that exists."""

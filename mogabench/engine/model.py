@@ -9,6 +9,7 @@ from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 from mogabench.engine.batches import batches_per_step
+from mogabench.engine.compiling import compile_for_training
 from mogabench.errors import UserError
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class Trained(BaseModel):
             # A CUDA graph replays a whole pass: else a small network waits for its launches. The
             # gradients lie in the graph's memory, which the next pass overwrites.
             graphs = self.uses_cuda_graphs and on_gpu and not accumulates
-            self.network.compile(mode="reduce-overhead" if graphs else None)
+            compile_for_training(self.network, mode="reduce-overhead" if graphs else None)
             self.is_compiled = True
 
     def run(self, inputs: Tensor, *arguments: Any, **options: Any) -> Any:

@@ -22,9 +22,11 @@ _WIDEST = 8
 _MOST_CHANNELS = 128
 _CHANNELS_OF_A_THREAD = 4
 _WARPS = 4
-_PROGRAMS = 1024
-"""Enough to fill a GPU."""
+_PROGRAMS = 8192
+"""Programs of a convolution: a GPU runs some hundreds at a time, and the last ones run alone."""
 _MOST_STEPS = 8
+_PARTIAL_SUMS = 1024
+"""Programs of the filters' gradients, each of which writes sums of its own."""
 
 
 def suits_kernels(x: Tensor) -> bool:
@@ -114,7 +116,7 @@ def depthwise_sums(x: Tensor, grad: Tensor, kernel: int, dilation: int) -> Tenso
     tap_rows = kernel if kernel == 3 else 1
     tiling = _tiling(x, dilation)
     steps, blocks = tiling.steps(x, dilation), _ceil(c, tiling.channels) * (kernel // tap_rows)
-    steps_each = _ceil(steps, _ceil(_PROGRAMS, blocks))
+    steps_each = _ceil(steps, _ceil(_PARTIAL_SUMS, blocks))
     programs = _ceil(steps, steps_each)
     sums = x.new_empty((programs, kernel * kernel + 1, c), dtype=torch.float32)
     kernels.sum_products[(programs, _ceil(c, tiling.channels), kernel // tap_rows)](
@@ -224,7 +226,7 @@ def _launch(
     kernel = weight.shape[-1]
     tiling, taps = _tiling(x, dilation), _by_taps(weight)
     steps, blocks = tiling.steps(x, dilation), _ceil(c, tiling.channels)
-    steps_each = min(_ceil(steps * blocks, _PROGRAMS), _MOST_STEPS)
+    steps_each = max(1, min(steps * blocks // _PROGRAMS, _MOST_STEPS))
     kernels.convolve[(_ceil(steps, steps_each), blocks)](
         x,
         taps,
