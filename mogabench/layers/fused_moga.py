@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from mogabench.layers.fusion import SplitNorm, pointwise, pointwise_weights, split_norm
 from mogabench.layers.moga import GatedContext, MultiOrderDepthwise
+from mogabench.ops.channels_last import convolve_pointwise
 from mogabench.ops.depthwise import DepthwiseConv2d, convolve_multi_order, lie_by_taps
 
 if TYPE_CHECKING:
@@ -148,7 +149,6 @@ class FusedChannelAggregation(nn.Module):
             sigma = channel.sigma.scale.detach().double().flatten()
             self.act = channel.act
             self.rank_one = _per_channel(weight @ sigma, channel.fc2)
-            # `decompose` is one more output of the product, so that the maps are read once.
             row, offset = pointwise_weights(channel.decompose)
             rest = weight.new_zeros(_ALIGNMENT - 1, weight.shape[1])
             weight = torch.cat([weight * (1 + sigma), row, rest])
@@ -158,13 +158,25 @@ class FusedChannelAggregation(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Maps ``(N, C, H, W)`` to the same shape."""
         hidden = self.se(self.dwconv.with_gelu(self.fc1(self.norm(x))))
-        both: Tensor = self.fc2(hidden)
-        out = both[:, : self.dim]
-        out = out + x if self.factor is None else torch.addcmul(out, x, self.factor)
         if self.act is None:
-            return out
-        one = self.act(both[:, self.dim : self.dim + 1])
-        return torch.addcmul(out, one, self.rank_one, value=-1)
+            return self._add(self.fc2(hidden), x)
+        out, row = self._project(hidden)
+        return torch.addcmul(self._add(out, x), self.act(row), self.rank_one, value=-1)
+
+    def _add(self, out: Tensor, x: Tensor) -> Tensor:
+        return out + x if self.factor is None else torch.addcmul(out, x, self.factor)
+
+    def _project(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """The output but for the product of rank one, and ``d h``, of which that product is."""
+        parts = [slice(self.dim), slice(self.dim, self.dim + 1)]
+        if hidden.is_cuda:  # in one product, which reads the hidden maps once
+            both = self.fc2(hidden)
+            out, row = (both[:, part] for part in parts)
+        else:
+            weight, bias = self.fc2.weight, self.fc2.bias
+            assert bias is not None
+            out, row = (convolve_pointwise(hidden, weight[part], bias[part]) for part in parts)
+        return out, row
 
 
 def _in_place(act: nn.Module) -> nn.Module:
