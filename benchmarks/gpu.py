@@ -103,15 +103,15 @@ def _on_gpu(chosen: argparse.Namespace, work_dir: str) -> list[Stage]:
     return [
         Stage(
             "operators",
-            0.2,
-            (_tests(""), _stage(chosen, "precision"), _stage(chosen, "layers")),
+            0.15,
+            (_tests(""), _stage(chosen, "layers"), _stage(chosen, "precision")),
         ),
-        Stage("moganet", 0.2, (_stage(chosen, "inference"),)),
+        Stage("moganet", 0.3, (_stage(chosen, "inference"),)),
         Stage(
             "networks",
-            0.3,
+            0.35,
             (
-                _stage(chosen, "training"),
+                _stage(chosen, "training", "--best"),
                 (*profile, "--dtype", "bfloat16"),
                 _stage(chosen, "inference", "--best", *sizes),
                 (*profile, "--dtype", "bfloat16", "--compile"),
@@ -121,7 +121,7 @@ def _on_gpu(chosen: argparse.Namespace, work_dir: str) -> list[Stage]:
         ),
         Stage(
             "video",
-            0.2,
+            0.1,
             (
                 (*_training(chosen, work_dir), "--amp", "bfloat16", "--compile", "--workers", "8"),
                 (*profile, "--task", "video"),

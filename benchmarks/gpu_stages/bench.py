@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import torch
 import torch._dynamo
-from torch import nn
+from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
 from mogabench.engine.compiling import compile_for_training
@@ -61,6 +61,12 @@ class Bench:
     def dtype(self) -> torch.dtype:
         """What networks run in: in bfloat16, depth-wise convolutions take a CPU seconds."""
         return torch.bfloat16 if self.on_gpu else torch.float32
+
+    def images(self, count: int, dtype: torch.dtype) -> Tensor:
+        """Random images ``(N, 3, H, W)`` in channels_last layout."""
+        size = 224 if self.on_gpu else 32
+        images = torch.randn(count, 3, size, size, device=self.device, dtype=dtype)
+        return images.to(memory_format=torch.channels_last)
 
     def milliseconds(self, call: Callable[[], object], seconds: float = 0.3) -> float:
         """The median time of a call, each between two events of the device."""

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from mogabench.errors import UserError, unknown
 from mogabench.layers.fusion import fuse
@@ -25,7 +26,7 @@ from mogabench.runtimes.tracing import trace
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from torch import Tensor, nn
+    from torch import nn
     from torch.export import ExportedProgram
 
 _OPSET = 20
@@ -180,7 +181,7 @@ def _errors(network: nn.Module, written: Runtime, image: Tensor, any_size: bool)
 def _write_onnx(program: ExportedProgram, description: str, file: Path) -> None:
     import_runtime("onnxscript")
     converted = torch.onnx.export(
-        program,
+        _spell_out_attention(program),
         opset_version=_OPSET,
         input_names=["images"],
         output_names=["outputs"],
@@ -190,6 +191,27 @@ def _write_onnx(program: ExportedProgram, description: str, file: Path) -> None:
     assert converted is not None
     converted.model.metadata_props[METADATA] = description
     converted.save(file)
+
+
+def _spell_out_attention(program: ExportedProgram) -> ExportedProgram:
+    """The graph, with attention over more axes than the exporter knows as products and softmax.
+
+    It takes ``(N, heads, L, C)``; Hiera has windows between the heads and the tokens.
+    """
+    operator = torch.ops.aten.scaled_dot_product_attention.default
+    calls = (node for node in program.graph.nodes if node.target == operator)
+    if all(call.args[0].meta["val"].ndim == 4 for call in calls):
+        return program
+    spelt_out: ExportedProgram = program.run_decompositions({operator: _attend})
+    return spelt_out
+
+
+def _attend(query: Tensor, key: Tensor, value: Tensor, *options: Any, **more: Any) -> Tensor:
+    """What ``scaled_dot_product_attention`` is without a mask, at its own scale."""
+    if any(isinstance(option, Tensor) or option for option in (*options, *more.values())):
+        raise UserError("attention over more than four axes is exported without a mask or options")
+    scores: Tensor = query * query.shape[-1] ** -0.5 @ key.transpose(-2, -1)
+    return scores.softmax(-1) @ value
 
 
 def _write_openvino(program: ExportedProgram, description: str, file: Path) -> None:

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from mogabench.ops import depthwise as module
+from mogabench.ops import depthwise_kernels
 from mogabench.ops.depthwise import DepthwiseConv2d, depthwise, multi_order
+from mogabench.ops.depthwise_kernels import depthwise_sums
 from mogabench.ops.exporting import is_exporting
 
 ON_GPU = torch.cuda.is_available()
@@ -27,6 +29,7 @@ SHAPES = [
     (3, 70, 6, 3, 3, 1),
     (1, 5, 1, 1, 3, 1),
     (1, 2, 1, 17, 3, 2),
+    (2, 136, 9, 20, 3, 1),
 ]
 TOLERANCE = {torch.float32: 1e-5, torch.float16: 2e-3, torch.bfloat16: 1e-2}
 
@@ -63,7 +66,16 @@ def relative_error(found: Tensor, expected: Tensor) -> float:
     return float((found.cpu().double() - expected).norm() / expected.norm())
 
 
+@pytest.fixture(params=["a row each", "rows one below the other"])
+def programs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small maps are a program for each row, and large ones have several."""
+    if request.param != "a row each":
+        monkeypatch.setattr(depthwise_kernels, "_PROGRAMS", 1)
+        monkeypatch.setattr(depthwise_kernels, "_PARTIAL_SUMS", 2)
+
+
 @in_interpreter
+@pytest.mark.usefixtures("programs")
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_kernels_equal_float64(shape: tuple[int, ...], dtype: torch.dtype) -> None:
@@ -97,6 +109,7 @@ def test_kernels_equal_float64(shape: tuple[int, ...], dtype: torch.dtype) -> No
 
 
 @in_interpreter
+@pytest.mark.usefixtures("programs")
 @pytest.mark.parametrize("widths", [(2, 6, 8), (0, 3, 5), (4, 0, 4), (3, 5, 0), (1, 1, 1)])
 def test_kernels_of_all_orders_equal_float64(widths: tuple[int, int, int]) -> None:
     torch.manual_seed(0)
@@ -162,6 +175,21 @@ def test_fx_traces_the_layer() -> None:
     x = torch.randn(2, 6, 8, 8)
     traced = torch.fx.symbolic_trace(nn.Sequential(layer, nn.ReLU()))
     assert torch.equal(traced(x), layer(x).relu())
+
+
+@in_interpreter
+def test_kernels_are_operators_that_can_be_compiled() -> None:
+    """Schema, shapes and strides without data, and gradients in PyTorch's own check."""
+    x, grad = (
+        torch.randn(2, 6, 5, 4).to(DEVICE, memory_format=torch.channels_last) for _ in range(2)
+    )
+    weight, bias = torch.randn(6, 1, 3, 3, device=DEVICE), torch.randn(6, device=DEVICE)
+    inputs = [value.clone().requires_grad_() for value in (x, weight, bias)]
+    torch.library.opcheck(depthwise, (*inputs, 1))
+    torch.library.opcheck(depthwise, (x, weight, bias, 1, True))
+    torch.library.opcheck(depthwise_sums, (x, grad, 3, 1))
+    weights = [weight.new_zeros(c, 1, k, k) for c, k in ((6, 5), (2, 5), (3, 7))]
+    torch.library.opcheck(multi_order, (x, weights, [w.new_zeros(len(w)) for w in weights]))
 
 
 @pytest.mark.skipif(not ON_GPU, reason="there is no GPU")

@@ -12,6 +12,7 @@ import pytest
 import timm
 import torch
 from torch import nn
+from torch.nn import functional
 
 import mogabench.models  # noqa: F401  (registers MogaNet with timm)
 from mogabench.errors import UserError
@@ -120,6 +121,27 @@ def test_sequences(randomise, runtime):
 
 
 @pytest.mark.slow
+class WindowedAttention(nn.Module):
+    """Attention within windows, with the windows as an axis of their own, as Hiera has it."""
+
+    def __init__(self):
+        super().__init__()
+        self.qkv = nn.Conv2d(3, 24, 8, 8)
+
+    def forward(self, images):
+        n, c, h, w = (maps := self.qkv(images)).shape
+        maps = maps.reshape(n, 3, 2, c // 6, h * w // 4, 4).permute(1, 0, 2, 4, 5, 3)
+        return functional.scaled_dot_product_attention(*maps).mean((2, 3)).flatten(1)
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_attention_over_more_axes_than_the_exporter_knows(runtime):
+    network, images = WindowedAttention().eval(), torch.randn(2, 3, 32, 32)
+    with torch.inference_mode():
+        found, expected = in_runtime(network, images[:1], runtime)(images), network(images)
+    assert float((found - expected).norm() / expected.norm()) < 1e-5
+
+
 def test_bfloat16_in_openvino(network):
     images = torch.randn(2, 3, 64, 64)
     with torch.inference_mode():
