@@ -64,6 +64,8 @@ class Point:
 class Scatter:
     """A plot of accuracies against costs.
 
+    One of throughputs that shows a front has each network once, in its fastest runtime.
+
     Attributes:
         name: Of its files, without ending.
         title: What it shows.
@@ -111,9 +113,19 @@ def scatters(tables: Sequence[JoinedTable], store: Store) -> list[Scatter]:
                 title = f"{figure.title}, {device}, {dtype}"
                 name = f"figure_{id_}_{slug(device)}_{dtype}"
                 cost = "images per second, measured"
+                if figure.front:
+                    points = fastest(points)
                 front = _front(points, best=max) if figure.front else []
                 found.append(Scatter(name, title, cost, "img/s", points, _ours(tables), front))
     return found
+
+
+def fastest(points: Sequence[Point]) -> list[Point]:
+    """Each network in the runtime that is the fastest for it."""
+    best: dict[str, Point] = {}
+    for point in points:
+        best[point.name] = max(point, best.get(point.name, point), key=lambda p: p.cost)
+    return list(best.values())
 
 
 def cost_scatters(tables: Sequence[JoinedTable]) -> list[Scatter]:

@@ -35,24 +35,19 @@ class Standing(NamedTuple):
 def standing(scatter: Scatter) -> Standing | None:
     """Compares each network with the line through the paper's own at its cost.
 
-    The line is straight between neighbouring sizes, over the logarithm of the cost. Each network is
-    taken in the runtime that is the fastest for it.
+    The line is straight between neighbouring sizes, over the logarithm of the cost.
 
     Returns:
         None where the plot shows no front, or fewer than two sizes of the paper's own.
     """
     if not scatter.front:
         return None
-    fastest: dict[str, Point] = {}
-    for point in scatter.points:
-        other = fastest.setdefault(point.name, point)
-        fastest[point.name] = max(point, other, key=lambda p: p.cost)
-    own = sorted((p for p in fastest.values() if p.family == scatter.ours), key=lambda p: p.cost)
+    own = sorted((p for p in scatter.points if p.family == scatter.ours), key=lambda p: p.cost)
     if len(own) < 2:
         return None
     costs = np.log([point.cost for point in own])
     found = Standing([], [], [], [])
-    for point in fastest.values():
+    for point in scatter.points:
         if point.family == scatter.ours:
             continue
         if not own[0].cost <= point.cost <= own[-1].cost:
@@ -75,7 +70,9 @@ def standing_text(scatter: Scatter) -> str:
     if found is None:
         return ""
     ours = scatter.ours
-    what = "measured speed" if scatter.unit == "img/s" else scatter.cost.partition(" (")[0]
+    what = scatter.cost.partition(" (")[0]
+    if scatter.unit == "img/s":
+        what = "measured speed, each network in the runtime that is the fastest for it"
     sentences = [
         f"At equal {what}, on the line through the sizes of {ours}, by printed accuracies, whose "
         "trainings differ:",
