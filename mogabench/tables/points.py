@@ -113,10 +113,9 @@ def scatters(tables: Sequence[JoinedTable], store: Store) -> list[Scatter]:
                 title = f"{figure.title}, {device}, {dtype}"
                 name = f"figure_{id_}_{slug(device)}_{dtype}"
                 cost = "images per second, measured"
-                if figure.front:
-                    points = fastest(points)
-                front = _front(points, best=max) if figure.front else []
-                found.append(Scatter(name, title, cost, "img/s", points, _ours(tables), front))
+                shown = fastest(points) if figure.front else points
+                front = _front(shown, best=max) if figure.front else []
+                found.append(Scatter(name, title, cost, "img/s", shown, _ours(tables), front))
     return found
 
 
