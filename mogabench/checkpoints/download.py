@@ -118,8 +118,7 @@ def _receive(release: Release, file: BinaryIO, validator: Path, bar: Progress) -
         elif not _continues(response, done):
             write_whole(validator, "")  # the same command begins anew
             raise _broken_off(release, "the server sent another part than was asked for")
-        length = response.headers["Content-Length"] or ""
-        total = done + int(length) if length.isdecimal() else release.bytes
+        total = release.bytes if response.length is None else done + response.length
         task = bar.add_task(release.name, total=total, completed=done)
         for chunk in _chunks(release, response):
             file.write(chunk)
