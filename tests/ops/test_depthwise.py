@@ -193,7 +193,7 @@ def test_kernels_are_operators_that_can_be_compiled() -> None:
 
 
 @pytest.mark.skipif(not ON_GPU, reason="there is no GPU")
-def test_compiled_layers_go_through_the_kernels() -> None:
+def test_compiled_layers_go_through_their_operator_on_a_gpu() -> None:
     layer = DepthwiseConv2d(8, 3).to(DEVICE, torch.bfloat16)
     x = torch.randn(1, 8, 5, 5, dtype=torch.bfloat16, device=DEVICE)
     targets = []
