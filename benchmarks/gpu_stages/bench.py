@@ -111,7 +111,7 @@ class Bench:
         """Milliseconds of a call by the device's kernels, those of one name together.
 
         Returns:
-            The longest first, by names cut to what tells them apart; on a CPU by operators.
+            The longest first, by the beginnings of their names; on a CPU by operators.
         """
         activity = ProfilerActivity.CUDA if self.on_gpu else ProfilerActivity.CPU
         with profile(activities=[activity]) as profiler:

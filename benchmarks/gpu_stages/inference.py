@@ -2,8 +2,8 @@
 
     python benchmarks/gpu_stages/inference.py [--best] [moganet_small convnext_tiny …]
 
-Eager and compiled, plain and fused, by cuDNN and by the kernels, each also in a CUDA graph, at
-batch 256 and 1; the quick ones first. Where the time goes stands beside each: the milliseconds of
+Plain by cuDNN and fused by the kernels, eager and compiled, each also in a CUDA graph, at batch 256
+and 1; the quick ones first. Where the time goes stands beside each: the milliseconds of
 one pass by the GPU's kernels. ``--best`` takes only the last way of each network, at
 batch 256.
 """
@@ -28,16 +28,16 @@ class Way(NamedTuple):
     """How a network runs."""
 
     is_fused: bool
-    has_kernels: bool
+    """Else it is plain; what is fused runs by the kernels, and what is plain by cuDNN."""
     is_compiled: bool
 
     def __str__(self) -> str:
-        words = ("fused" if self.is_fused else "plain", "kernels" if self.has_kernels else "cuDNN")
-        return " ".join((*words, "compiled" if self.is_compiled else "eager"))
+        form = "fused kernels" if self.is_fused else "plain cuDNN"
+        return f"{form} {'compiled' if self.is_compiled else 'eager'}"
 
 
-PLAIN = (Way(False, False, False), Way(False, False, True))
-FUSED = (Way(True, True, False), Way(True, True, True))
+PLAIN = (Way(is_fused=False, is_compiled=False), Way(is_fused=False, is_compiled=True))
+FUSED = (Way(is_fused=True, is_compiled=False), Way(is_fused=True, is_compiled=True))
 
 
 def main() -> None:
@@ -63,7 +63,7 @@ def _time_way(bench: Bench, model: str, original: nn.Module, way: Way) -> None:
     bench.use_kernels(wanted=False)
     with torch.inference_mode():
         expected = original(images)
-    bench.use_kernels(way.has_kernels)
+    bench.use_kernels(way.is_fused)
     plain = deepcopy(original).to(bench.dtype, memory_format=torch.channels_last)
     network = fuse(plain) if way.is_fused else plain
     with torch.inference_mode():

@@ -1,8 +1,7 @@
 """MogaNet-S's depth-wise convolutions in bfloat16 and NHWC, by the kernels and by cuDNN.
 
-Each is timed as a CUDA graph, without the time that a launch takes Python; ``gradients`` are those
-of input, filters and bias. The floor moves each input and output once, at the copy rate measured
-in the run.
+Each is timed as a CUDA graph, without the time that a launch takes Python. The floor moves each
+input and output once, at the copy rate measured in the run.
 """
 
 from __future__ import annotations

@@ -120,7 +120,6 @@ def test_sequences(randomise, runtime):
         torch.testing.assert_close(found, network(frames), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.slow
 class WindowedAttention(nn.Module):
     """Attention within windows, with the windows as an axis of their own, as Hiera has it."""
 
@@ -142,6 +141,7 @@ def test_attention_over_more_axes_than_the_exporter_knows(runtime):
     assert float((found - expected).norm() / expected.norm()) < 1e-5
 
 
+@pytest.mark.slow
 def test_bfloat16_in_openvino(network):
     images = torch.randn(2, 3, 64, 64)
     with torch.inference_mode():
