@@ -3,11 +3,12 @@
     python benchmarks/cpu.py moganet_small --batch-size 4 --beside convnext_tiny
     python benchmarks/cpu.py moganet_tiny --batch-size 1
 
-The baseline is the network as released: eager, NCHW, float32. All ways take turns, round by
-round, and each is timed by the CPU time of the process, so that other processes on the machine
-count for little. The floor is the network's multiplications at the machine's own rate, that of
+The baseline is the network as released: eager, NCHW, float32. Each way has a process of its
+own, so that what one leaves of the allocator's memory changes no other. They take turns, round by
+round, and each is timed by its CPU time, so that other processes on the machine count for little.
+The floor is the network's multiplications at the machine's own rate, that of
 `mogabench profile`: the better of a matrix product and a 1x1 convolution, timed in every round. The
-peak of memory is that of a process of its own, above what its imports take.
+peak of memory is above what a process's imports take.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import argparse
 import multiprocessing
 import statistics
 import time
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
@@ -34,6 +36,7 @@ from mogabench.runtimes.runtime import OpenVino
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from multiprocessing.connection import Connection
 
 SIZE = 224
 _SIDE = 1536
@@ -70,9 +73,47 @@ def main() -> None:
         ways += [way for way in _ways(chosen.beside) if not way.fused]
     with TemporaryDirectory() as folder:
         _write_files(ways, Path(folder))
-        peaks = [_peak(way, Path(folder), chosen.batch_size) for way in ways]
-        calls = [_call(way, Path(folder), chosen.batch_size) for way in ways]
-        _print(ways, peaks, *_time(calls, chosen.rounds), chosen.batch_size)
+        contestants = [Contestant(way, Path(folder), chosen.batch_size) for way in ways]
+        _print(ways, contestants, *_time(contestants, chosen.rounds), chosen.batch_size)
+
+
+class Contestant:
+    """A process of its own that runs a network in one way, when it is its turn.
+
+    Attributes:
+        peak: Bytes by which two passes let the process grow.
+    """
+
+    def __init__(self, way: Way, folder: Path, batch_size: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        context.Process(
+            target=_compete, args=(theirs, way, folder, batch_size), daemon=True
+        ).start()
+        theirs.close()
+        self.peak: int = self._pipe.recv()
+
+    def take_turn(self) -> float:
+        """CPU seconds of a pass."""
+        self._pipe.send(None)
+        seconds: float = self._pipe.recv()
+        return seconds
+
+
+@torch.inference_mode()
+def _compete(pipe: Connection, way: Way, folder: Path, batch_size: int) -> None:
+    torch.set_num_threads(1)
+    if way.runtime != "torch":
+        __import__(RUNTIMES[way.runtime].package)
+    before = _resident("VmRSS")
+    call = _call(way, folder, batch_size)
+    call()
+    call()
+    pipe.send(_resident("VmHWM") - before)
+    with suppress(EOFError):  # once the parent has ended
+        while True:
+            pipe.recv()
+            pipe.send(_cpu_seconds(call))
 
 
 def _ways(network: str) -> list[Way]:
@@ -82,6 +123,8 @@ def _ways(network: str) -> list[Way]:
         Way(network, "torch", fused=True, channels_last=True),
     ]
     for runtime, kind in RUNTIMES.items():
+        if kind.device != "cpu":
+            continue
         ways += [Way(network, runtime, dtype, fused) for dtype in kind.dtypes for fused in (0, 1)]
     return ways
 
@@ -119,24 +162,6 @@ def _open(way: Way, folder: Path) -> nn.Module:
     return RUNTIMES[way.runtime](_file(way, folder), dtype=way.dtype, threads=1)
 
 
-def _peak(way: Way, folder: Path, batch_size: int) -> int:
-    """Bytes that a process of its own grows by while it runs the network twice."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_grow, (way, folder, batch_size))
-
-
-@torch.inference_mode()
-def _grow(way: Way, folder: Path, batch_size: int) -> int:
-    torch.set_num_threads(1)
-    if way.runtime != "torch":
-        __import__(RUNTIMES[way.runtime].package)
-    before = _resident("VmRSS")
-    call = _call(way, folder, batch_size)
-    call()
-    call()
-    return _resident("VmHWM") - before
-
-
 def _resident(field: str) -> int:
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(field):
@@ -144,23 +169,17 @@ def _resident(field: str) -> int:
     raise RuntimeError(f"no {field} in /proc/self/status")
 
 
-@torch.inference_mode()
-def _time(
-    calls: list[Callable[[], Tensor]], rounds: int
-) -> tuple[list[list[float]], dict[str, float]]:
-    """CPU seconds of each call in each round, and the machine's multiply-accumulates a second."""
-    for call in calls:
-        call()
-        call()
-    seconds: list[list[float]] = [[] for _ in calls]
+def _time(contestants: list[Contestant], rounds: int) -> tuple[list[list[float]], dict[str, float]]:
+    """CPU seconds of each one's turns, and the machine's multiply-accumulates a second."""
+    seconds: list[list[float]] = [[] for _ in contestants]
     rates: dict[str, list[float]] = {dtype: [] for dtype in OpenVino.dtypes}
     multiplying = {dtype: products("cpu", dtype, _SIDE) for dtype in rates}
     for dtype in rates:
         for multiply in multiplying[dtype]:
             multiply()
     for _ in range(rounds):
-        for call, taken in zip(calls, seconds, strict=True):
-            taken.append(_cpu_seconds(call))
+        for contestant, taken in zip(contestants, seconds, strict=True):
+            taken.append(contestant.take_turn())
         for dtype, found in rates.items():
             found.append(_SIDE**3 / min(map(_cpu_seconds, multiplying[dtype])))
     return seconds, {dtype: statistics.median(found) for dtype, found in rates.items()}
@@ -174,7 +193,7 @@ def _cpu_seconds(call: Callable[[], object]) -> float:
 
 def _print(
     ways: list[Way],
-    peaks: list[int],
+    contestants: list[Contestant],
     seconds: list[list[float]],
     rates: dict[str, float],
     batch_size: int,
@@ -189,14 +208,14 @@ def _print(
         print(f"rate in {dtype}: {2 * rate / 1e9:.0f} GFLOP/s")
     print("ms an image: median, half of p10 to p90; times as fast as the first; part of the floor")
     baseline = np.array(seconds[0])
-    for way, peak, taken in zip(ways, peaks, seconds, strict=True):
+    for way, contestant, taken in zip(ways, contestants, seconds, strict=True):
         image = 1000 * np.array(taken) / batch_size
         low, middle, high = np.percentile(image, (10, 50, 90))
         floor = 1000 * operations[way.network] / rates[way.dtype]
         faster = float(np.median(baseline / np.array(taken)))
         print(
             f"{way.name:46}{middle:7.1f} ±{(high - low) / 2:4.1f} {faster:6.2f}x "
-            f"{floor / middle:5.2f} {peak / 2**20:6.0f} MiB",
+            f"{floor / middle:5.2f} {contestant.peak / 2**20:6.0f} MiB",
             flush=True,
         )
 
