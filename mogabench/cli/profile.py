@@ -60,7 +60,7 @@ def profile(
         typer.Option(
             "--runtime",
             metavar="NAME",
-            help="torch (default), onnxruntime or openvino, on the CPU; repeatable.",
+            help="torch (default), onnxruntime, openvino, or tensorrt on a GPU; repeatable.",
         ),
     ] = None,
     channels_last: Annotated[
@@ -250,12 +250,12 @@ def _check_runtime(settings: Settings) -> None:
     from mogabench.errors import UserError
     from mogabench.runtimes import check_runtime
 
-    check_runtime(settings.runtime, settings.dtype)
-    if settings.device != "cpu" or settings.compile or settings.channels_last:
-        raise UserError(
-            f"--runtime {settings.runtime} runs on the CPU, without --gpu, --compile and "
-            "--channels-last"
-        )
+    kind = check_runtime(settings.runtime, settings.dtype)
+    if settings.compile or settings.channels_last:
+        raise UserError(f"--runtime {settings.runtime} has no --compile and no --channels-last")
+    if settings.device != kind.device:
+        where = "on the CPU, without --gpu" if kind.device == "cpu" else "on a GPU: add --gpu"
+        raise UserError(f"--runtime {settings.runtime} runs {where}")
 
 
 def _print_comparisons(requests: Sequence[Request], as_json: bool) -> None:

@@ -109,7 +109,8 @@ def run(
     runtime: Annotated[
         str,
         typer.Option(
-            metavar="NAME", help="Evaluate in torch, or on the CPU in onnxruntime or openvino."
+            metavar="NAME",
+            help="Evaluate in torch, in onnxruntime or openvino on the CPU, or in tensorrt.",
         ),
     ] = "torch",
     batch_size: Annotated[

@@ -115,12 +115,14 @@ class Job(Generic[R, O]):
     def _check_runtime(self) -> None:
         from mogabench.runtimes import check_runtime
 
-        check_runtime(self.runtime, self.amp or "float32")
+        kind = check_runtime(self.runtime, self.amp or "float32")
+        where = "on the CPU" if kind.device == "cpu" else "on a GPU"
         refused = {"--train": self.train, "--compile": self.compile}
-        refused |= {"--channels-last": self.channels_last, "a GPU": self.device != "cpu"}
+        refused |= {"--channels-last": self.channels_last}
+        refused |= {f"--device {self.device}": self.device != kind.device}
         for option, is_given in refused.items():
             if is_given:
-                raise UserError(f"--runtime {self.runtime} evaluates on the CPU, without {option}")
+                raise UserError(f"--runtime {self.runtime} evaluates {where}, without {option}")
 
     def network_subject(self, classes: int | None = None) -> Subject:
         """What to build: the subject for the data's classes and, in training, with its drop path.

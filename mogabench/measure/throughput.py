@@ -58,7 +58,7 @@ def measure(make_step: MakeStep, settings: Settings, meter: Meter | None = None)
     return Throughput(
         **_statistics(laps, ready.batch_size),
         lacked_core=lacked,
-        peak_memory=ready.meter.peak_bytes(),
+        peak_memory=ready.meter.peak_bytes() if _sees_memory(settings) else None,
         batch_size=ready.batch_size,
         iterations=len(laps),
         seconds=sum(laps) / 1000,
@@ -193,6 +193,11 @@ def _statistics(laps: Sequence[float], batch_size: int) -> dict[str, Any]:
             for name, value in on_percentiles.items()
         },
     }
+
+
+def _sees_memory(settings: Settings) -> bool:
+    """PyTorch's allocator does not know what another runtime takes of a GPU."""
+    return settings.device == "cpu" or settings.runtime == "torch"
 
 
 def _notes(settings: Settings) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from mogabench.records.schema import Provenance
 _PACKAGES = (
     *("mogabench", "torch", "torchvision", "timm", "numpy", "scipy", "scikit-image"),
     *("mmengine", "mmcv", "mmcv-lite", "mmdet", "mmsegmentation", "pycocotools"),
-    *("onnxruntime", "openvino"),
+    *("onnxruntime", "onnxruntime-gpu", "tensorrt", "openvino"),
     *("pillow", "opencv-python", "opencv-python-headless"),
 )
 """What computes networks, data or metrics; those that are not installed are left out."""

@@ -1,4 +1,4 @@
-"""Networks as files for other runtimes, and those runtimes: ONNX Runtime and OpenVINO."""
+"""Networks as files for other runtimes, and those runtimes: ONNX Runtime, OpenVINO and TensorRT."""
 
 from mogabench.runtimes.exporting import FORMATS, Exported, export, in_runtime
 from mogabench.runtimes.runtime import RUNTIMES, check_runtime

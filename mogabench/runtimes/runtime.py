@@ -1,10 +1,11 @@
-"""Runtimes for exported files; each is a network ``Tensor -> Tensor`` on the CPU."""
+"""Runtimes for exported files; each is a network ``Tensor -> Tensor``."""
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -20,7 +21,7 @@ class Runtime(nn.Module):
 
     Args:
         file: The exported file.
-        dtype: What it computes in, ``float32`` or ``bfloat16``.
+        dtype: What it computes in, one of the runtime's `dtypes`.
         threads: Threads of one operator.
 
     Raises:
@@ -32,10 +33,17 @@ class Runtime(nn.Module):
     format = ""
     """Its name among `mogabench.runtimes.FORMATS`."""
     dtypes: tuple[str, ...] = ("float32",)
+    device = "cpu"
+    """Where it computes, ``cpu`` or ``cuda``; its inputs and outputs are there."""
 
     def __init__(self, file: Path, *, dtype: str = "float32", threads: int | None = None) -> None:
         super().__init__()
         self._open(file, dtype, threads or torch.get_num_threads())
+
+    @classmethod
+    def check_installed(cls) -> None:
+        """Raises `UserError` where it cannot run."""
+        import_runtime(cls.package)
 
     def forward(self, x: Tensor) -> Tensor:
         """Runs the file on a batch of images.
@@ -62,6 +70,8 @@ class OnnxRuntime(Runtime):
 
     package = "onnxruntime"
     format = "onnx"
+    provider = "CPUExecutionProvider"
+    """Its name of what computes."""
 
     def _open(self, file: Path, dtype: str, threads: int) -> None:
         onnxruntime = import_runtime(self.package)
@@ -69,14 +79,54 @@ class OnnxRuntime(Runtime):
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 4  # its errors arrive as exceptions
-        self.session = onnxruntime.InferenceSession(
-            str(file), options, providers=["CPUExecutionProvider"]
-        )
+        providers = [(self.provider, self._provider_options(dtype))]
+        if self.device != "cpu":  # or what the provider cannot compute is computed on the CPU
+            options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+        self.session = onnxruntime.InferenceSession(str(file), options, providers=providers)
+        if self.session.get_providers()[0] != self.provider:
+            raise UserError(f"ONNX Runtime cannot start its {self.provider} on this machine")
         self.input = self.session.get_inputs()[0].name
+        self.output = self.session.get_outputs()[0].name
+
+    def _provider_options(self, dtype: str) -> dict[str, str]:
+        return {}
 
     def _run(self, x: Tensor) -> Tensor:
-        (out,) = self.session.run(None, {self.input: x.float().contiguous().numpy()})
-        return torch.from_numpy(out)
+        x = x.to(self.device, torch.float32).contiguous()
+        if x.is_cuda:
+            torch.cuda.synchronize()  # it reads them on a stream of its own
+        binding, index = self.session.io_binding(), x.device.index or 0
+        binding.bind_input(self.input, self.device, index, np.float32, tuple(x.shape), x.data_ptr())
+        binding.bind_output(self.output)
+        self.session.run_with_iobinding(binding)
+        (out,) = binding.copy_outputs_to_cpu()
+        return torch.from_numpy(out).to(self.device)
+
+
+class TensorRT(OnnxRuntime):
+    """TensorRT, by way of ONNX Runtime; float32 is TF32 on a GPU that has it.
+
+    An engine is built for each shape of inputs, which takes minutes.
+    """
+
+    dtypes = ("float32", "bfloat16", "float16")
+    device = "cuda"
+    provider = "TensorrtExecutionProvider"
+
+    @classmethod
+    def check_installed(cls) -> None:
+        """Raises `UserError` where there is no TensorRT, or ONNX Runtime is that for CPUs."""
+        if cls.provider not in import_runtime(cls.package).get_available_providers():
+            raise UserError(
+                "tensorrt needs the ONNX Runtime for GPUs, which has it: pip uninstall "
+                "onnxruntime, then pip install onnxruntime-gpu and a TensorRT of its version"
+            )
+
+    def _provider_options(self, dtype: str) -> dict[str, str]:
+        return {
+            "trt_fp16_enable": str(dtype == "float16"),
+            "trt_bf16_enable": str(dtype == "bfloat16"),
+        }
 
 
 class OpenVino(Runtime):
@@ -111,7 +161,11 @@ class Program(Runtime):
         return out
 
 
-RUNTIMES: Mapping[str, type[Runtime]] = {"onnxruntime": OnnxRuntime, "openvino": OpenVino}
+RUNTIMES: Mapping[str, type[Runtime]] = {
+    "onnxruntime": OnnxRuntime,
+    "openvino": OpenVino,
+    "tensorrt": TensorRT,
+}
 """Runtimes that networks can be timed and evaluated in, beside ``torch`` itself."""
 
 
@@ -126,7 +180,7 @@ def check_runtime(name: str, dtype: str) -> type[Runtime]:
     kind = RUNTIMES[name]
     if dtype not in kind.dtypes:
         raise UserError(f"{name} computes in {' or '.join(kind.dtypes)} here, not in {dtype}")
-    import_runtime(kind.package)
+    kind.check_installed()
     return kind
 
 

@@ -249,6 +249,10 @@ def test_skips_what_has_a_record_only_when_asked(invoke, measured):
             "--runtime openvino does not train: leave out --train-step",
         ),
         (
+            ["resnet50", "--compile", "--runtime", "openvino"],
+            "--runtime openvino has no --compile and no --channels-last",
+        ),
+        (
             ["resnet50", "--train-step", "--dtype", "float16"],
             "training in float16 needs a GPU; --dtype bfloat16 works on the CPU",
         ),

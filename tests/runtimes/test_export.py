@@ -17,8 +17,9 @@ from torch.nn import functional
 import mogabench.models  # noqa: F401  (registers MogaNet with timm)
 from mogabench.errors import UserError
 from mogabench.models.simvp import SimVP
-from mogabench.runtimes import FORMATS, export, in_runtime
+from mogabench.runtimes import FORMATS, check_runtime, export, in_runtime
 from mogabench.runtimes import exporting as module
+from mogabench.runtimes.runtime import TensorRT
 from mogabench.subject import Subject
 from mogabench.tasks import get_task
 
@@ -170,11 +171,25 @@ def test_what_cannot_be_exported_is_refused(network, monkeypatch):
         get_task("detection").graph(network)
     with pytest.raises(UserError, match="onnxruntime computes in float32 here, not in bfloat16"):
         in_runtime(network, IMAGE, "onnxruntime", dtype="bfloat16")
-    with pytest.raises(UserError, match="valid: torch, onnxruntime, openvino"):
+    with pytest.raises(UserError, match="valid: torch, onnxruntime, openvino, tensorrt"):
         in_runtime(network, IMAGE, "onnx")
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(UserError, match=r"openvino is not installed: pip install 'mogabench\[run"):
         in_runtime(network, IMAGE, "openvino")
+
+
+@pytest.mark.skipif(
+    TensorRT.provider in onnxruntime.get_available_providers(), reason="TensorRT is here"
+)
+def test_tensorrt_is_refused_where_onnx_runtime_would_compute_on_the_cpu(files, monkeypatch):
+    with pytest.raises(UserError, match="tensorrt needs the ONNX Runtime for GPUs"):
+        check_runtime("tensorrt", "float16")
+    monkeypatch.setattr(TensorRT, "device", "cpu")  # else no inputs could be made here
+    with (
+        pytest.warns(UserWarning, match="provider"),
+        pytest.raises(UserError, match="cannot start its TensorrtExecutionProvider"),
+    ):
+        TensorRT(files["onnx"].file)
 
 
 class Branching(nn.Module):

@@ -48,7 +48,8 @@ def interaction(
     batch_size: Annotated[int, typer.Option(min=1, help="Images per forward pass.")] = 64,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     runtime: Annotated[
-        str, typer.Option(metavar="NAME", help="torch, or on the CPU onnxruntime or openvino.")
+        str,
+        typer.Option(metavar="NAME", help="torch; onnxruntime or openvino on the CPU; tensorrt."),
     ] = "torch",
     dtype: Annotated[
         str, typer.Option(metavar="TYPE", help="float32, or for speed bfloat16 or float16.")
