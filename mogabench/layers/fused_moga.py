@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from mogabench.layers.fusion import SplitNorm, pointwise, pointwise_weights, split_norm
 from mogabench.layers.moga import GatedContext, MultiOrderDepthwise
-from mogabench.ops.channels_last import convolve_pointwise
+from mogabench.ops.channels_last import convolve_pointwise, in_groups
 from mogabench.ops.depthwise import DepthwiseConv2d, convolve_multi_order, lie_by_taps
 
 if TYPE_CHECKING:
@@ -157,6 +157,9 @@ class FusedChannelAggregation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps ``(N, C, H, W)`` to the same shape."""
+        return in_groups(self._aggregate, x, self.fc1.out_channels)
+
+    def _aggregate(self, x: Tensor) -> Tensor:
         hidden = self.se(self.dwconv.with_gelu(self.fc1(self.norm(x))))
         if self.act is None:
             return self._add(self.fc2(hidden), x)

@@ -19,20 +19,18 @@ from mogabench.ops.layout import pixel_stride
 from mogabench.ops.precision import autocast_type, in_autocast_type
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+_CACHED = 2**23
+"""Bytes of a map that a processor's cache holds, about."""
 
 
 def suits_cpu(x: Tensor) -> bool:
     """Whether maps ``(N, C, H, W)`` are on the CPU, in channels_last layout or a slice of such.
 
-    They do not suit while the network is traced or exported: a file takes the plain operators.
+    They do not suit while the network is exported: a file takes the plain operators.
     """
-    return (
-        x.device.type == "cpu"
-        and not torch.jit.is_tracing()  # type: ignore[no-untyped-call,attr-defined]
-        and not is_exporting()
-        and pixel_stride(x) is not None
-    )
+    return x.device.type == "cpu" and not is_exporting() and pixel_stride(x) is not None
 
 
 def suits_product(x: Tensor) -> bool:
@@ -44,7 +42,6 @@ def suits_product(x: Tensor) -> bool:
     return suits_cpu(x) or (
         x.is_cuda
         and autocast_type(x) in (torch.bfloat16, torch.float16)
-        and not torch.jit.is_tracing()  # type: ignore[no-untyped-call,attr-defined]
         and not is_exporting()
         and pixel_stride(x) is not None
     )
@@ -94,6 +91,27 @@ def gelu(x: Tensor, *, in_place: bool = False) -> Tensor:
     dense = x.permute(0, 2, 3, 1)
     activated = torch.ops.aten.gelu_(dense) if in_place else functional.gelu(dense)
     return activated.permute(0, 3, 1, 2)
+
+
+def in_groups(function: Callable[[Tensor], Tensor], x: Tensor, dim: int) -> Tensor:
+    """Applies a function to the images of a batch, on the CPU to a few of them at a time.
+
+    The maps in between then stay in the cache, and are small enough for the allocator to keep
+    their memory: the C library returns large blocks to the system, which clears them anew.
+
+    Args:
+        function: Maps ``(N, C, H, W)`` to as many, each image by itself.
+        x: Its input.
+        dim: Channels of the largest map in between.
+
+    Returns:
+        The function of ``x``.
+    """
+    images, _, height, width = x.shape
+    at_once = max(1, _CACHED // (dim * height * width * x.element_size()))
+    if images <= at_once or torch.compiler.is_compiling() or not suits_cpu(x):
+        return function(x)
+    return torch.cat([function(group) for group in x.split(at_once)])
 
 
 # What they ask of a map has no answer while torch.fx traces.

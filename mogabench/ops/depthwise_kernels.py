@@ -133,12 +133,7 @@ def depthwise_sums(x: Tensor, grad: Tensor, kernel: int, dilation: int) -> Tenso
         KERNEL=kernel,
         DILATION=dilation,
         TAP_ROWS=tap_rows,
-        COLUMNS=tiling.columns,
-        TILES=tiling.tiles,
-        CHANNELS=tiling.channels,
-        WHOLE=tiling.is_whole,
-        EXACT=tiling.is_exact,
-        num_warps=_WARPS,
+        **tiling.options,
     )
     return sums.sum(0)
 
@@ -190,6 +185,18 @@ class Tiling(NamedTuple):
         """Rows of tiles that cover ``(N, C, H, W)``."""
         n, _, h, w = x.shape
         return h * _ceil(n * _ceil(w, self.columns * dilation) * dilation, self.tiles)
+
+    @property
+    def options(self) -> dict[str, int]:
+        """What the kernels are compiled with for it."""
+        return {
+            "COLUMNS": self.columns,
+            "TILES": self.tiles,
+            "CHANNELS": self.channels,
+            "WHOLE": self.is_whole,
+            "EXACT": self.is_exact,
+            "num_warps": _WARPS,
+        }
 
 
 def _tiling(x: Tensor, dilation: int) -> Tiling:
@@ -246,12 +253,7 @@ def _launch(
         DILATION=dilation,
         HAS_BIAS=bias is not None,
         GELU=gelu,
-        COLUMNS=tiling.columns,
-        TILES=tiling.tiles,
-        CHANNELS=tiling.channels,
-        WHOLE=tiling.is_whole,
-        EXACT=tiling.is_exact,
-        num_warps=_WARPS,
+        **tiling.options,
     )
 
 

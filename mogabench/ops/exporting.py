@@ -11,4 +11,8 @@ def is_exporting() -> bool:
     PyTorch 2.11 takes ``torch.compiler.is_exporting()`` for true in whatever it compiles; the flag
     behind it is right.
     """
-    return torch.compiler._is_exporting_flag or torch.onnx.is_in_onnx_export()
+    return (
+        torch.compiler._is_exporting_flag
+        or torch.onnx.is_in_onnx_export()
+        or torch.jit.is_tracing()  # type: ignore[no-untyped-call,attr-defined]
+    )

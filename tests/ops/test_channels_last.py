@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mogabench.ops.channels_last import GELU, PointwiseConv2d, suits_cpu, suits_product
+from mogabench.ops.channels_last import GELU, PointwiseConv2d, in_groups, suits_cpu, suits_product
 from mogabench.ops.depthwise import DepthwiseConv2d, convolve_multi_order
 
 SIZES = [(1, 1), (1, 9), (2, 3), (4, 4), (7, 7), (8, 5), (13, 17)]
@@ -43,6 +43,25 @@ def test_depthwise_and_its_gradients(kernel: int, dilation: int, size: tuple[int
     with torch.no_grad():
         assert relative_error(layer(x), expected) < 1e-6
         assert relative_error(layer.with_gelu(x), functional.gelu(expected)) < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("dim", "sizes"),
+    [(2**10, [2, 2, 1]), (2**12, [1] * 5), (2**8, [5])],  # 4, 16 and 1 MiB an image of float32
+)
+def test_images_go_through_in_groups_that_the_cache_holds(dim: int, sizes: list[int]) -> None:
+    x = channels_last(5, 3, 32, 32)
+    seen = []
+
+    def double(group: Tensor) -> Tensor:
+        seen.append(len(group))
+        return 2 * group
+
+    out = in_groups(double, x, dim)
+    assert torch.equal(out, 2 * x) and out.is_contiguous(memory_format=torch.channels_last)
+    assert seen == sizes
+    in_groups(double, x.contiguous(), dim)
+    assert seen[-1] == 5  # in another layout nothing is gained
 
 
 @pytest.mark.parametrize("widths", [(2, 6, 8), (0, 3, 5), (4, 0, 4), (3, 5, 0)])
