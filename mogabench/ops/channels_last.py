@@ -111,7 +111,7 @@ def in_groups(function: Callable[[Tensor], Tensor], x: Tensor, dim: int) -> Tens
     at_once = max(1, _CACHED // (dim * height * width * x.element_size()))
     if images <= at_once or torch.compiler.is_compiling() or not suits_cpu(x):
         return function(x)
-    return torch.cat([function(group) for group in x.split(at_once)])
+    return torch.cat([function(group) for group in torch.split(x, at_once)])
 
 
 # What they ask of a map has no answer while torch.fx traces.
