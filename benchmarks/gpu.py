@@ -22,7 +22,8 @@ video
     SimVP with MogaNet on Moving MNIST, as many epochs as the time allows; what is left of it goes
     to the throughput of Table A14's translators.
 others
-    Masked images per second of the interaction analysis; throughput of detectors and segmentors.
+    Masked images per second of the interaction analysis; throughput of detectors and segmentors,
+    and of the networks since 2024.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ def _seconds(text: str) -> float:
 
 
 def _on_gpu(chosen: argparse.Namespace, work_dir: str) -> list[Stage]:
-    profile = (MOGABENCH, "profile", "--gpu", "--channels-last", *TIMING)
+    profile = (MOGABENCH, "profile", "--gpu", "--channels-last", "--skip-existing", *TIMING)
     profile += ("--results", str(chosen.results))
     sizes = tuple(VARIANTS.values())
     return [
@@ -134,6 +135,7 @@ def _on_gpu(chosen: argparse.Namespace, work_dir: str) -> list[Stage]:
                 _stage(chosen, "interaction"),
                 (*profile, "--task", "detection", "--batch-size", "8", *DENSE),
                 (*profile, "--task", "segmentation", "--batch-size", "8", *DENSE),
+                (*profile, "--paper", "since_2024", "--dtype", "bfloat16"),
             ),
         ),
     ]

@@ -82,7 +82,13 @@ class OnnxRuntime(Runtime):
         providers = [(self.provider, self._provider_options(dtype))]
         if self.device != "cpu":  # or what the provider cannot compute is computed on the CPU
             options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-        self.session = onnxruntime.InferenceSession(str(file), options, providers=providers)
+        try:
+            self.session = onnxruntime.InferenceSession(
+                str(file), options, providers=providers, enable_fallback=0
+            )
+        except Exception as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise UserError(f"ONNX Runtime cannot start its {self.provider}: {reason}") from error
         if self.session.get_providers()[0] != self.provider:
             raise UserError(f"ONNX Runtime cannot start its {self.provider} on this machine")
         self.input = self.session.get_inputs()[0].name
