@@ -8,7 +8,7 @@ own, so that what one leaves of the allocator's memory changes no other. They ta
 round, and each is timed by its CPU time, so that other processes on the machine count for little.
 The floor is the network's multiplications at the machine's own rate, that of
 `mogabench profile`: the better of a matrix product and a 1x1 convolution, timed in every round. The
-peak of memory is above what a process's imports take.
+peak of memory is above what a process's imports take. At the end, where the time goes in OpenVINO.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ import argparse
 import multiprocessing
 import statistics
 import time
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import openvino
 import timm
 import torch
 from torch import Tensor, nn
@@ -75,6 +77,9 @@ def main() -> None:
         _write_files(ways, Path(folder))
         contestants = [Contestant(way, Path(folder), chosen.batch_size) for way in ways]
         _print(ways, contestants, *_time(contestants, chosen.rounds), chosen.batch_size)
+        for way in ways:
+            if (way.network, way.runtime, way.fused) == (chosen.network, "openvino", True):
+                _print_operators(way, Path(folder), chosen.batch_size)
 
 
 class Contestant:
@@ -218,6 +223,24 @@ def _print(
             f"{floor / middle:5.2f} {contestant.peak / 2**20:6.0f} MiB",
             flush=True,
         )
+
+
+def _print_operators(way: Way, folder: Path, batch_size: int) -> None:
+    """OpenVINO's own times of operators, by their kind."""
+    core = openvino.Core()
+    core.set_property("CPU", {"PERF_COUNT": True})
+    options = OpenVino.options(way.dtype, threads=1)
+    compiled = core.compile_model(str(_file(way, folder)), "CPU", options)
+    request = compiled.create_infer_request()
+    images = np.random.default_rng(0).standard_normal((batch_size, 3, SIZE, SIZE), np.float32)
+    for _ in range(3):
+        request.infer([images])
+    seconds: Counter[str] = Counter()
+    for node in request.profiling_info:
+        seconds[f"{node.node_type} {node.exec_type}"] += node.real_time.total_seconds()
+    print(f"{way.name}, ms an image by kind of operator:")
+    for kind, taken in seconds.most_common(6):
+        print(f"  {kind:50}{1000 * taken / batch_size:7.2f}")
 
 
 if __name__ == "__main__":

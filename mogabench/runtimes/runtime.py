@@ -144,9 +144,13 @@ class OpenVino(Runtime):
 
     def _open(self, file: Path, dtype: str, threads: int) -> None:
         core = import_runtime(self.package).Core()
+        self.compiled = core.compile_model(str(file), "CPU", self.options(dtype, threads))
+
+    @staticmethod
+    def options(dtype: str, threads: int) -> dict[str, str | int]:
+        """OpenVINO's options; the arguments are those of `Runtime`."""
         hint = {"float32": "f32", "bfloat16": "bf16"}[dtype]
-        options = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": threads}
-        self.compiled = core.compile_model(str(file), "CPU", options)
+        return {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": threads}
 
     def _run(self, x: Tensor) -> Tensor:
         out = self.compiled(x.float().contiguous().numpy())[0]
