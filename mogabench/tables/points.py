@@ -114,7 +114,7 @@ def scatters(tables: Sequence[JoinedTable], store: Store) -> list[Scatter]:
                 name = f"figure_{id_}_{slug(device)}_{dtype}"
                 cost = "images per second, measured"
                 shown = fastest(points) if figure.front else points
-                front = _front(shown, best=max) if figure.front else []
+                front = front_of(shown, best=max) if figure.front else []
                 found.append(Scatter(name, title, cost, "img/s", shown, _ours(tables), front))
     return found
 
@@ -136,7 +136,7 @@ def cost_scatters(tables: Sequence[JoinedTable]) -> list[Scatter]:
         if points:
             unit = next(c.unit for c in shown[0].paper.columns if c.head == figure.column) or ""
             name = f"figure_{id_}_{figure.name}"
-            front = _front(points, best=min) if figure.front else []
+            front = front_of(points, best=min) if figure.front else []
             found.append(
                 Scatter(name, figure.title, figure.cost, unit, points, _ours(tables), front)
             )
@@ -159,7 +159,7 @@ def _ours(tables: Sequence[JoinedTable]) -> str:
     return about.family or about.name
 
 
-def _front(points: Sequence[Point], *, best: Callable[[float, float], float]) -> list[Point]:
+def front_of(points: Sequence[Point], *, best: Callable[[float, float], float]) -> list[Point]:
     """The points that no other is better than in both, from the least accurate.
 
     Args:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from mogabench.tables.points import front_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -35,14 +37,16 @@ class Standing(NamedTuple):
 def standing(scatter: Scatter) -> Standing | None:
     """Compares each network with the line through the paper's own at its cost.
 
-    The line is straight between neighbouring sizes, over the logarithm of the cost.
+    The line is straight between neighbouring sizes, over the logarithm of the cost. It leaves out
+    a size that another one beats in both: who wants the paper's network takes the other.
 
     Returns:
         None where the plot shows no front, or fewer than two sizes of the paper's own.
     """
     if not scatter.front:
         return None
-    own = sorted((p for p in scatter.points if p.family == scatter.ours), key=lambda p: p.cost)
+    sizes = [point for point in scatter.points if point.family == scatter.ours]
+    own = sorted(front_of(sizes, best=max if _shows_speed(scatter) else min), key=lambda p: p.cost)
     if len(own) < 2:
         return None
     costs = np.log([point.cost for point in own])
@@ -54,7 +58,7 @@ def standing(scatter: Scatter) -> Standing | None:
             found.outside.append(point)
             continue
         line = np.interp(np.log(point.cost), costs, [p.accuracy for p in own])
-        distance = round(float(point.accuracy - line), 1)
+        distance = round(float(point.accuracy - line), 1) + 0.0  # no -0.0
         if abs(distance) <= LEVEL:
             found.level.append((point, distance))
         else:
@@ -71,11 +75,11 @@ def standing_text(scatter: Scatter) -> str:
         return ""
     ours = scatter.ours
     what = scatter.cost.partition(" (")[0]
-    if scatter.unit == "img/s":
+    if _shows_speed(scatter):
         what = "measured speed, each network in the runtime that is the fastest for it"
     sentences = [
-        f"At equal {what}, on the line through the sizes of {ours}, by printed accuracies, whose "
-        "trainings differ:",
+        f"At equal {what}, on the line through the sizes of {ours} that no other of them beats, by "
+        "printed accuracies, whose trainings differ:",
         f"more accurate than {ours} are {_listed(found.above)};",
         f"level to {LEVEL} points are {_listed(found.level)};",
         f"less accurate are {_listed(found.below)}.",
@@ -84,6 +88,11 @@ def standing_text(scatter: Scatter) -> str:
         names = _by_family((point, "") for point in found.outside)
         sentences.append(f"Beyond the sizes of {ours}, and not compared, are {names}.")
     return " ".join(sentences)
+
+
+def _shows_speed(scatter: Scatter) -> bool:
+    """Whether the higher cost is the better one."""
+    return scatter.unit == "img/s"
 
 
 def _listed(group: Sequence[tuple[Point, float]]) -> str:

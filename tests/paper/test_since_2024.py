@@ -1,11 +1,14 @@
 """The folder of networks since 2024, against the lines of its sources and against timm."""
 
+import math
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import timm
 
+import mogabench.models  # noqa: F401  (registers MogaNet with timm)
 from mogabench.paper import get_paper, paper_figures
 from mogabench.records import Kind, Provenance, Quantity, Record, Store, open_store
 from mogabench.tables.join import join
@@ -101,6 +104,46 @@ def test_all_is_counted_by_three_conventions_and_parameters_are_timms(tables):
     [row] = [row for row in tables[0].rows if row.row.label == "StarNet-S1"]
     cells = {cell.column.head: cell.measured for cell in row.cells}
     assert cells["Counted: Param. (M)"] == pytest.approx(own / 1e6)
+
+
+def test_the_committed_paragraph_on_speed_follows_from_the_committed_table():
+    folder = Path(__file__).parents[2] / "results" / "papers" / "since_2024"
+    head, _, *lines = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in (folder / "table_1.md").read_text("utf-8").splitlines()
+        if line.startswith("|")
+    ]
+    accuracy = head.index("Top-1 Acc (%)")
+    rates = [i for i, text in enumerate(head) if text.startswith("Timed") and "(img/s)" in text]
+    points = {}  # speed and accuracy, by the name as the paragraph has it
+    for cells in lines:
+        family, _, size = cells[0].rpartition("-")
+        speed = max(float(cells[i]) for i in rates)
+        points[f"{family} {size}"] = speed, float(cells[accuracy])
+    ours = [point for name, point in points.items() if name.startswith("MogaNet ")]
+    line = sorted(p for p in ours if not any(q[0] > p[0] and q[1] > p[1] for q in ours))
+    speeds, accuracies = zip(*line, strict=True)
+
+    text = (folder / "README.md").read_text("utf-8").partition("At equal measured speed")[2]
+    compared, _, outside = text.partition("\n")[0].partition("Beyond the sizes of MogaNet")
+    groups = re.split(
+        "more accurate than MogaNet are|level to 0.2 points are|less accurate are", compared
+    )
+    checked = 0
+    for group, holds in zip(
+        groups[1:], (lambda d: d > 0.1, lambda d: abs(d) < 0.3, lambda d: d < -0.1), strict=True
+    ):
+        for entry in group.strip(" .;").split("; "):
+            first, *more = entry.split(", ")
+            family = first.partition(" (")[0].rpartition(" ")[0]
+            for each in (first, *(f"{family} {size}" for size in more)):
+                name, _, printed = each.strip(")").partition(" (")
+                speed, top1 = points[name]
+                distance = top1 - np.interp(math.log(speed), np.log(speeds), accuracies)
+                assert holds(distance) and abs(distance - float(printed)) < 0.1, name
+                checked += 1
+    left_out = re.split("[,;] ", outside.partition("compared, are ")[2])
+    assert len(line) == 4 and checked + len(left_out) + len(ours) == len(points) == 91
 
 
 def test_the_front_is_what_no_other_network_beats_in_both(tables):

@@ -1,5 +1,7 @@
 """Who is more accurate at equal cost, on points whose distances are worked out by hand."""
 
+from dataclasses import replace
+
 from mogabench.tables.points import Point, Scatter, fastest
 from mogabench.tables.standing import standing, standing_text
 
@@ -20,6 +22,16 @@ def test_the_line_is_straight_over_the_logarithm_of_the_rate():
     found = standing(plot(*OURS, better, worse, level, faster, slower))
     assert found.above == [(better, 1.0)] and found.below == [(worse, -0.5)]
     assert found.level == [(level, 0.2)] and found.outside == [faster, slower]
+
+
+def test_a_size_that_another_one_beats_is_no_part_of_the_line():
+    beaten = Point(90.0, 70.0, "Ours-XS")  # slower and less accurate than S
+    new = Point(10 * 10**0.75, 82.0, "New-A")  # 81.0 on the line from B to S
+    assert standing(plot(*OURS, beaten, new)).above == [(new, 1.0)]
+    costs = Scatter("a", "A", "operations", "G", [*OURS[:1], Point(200.0, 84.0, "Ours-B")], "Ours")
+    dearer = Point(120.0, 79.0, "Ours-XS")
+    costs = replace(costs, points=[*costs.points, dearer, new], front=[new])
+    assert standing(costs).outside == [new]  # cheaper than all
 
 
 def test_each_network_counts_in_its_fastest_runtime():
