@@ -260,7 +260,11 @@ def _other_head(misfit: Misfit, given: Weights, needed: Weights) -> str:
     name = misfit.misshapen[0]
     if not given[name].ndim:
         return f"has a single number as {name}{advice}"
-    return f"was trained for {len(given[name])} classes, not for {len(needed[name])}{advice}"
+    classes = len(given[name])
+    return (
+        f"was trained for {classes} classes, not for {len(needed[name])}; build the network with "
+        f"--option num_classes={classes},{advice.removeprefix(';')}"
+    )
 
 
 def _title(model: nn.Module) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import torch
+from mmengine.device import get_device
 from mmengine.dist import get_dist_info
 from mmengine.evaluator import Evaluator
 from mmengine.model import is_model_wrapper
@@ -66,6 +67,13 @@ class QuietRunner(Runner):
         model = self.model.module if is_model_wrapper(self.model) else self.model
         model.load_state_dict(checkpoint["state_dict"])
         return checkpoint
+
+    def wrap_model(self, model_wrapper_cfg: Any, model: nn.Module) -> nn.Module:
+        """Wraps for several processes what they train; another runtime's network has no weights."""
+        if any(value.requires_grad for value in model.parameters()):
+            wrapped: nn.Module = super().wrap_model(model_wrapper_cfg, model)
+            return wrapped
+        return model.to(get_device())
 
     def dump_config(self) -> None:
         """Does nothing: the job is the configuration."""

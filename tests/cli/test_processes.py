@@ -72,6 +72,9 @@ def test_a_training_and_an_evaluation_in_processes_of_their_own(folder, tmp_path
     one, other = Store(tmp_path / "results").all(Kind.QUALITY)
     assert one.values == other.values  # of 12 images, so two processes have three and three two
     assert evaluated.stdout.splitlines()[:2] == trained.stdout.splitlines()[:2]
+    exported = finished(tmp_path, command(folder, *again, "--runtime", "onnxruntime"))
+    assert exported.returncode == 0, exported.stderr
+    assert exported.stdout.splitlines()[1] == trained.stdout.splitlines()[1]
     odd = ["--batch-size", 5, "--work-dir", "other"]
     refused = finished(tmp_path, command(folder, *arguments, *odd))
     assert refused.returncode == 2
