@@ -131,13 +131,16 @@ def read_stated(task: Task[Any, Any], weights: str | None) -> Description | None
         weights: ``official``, a file, or none.
 
     Raises:
-        UserError: The file cannot be read.
+        UserError: The file cannot be read, or is of another task.
     """
     if weights in (None, "official"):
         return None
     stated = Description.of(find_file(weights))
-    if stated is None or stated.task != task.name:
+    if stated is None:
         return None
+    if stated.task != task.name:
+        network = "/".join((stated.task, stated.method, stated.backbone))
+        raise UserError(f"{weights} holds the weights of {network}, not of {task.name}")
     own = stated.own_options
     if own is None:
         own = {name: value for name, value in stated.options.items() if name != "num_classes"}

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from mogabench import load
+from mogabench.checkpoints import Description
 from mogabench.data.shapes import sample_shapes
 from mogabench.records import Kind, Store, packaged_results
 from mogabench.subject import Subject
@@ -148,6 +149,15 @@ def test_images_without_annotations_are_predicted_and_not_measured(mogabench, tm
     out, _ = mogabench(*arguments, *asked)
     assert "Top-1" not in out and "images" not in out
     assert (tmp_path / "found.csv").read_text().count("a.png") == 1
+
+
+def test_weights_of_another_task_are_refused_by_name(mogabench, tmp_path):
+    meta = Description("video", "simvp", "moganet").to_meta()
+    torch.save({"state_dict": {"a": torch.ones(1)}, "meta": meta}, tmp_path / "w.pth")
+    evaluation = ("run", "classification", "--data", "sample", "--weights", tmp_path / "w.pth")
+    _, err = mogabench(*evaluation, status=2)
+    assert err.endswith("w.pth holds the weights of video/simvp/moganet, not of classification\n")
+    assert err.count("\n") == 1
 
 
 @pytest.mark.slow
