@@ -130,6 +130,7 @@ class TensorRT(OnnxRuntime):
 
     def _provider_options(self, dtype: str) -> dict[str, str]:
         return {
+            "device_id": str(torch.cuda.current_device() if torch.cuda.is_available() else 0),
             "trt_fp16_enable": str(dtype == "float16"),
             "trt_bf16_enable": str(dtype == "bfloat16"),
         }
