@@ -16,6 +16,7 @@ from mogabench.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from mogabench.paper import Paper
     from mogabench.tables.cells import Cell
 
 
@@ -56,8 +57,8 @@ def explain(
     from mogabench.tables.join import join
     from mogabench.tables.measured import measured_tables
 
-    table, row, column = _address(table, row, column)
     chosen, store = get_paper(paper, papers), open_store(results)
+    table, row, column = _address(chosen, table, row, column)
     for found in find_rows(join(chosen.table(table), store), row):  # before anything is measured
         find_cells(found, column)
     (joined,), _ = measured_tables(chosen, [table], store, quiet=quiet)
@@ -74,7 +75,9 @@ def explain(
         _print_tree(cell, depth)
 
 
-def _address(table: str, row: str | None, column: str | None) -> tuple[str, str, str | None]:
+def _address(
+    paper: Paper, table: str, row: str | None, column: str | None
+) -> tuple[str, str, str | None]:
     """Table, row and column, which may come as one argument with colons.
 
     Raises:
@@ -82,12 +85,13 @@ def _address(table: str, row: str | None, column: str | None) -> tuple[str, str,
     """
     from mogabench.errors import UserError
     from mogabench.escaping import command_line
+    from mogabench.paper.papers import paper_options
 
     if row is None:
         table, *rest = table.split(":", 2)
         row, column = (*rest, None, None)[:2]
     if not row:
-        lists = command_line("table", table)
+        lists = command_line("table", table, *paper_options(paper))
         raise UserError(f"which row? {lists} lists them; give {table}:ROW:COLUMN")
     return table, row, column or None
 

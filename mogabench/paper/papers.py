@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -14,6 +15,8 @@ PACKAGED = Path(__file__).parents[1] / "papers"
 
 _GROUP = "mogabench.papers"
 
+_LOG = logging.getLogger(__name__)
+
 
 def get_paper(name: str | None = None, own: Path | None = None) -> Paper:
     """The paper of that name.
@@ -23,8 +26,8 @@ def get_paper(name: str | None = None, own: Path | None = None) -> Paper:
         own: A folder with papers of one's own, a folder each.
 
     Raises:
-        UserError: There is no such paper, its folder is malformed, or papers of one's own are
-            given without a name.
+        UserError: There is no such paper, its folder is malformed, a paper of one's own has the
+            name of another, or papers of one's own are given without a name.
     """
     found = _places(own)
     if name is None:
@@ -34,7 +37,14 @@ def get_paper(name: str | None = None, own: Path | None = None) -> Paper:
         name = DEFAULT
     if name not in found:
         raise unknown("paper", name, found)
-    place = found[name]
+    place, *others = found[name]
+    for other in others:
+        if not isinstance(other, EntryPoint):
+            raise UserError(f"{other}: there is another paper '{name}'; rename the folder")
+        _LOG.error(
+            "mogabench: the paper '%s' of the package %s is left out: there is another of that "
+            "name", name, other.value,
+        )  # fmt: skip
     if isinstance(place, EntryPoint):
         return Paper(name, _folder_of(place))
     # One's own may have changed since the last time.
@@ -45,31 +55,37 @@ def paper_names(own: Path | None = None) -> list[str]:
     """The names of all papers, the default one first.
 
     Raises:
-        UserError: Two have the same name, or the folder of one's own has none.
+        UserError: The folder of one's own has none.
     """
     return list(_places(own))
 
 
-def _places(own: Path | None) -> dict[str, Path | EntryPoint]:
-    found: dict[str, Path | EntryPoint] = {DEFAULT: PACKAGED / DEFAULT}
-    found |= _folders(PACKAGED)
+def paper_options(paper: Paper) -> list[str]:
+    """The options with which a command is about a paper; none for the default one."""
+    if paper.is_default:
+        return []
+    is_known = paper.name in _places(None)
+    where = [] if is_known else ["--papers", str(paper.folder.parent)]
+    return [*where, "--paper", paper.name]
+
+
+def _places(own: Path | None) -> dict[str, list[Path | EntryPoint]]:
+    """Where the papers of each name are: first the one that has the name, then those left out."""
     mine = {} if own is None else _folders(own)
     if own is not None and not mine:
         inside = (own / ABOUT).is_file()
         right = "give the folder that it is in" if inside else f"a paper is a folder with {ABOUT}"
         raise UserError(f"--papers {own}: {'is a paper' if inside else 'has no paper'}; {right}")
-    others: list[tuple[str, Path | EntryPoint]] = [*_installed().items(), *mine.items()]
-    for name, place in others:
-        if name in found:
-            raise UserError(f"two papers are called '{name}': {place} is one")
-        found[name] = place
+    found: dict[str, list[Path | EntryPoint]] = {DEFAULT: []}
+    for place in (*_folders(PACKAGED).values(), *_installed(), *mine.values()):
+        found.setdefault(place.name, []).append(place)
     return found
 
 
 @cache
-def _installed() -> dict[str, EntryPoint]:
+def _installed() -> tuple[EntryPoint, ...]:
     """The papers of other packages."""
-    return {entry.name: entry for entry in entry_points(group=_GROUP)}
+    return tuple(entry_points(group=_GROUP))
 
 
 def _folders(folder: Path) -> dict[str, Path]:

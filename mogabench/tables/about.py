@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from mogabench.escaping import command_line
 from mogabench.measure.settings import set_up_name
+from mogabench.paper.papers import paper_options
 from mogabench.records import Kind
 from mogabench.tables.grid import counts_text
 from mogabench.tables.join import join, subjects_of
@@ -32,7 +33,7 @@ def about_table(table: PaperTable, store: Store) -> Pairs:
         ("networks of", ", ".join(methods)),
         ("recipes", ", ".join(_distinct(meta.recipe for meta in metas if meta.recipe))),
         ("cells", counts_text(join(table, store))),
-        ("to print it", command_line("table", table.id, *_of(table.paper))),
+        ("to print it", command_line("table", table.id, *paper_options(table.paper))),
     )
 
 
@@ -116,10 +117,6 @@ def _how(record: Record) -> str:
         how.dtype, compiled=how.compiled, channels_last=how.channels_last, runtime=how.runtime
     )
     return f"{record.subject.key}, {set_up}"
-
-
-def _of(paper: Paper) -> list[str]:
-    return [] if paper.is_default else ["--paper", paper.name]
 
 
 def _distinct(texts: Iterable[str]) -> list[str]:

@@ -1,6 +1,7 @@
 """Papers beside MogaNet's, through whole commands."""
 
 import json
+import shlex
 from collections import Counter
 from pathlib import Path
 
@@ -209,6 +210,18 @@ def test_operations_that_nobody_counted_are_not_compared(mogabench, mine):
     assert cells(out)["ResNet-18", "Params"]["status"] == "rounds"
     out, _ = mogabench("explain", *options, "C1:ResNet-18:FLOPs")
     assert "counting.yaml does not say who counted it" in out
+
+
+@pytest.mark.parametrize("name", ["mine", "convnext"])
+def test_a_suggested_command_names_the_paper(mogabench, mine, name):
+    mine(ROWS[0].format("resnet18", "11.7M"))
+    where = ["--papers", ".", "--paper", name] if name == "mine" else ["--paper", name]
+    command = ["mogabench", "table", "1", *where]
+    shown, _ = mogabench("show", *where, "1")
+    assert shlex.split(shown.splitlines()[-2].partition("to print it")[2]) == command
+    _, err = mogabench("explain", *where, "1", status=2)
+    assert f"which row? {shlex.join(command)} lists them" in err
+    assert mogabench(*command[1:])[0].startswith("Table 1 of ")
 
 
 def test_papers_of_ones_own_need_a_name(mogabench, mine):

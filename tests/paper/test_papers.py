@@ -197,16 +197,28 @@ def test_a_paper_may_come_with_another_package(folder, monkeypatch):
     (folder / "__init__.py").touch()
     monkeypatch.syspath_prepend(folder.parent)
     found = [EntryPoint("theirs", "mine", "mogabench.papers")]
-    monkeypatch.setattr(papers, "_installed", lambda: {entry.name: entry for entry in found})
+    monkeypatch.setattr(papers, "_installed", lambda: found)
     assert get_paper("theirs").table("1").name == "Table 1 of mine"
     found.append(EntryPoint("broken", "no_such_package", "mogabench.papers"))
     assert get_paper("theirs").folder == folder
     with pytest.raises(UserError, match="the paper 'broken': no_such_package is no package"):
         get_paper("broken")
-    found.append(EntryPoint("moganet", "mine", "mogabench.papers"))
-    with pytest.raises(UserError, match="two papers are called 'moganet'"):
-        get_paper()
     sys.modules.pop("mine", None)
+
+
+def test_a_second_paper_of_a_name_is_left_out_and_stops_no_other(folder, monkeypatch, caplog):
+    entry = EntryPoint("moganet", "mypkg", "mogabench.papers")
+    monkeypatch.setattr(papers, "_installed", lambda: [entry])
+    assert get_paper("convnext").name == "convnext" and not caplog.messages
+    assert get_paper().folder == papers.PACKAGED / "moganet"
+    says = "the paper 'moganet' of the package mypkg is left out: there is another of that name"
+    assert caplog.messages == [f"mogabench: {says}"]
+    (folder.parent / "moganet").mkdir()
+    (folder.parent / "moganet" / "paper.yaml").write_text((folder / "paper.yaml").read_text())
+    assert get_paper("mine", folder.parent).folder == folder
+    with pytest.raises(UserError, match="moganet: there is another paper 'moganet'; rename the fo"):
+        get_paper("moganet", folder.parent)
+    assert paper_names(folder.parent).count("moganet") == 1
 
 
 @pytest.mark.parametrize(
