@@ -125,7 +125,7 @@ def profile(
     from mogabench.cli.profile_output import print_csv, print_records
     from mogabench.cli.subjects import subjects_to_time
     from mogabench.console import print_json
-    from mogabench.errors import UserError, unknown
+    from mogabench.errors import UserError
     from mogabench.measure.profiling import sweep_throughput
     from mogabench.measure.quick import count
     from mogabench.measure.settings import Settings
@@ -135,9 +135,7 @@ def profile(
     import_packages(packages)
     subjects = subjects_to_time(task, models or (), size, paper=paper, papers=papers)
     if check is not None:
-        if check != "fvcore":
-            raise unknown("check", check, ["fvcore"])
-        _print_check(subjects, output_format == "json", quiet=quiet)
+        _print_check(check, subjects, output_format, quiet=quiet)
         return
     if max_seconds < min_seconds:
         raise UserError(
@@ -270,17 +268,24 @@ def _print_comparisons(requests: Sequence[Request], as_json: bool) -> None:
         print_comparisons(found)
 
 
-def _print_check(subjects: Sequence[Subject], as_json: bool, *, quiet: bool) -> None:
+def _print_check(
+    check: str, subjects: Sequence[Subject], output_format: str, *, quiet: bool
+) -> None:
     from mogabench.console import print_json, print_table
+    from mogabench.errors import UserError, unknown
     from mogabench.measure.reference import compare_with_fvcore
     from mogabench.progress import progress
 
+    if check != "fvcore":
+        raise unknown("check", check, ["fvcore"])
+    if output_format == "csv":
+        raise UserError("--format csv is of timings: --check prints text or json")
     found = {}
     with progress("counting", len(subjects), quiet=quiet) as advance:
         for subject in subjects:
             found[subject.backbone] = compare_with_fvcore(subject)
             advance(subject.backbone)
-    if as_json:
+    if output_format == "json":
         print_json([{"backbone": name, **asdict(pair)} for name, pair in found.items()])
         return
     rows = [

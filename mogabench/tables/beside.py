@@ -34,6 +34,13 @@ HEADS = {
 }
 """What is shown of a file: timm's columns, with their heads in a table."""
 
+_MOST = 3
+"""Sets of weights that a cell shows."""
+
+_IN21K = {"in21k", "in22k"}
+_MORE_THAN_IN1K = {"ft", "in12k", "jft", *_IN21K}
+"""Words of timm's tags, such as ``fb_in22k_ft_in1k``: data sets, and ``ft`` between two of them."""
+
 _SIZES = ("img_size", "infer_img_size", "train_img_size")
 
 
@@ -53,15 +60,21 @@ class Source:
     figures: Mapping[tuple[str, tuple[int, ...]], Mapping[str, tuple[str, ...]]]
 
     def text(self, meta: Meta, column: str) -> str:
-        """A cell: the figure, or each with its tag where there are several sets of weights."""
+        """A cell: the figure, or each with its tag where there are several sets of weights.
+
+        Weights of another pretraining than the row's are left out; of many, the first are shown.
+        """
         if meta.task != "classification" or meta.options:
             return ""
         found = self.figures.get((meta.backbone, meta.input_size), {})
         place = self.columns.index(column)
-        texts = {tag: figures[place] for tag, figures in found.items()}
-        if len(texts) == 1:
-            return next(iter(texts.values()))
-        return ", ".join(f"{text} {tag}".rstrip() for tag, text in texts.items())
+        texts = [
+            f"{figures[place]} {tag * (len(found) > 1)}".rstrip()
+            for tag, figures in found.items()
+            if figures[place] and _begins_as(tag, meta.pretraining)
+        ]
+        more = len(texts) - _MOST
+        return ", ".join([*texts[:_MOST], *[f"and {more} more"] * (more > 0)])
 
 
 def read_source(name: str, path: Path) -> Source:
@@ -100,6 +113,16 @@ def read_source(name: str, path: Path) -> Source:
     return Source(name, columns, found)
 
 
+def _begins_as(tag: str, pretraining: str) -> bool:
+    """Whether weights are of the row's pretraining, as far as their tag and the row state it."""
+    if not (tag and pretraining):
+        return True
+    words = set(tag.split("_"))
+    if pretraining == "in21k":
+        return bool(words & _IN21K)
+    return "in1k" in words and not words & _MORE_THAN_IN1K
+
+
 def _number(text: str | None, where: str) -> str:
     """The text of a number, which may have commas between its thousands, or be left out.
 
@@ -130,7 +153,8 @@ def stand_beside(tables: Sequence[JoinedTable], sources: Sequence[Source]) -> li
         if tables == before:
             size = "x".join(map(str, next(iter(source.figures), ("", ()))[1]))
             raise UserError(
-                f"{source.name} publishes nothing of these tables' networks at their sizes; it has "
+                f"{source.name} publishes nothing of these tables' networks at their sizes and of "
+                "their pretraining; it has "
                 f"{len(source.figures)} classifiers"
                 + (f", such as {next(iter(source.figures))[0]} at {size}" if size else "")
             )

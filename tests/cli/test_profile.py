@@ -257,6 +257,7 @@ def test_skips_what_has_a_record_only_when_asked(invoke, measured):
             "training in float16 needs a GPU; --dtype bfloat16 works on the CPU",
         ),
         (["resnet50", "--check", "ptflops"], r"unknown check 'ptflops' \(valid: fvcore\)"),
+        (["resnet50", "--check", "fvcore", "-f", "csv"], "--format csv is of timings: --check"),
     ],
 )
 def test_bad_input_is_refused_before_anything_runs(invoke, measured, arguments, line):

@@ -5,7 +5,7 @@ from typer.testing import CliRunner
 
 from mogabench.cli import app
 from mogabench.errors import UserError
-from mogabench.paper import get_paper
+from mogabench.paper import Meta, get_paper
 from mogabench.records import open_store
 from mogabench.tables.beside import read_source, stand_beside
 from mogabench.tables.join import join
@@ -42,12 +42,35 @@ def test_figures_stand_below_their_source_and_by_their_weights(table, tmp_path):
     ]
     [found] = stand_beside([table], sources)
     shown = {cell.column.head: cell for cell in found.rows[0].cells}
-    assert shown["timm: Top-1 (%)"].printed == "82.900 fb_in22k_ft_in1k, 82.066 fb_in1k"
+    assert shown["timm: Top-1 (%)"].printed == "82.066 fb_in1k"
     assert shown["5090: img/s"].printed == "4,433.72" and "5090: GMACs" not in shown
     # Nothing of it is a figure that is compared, counted or plotted.
     assert [c.printed for row in found.rows[1:] for c in row.cells[-2:] if c.printed] == []
     assert all(shown[head].status is shown[head].paper is None for head in list(shown)[-2:])
     assert found.rows[0].cells[:-2] == table.rows[0].cells
+
+
+@pytest.mark.parametrize(
+    ("pretraining", "cell"),
+    [
+        ("none", "80.1 a1_in1k, 79.8 ra_in1k, 79.4 c1_in1k, and 2 more"),
+        ("in1k", "80.1 a1_in1k, 79.8 ra_in1k, 79.4 c1_in1k, and 2 more"),
+        ("in21k", "82.3 augreg_in21k_ft_in1k, 80.0 ms_in22k_ft_in1k"),
+        ("", "82.3 augreg_in21k_ft_in1k, 81.2 fb_swsl_ig1b_ft_in1k, 80.1 a1_in1k, and 6 more"),
+    ],
+)
+def test_weights_of_the_rows_pretraining_are_shown_and_at_most_three(tmp_path, pretraining, cell):
+    weights = {
+        "augreg_in21k_ft_in1k": "82.3", "fb_swsl_ig1b_ft_in1k": "81.2", "a1_in1k": "80.1",
+        "ms_in22k_ft_in1k": "80.0", "ra_in1k": "79.8", "sw_in12k_ft_in1k": "79.5",
+        "c1_in1k": "79.4", "no_figure_in1k": "", "bt_in1k": "77", "tv_in1k": "76.1",
+    }  # fmt: skip
+    lines = [f"resnet50.{tag},224,{top1}\n" for tag, top1 in weights.items()]
+    source = read_source(
+        "timm", write(tmp_path / "a.csv", "model,img_size,top1\n" + "".join(lines))
+    )
+    meta = Meta("classification", "classifier", "resnet50", (224, 224), pretraining)
+    assert source.text(meta, "top1") == cell
 
 
 @pytest.mark.parametrize(
