@@ -78,6 +78,13 @@ def merge(store: Store, folders: Iterable[Path]) -> Comparison:
             written. Nothing is added unless all folders can be read.
     """
     opened = [_open(folder) for folder in folders]
+    for theirs in opened:
+        if theirs.problems:
+            lists = command_line("records", "check", theirs.results)
+            raise UserError(
+                f"nothing was merged, as {theirs.results} cannot be read whole: "
+                f"{theirs.problems[0]}; {lists} lists them all"
+            )
     whole = Comparison()
     for theirs in opened:
         found = compare_folders(store, theirs)
@@ -97,7 +104,7 @@ def check(folder: Path) -> list[str]:
     Raises:
         UserError: The folder holds no records.
     """
-    store = _open(folder, must_be_whole=False)
+    store = _open(folder)
     torn = [f"{path}: lines that a killed process left unfinished" for path in _torn(store)]
     seen: defaultdict[str, int] = defaultdict(int)
     for record in store.all():
@@ -106,14 +113,11 @@ def check(folder: Path) -> list[str]:
     return [*store.problems, *torn, *twice]
 
 
-def _open(folder: Path, *, must_be_whole: bool = True) -> Store:
+def _open(folder: Path) -> Store:
     store = Store(folder)
     if not any((store.folder / f"{kind}.jsonl").is_file() for kind in Kind):
         raise UserError(f"{folder} holds no records: give a folder of results")
-    list(store.all())
-    if must_be_whole and store.problems:
-        lists = command_line("records", "check", folder)
-        raise UserError(f"{store.problems[0]}; {lists} lists them all")
+    list(store.all())  # finds the problems
     return store
 
 

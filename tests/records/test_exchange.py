@@ -87,7 +87,9 @@ def test_a_check_finds_unreadable_torn_and_repeated_lines(tmp_path):
     refused = CliRunner().invoke(
         app, ["records", "merge", str(good), "--results", str(tmp_path / "x")]
     )
-    assert "records check" in str(refused.exception) and not (tmp_path / "x").exists()
+    says = str(refused.exception)
+    assert says.startswith(f"nothing was merged, as {good} cannot be read whole: {file}:3 ")
+    assert "records check" in says and not (tmp_path / "x").exists()
 
 
 @pytest.mark.parametrize("command", [["merge"], ["check"]])
