@@ -71,17 +71,25 @@ def _packages() -> Iterator[Finding]:
 
 
 def _openstl() -> Finding:
-    """Whether it is the library of video prediction that is called openstl here."""
+    """Whether it is the library of video prediction that is called openstl here, and imports."""
     from importlib.util import find_spec
+
+    from mogabench.errors import UserError
 
     about = "on no registry; PyPI's openstl is a reader of STL meshes"
     package = find_spec("openstl")
     if package is None:
         return Finding("OpenSTL", f"not needed; {about}")
     folders = package.submodule_search_locations or ()
-    if any((Path(folder) / "methods").is_dir() for folder in folders):
-        return Finding("OpenSTL", "the video-prediction library")
-    return Finding("OpenSTL", "another package", f"the video-prediction library is {about}")
+    if not any((Path(folder) / "methods").is_dir() for folder in folders):
+        return Finding("OpenSTL", "another package", f"the video-prediction library is {about}")
+    from mogabench.tasks.video.openstl import import_openstl
+
+    try:
+        import_openstl()
+    except UserError as error:
+        return Finding("OpenSTL", "the video-prediction library, which does not import", str(error))
+    return Finding("OpenSTL", "the video-prediction library")
 
 
 def _devices() -> Iterator[Finding]:

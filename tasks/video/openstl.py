@@ -62,9 +62,8 @@ class CompareWithOpenSTL(Noting):
                 "--check openstl compares an evaluation in float32, by torch, in one process: "
                 "leave out --train, --amp, --runtime and --nproc"
             )
-        package = _find_package()
-        self.metric = _load_metric(package)
-        theirs = _build(job.subject.backbone, job.subject.input_size, options)
+        self.metric, network_class = import_openstl()
+        theirs = _build(network_class, job.subject.backbone, job.subject.input_size, options)
         theirs.load_state_dict(network.state_dict(), strict=True)
         self.predictor = Predictor(theirs, job.subject.input_size[0], predicted).eval()
         self.difference, self.sequences = 0.0, 0
@@ -119,6 +118,18 @@ class CompareWithOpenSTL(Noting):
             self.sums[name] = self.sums.get(name, 0.0) + found * len(future)
 
 
+def import_openstl() -> tuple[Callable[..., Any], type[nn.Module]]:
+    """OpenSTL's function for metrics, and its class of SimVP.
+
+    Raises:
+        UserError: OpenSTL is not there, or lacks a package that it needs.
+    """
+    metric = _load_metric(_find_package())
+    with _in_one_line():
+        network: type[nn.Module] = import_module("openstl.models.simvp_model").SimVP_Model
+    return metric, network
+
+
 def _find_package() -> Path:
     spec = find_spec("openstl")
     for folder in map(Path, spec.submodule_search_locations or () if spec else ()):
@@ -144,16 +155,20 @@ def _load_metric(package: Path) -> Callable[..., Any]:
     return metric
 
 
-def _build(translator: str, size: tuple[int, ...], options: Mapping[str, Any]) -> nn.Module:
+def _build(
+    network_class: type[nn.Module],
+    translator: str,
+    size: tuple[int, ...],
+    options: Mapping[str, Any],
+) -> nn.Module:
     """OpenSTL's SimVP with the arguments of ours."""
     defaults = inspect.signature(SimVP).parameters
     own = {name: options.get(name, defaults[name].default) for name in (*_ARGUMENTS, "mlp_ratio")}
     arguments = {_ARGUMENTS.get(name, name): value for name, value in own.items()}
     with _in_one_line():
-        network: nn.Module = import_module("openstl.models.simvp_model").SimVP_Model(
+        return network_class(
             size, N_S=4, model_type=_TRANSLATORS.get(translator, translator), **arguments
         )
-    return network
 
 
 @contextlib.contextmanager

@@ -172,13 +172,37 @@ def test_doctor_finds_this_machine_fit():
 def test_doctor_tells_openstl_from_a_reader_of_meshes(tmp_path, monkeypatch, content, mend):
     if content is not None:
         (tmp_path / "openstl" / content).mkdir(parents=True)
-        (tmp_path / "openstl" / "__init__.py").write_text("raise SystemExit('it was run')")
+        (tmp_path / "openstl" / "__init__.py").write_text(
+            "" if content == "methods" else "raise SystemExit('it was run')"
+        )
+        for name, text in {
+            "core/metrics": "metric = 1",
+            "models/simvp_model": "SimVP_Model = 1",
+        }.items():
+            module = tmp_path / "openstl" / f"{name}.py"
+            module.parent.mkdir()
+            module.write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
     finding = _openstl()
     assert bool(finding.mend) == mend and not finding.fatal
     assert ("PyPI's openstl is a reader of STL meshes" in " ".join(finding[1:3])) == (
         content != "methods"
     )
+    for name in [name for name in sys.modules if name.partition(".")[0] == "openstl"]:
+        del sys.modules[name]
+
+
+def test_doctor_says_why_openstl_does_not_import(tmp_path, monkeypatch):
+    for name in ("methods/__init__", "core/metrics", "models/simvp_model"):
+        module = tmp_path / "openstl" / f"{name}.py"
+        module.parent.mkdir(parents=True)
+        module.write_text("import math as metric\n")
+    (tmp_path / "openstl" / "__init__.py").write_text("import no_such_lightning\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    finding = _openstl()
+    assert finding.found == "the video-prediction library, which does not import"
+    assert finding.mend.endswith("ModuleNotFoundError: No module named 'no_such_lightning'")
+    assert not finding.fatal
 
 
 def test_models_of_a_task_are_listed_with_their_counts(tmp_path):
