@@ -27,9 +27,20 @@ def printable(text: str) -> str:
     return "".join(map(_written_out, text))
 
 
+def without_controls(text: str) -> str:
+    """A whole page without the control characters that `printable` would write out."""
+    dropped = {ord(character) for character in set(text) if printable(character) != character}
+    return text.translate(dict.fromkeys(dropped))
+
+
 def markdown_text(text: str) -> str:
     """The text for a place in Markdown where HTML would count."""
     return " ".join(printable(text).splitlines()).replace("&", "&amp;").replace("<", "&lt;")
+
+
+def markdown_field(text: str) -> str:
+    """The text for a field of a Markdown table."""
+    return markdown_text(text).replace("|", r"\|")
 
 
 def markdown_code(text: str) -> str:

@@ -120,7 +120,10 @@ def _title(paper: Paper) -> list[str]:
 def _index(
     tables: list[JoinedTable], plots: list[tuple[str, str, str]], trainings: int, others: list[str]
 ) -> str:
+    from urllib.parse import quote
+
     from mogabench.analysis.figures import FOLDER
+    from mogabench.escaping import markdown_field
     from mogabench.tables.grid import total_lines
     from mogabench.tables.verdict import Status
 
@@ -144,8 +147,9 @@ def _index(
     ]
     for table in tables:
         counts = " | ".join(str(table.count(status)) for status in shown)
-        link = f"[{table.paper.id}]({_file_name(table)})"
-        lines.append(f"| {link} | {table.paper.title} | {len(table.rows)} | {counts} |")
+        id_, title = map(markdown_field, (table.paper.id, table.paper.title))
+        link = f"[{id_}]({quote(_file_name(table))})"
+        lines.append(f"| {link} | {title} | {len(table.rows)} | {counts} |")
     if others:
         links = ", ".join(f"[{name}](papers/{name}/README.md)" for name in others)
         lines += ["", f"Other papers: {links}"]

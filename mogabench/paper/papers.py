@@ -77,7 +77,8 @@ def _places(own: Path | None) -> dict[str, list[Path | EntryPoint]]:
         right = "give the folder that it is in" if inside else f"a paper is a folder with {ABOUT}"
         raise UserError(f"--papers {own}: {'is a paper' if inside else 'has no paper'}; {right}")
     found: dict[str, list[Path | EntryPoint]] = {DEFAULT: []}
-    for place in (*_folders(PACKAGED).values(), *_installed(), *mine.values()):
+    places: list[Path | EntryPoint] = [*_folders(PACKAGED).values(), *_installed(), *mine.values()]
+    for place in places:
         found.setdefault(place.name, []).append(place)
     return found
 

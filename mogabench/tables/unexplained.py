@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mogabench.escaping import markdown_field
 from mogabench.tables.grid import figure, percent
 from mogabench.tables.verdict import Status
 
@@ -37,4 +38,4 @@ def _lines(table: JoinedTable) -> Iterator[str]:
                     percent(cell.difference),
                     *(cell.erratum, cell.account),
                 )
-                yield "| " + " | ".join(field.replace("|", r"\|") for field in fields) + " |"
+                yield "| " + " | ".join(map(markdown_field, fields)) + " |"

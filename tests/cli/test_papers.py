@@ -1,6 +1,7 @@
 """Papers beside MogaNet's, through whole commands."""
 
 import json
+import re
 import shlex
 from collections import Counter
 from pathlib import Path
@@ -210,6 +211,23 @@ def test_operations_that_nobody_counted_are_not_compared(mogabench, mine):
     assert cells(out)["ResNet-18", "Params"]["status"] == "rounds"
     out, _ = mogabench("explain", *options, "C1:ResNet-18:FLOPs")
     assert "counting.yaml does not say who counted it" in out
+
+
+def test_a_report_holds_any_name_without_harm(mogabench, mine):
+    options = mine(
+        ROWS[0].format("resnet18", "11.7M").replace("ResNet-18", "Res\x1b[31mNet\x9b"),
+        ROWS[0].format("resnet18", "11.9M\x1b 3"),
+        ROWS[0].format("resnet18", "11.9M"),
+    )
+    Path("mine/table_C1_My_table.csv").rename("mine/table_C 1_A|table.csv")
+    mogabench("report", *options, "--results", "out", "-q")
+    written = {path.name: path.read_text() for path in Path("out/papers/mine").iterdir()}
+    for name, text in written.items():
+        assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", text), name
+    assert r"| [C 1](table_C%201.md) | A\|table |" in written["README.md"]
+    page = written["index.html"]
+    assert '<th scope="row">Res[31mNet</th>' in page and "&#34;row&#34;" not in page
+    assert "printed 11.7M, measured 11.69M (" in page and "1.81G (" in page
 
 
 @pytest.mark.parametrize("name", ["mine", "convnext"])

@@ -162,12 +162,14 @@ def _ratio_mark(table: JoinedTable, row: JoinedRow, cell: Cell, details: Details
     group, anchor = group_of(cell), anchor_of(table.paper.id, row.row.index)
     is_far = abs(cell.measured / cell.paper - 1) >= _LABELLED_FROM and group != "reproduced"
     measured, change = figure(cell.measured, cell.like), percent(cell.difference)
+    if not measured.endswith(cell.unit):  # else the printed figure states its unit
+        measured += f" {cell.unit}"
     return Mark(
         abs(cell.paper),
         cell.measured / cell.paper,
         anchor,
         f"{row.row.label}, Table {table.paper.id}: printed {cell.printed}, "
-        f"measured {measured} {cell.unit} ({change})",
+        f"measured {measured} ({change})",
         group,
         _SHAPES[_COMPARED.index(group)],
         radius=3 if group == "reproduced" else 4,

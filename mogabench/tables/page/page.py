@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from mogabench.escaping import without_controls
 from mogabench.tables.page.chart import shape_element
 from mogabench.tables.page.details import Details
 from mogabench.tables.page.figures import curve_charts, ratio_charts, scatter_charts
@@ -46,7 +47,7 @@ def render_page(
     shown = sections(tables, details)
     charts = [*scatter_charts(scatters, details), *ratio_charts(tables, details)]
     runs = training_rows(trainings, details)
-    return (
+    page = (
         _environment()
         .get_template("page.html.jinja")
         .render(
@@ -66,6 +67,7 @@ def render_page(
         )
         .rstrip("\n")
     )
+    return without_controls(page)
 
 
 def _title(tables: Sequence[JoinedTable]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mogabench.escaping import markdown_text
+from mogabench.escaping import markdown_text, without_controls
 from mogabench.tables.grid import Grid, Text, marks, to_grid, total_lines
 from mogabench.tables.verdict import Status
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 def render_markdown(tables: Sequence[JoinedTable]) -> str:
     """GitHub Markdown; unexplained differences are bold."""
     texts = [_markdown(to_grid(table)) for table in tables]
-    return "\n\n".join([*texts, *(["\n".join(total_lines(tables))] if len(tables) > 1 else [])])
+    totals = ["\n".join(total_lines(tables))] * (len(tables) > 1)
+    return without_controls("\n\n".join([*texts, *totals]))
 
 
 def _markdown(grid: Grid) -> str:
