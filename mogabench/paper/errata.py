@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from mogabench.errors import UserError, unknown
 from mogabench.paper.counting import CONVENTIONS
 from mogabench.paper.meta import parse_meta
-from mogabench.paper.reading import as_list, build, check_fields, read_yaml
+from mogabench.paper.numbers import read_number
+from mogabench.paper.reading import as_list, build, check_fields, check_kind, read_yaml
 from mogabench.paper.table import places_of
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mogabench.paper.table import PaperTable
+    from mogabench.paper.vocabulary import Column
 
 
 ROUNDINGS = ("nearest", "down", "up")
@@ -142,8 +144,8 @@ def read_errata(entries: TableErrata, table: PaperTable, path: Path) -> Cells:
         path: The file, for messages.
 
     Raises:
-        UserError: An entry names no cell, or a cell that an earlier entry names, or explains it by
-            another network alone.
+        UserError: An entry is malformed, names no cell or a cell that an earlier entry names, or
+            explains it by another network alone.
     """
     found: Cells = {}
     for number, entry in enumerate(entries.cells, 1):
@@ -166,44 +168,68 @@ _ENTRY = ["column", "reason", "source", "should_be", "printed_is", "tried"]
 def _add(found: Cells, table: PaperTable, row: int, head: str, entry: Mapping[str, Any]) -> None:
     if head not in table.rows[row].cells or (row, head) in found:
         raise UserError(f"table {table.id} has no cell '{head}', or it is there twice")
-    derived = _derivation(entry["printed_is"]) if "printed_is" in entry else None
-    if derived and not derived.is_of_the_same_network and "should_be" not in entry:
+    column = next(each for each in table.columns if each.head == head)
+    printed = table.rows[row].cells[head]
+    should_be = _as_printed(entry, "should_be", column, printed)
+    derived = None
+    if "printed_is" in entry:
+        derived = _derivation(entry["printed_is"], "printed_is", column, printed)
+    if derived and not derived.is_of_the_same_network and should_be is None:
         # The row's own measurement could be anything.
         raise UserError(f"'{head}': a figure of another network needs should_be")
+    tried = entry.get("tried", [])
+    check_kind(tried, list, "tried")
     found[row, head] = Erratum(
         *(table.id, row, head),
         str(entry["reason"]),
         str(entry.get("source", "")),
-        _digits(entry, "should_be"),
+        should_be,
         derived,
-        tuple(map(_derivation, entry.get("tried", ()))),
+        tuple(_derivation(one, "tried", column, printed) for one in tried),
     )
 
 
-def _derivation(entry: Mapping[str, Any]) -> Derivation:
+def _derivation(entry: Any, name: str, column: Column, printed: str) -> Derivation:
     """Reads a derivation; one of a single measurement has the fields of its term in it."""
+    check_kind(entry, dict, name)
     whole = {"text", "terms", "rounded_to", "rounding", "meant"}
     alone = {name: value for name, value in entry.items() if name not in whole}
     rounding = entry.get("rounding", "nearest")
     if rounding not in ROUNDINGS:
         raise unknown("rounding", str(rounding), ROUNDINGS)
+    terms, rounded_to = entry.get("terms", [alone]), entry.get("rounded_to", [])
+    check_kind(terms, list, f"{name}, terms")
+    check_kind(rounded_to, list, f"{name}, rounded_to")
     return Derivation(
         text=entry["text"],
-        terms=tuple(map(_term, entry.get("terms", [alone]))),
-        rounded_to=tuple(map(int, entry.get("rounded_to", ()))),
+        terms=tuple(map(_term, terms)),
+        rounded_to=tuple(map(int, rounded_to)),
         rounding=rounding,
-        meant=_digits(entry, "meant"),
+        meant=_as_printed(entry, "meant", column, printed),
     )
 
 
-def _digits(entry: Mapping[str, Any], name: str) -> str | None:
-    """A figure as it ought to be printed; YAML would take digits off a number."""
-    if isinstance(entry.get(name), float | int):
-        raise UserError(f"{name}: write it in quotes, '{entry[name]}', with all its digits")
-    return entry.get(name)
+def _as_printed(entry: Mapping[str, Any], name: str, column: Column, printed: str) -> str | None:
+    """What ought to be printed; of a column of numbers a number, in the unit of the print."""
+    text = entry.get(name)
+    if text is None:
+        return None
+    if isinstance(text, float | int):  # YAML would take digits off it
+        raise UserError(f"{name}: write it in quotes, '{text}', with all its digits")
+    check_kind(text, str, name)
+    if column.metric is None:
+        return str(text)
+    number, beside = read_number(text), read_number(printed)
+    if number is None:
+        raise UserError(f"{name}: '{text}' is not a number, as those of '{column.head}' are")
+    unit = (beside.unit if beside else "") or column.unit
+    if number.unit and unit and number.unit != unit:
+        raise UserError(f"{name}: '{text}' must be in {unit}, as the printed '{printed}'")
+    return str(text)
 
 
-def _term(entry: Mapping[str, Any]) -> Term:
+def _term(entry: Any) -> Term:
+    check_kind(entry, dict, "each of terms")
     names = ("times", "convention", "without", "form")
     own = {name: entry[name] for name in names if name in entry}
     if own.get("convention", "paper") not in CONVENTIONS:

@@ -83,21 +83,29 @@ def build(kind: type[Built], entry: Any, where: str, **known: Any) -> Built:
 
 def _value(kind: str, value: Any, where: str) -> Any:
     """A field's value, by the annotation of the dataclass."""
-    right = {
-        "tuple": (list, "a list"),
-        "Mapping": (dict, "a mapping"),
-        "bool": (bool, "true or false"),
-    }
     if kind == "tuple[str, ...]":
         return tuple(as_list(value))
     if kind.startswith("str"):
         if isinstance(value, (list, dict)):
             raise UserError(f"{where}: must be a text")
         return value if value is None else str(value)
-    wanted, what = right.get(kind.partition("[")[0], (object, ""))
-    if not isinstance(value, wanted):
-        raise UserError(f"{where}: must be {what}")
+    wanted = {"tuple": list, "Mapping": dict, "bool": bool}.get(kind.partition("[")[0])
+    if wanted is not None:
+        check_kind(value, wanted, where)
     return tuple(value) if isinstance(value, list) else value
+
+
+_KINDS = {str: "a text", list: "a list", dict: "a mapping", bool: "true or false"}
+
+
+def check_kind(value: Any, kind: type, where: str) -> None:
+    """Refuses a value of another kind.
+
+    Raises:
+        UserError: It is of another kind.
+    """
+    if not isinstance(value, kind):
+        raise UserError(f"{where}: must be {_KINDS[kind]}")
 
 
 def check_fields(entry: Any, names: list[str], where: str) -> None:

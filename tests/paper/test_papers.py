@@ -137,6 +137,25 @@ def test_a_malformed_table_is_one_line_with_its_place_and_breaks_no_other(folder
                 ("without: '('", "'\\(' is no regular expression"),
                 ("times: two", "cell 1: could not convert"),
                 ("options: [1]", "must be a JSON object"),
+                ("meant: lots", "cell 1: meant: 'lots' is not a number"),
+                ("terms: [5]", "cell 1: each of terms: must be a mapping"),
+                ("rounded_to: 2", "printed_is, rounded_to: must be a list"),
+            )
+        ),
+        *(
+            (
+                "errata.yaml",
+                f"'1': {{cells: [{{row: ResNet-50, column: Params, reason: r, {entry}}}]}}",
+                f"table 1, cell 1: {says}",
+            )
+            for entry, says in (
+                ("should_be: lots", "should_be: 'lots' is not a number, as those of 'Params' are"),
+                ("should_be: ''", "should_be: '' is not a number"),
+                ("should_be: [1]", "should_be: must be a text"),
+                ("should_be: 25.6G", "should_be: '25.6G' must be in M, as the printed '25.6M'"),
+                ("printed_is: 5", "printed_is: must be a mapping"),
+                ("tried: 5", "tried: must be a list"),
+                ("tried: [5]", "tried: must be a mapping"),
             )
         ),
         ("errata.yaml", "'7': {}", "unknown table '7'"),
@@ -167,6 +186,16 @@ def test_a_malformed_file_beside_the_tables_is_named(folder, name, content, says
         paper = Paper("mine", folder)
         _ = paper.counting_sources, paper.errata("1"), paper_figures(paper)
     assert "\n" not in str(error.value)
+
+
+def test_what_ought_to_be_printed_may_be_a_word_where_the_column_has_words(folder):
+    (folder / "errata.yaml").write_text(
+        "'1': {cells: [{row: ResNet-50, column: Size, reason: r, should_be: small},"
+        "{row: ResNet-50, column: Params, reason: r, should_be: '25.56'},"
+        "{row: ResNet-50, column: FLOPs, reason: r, should_be: 4.09G}]}"
+    )
+    known = Paper("mine", folder).errata("1")
+    assert [erratum.should_be for erratum in known.values()] == ["small", "25.56", "4.09G"]
 
 
 def test_a_measured_column_does_not_hide_a_printed_one(folder):
