@@ -34,30 +34,28 @@ def check(
 ) -> None:
     """Say what of a paper will be measured, what will not, and why.
 
-    Exits with status 1 where a file is malformed.
+    Exits with status 2 where a file is malformed.
     """
     from mogabench.catalogue import import_packages
     from mogabench.console import print_error, print_pairs
     from mogabench.errors import UserError
     from mogabench.paper import Paper
-    from mogabench.tables.checking import check_files, check_table
+    from mogabench.tables.checking import check_table, file_problems
 
     import_packages(packages)
     paper = Paper(folder.resolve().name, folder)
-    problems = []
-    try:
-        check_files(paper)
-    except UserError as error:
-        problems.append(str(error))
+    problems = [*file_problems(paper), *paper.problems.values()]
     about = paper.about
     print_pairs([("paper", f"{about.name}: {about.title}"), ("source", about.source)])
     for name in paper.table_ids:
         if name not in paper.problems:
-            print_pairs(check_table(paper.table(name)))
-    problems += paper.problems.values()
+            try:
+                print_pairs(check_table(paper.table(name)))
+            except UserError as error:  # of a file that the table needs, such as counting.yaml
+                problems.append(str(error))
     if not paper.table_ids:
         problems.append(f"{folder} has no table: add table_1_<title>.csv")
     for problem in dict.fromkeys(problems):
         print_error(problem)
     if problems:
-        raise typer.Exit(1)
+        raise typer.Exit(2)

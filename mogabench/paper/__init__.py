@@ -26,7 +26,7 @@ from mogabench.paper.errata import Derivation, Erratum, Term
 from mogabench.paper.figures import PaperFigure, paper_figures
 from mogabench.paper.meta import META, Meta
 from mogabench.paper.numbers import SCALE, decimals, printed_value, read_number
-from mogabench.paper.paper import ABOUT, DEFAULT, Paper
+from mogabench.paper.paper import ABOUT, DEFAULT, TABLE_NAME, Paper
 from mogabench.paper.papers import get_paper, paper_names
 from mogabench.paper.table import (
     PaperTable,
@@ -44,6 +44,7 @@ __all__ = [
     "DEFAULT",
     "META",
     "SCALE",
+    "TABLE_NAME",
     "TIMED",
     "Ablation",
     "Column",

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 ABOUT = "paper.yaml"
 """The file that makes a folder a paper's."""
 
+TABLE_NAME = "table_<ID>_<title>.csv"
+"""How the file of a table is called."""
+
 DEFAULT = "moganet"
 """The paper that commands are about where none is named."""
 
@@ -114,14 +117,13 @@ class Paper:
             what = "table" if self.is_default else f"table of {self.about.name}"
             raise unknown(what, table_id, self.table_ids)
         if name not in self._tables:
-            path = self._files[name]
-            title = path.stem.split("_", 2)[2].replace("_", " ")
+            path, title = self._file(name)
             self._tables[name] = read_table(path, name, title, self)
         return self._tables[name]
 
     def tables(self) -> list[PaperTable]:
         """Every table that can be read, in order; of the others a message says what is wrong."""
-        for problem in self.problems.values():
+        for problem in dict.fromkeys(self.problems.values()):  # of a file that all need, once
             _LOG.error("mogabench: %s", problem)
         return [self.table(name) for name in self.table_ids if name not in self.problems]
 
@@ -183,17 +185,33 @@ class Paper:
         """Whether a network that a user adds to a table is measured as this one is."""
         return _fits(backbone, self.about.models or self.about.networks)
 
+    @property
+    def misnamed(self) -> list[Path]:
+        """Files whose names are much like a table's, and which are read as none."""
+        read = [path for paths in self._files.values() for path in paths]
+        found = (path for path in sorted(self.folder.iterdir()) if path not in read)
+        return [path for path in found if re.fullmatch(r"(?i)table.*\.csv", path.name)]
+
     @cached_property
-    def _files(self) -> dict[str, Path]:
-        found: dict[str, Path] = {}
+    def _files(self) -> dict[str, list[Path]]:
+        """The files of each table; more than one are refused when the table is read."""
+        found: dict[str, list[Path]] = {}
+        names: dict[str, str] = {}
         for path in sorted(self.folder.glob("table_*.csv")):
-            parts = path.stem.split("_", 2)
-            if len(parts) < 3 or not all(parts):
-                raise UserError(f"{path}: must be called table_<ID>_<title>.csv")
-            if parts[1].casefold() in map(str.casefold, found):
-                raise UserError(f"{path}: there is another file of a table {parts[1]}")
-            found[parts[1]] = path
+            if name := path.stem.split("_")[1]:
+                found.setdefault(names.setdefault(name.casefold(), name), []).append(path)
         return dict(sorted(found.items(), key=lambda item: _order(item[0])))
+
+    def _file(self, table_id: str) -> tuple[Path, str]:
+        """The file of a table, and the title that its name has."""
+        path, *others = self._files[table_id]
+        if others:
+            names = " and ".join(each.name for each in (path, *others))
+            raise UserError(f"{self.folder}: table {table_id} has more files than one: {names}")
+        title = "_".join(path.stem.split("_")[2:])
+        if not title:
+            raise UserError(f"{path}: must be called {TABLE_NAME}")
+        return path, title.replace("_", " ")
 
 
 def _fits(name: str, patterns: tuple[str, ...]) -> bool:

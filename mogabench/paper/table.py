@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import TYPE_CHECKING, Literal
@@ -142,6 +143,7 @@ def read_table(path: Path, table_id: str, title: str, paper: Paper) -> PaperTabl
     Raises:
         UserError: It is malformed; the message has the line and the column.
     """
+    vocabulary = paper.vocabulary  # before what can be wrong with this file
     lines = _lines(path)
     number, heads = lines[0]
     about = list(takewhile(lambda head: head in META, heads))
@@ -153,7 +155,7 @@ def read_table(path: Path, table_id: str, title: str, paper: Paper) -> PaperTabl
             if head in META or head in heads[:place]:
                 reason = "comes after a printed column" if head in META else "is there twice"
                 raise UserError(f"'{head}' {reason}")
-            column = paper.vocabulary.column(head)
+            column = vocabulary.column(head)
             if column.size_column is not None and column.size_column not in heads:
                 raise UserError(
                     f"'{head}' has its size in '{column.size_column}', which is not there"
@@ -161,7 +163,7 @@ def read_table(path: Path, table_id: str, title: str, paper: Paper) -> PaperTabl
             columns.append(column)
         except UserError as error:
             raise UserError(f"{path}, line {number}, column {place + 1}: {error}") from error
-    measured = paper.vocabulary.measured_columns
+    measured = vocabulary.measured_columns
     for column in measured:
         if column.head in heads:
             raise UserError(
@@ -178,18 +180,36 @@ def read_table(path: Path, table_id: str, title: str, paper: Paper) -> PaperTabl
 
 def _lines(path: Path) -> list[tuple[int, list[str]]]:
     """The lines of the file with their numbers, all of them as long as the first."""
-    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
+    text = read_text(path)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     lines: list[tuple[int, list[str]]] = []
+    done = 0
     try:
         for line in reader:
+            done = reader.line_num
             if line:
                 lines.append((reader.line_num, line))
                 _check_length(f"{path}, line {reader.line_num}", line, lines[0][1])
     except csv.Error as error:
-        raise UserError(f"{path}, line {reader.line_num}: {error}") from error
+        is_open = "unexpected end" in str(error)
+        reason = "the quote is not closed" if is_open else str(error)
+        raise UserError(f"{path}, {_place_of_error(text, done)}: {reason}") from error
     if not lines:
-        raise UserError(f"{path}: is empty; its first line must have the heads")
+        raise UserError(f"{path}, line 1, column 1: is empty; its first line must have the heads")
     return lines
+
+
+_WHOLE_CELL = re.compile(r'(?:"(?:[^"]|"")*"|[^",\r\n]*),')
+
+
+def _place_of_error(text: str, done: int) -> str:
+    """The line and the column of the first cell that is malformed, behind lines without one."""
+    rest = "".join(list(io.StringIO(text, newline=""))[done:])
+    column, start = 1, 0
+    while cell := _WHOLE_CELL.match(rest, start):
+        column, start = column + 1, cell.end()
+    before = list(io.StringIO(rest[:start] + "|", newline=""))  # the last line is the cell's
+    return f"line {done + len(before)}, column {column}"
 
 
 def _check_length(where: str, line: list[str], heads: list[str]) -> None:

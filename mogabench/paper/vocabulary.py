@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mogabench.errors import UserError, unknown
 from mogabench.paper.counting import CONVENTIONS
-from mogabench.paper.meta import parse_meta
+from mogabench.paper.meta import META, parse_meta
 from mogabench.paper.numbers import SCALE
 from mogabench.paper.reading import build, check_fields, read_yaml
 
@@ -90,7 +90,7 @@ class Vocabulary:
         if group and group not in self.groups:
             raise unknown("group of columns", group, self.groups)
         if name not in self.columns and name not in self.descriptive:
-            raise unknown("column", head, [*self.columns, *self.descriptive])
+            raise unknown("column", head, [*META, *self.columns, *self.descriptive])
         meaning = {**self.groups.get(group, {}), **self.columns.get(name, {})}
         return Column(head, **meaning, is_minor=head in self.minor)
 
@@ -110,9 +110,13 @@ def read_vocabulary(path: Path) -> Vocabulary:
     """The vocabulary in a file.
 
     Raises:
-        UserError: A word has an unknown field, or a value that is none of its field.
+        UserError: It has no words, or one with an unknown field or a value that is none of its
+            field.
     """
     words = read_yaml(path)
+    if not words:
+        what = "is empty" if path.exists() else "is missing"
+        raise UserError(f"{path}: {what}; it must say what the heads of the tables mean")
     levels = {name: words.get(name) or {} for name in ("columns", "groups", "measured")}
     for name, level in levels.items():
         check_fields(level, list(level), f"{path}, '{name}'")

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from mogabench.paper import TIMED, cell_meta, cell_subject, printed_value
+from mogabench.errors import UserError
+from mogabench.paper import TABLE_NAME, TIMED, cell_meta, cell_subject, printed_value
 from mogabench.tables.measurable import COSTS, obstacle
 from mogabench.tasks import tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from mogabench.paper import Column, Paper, PaperTable, Row
 
@@ -39,15 +40,23 @@ def check_table(table: PaperTable) -> list[tuple[str, str]]:
     ]
 
 
-def check_files(paper: Paper) -> None:
-    """Reads the files that no table needs.
-
-    Raises:
-        UserError: One is malformed.
-    """
+def file_problems(paper: Paper) -> list[str]:
+    """What is wrong with each file that is no table's, and with names of files."""
     from mogabench.paper import ablations, paper_figures
 
-    _ = paper.counting_sources, paper_figures(paper), ablations(paper)
+    found = [f"{path}: is no table's name, which is {TABLE_NAME}" for path in paper.misnamed]
+    files: tuple[Callable[[Paper], object], ...] = (
+        lambda paper: paper.vocabulary,
+        lambda paper: paper.counting_sources,
+        paper_figures,
+        ablations,
+    )
+    for read in files:
+        try:
+            read(paper)
+        except UserError as error:
+            found.append(str(error))
+    return found
 
 
 def _has_figure(row: Row, column: Column) -> bool:

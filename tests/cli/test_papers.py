@@ -196,11 +196,57 @@ def test_a_malformed_table_breaks_nothing_else(mogabench, mine):
     assert err.count(place) == 1 and {cell["table"] for cell in json.loads(out)} == {"1"}
     _, err = mogabench("table", *options, "C1", status=2)
     assert place in err and len(err.splitlines()) == 1
-    assert place in mogabench("paper", "check", "mine", status=1)[1]
+    assert place in mogabench("paper", "check", "mine", status=2)[1]
     assert mogabench("list", "tables", *options, "-f", "json")[0].count('"rows"') == 1
     assert mogabench("table", *options, "1")[1].count(place) == 0
     listed = json.loads(mogabench("list", "papers", "--papers", ".", "-f", "json")[0])
     assert listed[-1]["paper"] == "mine" and listed[-1]["tables"] == "1, C1"
+
+
+def test_a_wrong_name_of_a_tables_file_breaks_nothing_else(mogabench, mine):
+    options = mine(ROWS[0].format("resnet18", "11.7M"))
+    content = Path("mine/table_C1_My_table.csv").read_text()
+    for name in ("table_c1_Other.csv", "table_2.csv", "Table3.csv", "table 4 x.csv"):
+        Path("mine", name).write_text(content)
+    twice = "mine: table C1 has more files than one: table_C1_My_table.csv and table_c1_Other.csv"
+    untitled = "mine/table_2.csv: must be called table_<ID>_<title>.csv"
+    stray = ("Table3.csv", "table 4 x.csv")
+    says = [f"mine/{name}: is no table's name, which is table_<ID>_<title>.csv" for name in stray]
+    out, err = mogabench("paper", "check", "mine", status=2)
+    assert err.splitlines() == [f"mogabench: {line}" for line in (*says, untitled, twice)]
+    assert "An example: 1 rows" in out
+    out, err = mogabench("table", *options, "all", "--format", "json", status=1)
+    assert err.splitlines() == [f"mogabench: {line}" for line in (untitled, twice)]
+    assert {cell["table"] for cell in json.loads(out)} == {"1"}
+    listed, err = mogabench("list", "papers", "--papers", ".", "-f", "json")
+    assert err == "" and json.loads(listed)[-1]["tables"] == "1, 2, C1"
+    assert twice in mogabench("table", *options, "c1", status=2)[1]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("- Params", ": must hold a mapping"),
+        ("", ": is empty; it must say what the heads of the tables mean"),
+        (None, ": is missing; it must say what the heads of the tables mean"),
+    ],
+)
+def test_a_malformed_vocabulary_is_one_line_for_all_tables(mogabench, mine, content, says):
+    options = mine(ROWS[0].format("resnet18", "11.7M"))
+    path = Path("mine/vocabulary.yaml")
+    path.unlink() if content is None else path.write_text(content)
+    line = f"mogabench: mine/vocabulary.yaml{says}\n"
+    assert mogabench("paper", "check", "mine", status=2)[1] == line
+    assert mogabench("table", *options, "all", status=1)[1] == line
+    assert mogabench("table", *options, "C1", status=2)[1] == line
+
+
+@pytest.mark.parametrize("name", ["paper.yaml", "counting.yaml", "errata.yaml", "figures.yaml"])
+def test_check_ends_with_one_status_whatever_file_is_malformed(mogabench, mine, name):
+    mine(ROWS[0].format("resnet18", "11.7M"))
+    Path("mine", name).write_text("3")
+    err = mogabench("paper", "check", "mine", status=2)[1]
+    assert len(err.splitlines()) == 1 and f"mine/{name}: must hold a" in err
 
 
 def test_operations_that_nobody_counted_are_not_compared(mogabench, mine):

@@ -52,7 +52,10 @@ def test_columns_that_are_empty_in_every_row_may_be_left_out(folder):
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("", "is empty"),
+        ("", "line 1, column 1: is empty"),
+        ("metod,Architecture\nc,R\n", "line 1, column 1: unknown column 'metod'; did you mean me"),
+        (f'{HEADS}\n\na,"x\ny",z,"b,c\nd,e\n', "line 4, column 4: the quote is not closed"),
+        (f'{HEADS}\na,"b"c,d\n', "line 2, column 2: ',' expected"),
         (f"{HEADS}\n{ROW},1\n", "line 2, column 11: the line has 11 cells, and must have 10"),
         (f"{HEADS}\n{ROW}\n\nclassification\n", "line 4, column 2: the line has 1 cells"),
         (f"{HEADS},Top-5\n{ROW},90\n", "line 1, column 11: unknown column 'Top-5'; did you mean"),
@@ -65,7 +68,7 @@ def test_columns_that_are_empty_in_every_row_may_be_left_out(folder):
         (f"options,{HEADS}\n[1],{ROW}\n", r"line 2, column 1 \(options\): .* JSON object"),
         (f"{HEADS}\n{ROW}\n".encode("utf-16"), "line 1, column 1: not UTF-8"),
         (f"{HEADS}\n".encode() + b"a,b,\xff\n", "line 2, column 5: not UTF-8"),
-        (f'{HEADS}\n"{ROW}\n', "line 2: "),
+        (f'{HEADS}\n"{ROW}\n', "line 2, column 1: the quote is not"),
         ("task,backbone\nclassification,resnet18\n", "line 1: no printed column"),
     ],
 )
