@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mogabench.errors import UserError, unknown
 from mogabench.paper.reading import build, read_yaml
 
 if TYPE_CHECKING:
     from mogabench.paper.paper import Paper
+    from mogabench.paper.table import PaperTable
 
 
 @dataclass(frozen=True)
@@ -50,14 +51,32 @@ def paper_figures(paper: Paper) -> dict[str, PaperFigure]:
         UserError: The file is malformed.
     """
     path = paper.folder / "figures.yaml"
-    found = {}
-    for name, entry in read_yaml(path).items():
-        where = f"{path}, figure {name}"
-        figure: PaperFigure = build(PaperFigure, entry, where)
-        for table in figure.tables:
-            if table not in paper.table_ids:
-                raise UserError(f"{where}: {unknown('table', table, paper.table_ids)}")
-        if figure.column and not (figure.cost and figure.name):
-            raise UserError(f"{where}: a plot of a column needs 'cost' and 'name'")
-        found[name] = figure
-    return found
+    return {
+        str(name): _figure(paper, str(name), entry, f"{path}, figure {name}")
+        for name, entry in read_yaml(path).items()
+    }
+
+
+def _figure(paper: Paper, name: str, entry: Any, where: str) -> PaperFigure:
+    figure = build(PaperFigure, entry, where)
+    for text in (name, figure.name):  # both are parts of its files' names
+        if set("/\\") & set(text) or not text.isprintable():
+            raise UserError(f"{where}: '{text}' cannot be in a file's name; use letters and digits")
+    if figure.column and not (figure.cost and figure.name):
+        raise UserError(f"{where}: a plot of a column needs 'cost' and 'name'")
+    for table in figure.tables:
+        if table not in paper.table_ids:
+            raise UserError(f"{where}: {unknown('table', table, paper.table_ids)}")
+        if table not in paper.problems:
+            _check_columns(figure, paper.table(table), where)
+    return figure
+
+
+def _check_columns(figure: PaperFigure, table: PaperTable, where: str) -> None:
+    """Refuses a figure of a table that has not both of its axes."""
+    metrics = {column.head: column.metric for column in table.columns if column.metric}
+    if figure.column and figure.column not in metrics:
+        kind = f"column of numbers of {table.name}"
+        raise UserError(f"{where}: {unknown(kind, figure.column, metrics)}")
+    if "top1" not in metrics.values():
+        raise UserError(f"{where}: {table.name} has no column of top1, the accuracy of a plot")

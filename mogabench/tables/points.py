@@ -6,7 +6,6 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from mogabench.errors import unknown
 from mogabench.files import slug
 from mogabench.paper import paper_figures, printed_value
 from mogabench.records import Kind
@@ -179,20 +178,21 @@ def cost_points(table: JoinedTable, figure: PaperFigure) -> list[Point]:
     SLaK's accuracies are those of networks with 40 % of the weights at zero, so it stands at the
     number of the others, as its errata derive it.
 
-    Raises:
-        UserError: The table does not have the figure's column.
+    Returns:
+        The points; none where a column of the figure was not selected.
     """
     points = []
     for row in table.rows:
         cells = {cell.column.head: cell for cell in row.cells}
-        if figure.column not in cells:
-            raise unknown(f"column of {table.paper.name}", figure.column, cells)
-        cost = cells[figure.column]
-        accuracy = next(cell for cell in row.cells if cell.column.metric == "top1")
-        operations = next(cell for cell in row.cells if cell.column.metric == "operations")
+        metrics = {cell.column.metric: cell for cell in reversed(row.cells)}  # the first of each
+        cost, accuracy = cells.get(figure.column), metrics.get("top1")
+        if cost is None or accuracy is None:
+            return []
         shown = figure.shows(row.row.meta.input_size)
         if shown and cost.measured is not None and accuracy.paper is not None:
             size = cost.measured if cost.printed_for is None else cost.printed_for
+            is_count = cost.column.metric == "operations"  # then the axis shows them
+            operations = None if is_count else metrics.get("operations")
             point = Point(
                 size,
                 accuracy.paper,
@@ -200,7 +200,7 @@ def cost_points(table: JoinedTable, figure: PaperFigure) -> list[Point]:
                 table=table.paper.id,
                 row=row.row.index,
                 column=cost.column.head,
-                operations=None if cost.column.metric == "operations" else operations.measured,
+                operations=None if operations is None else operations.measured,
             )
             points.append(point)
     return points

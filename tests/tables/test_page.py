@@ -12,7 +12,7 @@ import pytest
 from mogabench.paper import get_paper
 from mogabench.records import open_store, packaged_results
 from mogabench.tables.added import Added, add_network
-from mogabench.tables.join import join
+from mogabench.tables.join import join, select_columns
 from mogabench.tables.page import render_page
 from mogabench.tables.page.chart import HEIGHT, WIDTH, Axis, Chart, Mark, linear_axis, log_axis
 from mogabench.tables.points import scatters
@@ -127,6 +127,12 @@ def test_one_table_makes_a_page_too_and_a_name_of_ones_own_is_only_text(store):
     assert "figure_1_parameters" in text and "<b>mine" not in text
     assert Elements(text).rows["t3-52"][0] == name
     assert text.count("</script>") == 2
+
+
+@pytest.mark.parametrize("head", ["Top-1", "Param."])
+def test_a_page_of_some_columns_leaves_the_plots_of_others_out(store, head):
+    text = RENDERERS["html"](select_columns([join(get_paper().table("3"), store)], [head]))
+    assert head in text and "figure_1_parameters" not in text
 
 
 def test_trainings_of_a_series_are_told_apart(page, store):
