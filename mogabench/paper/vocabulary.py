@@ -123,7 +123,13 @@ def read_vocabulary(path: Path) -> Vocabulary:
         levels[name] = {str(head): _meaning(head, entry, path) for head, entry in level.items()}
     for head, meaning in levels["measured"].items():
         _check_measured(meaning, f"{path}, '{head}'")
-    return build(Vocabulary, words, str(path), **levels)
+    vocabulary = build(Vocabulary, words, str(path), **levels)
+    if vocabulary.label:
+        try:
+            vocabulary.column(vocabulary.label)
+        except UserError as error:
+            raise UserError(f"{path}, label: {error}") from error
+    return vocabulary
 
 
 def _check_measured(meaning: Mapping[str, Any], where: str) -> None:
@@ -151,6 +157,10 @@ def _meaning(head: str, entry: Any, path: Path) -> dict[str, Any]:
         raise UserError(f"{where}: device can only be cpu, not {entry['device']}")
     if entry.get("convention", "paper") not in CONVENTIONS:
         raise UserError(f"{where}: {unknown('convention', entry['convention'], CONVENTIONS)}")
+    metric, unit = entry.get("metric"), entry.get("unit")
+    is_count = metric in MEASURED and metric not in TIMED
+    if is_count and unit is not None and unit not in SCALE:
+        raise UserError(f"{where}: {unknown(f'unit of {metric}', str(unit), SCALE)}")
     try:
         overrides = parse_meta(entry.get("overrides", {}))
     except ValueError as error:

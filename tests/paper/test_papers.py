@@ -90,6 +90,16 @@ def test_a_malformed_table_is_one_line_with_its_place_and_breaks_no_other(folder
         ("vocabulary.yaml", "columns: {Params: {metrics: params}}", "did you mean metric"),
         ("vocabulary.yaml", "column: {}", "unknown field 'column'; did you mean columns"),
         ("vocabulary.yaml", "columns: {Params: {options: 3}}", "options: must be a mapping"),
+        (
+            "vocabulary.yaml",
+            "label: Nope\ncolumns: {Param: {metric: params}}",
+            "label: unknown colu",
+        ),
+        (
+            "vocabulary.yaml",
+            "columns: {P: {metric: params, unit: Q}}",
+            "unknown unit of params 'Q'",
+        ),
         ("vocabulary.yaml", "columns: {Params: {metric: [params]}}", "metric: must be a text"),
         *(
             ("vocabulary.yaml", f"measured: {{A: {{{entry}}}}}", says)
@@ -110,6 +120,19 @@ def test_a_malformed_table_is_one_line_with_its_place_and_breaks_no_other(folder
             "figures.yaml",
             "'1': {tables: ['1'], title: T, column: FLOPs}",
             "figure 1: a plot of a column needs 'cost' and 'name'",
+        ),
+        *(
+            ("figures.yaml", f"{name}: {{tables: ['1'], title: T, cost: c, {entry}}}", says)
+            for name, entry, says in (
+                (
+                    "'1'",
+                    "name: n, column: Nope",
+                    "figure 1: unknown column of numbers of Table 1 of",
+                ),
+                ("'1'", "name: n, column: Size", "'Size' .valid: Params, FLOPs, Top-1"),
+                ("'1'", "name: ../../c, column: FLOPs", "'../../c' cannot be in a file's name"),
+                ('"../x"', "size: 224x224", "figure ../x: '../x' cannot be in a file's name"),
+            )
         ),
         ("errata.yaml", "'1': {cells: 3}", "cells: must be a list"),
         ("errata.yaml", "'1': {by_digits: 3}", "by_digits: must be true or false"),
