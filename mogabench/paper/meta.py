@@ -76,10 +76,19 @@ def parse_field(name: str, written: Any) -> Any:
         raise ValueError(str(unknown(name, text, PRETRAININGS)))
     if name not in _MAPPINGS:
         return text
-    if isinstance(written, dict):
-        return written
     if not text:
         return None if name == "baseline" else {}
+    value = written if isinstance(written, dict) else _json_object(text)
+    for key, entry in value.items():
+        if name != "settings" and not _is_option(entry):
+            raise ValueError(
+                f"'{key}' must be a text, a number, true, false or a list of numbers, not "
+                f"{json.dumps(entry)}"
+            )
+    return value
+
+
+def _json_object(text: str) -> dict[str, Any]:
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
@@ -87,3 +96,10 @@ def parse_field(name: str, written: Any) -> Any:
     if not isinstance(value, dict):
         raise ValueError(f"'{text}' must be a JSON object, such as {{\"name\": 1}}")
     return value
+
+
+def _is_option(value: Any) -> bool:
+    """Whether a value is one that `mogabench.subject.Subject` takes for an option."""
+    if isinstance(value, list):
+        return all(isinstance(item, int | float) for item in value)
+    return isinstance(value, str | int | float)

@@ -62,12 +62,20 @@ def obstacle(table: PaperTable, row: Row, column: Column, *, suggest: bool = Fal
     if column.metric is None or not printed:
         return ""
     if subject is None:
-        return "the row names no network"
+        return _what_is_not_named(cell_meta(row, column))
     return (
         _what_is_no_number(printed, column, subject)
         or _what_is_unknown(subject, suggest=suggest)
         or _what_is_not_said(table.paper, cell_meta(row, column), column, subject)
     )
+
+
+def _what_is_not_named(meta: Meta) -> str:
+    """What lacks for a network."""
+    lacking = [name for name in ("task", "backbone") if not getattr(meta, name)]
+    if len(lacking) > 1:
+        return "the row names no network"
+    return f"the row names no {lacking[0]}: a column '{lacking[0]}' must have it"
 
 
 def _what_is_no_number(printed: str, column: Column, subject: Subject) -> str:

@@ -166,6 +166,23 @@ def test_check_says_what_is_measured_and_why_the_rest_is_not(mogabench, mine):
     assert none in lines
 
 
+def test_check_says_what_a_network_refuses_and_what_may_be_a_mistake(mogabench, mine):
+    row = "classifier,resnet18,224x224,{},{},11.7M"
+    heads = "method,backbone,input_size,options,Size,Params"
+    refused = "classification," + row.format('"{""foo"": 1}"', "Refused")
+    taken = "classification," + row.format('"{""stem_width"": 32}"', "Taken")
+    mine(refused, taken, taken, heads=f"task,{heads}")
+    lines = [" ".join(line.split()) for line in mogabench("paper", "check", "mine")[0].splitlines()]
+    assert "rows named by 'Size', the first column, as there is no 'Architecture'" in lines
+    assert "there twice Taken: the same in every cell" in lines
+    assert "counted Params (2)" in lines
+    start = "not measured Params of Refused: resnet18 cannot be built with "
+    assert any(line.startswith(start) for line in lines)
+    mine(row.format("", "R"), heads=heads)
+    out = mogabench("paper", "check", "mine")[0]
+    assert "Params of R: the row names no task: a column 'task' must have it" in out
+
+
 def test_a_table_of_ones_own_is_counted_and_says_what_it_cannot_read(mogabench, mine):
     options = mine(ROWS[0].format("resnet18", "11.7"), *ROWS[1:])
     out, _ = mogabench("table", *options, "c1", "--format", "json")

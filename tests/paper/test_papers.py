@@ -65,6 +65,10 @@ def test_columns_that_are_empty_in_every_row_may_be_left_out(folder):
         (f"{HEADS}\n{ROW.replace('224x224', '224by224')}\n", r"line 2, column 4 \(input_size\): "),
         (f"{HEADS}\n{ROW.replace('none', 'in22k')}\n", r"line 2, column 5 \(pretraining\): unkn"),
         (f"options,{HEADS}\n{{x,{ROW}\n", r"line 2, column 1 \(options\): '{x' is no JSON"),
+        (
+            f'options,{HEADS}\n"{{""a"": [{{}}]}}",{ROW}\n',
+            "'a' must be a text, a number, .* not .{",
+        ),
         (f"options,{HEADS}\n[1],{ROW}\n", r"line 2, column 1 \(options\): .* JSON object"),
         (f"{HEADS}\n{ROW}\n".encode("utf-16"), "line 1, column 1: not UTF-8"),
         (f"{HEADS}\n".encode() + b"a,b,\xff\n", "line 2, column 5: not UTF-8"),
