@@ -124,11 +124,9 @@ def read_vocabulary(path: Path) -> Vocabulary:
     for head, meaning in levels["measured"].items():
         _check_measured(meaning, f"{path}, '{head}'")
     vocabulary = build(Vocabulary, words, str(path), **levels)
-    if vocabulary.label:
-        try:
-            vocabulary.column(vocabulary.label)
-        except UserError as error:
-            raise UserError(f"{path}, label: {error}") from error
+    label, heads = vocabulary.label, [*vocabulary.columns, *vocabulary.descriptive]
+    if label and not {label, label.rpartition(": ")[2]} & set(heads):
+        raise UserError(f"{path}, label: {unknown('column', label, heads)}")
     return vocabulary
 
 
