@@ -37,7 +37,8 @@ class Column:
         backbones: The backbone of a cell by its row's, where the two are different.
         size_column: The head of the column that holds the cells' input size; None for the row's.
         convention: How its operations are counted; None for as the row's source counts.
-        device: ``cpu`` for timings of one image at a time on one thread of a CPU; None for any.
+        device: ``cpu`` for timings of one image at a time on one thread, ``cuda`` for those in
+            bfloat16 and channels_last on a GPU; None for any in float32.
         runtime: What runs it for a timing; None for PyTorch.
         is_printed: Whether a source prints it; else its measured figures stand alone.
         is_minor: Whether it can be left out where there is little room.
@@ -151,8 +152,8 @@ def _meaning(head: str, entry: Any, path: Path) -> dict[str, Any]:
     where = f"{path}, '{head}'"
     check_fields(entry, _FIELDS, where)
     build(Column, entry, where, head=head)
-    if entry.get("device", "cpu") != "cpu":
-        raise UserError(f"{where}: device can only be cpu, not {entry['device']}")
+    if entry.get("device", "cpu") not in ("cpu", "cuda"):
+        raise UserError(f"{where}: device can only be cpu or cuda, not {entry['device']}")
     if entry.get("convention", "paper") not in CONVENTIONS:
         raise UserError(f"{where}: {unknown('convention', entry['convention'], CONVENTIONS)}")
     metric, unit = entry.get("metric"), entry.get("unit")

@@ -198,17 +198,22 @@ class Record(BaseModel):
         """The record as one line of JSON, without the newline."""
         return self.model_dump_json(exclude_none=True)
 
-    def same_setup(self, *, dataset: str | None = None, **wanted: Any) -> bool:
+    def same_setup(
+        self, *, dataset: str | None = None, on_gpu: bool | None = None, **wanted: Any
+    ) -> bool:
         """Whether the provenance has these values, such as ``dtype="bfloat16"``.
 
         Args:
             dataset: The name of the data the record must have been measured on.
+            on_gpu: Whether it must have been measured on a GPU; None for either.
             **wanted: Fields of the provenance and their values.
         """
         found = self.provenance
         if self.kind is Kind.THROUGHPUT:
             wanted = {"runtime": None, **wanted}
         if dataset is not None and (found.data is None or found.data.name != dataset):
+            return False
+        if on_gpu not in (None, found.driver is not None):
             return False
         return all(getattr(found, name) == value for name, value in wanted.items())
 

@@ -135,7 +135,11 @@ def _command(cell: Cell) -> str | None:
 
 def _obstacle(cell: Cell, command: str, data: dict[str, Any], *, trains: bool) -> str | None:
     """Why a cell's command cannot be run; None where it can."""
+    import torch
+
     assert cell.subject
+    if "--gpu" in command.split() and not torch.cuda.is_available():
+        return "needs a GPU"
     if "--data DIR" in command and cell.subject.task not in data:
         return f"the plan names no data of {cell.subject.task}"
     if "FILE" in command.split():

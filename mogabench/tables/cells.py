@@ -27,7 +27,12 @@ PLAIN_RUN: dict[str, Any] = {
     "channels_last": False,
     "busy": False,
 }
-ON_A_CPU: dict[str, Any] = {"driver": None, "threads": 1, "batch_size": 1}
+SET_UPS: dict[str | None, dict[str, Any]] = {
+    "cpu": {**PLAIN_RUN, "on_gpu": False, "threads": 1, "batch_size": 1},
+    "cuda": {**PLAIN_RUN, "on_gpu": True, "dtype": "bfloat16", "channels_last": True},
+    None: PLAIN_RUN,
+}
+"""How a timing of a column has been made, by the column's device."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +117,8 @@ def join_cell(table: PaperTable, row: Row, column: Column, store: Store) -> Cell
         joined = _join_quality(cell, meta, subject, store)
     if joined.measured is None and not column.is_printed:
         is_timed = column.metric in TIMED
-        command = timing_command(subject, column.runtime) if is_timed else None
+        on_gpu = column.device == "cuda"
+        command = timing_command(subject, column.runtime, on_gpu=on_gpu) if is_timed else None
         return replace(joined, command=command)
     if joined.measured is None:
         command = None if obstacle(table, row, column) else _command(subject, meta, column)
@@ -210,13 +216,12 @@ def _account(derivation: Derivation, value: float | None, cell: Cell) -> str:
 
 
 def _join_timing(cell: Cell, subject: Subject, gpu: str, store: Store) -> Cell:
-    """A throughput or memory is the eager one in float32, of a machine that was not busy.
+    """A throughput or memory is the eager one of a machine that was not busy.
 
     On another device than the paper's nothing is compared.
     """
-    wanted = ON_A_CPU if cell.column.device == "cpu" else {}
-    runtime = cell.column.runtime
-    record = store.latest(subject.key, Kind.THROUGHPUT, **PLAIN_RUN, **wanted, runtime=runtime)
+    wanted = {**SET_UPS[cell.column.device], "runtime": cell.column.runtime}
+    record = store.latest(subject.key, Kind.THROUGHPUT, **wanted)
     name, scale = TIMED[cell.column.metric or ""]
     if record is None or name not in record.values:
         return cell

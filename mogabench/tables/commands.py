@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from mogabench.subject import OptionValue, Subject
 
+_ON_GPU = ("--gpu", "--dtype", "bfloat16", "--channels-last")
+
 
 def command_for(
     subject: Subject,
@@ -49,12 +51,13 @@ def command_for(
     return command_line(*words)
 
 
-def timing_command(subject: Subject, runtime: str | None) -> str | None:
-    """A command line that times a network on a thread of this machine's CPU, an image at a time.
+def timing_command(subject: Subject, runtime: str | None, *, on_gpu: bool = False) -> str | None:
+    """A command line that times a network on a thread of the CPU, an image at a time, or on a GPU.
 
     Args:
         subject: What to time.
         runtime: What runs it; None for PyTorch.
+        on_gpu: Whether it is timed on a GPU, in bfloat16 and channels_last.
 
     Returns:
         None for a method or options that ``mogabench profile`` does not time.
@@ -62,7 +65,8 @@ def timing_command(subject: Subject, runtime: str | None) -> str | None:
     task = get_task(subject.task)
     if subject.method != task.methods[0] or subject.options or subject.part:
         return None
-    words = [*_profile(subject), "--batch-size", "1", "--threads", "1"]
+    words = _profile(subject)
+    words += _ON_GPU if on_gpu else ("--batch-size", "1", "--threads", "1")
     if subject.input_size != task.default_sizes[subject.method]:
         words += _size(subject)
     if runtime is not None:

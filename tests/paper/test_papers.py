@@ -112,7 +112,7 @@ def test_a_malformed_table_is_one_line_with_its_place_and_breaks_no_other(folder
                 ("metric: params", "its figures need a unit: K, M"),
                 ("metric: operations, unit: G", "needs a convention: matmul"),
                 ("metric: operations, unit: G, convention: mmcv", "unknown convention 'mmcv'"),
-                ("metric: fps, device: gpu", "device can only be cpu, not gpu"),
+                ("metric: fps, device: gpu", "device can only be cpu or cuda, not gpu"),
             )
         ),
         (

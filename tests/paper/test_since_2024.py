@@ -114,7 +114,8 @@ def test_the_committed_paragraph_on_speed_follows_from_the_committed_table():
         if line.startswith("|")
     ]
     accuracy = head.index("Top-1 Acc (%)")
-    rates = [i for i, text in enumerate(head) if text.startswith("Timed") and "(img/s)" in text]
+    on_cpu = re.compile(r"Timed: .* \(img/s\) on .* thread")
+    rates = [i for i, text in enumerate(head) if on_cpu.match(text)]
     points = {}  # speed and accuracy, by the name as the paragraph has it
     for cells in lines:
         family, _, size = cells[0].rpartition("-")
@@ -202,7 +203,7 @@ def timed(rate, size=384, **where):
     )
 
 
-def test_a_timing_is_of_one_thread_of_a_cpu_in_the_columns_runtime_at_the_rows_size(tmp_path):
+def test_a_timing_is_of_the_columns_device_and_runtime_at_the_rows_size(tmp_path):
     store = Store(tmp_path)
     for record in (
         timed(7.5),
@@ -213,17 +214,22 @@ def test_a_timing_is_of_one_thread_of_a_cpu_in_the_columns_runtime_at_the_rows_s
         timed(400.0, size=256),
         timed(500.0, busy=True),
         timed(600.0, runtime="openvino", dtype="bfloat16"),
+        timed(40.0, driver="1", threads=16, batch_size=256, dtype="bfloat16", channels_last=True),
+        timed(700.0, driver="1", dtype="bfloat16"),
+        timed(800.0, dtype="bfloat16", channels_last=True),
     ):
         store.append(record)
     table = get_paper("since_2024").table("1")
     rows = {row.row.label: row for row in join(table, store).rows}
-    timings = [cell.measured for cell in rows["MobileNetV4-Conv-L"].cells[-4:]]
-    assert timings == [7.5, 150.0, 9.25, 185.0]  # img/s and MB, by PyTorch and by OpenVINO
-    missing = rows["MobileNetV4-Conv-M"].cells[-1]
+    timings = [cell.measured for cell in rows["MobileNetV4-Conv-L"].cells[-6:]]
+    # img/s and MB on a thread by PyTorch and by OpenVINO, and on a GPU
+    assert timings == [7.5, 150.0, 9.25, 185.0, 40.0, 800.0]
+    *_, missing, _, on_gpu = rows["MobileNetV4-Conv-M"].cells
+    profile = "mogabench profile mobilenetv4_conv_medium"
     assert missing.status is None and missing.command == (
-        "mogabench profile mobilenetv4_conv_medium --batch-size 1 --threads 1 --size 256x256 "
-        "--runtime openvino"
+        f"{profile} --batch-size 1 --threads 1 --size 256x256 --runtime openvino"
     )
+    assert on_gpu.command == f"{profile} --gpu --dtype bfloat16 --channels-last --size 256x256"
     # A detector of another method than profile's has no command.
     table = get_paper("since_2024").table("2")
     assert all(row.cells[-1].command is None for row in join(table, store).rows)
