@@ -174,6 +174,16 @@ class Record(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _timings_have_what_is_read_of_them(self) -> Self:
+        if self.kind in (Kind.THROUGHPUT, Kind.TRAIN_STEP):
+            # The floor is shown as a part of the median time.
+            needed = ["throughput", *["latency_p50"] * ("floor" in self.values)]
+            for name in needed:
+                if name not in self.values:
+                    raise ValueError(f"a record of {self.kind} lacks {name}")
+        return self
+
+    @model_validator(mode="after")
     def _drop_percentiles_of_few_iterations(self) -> Self:
         """Old records have percentiles of any number of iterations; nobody is to read them."""
         iterations = self.values.get("iterations")

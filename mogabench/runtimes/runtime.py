@@ -112,7 +112,7 @@ class OnnxRuntime(Runtime):
 class TensorRT(OnnxRuntime):
     """TensorRT, by way of ONNX Runtime; float32 is TF32 on a GPU that has it.
 
-    An engine is built for each shape of inputs, which takes minutes.
+    It builds an engine for each shape of inputs, when it meets the first of them.
     """
 
     dtypes = ("float32", "bfloat16", "float16")

@@ -27,7 +27,7 @@ PLAIN_RUN: dict[str, Any] = {
     "channels_last": False,
     "busy": False,
 }
-SET_UPS: dict[str | None, dict[str, Any]] = {
+_SET_UPS: dict[str | None, dict[str, Any]] = {
     "cpu": {**PLAIN_RUN, "on_gpu": False, "threads": 1, "batch_size": 1},
     "cuda": {**PLAIN_RUN, "on_gpu": True, "dtype": "bfloat16", "channels_last": True},
     None: PLAIN_RUN,
@@ -220,7 +220,7 @@ def _join_timing(cell: Cell, subject: Subject, gpu: str, store: Store) -> Cell:
 
     On another device than the paper's nothing is compared.
     """
-    wanted = {**SET_UPS[cell.column.device], "runtime": cell.column.runtime}
+    wanted = {**_SET_UPS[cell.column.device], "runtime": cell.column.runtime}
     record = store.latest(subject.key, Kind.THROUGHPUT, **wanted)
     name, scale = TIMED[cell.column.metric or ""]
     if record is None or name not in record.values:

@@ -26,7 +26,8 @@ def test_busy_and_throttled_machines(lacked_core, rate_change, words):
 
 
 def test_a_throttled_machine_is_told_in_one_line():
-    values = {"iterations": 100.0, "median_error": 0.5, "lacked_core": 0.2, "rate_change": -18.0}
+    values = {"throughput": 5.0, "iterations": 100.0, "median_error": 0.5}
+    values |= {"lacked_core": 0.2, "rate_change": -18.0}
     record = Record(
         subject=Subject(task="t", method="m", backbone="b", input_size=(8, 8)),
         kind=Kind.THROUGHPUT,

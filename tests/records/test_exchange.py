@@ -13,6 +13,9 @@ DAY = datetime(2026, 1, 1, tzinfo=UTC)
 DATA = Data(name="folder:a", split="val", samples=4, digest="1" * 64)
 
 
+_FIGURES = {Kind.QUALITY: "top1", Kind.THROUGHPUT: "throughput"}
+
+
 def record(value, backbone="resnet18", kind=Kind.QUALITY, *, day=0, **where):
     given = {"command": "test", "device": "cpu", "weights": "2" * 64, "data": DATA} | where
     return Record(
@@ -20,7 +23,7 @@ def record(value, backbone="resnet18", kind=Kind.QUALITY, *, day=0, **where):
             task="classification", method="classifier", backbone=backbone, input_size=(32, 32)
         ),
         kind=kind,
-        values={"top1": Quantity(value=value, unit="%")},
+        values={_FIGURES[kind]: Quantity(value=value, unit="%")},
         provenance=Provenance(started=DAY + timedelta(days=day), **given),
     )
 

@@ -6,7 +6,7 @@ from scipy.stats import binom
 from mogabench.records import FEWEST_ITERATIONS, Kind, Provenance, Quantity, Record
 from mogabench.subject import Subject
 
-NAMES = {"latency_p50", "latency_p90", "latency_p99", "spread", "iterations"}
+NAMES = {"throughput", "latency_p50", "latency_p90", "latency_p99", "spread", "iterations"}
 
 
 def record_of(iterations):

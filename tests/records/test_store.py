@@ -27,11 +27,14 @@ def subject(backbone="moganet_tiny", **options):
     )
 
 
+_FIGURES = {Kind.THROUGHPUT: "throughput"}
+
+
 def record(value=1.0, backbone="moganet_tiny", kind=Kind.COMPLEXITY, **where):
     return Record(
         subject=subject(backbone),
         kind=kind,
-        values={"parameters": Quantity(value=value, unit="1")},
+        values={_FIGURES.get(kind, "parameters"): Quantity(value=value, unit="1")},
         provenance=Provenance(**{"command": "test", "device": "meta"} | where),
     )
 
@@ -85,9 +88,20 @@ def test_the_latest_of_a_setup_wins(tmp_path):
     key = subject().key
     for reader in (store, Store(tmp_path)):
         latest = reader.latest(key, Kind.THROUGHPUT, dtype="bfloat16")
-        assert latest is not None and latest.values["parameters"].value == 2
-        assert reader.latest(key, Kind.THROUGHPUT).values["parameters"].value == 3
+        assert latest is not None and latest.values["throughput"].value == 2
+        assert reader.latest(key, Kind.THROUGHPUT).values["throughput"].value == 3
         assert reader.latest(key, Kind.COMPLEXITY) is None
+
+
+@pytest.mark.parametrize(
+    ("figures", "lacking"),
+    [({"latency_p50"}, "throughput"), ({"throughput", "floor"}, "latency_p50")],
+)
+def test_a_timing_without_what_is_shown_of_it_is_no_record(figures, lacking):
+    content = record(kind=Kind.THROUGHPUT).model_dump(mode="json")
+    content["values"] = {name: {"value": 1.0, "unit": "1"} for name in figures}
+    with pytest.raises(ValueError, match=f"a record of throughput lacks {lacking}"):
+        Record.model_validate(content)
 
 
 def test_options_written_in_any_order_are_the_same_subject():
