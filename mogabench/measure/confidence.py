@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scipy.stats import binom  # here, as an import during a measurement would be in its figures
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -18,8 +20,6 @@ def median_interval(samples: Sequence[float]) -> tuple[float, float] | None:
     r-th smallest and the r-th largest sample with at least that confidence, for the largest r that
     has it.
     """
-    from scipy.stats import binom
-
     if len(samples) < FEWEST_FOR_AN_INTERVAL:
         return None
     ordered = sorted(samples)
