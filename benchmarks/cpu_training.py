@@ -22,8 +22,8 @@ import torch
 from torch import nn
 
 from mogabench.data.identity import SAMPLE
-from mogabench.engine.job import make_job
 from mogabench.engine.loading import training_loader
+from mogabench.engine.make_job import make_job
 from mogabench.engine.optimization import optim_wrapper
 from mogabench.engine.randomness import seed_everything
 from mogabench.engine.schedule import rate_setter

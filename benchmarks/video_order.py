@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from mogabench.data.identity import SAMPLE
-from mogabench.engine.job import make_job
+from mogabench.engine.make_job import make_job
 from mogabench.engine.record import quality_record
 from mogabench.engine.run import run
 from mogabench.measure.trainings import data_of, earlier

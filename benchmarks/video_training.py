@@ -49,7 +49,7 @@ from torch import nn
 from mogabench.data.identity import SAMPLE
 from mogabench.engine.compiling import compile_for_training
 from mogabench.engine.environment import enter
-from mogabench.engine.job import make_job
+from mogabench.engine.make_job import make_job
 from mogabench.engine.randomness import seed_everything
 from mogabench.engine.runner import make_runner
 from mogabench.measure.complexity import count

@@ -16,7 +16,7 @@ class UserError(Exception):
     """
 
 
-class AlreadySaidError(UserError):
+class AlreadyReportedError(UserError):
     """Another process has said what is wrong, so that this one ends in silence.
 
     Attributes:

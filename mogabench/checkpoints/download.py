@@ -117,7 +117,7 @@ def _receive(release: Release, file: BinaryIO, validator: Path, bar: Progress) -
             write_whole(validator, response.headers["ETag"] or "")
         elif not _continues(response, done):
             write_whole(validator, "")  # the same command begins anew
-            raise _broken_off(release, "the server sent another part than was asked for")
+            raise _interrupted_download(release, "the server sent another part than was asked for")
         total = release.bytes if response.length is None else done + response.length
         task = bar.add_task(release.name, total=total, completed=done)
         for chunk in _chunks(release, response):
@@ -126,7 +126,7 @@ def _receive(release: Release, file: BinaryIO, validator: Path, bar: Progress) -
             bar.update(task, completed=done)
         file.flush()
     if total is not None and done < total:
-        raise _broken_off(release, f"{done} of {total} bytes arrived")
+        raise _interrupted_download(release, f"{done} of {total} bytes arrived")
 
 
 def _validator(file: Path) -> str:
@@ -198,7 +198,7 @@ def _chunks(release: Release, response: HTTPResponse) -> Iterator[bytes]:
     try:
         yield from iter(partial(response.read1, _CHUNK), b"")
     except (OSError, HTTPException) as error:
-        raise _broken_off(release, str(error)) from error
+        raise _interrupted_download(release, str(error)) from error
 
 
 def _by_hand(release: Release, problem: str) -> UserError:
@@ -208,7 +208,7 @@ def _by_hand(release: Release, problem: str) -> UserError:
     )
 
 
-def _broken_off(release: Release, reason: str) -> UserError:
+def _interrupted_download(release: Release, reason: str) -> UserError:
     return UserError(
         f"the download of {release.name} broke off ({reason}); the same command continues it"
     )

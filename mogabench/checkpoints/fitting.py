@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import timm
 import torch
 
-from mogabench.checkpoints.misfit import Misfit
+from mogabench.checkpoints.mismatch import Mismatch
 from mogabench.checkpoints.naming import Naming, common_prefixes, is_implied, part_of, unwrap
 from mogabench.checkpoints.positions import is_position, resample_positions
 
@@ -80,7 +80,7 @@ def fit_model(weights: Weights, model: nn.Module, *, skip_head: bool = False) ->
         names = naming.translate(spelled, skip_head=skip_head)
         names = _without_cut_parts(names, own, model, naming)
         given, resampled = resample_positions({names[key]: spelled[key] for key in names}, model)
-        differences = len(Misfit.compare(given, needed).names)
+        differences = len(Mismatch.compare(given, needed).names)
         if differences < least:
             rivals = naming.prefixes(spelled)
             ignored = tuple(key for key in spelled if key not in names)

@@ -16,7 +16,7 @@ from mogabench.checkpoints.fitting import (
     is_whole,
     other_parts,
 )
-from mogabench.checkpoints.misfit import Misfit, hint
+from mogabench.checkpoints.mismatch import Mismatch, hint
 from mogabench.checkpoints.naming import Naming, part_of
 from mogabench.checkpoints.reading import Checkpoint, read_state_dict
 from mogabench.errors import UserError
@@ -146,12 +146,12 @@ def _load_model(
     fit = fit_model(weights, target, skip_head=new_head)
     _check_rivals(path, fit)
     needed = {name: own[name] for name in own if not (new_head and naming.in_head(name))}
-    misfit = Misfit.compare(fit.given, needed)
-    if misfit.names and all(map(naming.in_head, misfit.names)):
-        raise UserError(f"{path} {_other_head(misfit, fit.given, needed)}")
-    if misfit.names:
+    mismatch = Mismatch.compare(fit.given, needed)
+    if mismatch.names and all(map(naming.in_head, mismatch.names)):
+        raise UserError(f"{path} {_other_head(mismatch, fit.given, needed)}")
+    if mismatch.names:
         raise UserError(
-            f"{path} does not fit {_title(target)}: {misfit.describe(fit.given, needed)}"
+            f"{path} does not fit {_title(target)}: {mismatch.describe(fit.given, needed)}"
             f"{hint(fit.given, needed, checkpoint.meta)}"
         )
     _check_numbers(path, fit.given, own)
@@ -166,12 +166,12 @@ def _check_network(
 ) -> Weights:
     """What of a fit a task's network takes: all of it, or all but what a new head replaces."""
     given, needed = fit.given, network.state_dict()
-    misfit = Misfit.compare(given, needed)
-    is_head = not any(name.startswith(f"{backbone}.") for name in misfit.names)
-    is_head = is_head and not misfit.missing and not misfit.unexpected
+    mismatch = Mismatch.compare(given, needed)
+    is_head = not any(name.startswith(f"{backbone}.") for name in mismatch.names)
+    is_head = is_head and not mismatch.missing and not mismatch.unexpected
     if new_head and is_head:
-        return {name: given[name] for name in given if name not in misfit.misshapen}
-    if not misfit.names:
+        return {name: given[name] for name in given if name not in mismatch.misshapen}
+    if not mismatch.names:
         return given
     if is_head:
         advice = "; is it for other classes? --new-head trains new ones"
@@ -186,7 +186,7 @@ def _check_network(
         advice = hint(
             {k.removeprefix(inside): v for k, v in given.items() if k.startswith(inside)}, own, {}
         )
-    raise UserError(f"{path} does not fit: {misfit.describe(given, needed)}{advice}")
+    raise UserError(f"{path} does not fit: {mismatch.describe(given, needed)}{advice}")
 
 
 def _check_rivals(path: Path, fit: Fit) -> None:
@@ -250,14 +250,14 @@ def _innermost(model: nn.Module) -> nn.Module:
     return model
 
 
-def _other_head(misfit: Misfit, given: Weights, needed: Weights) -> str:
+def _other_head(mismatch: Mismatch, given: Weights, needed: Weights) -> str:
     advice = (
         "; pass --new-head to train a new classifier, or --class-map FILE where the data has some "
         "of the classes"
     )
-    if not misfit.misshapen:
+    if not mismatch.misshapen:
         return f"has no classifier that fits{advice}"
-    name = misfit.misshapen[0]
+    name = mismatch.misshapen[0]
     if not given[name].ndim:
         return f"has a single number as {name}{advice}"
     classes = len(given[name])

@@ -87,7 +87,7 @@ _INTERRUPTED = 130
 def main() -> None:
     """Runs the command line; a user's mistake ends in one line and status 2, never a traceback."""
     from mogabench.console import print_error, show_messages
-    from mogabench.errors import AlreadySaidError, UserError
+    from mogabench.errors import AlreadyReportedError, UserError
 
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -95,7 +95,7 @@ def main() -> None:
     show_messages()
     try:
         app()
-    except AlreadySaidError as silent:
+    except AlreadyReportedError as silent:
         sys.exit(silent.status)
     except UserError as error:
         print_error(error)

@@ -37,7 +37,7 @@ def report(
     """
     from mogabench.errors import UserError
     from mogabench.files import replaced_together, write_whole
-    from mogabench.paper import get_paper
+    from mogabench.paper import get_paper, paper_figures
     from mogabench.records import open_store
     from mogabench.tables.measured import measured_tables
     from mogabench.tables.page import render_page
@@ -50,6 +50,7 @@ def report(
     index = folder / "README.md"
     if index.exists() and _WRITTEN_BY not in index.read_text():
         raise UserError(f"{index} is not a report's index; give another folder with --results")
+    paper_figures(chosen)  # what is malformed is refused before anything is counted
     tables, failures = measured_tables(chosen, ["all"], store, fresh=fresh, quiet=quiet)
     if not tables:
         raise UserError(f"{chosen.folder} has no table that can be read")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -26,11 +26,6 @@ from mogabench.cli.options import (
     VariantOption,
 )
 from mogabench.pretraining import Pretraining
-
-if TYPE_CHECKING:
-    from mogabench.paper import Paper
-    from mogabench.tables.row import Row
-
 
 _STARTED = time.monotonic()
 """About when the process began, so that ``--time-budget`` covers what it imports, too."""
@@ -158,6 +153,7 @@ def run(
 
     With --data it is counted and, by --weights or --train, its quality is measured.
     """
+    from mogabench.cli.run_output import print_row, print_row_as_json
     from mogabench.cli.subjects import ablated_training, choose_subject, read_stated
     from mogabench.engine.launch import adopt_environment, must_start, start_processes
     from mogabench.engine.weights import as_stated, stated_recipe
@@ -187,7 +183,7 @@ def run(
     subject = subject.model_copy(update={"input_size": asked_size})
     job = None
     if data is not None:
-        from mogabench.engine.job import make_job
+        from mogabench.engine.make_job import make_job
 
         job = make_job(
             task,
@@ -245,12 +241,9 @@ def run(
         timed_on=device if throughput or job is None else None,
         packages=packages or [],
     )
-    if row is not None and output_format == "json":
-        _print_json(row, beside, per_class=per_class)
-    elif row is not None:
-        _print(row, beside)
-        if row.by_class and per_class:
-            _print_classes(row)
+    if row is not None:
+        show = print_row_as_json if output_format == "json" else print_row
+        show(row, beside, per_class=per_class)
 
 
 def _seconds(text: str) -> float:
@@ -277,71 +270,3 @@ def _refuse_without_data(is_given: bool) -> None:
             "--train, --weights, --recipe and what goes with them need --data DIR (or --data "
             "sample); 'mogabench profile' times other precisions, layouts and batches"
         )
-
-
-def _print(row: Row, paper: Paper) -> None:
-    from mogabench.console import print_line, print_table
-    from mogabench.tables.appearances import (
-        appearances,
-        commands_for_missing,
-        reasons_of,
-        rows_of,
-    )
-    from mogabench.tables.text import complexity_line, quality_lines, throughput_line
-
-    print_line(row.subject.key)
-    if row.quality is not None:
-        for line in quality_lines(row.quality):
-            print_line(line)
-    found = [] if row.is_of_own_data else appearances(row.subject, paper, row.store)
-    if found:
-        heads = ("", "where", "printed", "measured", "Δ", "status")
-        print_table(heads, rows_of(found), right=heads[2:5], prose=("where",))
-    for reason in reasons_of(found):
-        print_line(f"  {reason}")
-    counted = dict(row.complexity.subject.options)
-    own = [
-        f"{value} classes" if name == "num_classes" else f"{name}={value}"
-        for name, value in counted.items()
-        if name not in dict(row.subject.options)
-    ]
-    print_line(f"with {', '.join(own)}: " * bool(own) + complexity_line(row.complexity))
-    if row.throughput is not None:
-        print_line(throughput_line(row.throughput))
-    for command in commands_for_missing(found):
-        print_line(f"to measure the rest: {command}")
-
-
-def _print_classes(row: Row) -> None:
-    from mogabench.console import print_table
-
-    names = dict.fromkeys(name for figures in row.by_class.values() for name in figures)
-    heads = ("class", *row.by_class)
-    rows = [
-        (name, *(_figure(figures.get(name)) for figures in row.by_class.values())) for name in names
-    ]
-    print_table(heads, rows, right=heads[1:])
-
-
-def _figure(value: float | None) -> str:
-    if value is None:
-        return "—"
-    return str(value) if isinstance(value, int) else f"{value:.2f}"
-
-
-def _print_json(row: Row, paper: Paper, *, per_class: bool) -> None:
-    from mogabench.console import print_json
-    from mogabench.tables.appearances import appearances
-
-    records = {"throughput": row.throughput, "quality": row.quality}
-    print_json(
-        {
-            "subject": row.subject.key,
-            **({"by_class": row.by_class} if per_class else {}),
-            "cells": [item.entry() for item in appearances(row.subject, paper, row.store)],
-            **{
-                name: record and record.model_dump(mode="json", exclude_none=True)
-                for name, record in records.items()
-            },
-        }
-    )

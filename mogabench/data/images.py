@@ -84,7 +84,7 @@ _DAMAGE = (
 )
 """What Pillow raises for files with random bytes changed or missing, over its formats."""
 
-_STRANGERS = {
+_OTHER_FILES = {
     b"version https://git-lfs": "it is a pointer of Git LFS; 'git lfs pull' fetches the image",
     b"<!doctype html": "it is a web page",
     b"<html": "it is a web page",
@@ -145,7 +145,7 @@ def decode_image(
     Raises:
         ImageError: It cannot be decoded.
     """
-    with _faults_told(content, name):
+    with _image_errors(content, name):
         image = Image.open(io.BytesIO(content), formats=_formats())
         _check_size(*image.size)
         image.load()
@@ -168,7 +168,7 @@ def convert_image(
     """
     if isinstance(image, np.ndarray):
         image = _from_array(image, name)
-    with _faults_told(b"", name):
+    with _image_errors(b"", name):
         _check_size(*image.size)
         return _as_seen(image, mode, None)
 
@@ -200,7 +200,7 @@ def read_ids(file: Path) -> NDArray[np.int64]:
         UserError: It has colours, or its kind of file changes numbers.
     """
     content = _content(file)
-    with _truncation(fill=False), _faults_told(content, str(file), "mask"):
+    with _truncation(fill=False), _image_errors(content, str(file), "mask"):
         opened = Image.open(io.BytesIO(content), formats=_formats())
         _check_size(*opened.size)
         packed, image = str(opened.tile[0][3]) if opened.tile else "", cast("Image.Image", opened)
@@ -235,7 +235,7 @@ def header_size(file: Path, stated: Size) -> Size:
         stream = open_regular(file)
     except OSError as error:
         raise ImageError(str(file), error.strerror or str(error)) from None
-    with stream, _faults_told(b"", str(file)):
+    with stream, _image_errors(b"", str(file)):
         image = Image.open(stream, formats=_formats())
         if image.format == "TIFF":
             image.load()  # which turns these files
@@ -275,15 +275,15 @@ def _content(file: Path) -> bytes:
 
 
 @contextmanager
-def _faults_told(content: bytes, name: str, what: str = "image") -> Iterator[None]:
-    """Says in an `ImageError` what Pillow raises for a file with that content."""
+def _image_errors(content: bytes, name: str, what: str = "image") -> Iterator[None]:
+    """Raises an `ImageError` for what Pillow raises for a file with that content."""
     try:
         with warnings.catch_warnings():
             # Pillow warns of what is repaired here, or of no concern for the pixels.
             warnings.simplefilter("ignore")
             yield
     except UnidentifiedImageError:
-        raise ImageError(name, _describe_stranger(content), what=what) from None
+        raise ImageError(name, _describe_other_file(content), what=what) from None
     except _DAMAGE as error:
         raise ImageError(name, _reason(error), what=what) from None
 
@@ -339,12 +339,12 @@ def _scale(image: Image.Image) -> Image.Image:
     return Image.fromarray(np.rint(scaled).astype(np.uint8))
 
 
-def _describe_stranger(content: bytes) -> str:
+def _describe_other_file(content: bytes) -> str:
     """Why a file is no image, by its first bytes."""
     if not content:
         return "it is empty"
     start = content[:64].lstrip().lower()
-    for beginning, reason in _STRANGERS.items():
+    for beginning, reason in _OTHER_FILES.items():
         if start.startswith(beginning):
             return reason
     if content[4:8] == b"ftyp":

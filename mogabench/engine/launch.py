@@ -10,7 +10,7 @@ import sys
 from tempfile import TemporaryDirectory
 from uuid import uuid4
 
-from mogabench.errors import AlreadySaidError, UserError
+from mogabench.errors import AlreadyReportedError, UserError
 from mogabench.processes import die_with_parent
 
 _STARTER = "MOGABENCH_STARTER"
@@ -98,7 +98,7 @@ def start_processes(count: int) -> None:
 
     Raises:
         UserError: One was killed.
-        AlreadySaidError: One ended with an error, and said so.
+        AlreadyReportedError: One ended with an error, and said so.
     """
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -132,8 +132,8 @@ def start_processes(count: int) -> None:
                     "for lack of memory, and the others were ended; --resume goes on from the last "
                     "checkpoint of a training"
                 ) from None
-            raise AlreadySaidError(failure.exitcode) from None
+            raise AlreadyReportedError(failure.exitcode) from None
         except SignalException as stop:
-            raise AlreadySaidError(128 + stop.sigval) from None
+            raise AlreadyReportedError(128 + stop.sigval) from None
         finally:
             del os.environ[_STARTER]

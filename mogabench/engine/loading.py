@@ -126,7 +126,7 @@ class Loader(DataLoader[Any]):
         return self._check(self._start())
 
     def _start(self) -> Iterator[Any]:
-        """PyTorch's batches, whose processes are told of no Ctrl-C from their first moment."""
+        """PyTorch's batches, whose processes ignore Ctrl-C from their first moment."""
         obey()
         with interrupts_held():
             return super().__iter__()

@@ -18,7 +18,7 @@ from PIL import Image
 from mogabench.data.folders import is_image, walk
 from mogabench.data.images import ImageError, convert_image, decode_image
 from mogabench.engine.environment import enter
-from mogabench.engine.job import make_job
+from mogabench.engine.make_job import make_job
 from mogabench.engine.weights import stated_recipe
 from mogabench.errors import UserError
 

@@ -16,7 +16,7 @@ from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
 from mogabench.console import print_error
-from mogabench.errors import AlreadySaidError, UserError
+from mogabench.errors import AlreadyReportedError, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +59,7 @@ class Watch(threading.Thread):
         while not self.ended.wait(_BEAT_S):
             beats += 1
             try:
-                self._tell(str(beats))
+                self._publish(str(beats))
                 lost = self._lost()
             except RuntimeError:
                 lost = 0  # the store is in the first process, or in its agent
@@ -76,7 +76,7 @@ class Watch(threading.Thread):
             return False
         self.ended.set()
         try:
-            self._tell(_FAILED if failed else _DONE)
+            self._publish(_FAILED if failed else _DONE)
             with self.lock:
                 first = self.store.compare_set("failed", "", str(self.rank)) if failed else b""
         except RuntimeError:  # the store ended with the first process, unless an agent has it
@@ -102,7 +102,7 @@ class Watch(threading.Thread):
     def _saw_failure(self) -> bool:
         return any(sign == _FAILED for sign, _ in self.seen.values())
 
-    def _tell(self, sign: str) -> None:
+    def _publish(self, sign: str) -> None:
         with self.lock:
             self.store.set(f"life of {self.rank}", sign)
 
@@ -161,10 +161,10 @@ def join(backend: str) -> None:
 
 @contextmanager
 def ending_together() -> Iterator[None]:
-    """Lets the processes of a job end together, of whose errors one is told.
+    """Lets the processes of a job end together, and one of their errors be reported.
 
     Raises:
-        AlreadySaidError: Another process ended before, and said why.
+        AlreadyReportedError: Another process ended before, and said why.
         UserError: Another process was lost.
     """
     try:
@@ -185,7 +185,7 @@ def ending_together() -> Iterator[None]:
             time.sleep(2 * _BEAT_S)  # the store ends with this process: the others read the sign
         signal.alarm(_LAST_S)  # what still waits for the others at the exit has no end of its own
         if said or not (is_first or not isinstance(error, UserError | KeyboardInterrupt)):
-            raise AlreadySaidError(status) from error
+            raise AlreadyReportedError(status) from error
         raise error
 
 

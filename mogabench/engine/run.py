@@ -123,7 +123,7 @@ def _run(job: Job[Any, Any], task: Task[Any, Any], began: float) -> Outcome:
         setup.metric.predictions, setup.metric.confusion = job.predictions, job.confusion
         metrics = runner.val_loop.run() if job.train else runner.val()
         if not metrics:
-            _tell_why_nothing_was_measured(job, setup.test)
+            _report_nothing_measured(job, setup.test)
     return Outcome(
         metrics={name: _finite(name, float(value)) for name, value in metrics.items()},
         recipe=job.recipe,
@@ -155,7 +155,7 @@ def _check_annotated(job: Job[Any, Any], test: Source, task: Task[Any, Any]) -> 
     raise UserError(f"{test.identity.name} has no annotations to measure by: {instead}")
 
 
-def _tell_why_nothing_was_measured(job: Job[Any, Any], test: Source) -> None:
+def _report_nothing_measured(job: Job[Any, Any], test: Source) -> None:
     if test.annotated:
         raise UserError(
             f"nothing is annotated in those images of {test.identity.name} that could be read, so "

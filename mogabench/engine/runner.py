@@ -53,7 +53,7 @@ class QuietRunner(Runner):
         logger = super().build_logger(*arguments, **options)
         files = [item for item in logger.handlers if isinstance(item, logging.FileHandler)]
         for item in files:
-            item.handleError = _say_nothing  # type: ignore[method-assign]  # a traceback
+            item.handleError = _ignore_logging_failure  # type: ignore[method-assign]  # a traceback
         logger.handlers[:] = files
         return logger
 
@@ -79,7 +79,7 @@ class QuietRunner(Runner):
         """Does nothing: the job is the configuration."""
 
 
-def _say_nothing(record: logging.LogRecord) -> None:
+def _ignore_logging_failure(record: logging.LogRecord) -> None:
     """What a log does of a line that it cannot write: the training goes on without it."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from mogabench.measure.trust import doubts
+from mogabench.measure.trust import warning_lines
 from mogabench.measure.worker import MeasurementError, measure_in_subprocess
 from mogabench.progress import progress
 
@@ -45,8 +45,8 @@ def sweep_throughput(
                 records.append(record)
                 speed = record.values["throughput"]
                 advance(f"{name}: {speed.value:.1f} {speed.unit}")
-                for doubt in doubts(record):
-                    _LOG.warning("mogabench: %s: %s", name, doubt)
+                for line in warning_lines(record):
+                    _LOG.warning("mogabench: %s: %s", name, line)
     return records
 
 

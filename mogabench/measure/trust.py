@@ -57,7 +57,7 @@ def state(record: Record) -> str:
     return " and ".join(disturbances(_values(record))) if record.provenance.busy else ""
 
 
-def doubts(record: Record) -> list[str]:
+def warning_lines(record: Record) -> list[str]:
     """What a reader must know before trusting a throughput record, each a line; mostly none."""
     values, where = _values(record), record.provenance
     lines = []

@@ -20,7 +20,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from mogabench.errors import UserError
 from mogabench.measure.settings import Roof, Round, Settings, Throughput, set_up_name
-from mogabench.measure.trust import disturbances, doubts
+from mogabench.measure.trust import disturbances, warning_lines
 from mogabench.records import Kind, Quantity, Record, provenance
 from mogabench.subject import Subject
 
@@ -204,7 +204,7 @@ def _record(
             seconds=(datetime.now(UTC) - started).total_seconds(),
         ),
     )
-    record.notes += doubts(record)
+    record.notes += warning_lines(record)
     return record
 
 

@@ -41,7 +41,7 @@ def check_table(table: PaperTable) -> list[tuple[str, str]]:
     texts = [column.head for column in table.columns if column.metric is None]
     return [
         ("table", f"{table.id}. {table.title}: {len(table.rows)} rows"),
-        *_doubts(table),
+        *_possible_mistakes(table),
         *((how, _heads(by_head.items())) for how, by_head in done.items()),
         *(("not measured", f"{_cells(found)}: {why}") for why, found in reasons.items()),
         *([("text", ", ".join(texts))] if texts else []),
@@ -68,7 +68,7 @@ def file_problems(paper: Paper) -> list[str]:
     return found
 
 
-def _doubts(table: PaperTable) -> Iterator[tuple[str, str]]:
+def _possible_mistakes(table: PaperTable) -> Iterator[tuple[str, str]]:
     """What may be a mistake of the file, and may be as printed."""
     label, first = table.paper.vocabulary.label, table.columns[0].head
     if label and label not in (column.head for column in table.columns):

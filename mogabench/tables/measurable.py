@@ -20,7 +20,7 @@ COSTS = ("params", "operations", "activations")
 
 def is_buildable(subject: Subject) -> bool:
     """Whether the task, the method and the backbone exist, and the size is one of the task."""
-    return not _what_is_unknown(subject)
+    return not _unknown_part(subject)
 
 
 def unit_of(printed: str, column: Column, subject: Subject) -> str | None:
@@ -62,15 +62,15 @@ def obstacle(table: PaperTable, row: Row, column: Column, *, suggest: bool = Fal
     if column.metric is None or not printed:
         return ""
     if subject is None:
-        return _what_is_not_named(cell_meta(row, column))
+        return _missing_name(cell_meta(row, column))
     return (
-        _what_is_no_number(printed, column, subject)
-        or _what_is_unknown(subject, suggest=suggest)
-        or _what_is_not_said(table.paper, cell_meta(row, column), column, subject)
+        _number_fault(printed, column, subject)
+        or _unknown_part(subject, suggest=suggest)
+        or _missing_statement(table.paper, cell_meta(row, column), column, subject)
     )
 
 
-def _what_is_not_named(meta: Meta) -> str:
+def _missing_name(meta: Meta) -> str:
     """What lacks for a network."""
     lacking = [name for name in ("task", "backbone") if not getattr(meta, name)]
     if len(lacking) > 1:
@@ -78,7 +78,7 @@ def _what_is_not_named(meta: Meta) -> str:
     return f"the row names no {lacking[0]}: a column '{lacking[0]}' must have it"
 
 
-def _what_is_no_number(printed: str, column: Column, subject: Subject) -> str:
+def _number_fault(printed: str, column: Column, subject: Subject) -> str:
     if read_number(printed) is None:
         return f"'{printed}' is not a number"
     if unit_of(printed, column, subject) is None:
@@ -87,7 +87,7 @@ def _what_is_no_number(printed: str, column: Column, subject: Subject) -> str:
     return ""
 
 
-def _what_is_not_said(paper: Paper, meta: Meta, column: Column, subject: Subject) -> str:
+def _missing_statement(paper: Paper, meta: Meta, column: Column, subject: Subject) -> str:
     """What lacks for a figure of a network that exists."""
     if column.metric == "operations" and not (column.convention or paper.counting_source(meta)):
         return "counting.yaml does not say who counted it, and by which convention"
@@ -104,7 +104,7 @@ def _what_is_not_said(paper: Paper, meta: Meta, column: Column, subject: Subject
     return ""
 
 
-def _what_is_unknown(subject: Subject, *, suggest: bool = False) -> str:
+def _unknown_part(subject: Subject, *, suggest: bool = False) -> str:
     """What of task, method, backbone and size is none; empty where nothing is."""
     task = tasks().get(subject.task)
     if task is None:

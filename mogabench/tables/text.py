@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mogabench.measure.trust import doubts
+from mogabench.measure.trust import warning_lines
 from mogabench.tables.trainings import quality_text
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def throughput_line(record: Record) -> str:
     margin = "" if error is None else f"± {error.value:.1f} %, "
     if "floor" in values:
         margin += f"{values['floor'].value / values['latency_p50'].value:.2f} of its floor, "
-    reasons = doubts(record)
+    reasons = warning_lines(record)
     line = (
         f"throughput {rate.value:.{1 if rate.value >= 10 else 3}f} {rate.unit} "
         f"({margin}batch {where.batch_size}, {where.dtype}, {where.device}, "

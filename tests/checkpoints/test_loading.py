@@ -150,7 +150,7 @@ def test_network_without_classifier_ignores_the_files(trained, tmp_path):
     assert report.ignored == ("head.weight", "head.bias")
 
 
-def test_every_kind_of_misfit_is_counted_and_named(trained, fresh, tmp_path):
+def test_every_kind_of_mismatch_is_counted_and_named(trained, fresh, tmp_path):
     weights = dict(trained)
     for number in range(4):
         del weights[f"blocks3.{number}.norm1.bias"]

@@ -201,7 +201,7 @@ def detector(method, backbone, **options):
         ),
     ],
 )
-def test_a_detector_s_release_is_told_by_method_recipe_and_head(subject, recipe, name):
+def test_a_detector_s_release_is_found_by_method_recipe_and_head(subject, recipe, name):
     release = official_weights(subject, recipe)
     assert release.urls[0].endswith(f"/download/moganet-det-weights/{name}")
 

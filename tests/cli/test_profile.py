@@ -190,7 +190,7 @@ def test_a_record_that_knows_no_floor_is_measured_again(invoke, measured, tmp_pa
     assert len(measured) == 2
 
 
-def test_a_busy_machine_is_told_marked_and_measured_again(invoke, measured, caplog):
+def test_a_busy_machine_is_reported_marked_and_measured_again(invoke, measured, caplog):
     arguments = ("resnet152", "resnet18", "--skip-existing")
     done = invoke(*arguments)
     assert "resnet152, float32 eager, busy machine\n" in done.stdout

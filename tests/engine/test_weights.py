@@ -11,7 +11,7 @@ import torch
 
 from mogabench.checkpoints import Description, read_state_dict
 from mogabench.data.shapes import SCENE_CLASSES, sample_shapes
-from mogabench.engine.job import make_job
+from mogabench.engine.make_job import make_job
 from mogabench.engine.record import quality_record
 from mogabench.engine.run import run
 from mogabench.engine.runner import make_runner

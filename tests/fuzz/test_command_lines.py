@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from mogabench.cli import app
-from mogabench.errors import AlreadySaidError, UserError
+from mogabench.errors import AlreadyReportedError, UserError
 
 SOUND = [
     shlex.split(line)
@@ -93,8 +93,8 @@ def alone(monkeypatch, tmp_path):
 def end_of(words):
     done = CliRunner().invoke(app, words)
     error = done.exception
-    if isinstance(error, UserError | AlreadySaidError):
-        assert isinstance(error, AlreadySaidError) or str(error)
+    if isinstance(error, UserError | AlreadyReportedError):
+        assert isinstance(error, AlreadyReportedError) or str(error)
         return 2
     assert error is None or isinstance(error, SystemExit), (words, error)
     assert done.exit_code in (0, 1, 2), words

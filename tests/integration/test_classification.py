@@ -11,11 +11,12 @@ from PIL import Image
 from timm.data import ImageNetInfo
 from timm.models import register_model
 
-from mogabench.analysis.classifier import open_trained
 from mogabench.analysis.gradcam.cam import look
 from mogabench.analysis.gradcam.classes import find_class
 from mogabench.analysis.gradcam.layer import choose_layer
-from mogabench.engine.job import Job, make_job
+from mogabench.analysis.trained import open_trained
+from mogabench.engine.job import Job
+from mogabench.engine.make_job import make_job
 from mogabench.engine.run import run
 from mogabench.subject import Subject
 from mogabench.tasks import get_task

@@ -99,7 +99,7 @@ def test_goes_on_until_the_passes_and_the_precision_suffice(machine):
     assert (found.rounds, found.verdict) == (20, "same")
 
 
-def test_a_busy_machine_is_told_in_one_line(machine, caplog):
+def test_a_busy_machine_is_reported_in_one_line(machine, caplog):
     machine.lacked_core = 31.0
     compare(requests("slow", "quick"))
     [line] = [line for line in caplog.messages if "busy" in line]

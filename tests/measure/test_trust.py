@@ -2,7 +2,7 @@
 
 import pytest
 
-from mogabench.measure.trust import disturbances, doubts, state
+from mogabench.measure.trust import disturbances, state, warning_lines
 from mogabench.records import Kind, Quantity, Record, provenance
 from mogabench.subject import Subject
 
@@ -25,7 +25,7 @@ def test_busy_and_throttled_machines(lacked_core, rate_change, words):
     assert list(disturbances(known)) == words
 
 
-def test_a_throttled_machine_is_told_in_one_line():
+def test_a_throttled_machine_is_reported_in_one_line():
     values = {"throughput": 5.0, "iterations": 100.0, "median_error": 0.5}
     values |= {"lacked_core": 0.2, "rate_change": -18.0}
     record = Record(
@@ -35,6 +35,6 @@ def test_a_throttled_machine_is_told_in_one_line():
         provenance=provenance(device="CPU", busy=True, load=1.5),
     )
     assert state(record) == "throttled"
-    [line] = doubts(record)
+    [line] = warning_lines(record)
     assert line.startswith("the machine was throttled") and "(load before: 1.5)" in line
     assert "18 % lower after the timing than before" in line

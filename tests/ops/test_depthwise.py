@@ -207,7 +207,7 @@ def test_compiled_layers_go_through_their_operator_on_a_gpu() -> None:
 
 
 def test_what_is_compiled_is_not_taken_for_exported() -> None:
-    def told(x: Tensor) -> Tensor:
+    def branch(x: Tensor) -> Tensor:
         return x + is_exporting()
 
-    assert torch.compile(told, backend="eager")(torch.zeros(1)) == 0
+    assert torch.compile(branch, backend="eager")(torch.zeros(1)) == 0

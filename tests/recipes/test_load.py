@@ -116,7 +116,7 @@ def test_a_resolved_recipe_written_as_yaml_reads_back_the_same(tmp_path: Path) -
         assert load_recipe(file) == recipe
 
 
-def test_all_that_is_wrong_is_told_at_once(own: Path) -> None:
+def test_all_errors_are_reported_at_once(own: Path) -> None:
     lines = complaint(
         own,
         None,

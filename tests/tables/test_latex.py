@@ -12,7 +12,8 @@ from mogabench.records import open_store, packaged_results
 from mogabench.tables.added import Added, add_network
 from mogabench.tables.join import join
 from mogabench.tables.layout import letter
-from mogabench.tables.rendering.latex import escape, render_latex
+from mogabench.tables.rendering.latex import render_latex
+from mogabench.tables.rendering.latex.text import escape
 
 DOCUMENT = r"""\documentclass[%s]{article}
 \usepackage{booktabs}

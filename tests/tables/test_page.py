@@ -96,9 +96,9 @@ def test_a_row_shows_print_measurement_and_difference_and_what_is_known_of_them(
     place = page.index("50.7<sup>")
     number = int(re.findall(r'data-d="(\d+)"', page[:place])[-1])
     pairs = [known["texts"][text] for text in known["lists"][number]]
-    told = dict(zip(pairs[::2], pairs[1::2], strict=True))
-    assert told["printed"] == "30 M" and "40 % of the weights at zero" in told["reason"]
-    assert told["which gives"] == "0.6 of it: 30.42"
+    facts = dict(zip(pairs[::2], pairs[1::2], strict=True))
+    assert facts["printed"] == "30 M" and "40 % of the weights at zero" in facts["reason"]
+    assert facts["which gives"] == "0.6 of it: 30.42"
 
 
 def test_the_front_page_counts_every_cell_once(page, tables):

@@ -16,7 +16,8 @@ from torch import nn
 from mogabench.checkpoints import save_checkpoint
 from mogabench.data.shapes import SCENE_CLASSES, sample_shapes
 from mogabench.engine.coco_files import CocoFiles
-from mogabench.engine.job import Job, make_job
+from mogabench.engine.job import Job
+from mogabench.engine.make_job import make_job
 from mogabench.engine.run import run
 from mogabench.errors import UserError
 from mogabench.subject import Subject
@@ -206,8 +207,8 @@ def test_images_without_annotations(name, tmp_path, folder, randomise, caplog):
     assert "nothing was measured" not in caplog.text
     outcome = evaluate(*case.alone, files[1], work_dir=tmp_path / "work")
     assert outcome.metrics == {}
-    told = f"nothing was measured, since {outcome.data.name} has no annotations; the predictions"
-    assert f"{told} are in {files[1]}" in caplog.text
+    line = f"nothing was measured, since {outcome.data.name} has no annotations; the predictions"
+    assert f"{line} are in {files[1]}" in caplog.text
     known, alone = map(read, files)
     assert known == alone
     assert known

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from mogabench.analysis.classifier import TrainedNetwork
     from mogabench.analysis.gradcam.cam import Activation
+    from mogabench.analysis.trained import TrainedNetwork
 
 _MOST_NAMED = 3
 

@@ -87,7 +87,7 @@ def choose_layer(network: nn.Module, image: Tensor, name: str | None = None) -> 
 
 
 def _up_to_last_stage(calls: list[_Call], info: Any) -> list[_Call]:
-    """Calls as wide as the last stage, to its end; all where it is not told or has no positions.
+    """Calls as wide as the last stage, to its end; all where that is not known or has no positions.
 
     Args:
         calls: All.

@@ -128,7 +128,7 @@ def _training(
     work_dir: Path,
 ) -> Job[Any, Any]:
     from mogabench.cli.subjects import ablated_training
-    from mogabench.engine.job import make_job
+    from mogabench.engine.make_job import make_job
     from mogabench.tasks import get_task
 
     recipe, overrides = ablated_training(variant.meta, recipe, overrides, data)

@@ -13,8 +13,8 @@ from mogabench.cli.options import FormatOption, ImportOption, QuietOption, Resul
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mogabench.analysis.classifier import TrainedNetwork
     from mogabench.analysis.gradcam.figure import Panel
+    from mogabench.analysis.trained import TrainedNetwork
 
 
 def gradcam(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from mogabench.analysis.classifier import open_classifier, open_trained, open_untrained
+from mogabench.analysis.classifier import open_classifier, open_untrained
+from mogabench.analysis.trained import open_trained
 from mogabench.checkpoints import Description, find_file
 from mogabench.cli.subjects import choose_subject, read_stated
 from mogabench.engine.weights import as_stated
@@ -16,7 +17,8 @@ from mogabench.variants import VARIANTS
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mogabench.analysis.classifier import Classifier, TrainedNetwork
+    from mogabench.analysis.classifier import Classifier
+    from mogabench.analysis.trained import TrainedNetwork
     from mogabench.subject import Subject
 
 

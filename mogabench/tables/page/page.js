@@ -3,7 +3,7 @@
 const all = (query, root = document) => [...root.querySelectorAll(query)];
 const byId = (id) => document.getElementById(id);
 const known = JSON.parse(byId("details").textContent);
-const [panel, told, tip] = [byId("panel"), byId("told"), byId("tip")];
+const [panel, facts, tip] = [byId("panel"), byId("facts"), byId("tip")];
 const make = (name, text, attributes = {}) =>
   Object.assign(document.createElement(name), { textContent: text }, attributes);
 
@@ -24,7 +24,7 @@ function choose(row, number) {
     point.classList.add("chosen");
     point.parentNode.append(point); // on top of the others
   }
-  tell(number ?? row.querySelector("[data-d]")?.dataset.d, row, points);
+  showFacts(number ?? row.querySelector("[data-d]")?.dataset.d, row, points);
   try {
     history.replaceState(null, "", `#${row.id}`);
   } catch {} // a page inside another one may not
@@ -32,7 +32,7 @@ function choose(row, number) {
 
 const pointsOf = (row) => all(`.marks a[href="#${CSS.escape(row.id)}"]`);
 
-function tell(number, row, points) {
+function showFacts(number, row, points) {
   if (number === undefined) return;
   const [[, title], ...pairs] = pairsOf(number);
   const list = make("dl", "");
@@ -50,7 +50,7 @@ function tell(number, row, points) {
     link.dataset.figure = figure.id;
     links.append(link);
   }
-  told.replaceChildren(make("h3", title), links, list);
+  facts.replaceChildren(make("h3", title), links, list);
   panel.hidden = false;
   panel.scrollTop = 0;
   tip.hidden = true;
@@ -63,7 +63,7 @@ function close() {
 }
 
 byId("close").addEventListener("click", close);
-told.addEventListener("click", (event) => {
+facts.addEventListener("click", (event) => {
   const link = event.target.closest("a");
   if (!link) return;
   event.preventDefault();

@@ -165,7 +165,7 @@ def test_boxes_without_an_area_in_their_image_are_left_out(read, box):
         ),
     ],
 )
-def test_what_is_wrong_is_told_in_one_line(read, change, message):
+def test_faults_are_reported_in_one_line(read, change, message):
     with pytest.raises(UserError, match=message) as caught:
         read(change)
     assert "\n" not in str(caught.value)

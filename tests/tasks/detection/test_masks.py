@@ -48,7 +48,7 @@ def runs(counts, size=(HEIGHT, WIDTH)):
         (runs("01"), "has runs of 1 pixels in all"),
     ],
 )
-def test_a_corrupt_mask_is_told_with_its_annotation(tmp_path, mask, message):
+def test_a_corrupt_mask_is_reported_with_its_annotation(tmp_path, mask, message):
     item = {} if mask is None else {"segmentation": mask}
     with pytest.raises(UserError, match=f"instances.json: the mask of annotation 8 .*{message}"):
         check(item, tmp_path)

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from mogabench.data.shapes import sample_shapes
-from mogabench.engine.job import Job, make_job
+from mogabench.engine.job import Job
+from mogabench.engine.make_job import make_job
 from mogabench.subject import Subject
 from mogabench.tasks import load_recipe
 from mogabench.tasks.detection import TASK

@@ -17,7 +17,7 @@ from PIL import Image
 from mogabench.data import folders
 from mogabench.data.shapes import sample_shapes
 from mogabench.engine.coco_files import CocoFiles
-from mogabench.engine.job import make_job
+from mogabench.engine.make_job import make_job
 from mogabench.engine.run import run
 from mogabench.engine.saving import CHECKPOINT
 from mogabench.errors import UserError

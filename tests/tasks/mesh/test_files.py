@@ -43,7 +43,7 @@ def test_the_cache_folder_is_a_place_too(faces, tmp_path):
         (Head, "flame_dynamic_embedding.npy"),
     ],
 )
-def test_a_missing_file_is_told_with_its_source(request, tmp_path, kind, name):
+def test_a_missing_file_is_reported_with_its_source(request, tmp_path, kind, name):
     folder = request.getfixturevalue("freihand" if kind is Hand else "faces")
     site = f"https://{'mano' if kind is Hand else 'flame'}.is.tue.mpg.de"
     (folder / "body_models" / name).unlink()

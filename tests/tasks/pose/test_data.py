@@ -110,7 +110,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_annotations_are_told_in_one_line(folder, content, case):
+def test_bad_annotations_are_reported_in_one_line(folder, content, case):
     place, value, message = BAD[case]
     root = folder(content)
     change(content, *place, to=value)

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from mogabench.data.shapes import SCENE_CLASSES
-from mogabench.engine.job import make_job
+from mogabench.engine.make_job import make_job
 from mogabench.engine.run import run
 from mogabench.engine.runner import make_runner
 from mogabench.engine.saving import CHECKPOINT

@@ -10,8 +10,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from mogabench.data.identity import SAMPLE
 from mogabench.engine import curve, reporting
-from mogabench.engine.job import make_job
 from mogabench.engine.loop import ResumableLoop
+from mogabench.engine.make_job import make_job
 from mogabench.engine.run import run
 from mogabench.models.simvp import SimVP
 from mogabench.recipes import names, variants

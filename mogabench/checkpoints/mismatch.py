@@ -28,7 +28,7 @@ _UNNEEDED = ".num_batches_tracked"
 
 
 @dataclass(frozen=True)
-class Misfit:
+class Mismatch:
     """How the weights of a file differ from those a model needs, by name."""
 
     missing: list[str]
@@ -36,7 +36,7 @@ class Misfit:
     misshapen: list[str]
 
     @classmethod
-    def compare(cls, given: Weights, needed: Weights) -> Misfit:
+    def compare(cls, given: Weights, needed: Weights) -> Mismatch:
         """What of the needed weights is not given, or the other way round, or of another shape."""
         return cls(
             missing=[name for name in needed if name not in given and not name.endswith(_UNNEEDED)],
