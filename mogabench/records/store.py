@@ -93,10 +93,19 @@ class Store:
             metric: A value that the record must have; None for any.
             **setup: As of `mogabench.records.Record.same_setup`.
         """
-        for record in reversed(self._index().get((kind, subject_key), [])):
-            if record.same_setup(**setup) and (metric is None or metric in record.values):
-                return record
-        return None
+        matching = self.matching(subject_key, kind, **setup)
+        return next((one for one in matching if metric is None or metric in one.values), None)
+
+    def matching(self, subject_key: str, kind: Kind, **setup: Any) -> Iterator[Record]:
+        """The records of that subject whose provenance has those values, newest first.
+
+        Args:
+            subject_key: The subject's.
+            kind: What is recorded.
+            **setup: As of `mogabench.records.Record.same_setup`.
+        """
+        records = reversed(self._index().get((kind, subject_key), []))
+        return (record for record in records if record.same_setup(**setup))
 
     def all(self, kind: Kind | None = None) -> Iterator[Record]:
         """Every record, or every record of one kind, oldest first."""

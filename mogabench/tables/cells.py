@@ -9,7 +9,7 @@ from mogabench.paper import SCALE, TIMED, cell_meta, cell_subject, decimals, pri
 from mogabench.records import Kind, is_stale
 from mogabench.tables.commands import command_for, timing_command
 from mogabench.tables.costs import cost, derive
-from mogabench.tables.measurable import COSTS, is_buildable, obstacle, unit_of
+from mogabench.tables.measurable import COSTS, is_buildable, lower_is_better, obstacle, unit_of
 from mogabench.tables.qualities import find_quality
 from mogabench.tables.verdict import Status, agrees, gives, is_close, judge_quality, rounds_to
 from mogabench.tasks import tasks
@@ -220,11 +220,16 @@ def _join_timing(cell: Cell, subject: Subject, gpu: str, store: Store) -> Cell:
 
     On another device than the paper's nothing is compared.
     """
-    wanted = {**_SET_UPS[cell.column.device], "runtime": cell.column.runtime}
-    record = store.latest(subject.key, Kind.THROUGHPUT, **wanted)
     name, scale = TIMED[cell.column.metric or ""]
-    if record is None or name not in record.values:
+    wanted = {**_SET_UPS[cell.column.device], "runtime": cell.column.runtime}
+    records = store.matching(subject.key, Kind.THROUGHPUT, **wanted)
+    if cell.column.device == "cuda":  # of the largest batch
+        found = max(records, key=lambda one: one.provenance.batch_size or 0, default=None)
+    else:
+        found = next(records, None)
+    if found is None or name not in found.values:
         return cell
+    record = found
     measured = record.values[name].value / scale
     cell = replace(cell, measured=measured, records=(record,))
     if cell.paper is None:
@@ -251,7 +256,8 @@ def _join_quality(cell: Cell, meta: Meta, subject: Subject, store: Store) -> Cel
         return cell
     samples = record.provenance.data.samples if record.provenance.data else 0
     noise = _noise(cell.column.metric or "", subject, cell.paper, samples)
-    return replace(cell, status=judge_quality(cell.printed, value, noise))
+    status = judge_quality(cell.printed, value, noise, lower_is_better=lower_is_better(cell))
+    return replace(cell, status=status)
 
 
 def _noise(metric: str, subject: Subject, value: float, samples: int) -> float | None:

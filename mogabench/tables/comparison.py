@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from mogabench.catalogue import check_backbone
 from mogabench.records import Kind
 from mogabench.tables.cells import PLAIN_RUN
 from mogabench.tables.grid import MISSING
+from mogabench.tables.points import machine_of
 from mogabench.tasks import make_subject
 
 if TYPE_CHECKING:
@@ -105,31 +107,32 @@ def _costs(task: str, where: str, chosen: Sequence[Subject | None], store: Store
 
 
 def _rates(task: str, where: str, chosen: Sequence[Subject | None], store: Store) -> Iterator[Line]:
-    """A line for each device: throughput in eager float32, of a machine that was not busy."""
+    """A line for each machine: throughput in eager float32, of one that was not busy."""
     keys = [one and one.key for one in chosen]
-    by_device: dict[str, dict[str, Record]] = {}
+    by_machine: dict[str, dict[str, Record]] = {}
     for record in store.all(Kind.THROUGHPUT):
-        if (
-            record.subject.key in keys
-            and "throughput" in record.values
-            and record.same_setup(**PLAIN_RUN)
-        ):
-            by_device.setdefault(record.provenance.device, {})[record.subject.key] = record
-    for device, records in by_device.items():
+        if record.subject.key in keys and record.same_setup(**PLAIN_RUN):
+            where_timed = machine_of(record, with_batch=True)
+            by_machine.setdefault(where_timed, {})[record.subject.key] = record
+    for machine, records in by_machine.items():
         found = [records.get(key or "") for key in keys]
         values = tuple(r.values["throughput"].value if r else None for r in found)
         unit = next(iter(records.values())).values["throughput"].unit
-        on = f"{where}, float32 on {device}"
+        on = f"{where}, float32 on {machine}"
         yield Line(Kind.THROUGHPUT, task, on, "throughput", unit, values, digits=1)
 
 
 def _qualities(task: Task[Any, Any], networks: Sequence[str], store: Store) -> Iterator[Line]:
-    groups: dict[str, dict[str, Record]] = {}
+    groups: dict[tuple[str, str], dict[str, Record]] = {}
     for record in store.all(Kind.QUALITY):
-        subject = record.subject
+        subject, data = record.subject, record.provenance.data
         if subject.task == task.name and subject.backbone in networks and not subject.options:
-            groups.setdefault(_conditions(record), {})[subject.backbone] = record
-    for where, records in groups.items():
+            group = _conditions(record), data.digest if data else ""
+            groups.setdefault(group, {})[subject.backbone] = record
+    repeated = Counter(conditions for conditions, _ in groups)
+    for (conditions, digest), records in groups.items():
+        of_data = f", data {digest[:8]}" * (repeated[conditions] > 1)  # as of folders of one name
+        where = conditions + of_data
         for metric in task.metrics:
             values = tuple(_value(records.get(name), metric) for name in networks)
             if any(value is not None for value in values):

@@ -7,19 +7,21 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mogabench.files import slug
-from mogabench.paper import paper_figures, printed_value
+from mogabench.paper import SCALE, paper_figures, printed_value, subject_of
 from mogabench.records import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mogabench.paper import PaperFigure, PaperTable
+    from mogabench.paper import Column, PaperFigure, PaperTable
     from mogabench.records import Record, Store
+    from mogabench.tables.cells import Cell
     from mogabench.tables.join import JoinedTable
 
     Size = tuple[int, ...]
 
 _LARGEST_AREA = 320.0
+_USUAL_UNITS = {"params": "M", "operations": "G", "activations": "M"}
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ def cost_scatters(tables: Sequence[JoinedTable]) -> list[Scatter]:
         shown = _shown(figure, tables) if figure.column else []
         points = [point for table in shown for point in cost_points(table, figure)]
         if points:
-            unit = next(c.unit for c in shown[0].paper.columns if c.head == figure.column) or ""
+            unit = _unit(next(c for c in shown[0].paper.columns if c.head == figure.column))
             name = f"figure_{id_}_{figure.name}"
             front = front_of(points, best=min) if figure.front else []
             found.append(
@@ -191,6 +193,7 @@ def cost_points(table: JoinedTable, figure: PaperFigure) -> list[Point]:
         shown = figure.shows(row.row.meta.input_size)
         if shown and cost.measured is not None and accuracy.paper is not None:
             size = cost.measured if cost.printed_for is None else cost.printed_for
+            size *= _scale(cost, _unit(cost.column))
             is_count = cost.column.metric == "operations"  # then the axis shows them
             operations = None if is_count else metrics.get("operations")
             point = Point(
@@ -200,27 +203,42 @@ def cost_points(table: JoinedTable, figure: PaperFigure) -> list[Point]:
                 table=table.paper.id,
                 row=row.row.index,
                 column=cost.column.head,
-                operations=None if operations is None else operations.measured,
+                operations=_giga(operations),
             )
             points.append(point)
     return points
 
 
+def _unit(column: Column) -> str:
+    """The unit of a plot's axis: the column's, or the usual one where the cells carry theirs."""
+    return column.unit or _USUAL_UNITS.get(column.metric or "", "")
+
+
+def _scale(cell: Cell, unit: str) -> float:
+    """What brings the cell's figures to a unit."""
+    return SCALE[cell.unit] / SCALE[unit] if cell.unit in SCALE else 1.0
+
+
+def _giga(cell: Cell | None) -> float | None:
+    measured = None if cell is None else cell.measured
+    return None if cell is None or measured is None else measured * _scale(cell, "G")
+
+
 def throughput_points(
     tables: Sequence[PaperTable], store: Store, shows: Callable[[Size], bool], **setup: Any
 ) -> dict[str, list[Point]]:
-    """A figure's points by device and CPU threads: img/s against printed top-1.
+    """A figure's points by device, and by threads and batch size on a CPU: img/s, printed top-1.
 
     A network has one in PyTorch, and one in the fastest of the other runtimes that it was timed in.
-    One network alone makes no figure.
+    On a GPU each is of the largest batch. One network alone makes no figure.
 
     Args:
-        tables: Where the printed accuracies are; the first table that has a backbone counts.
+        tables: Where the printed accuracies are; the first table that has a network counts.
         store: The throughput records; those of a busy machine are left out.
         shows: Which input sizes the figure shows.
         **setup: Fields of the provenance the records must have, such as ``dtype``.
     """
-    printed: dict[tuple[str, Size], Point] = {}
+    printed: dict[str, Point] = {}
     for table in tables:
         column = next(
             c for c in table.columns if c.metric == "top1" and "recipe" not in c.overrides
@@ -230,21 +248,19 @@ def throughput_points(
             fits = shows(own) and row.meta.pretraining == "none"
             if fits and accuracy is not None:
                 point = Point(0.0, accuracy, row.label, table=table.id, row=row.index)
-                printed.setdefault((row.meta.backbone, own), point)
-    newest: dict[tuple[str, tuple[str, Size], str], Record] = {}
+                printed.setdefault(subject_of(row.meta).key, point)
+    chosen: dict[tuple[str, str, str], Record] = {}
     for record in store.all(Kind.THROUGHPUT):
-        if "throughput" not in record.values:  # it was not written here
-            continue
-        network = record.subject.backbone, record.subject.input_size
-        runtime = record.provenance.runtime
+        network, runtime = record.subject.key, record.provenance.runtime
         if network in printed and record.same_setup(busy=False, runtime=runtime, **setup):
-            newest[_machine(record), network, runtime or ""] = record
-    best: dict[tuple[str, tuple[str, Size], bool], Point] = {}
-    for (machine, network, runtime), record in newest.items():
+            key = machine_of(record), network, runtime or ""
+            chosen[key] = max(record, chosen.get(key, record), key=_batch)  # the newest of equals
+    best: dict[tuple[str, str, bool], Point] = {}
+    for (machine, network, runtime), record in chosen.items():
         rate = record.values["throughput"].value
         point = replace(printed[network], cost=rate, runtime=runtime, record=record)
-        key = machine, network, bool(runtime)
-        best[key] = max(point, best.get(key, point), key=lambda item: item.cost)
+        place = machine, network, bool(runtime)
+        best[place] = max(point, best.get(place, point), key=lambda item: item.cost)
     points = defaultdict(list)
     for (machine, _, _), point in best.items():
         points[machine].append(point)
@@ -255,7 +271,19 @@ def throughput_points(
     }
 
 
-def _machine(record: Record) -> str:
+def machine_of(record: Record, *, with_batch: bool = False) -> str:
+    """What a network was timed on.
+
+    Args:
+        record: Of its throughput.
+        with_batch: Whether to name the batch size of a GPU, too, which else is as large as fits.
+    """
     where = record.provenance
-    on_cpu = where.driver is None
-    return f"{where.device}, {where.threads} thread(s)" if on_cpu else where.device
+    batch = f", batch {where.batch_size}"
+    if where.driver is None:
+        return f"{where.device}, {where.threads} thread(s){batch}"
+    return where.device + batch * with_batch
+
+
+def _batch(record: Record) -> int:
+    return record.provenance.batch_size or 0

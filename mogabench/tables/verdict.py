@@ -84,7 +84,9 @@ def gives(
     return _round(value, decimals(wanted), _MODES[derivation.rounding]) == _number(wanted)
 
 
-def judge_quality(printed: str, measured: float, noise: float | None) -> Status:
+def judge_quality(
+    printed: str, measured: float, noise: float | None, *, lower_is_better: bool = False
+) -> Status:
     """How a measured quality stands to the printed one.
 
     Args:
@@ -92,13 +94,14 @@ def judge_quality(printed: str, measured: float, noise: float | None) -> Status:
         measured: The measured one, in its unit.
         noise: The metric's standard deviation between runs, in that unit; None where nothing is
             known of it.
+        lower_is_better: Whether the figure is an error, of which less is a higher quality.
     """
     if rounds_to(printed, measured):
         return Status.REPRODUCED
     difference = measured - float(_number(printed))
     if noise is not None and abs(difference) <= noise:
         return Status.WITHIN_NOISE
-    return Status.ABOVE if difference > 0 else Status.BELOW
+    return Status.ABOVE if (difference > 0) != lower_is_better else Status.BELOW
 
 
 _MODES = {"nearest": ROUND_HALF_UP, "down": ROUND_DOWN, "up": ROUND_UP}

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from mogabench.cli import app
 from mogabench.records import Data, Kind, Provenance, Quantity, Record, Store, Training
 from mogabench.subject import Subject
+from mogabench.tasks import get_task, make_subject
 
 RESNETS = ("resnet18", "resnet34")
 WEIGHTS = {"resnet18": 11_689_512, "resnet34": 21_797_672}
@@ -20,8 +21,8 @@ def compare(*arguments):
     return done.stdout
 
 
-def quality(backbone, value, *, epochs=1, seed=0):
-    data = Data(name="folder:mine", split="val", samples=10, digest="0" * 64)
+def quality(backbone, value, *, epochs=1, seed=0, digest="0" * 64):
+    data = Data(name="folder:mine", split="val", samples=10, digest=digest)
     training = Training(data=data, epochs=epochs, steps=1, batch_size=1)
     return Record(
         subject=Subject(
@@ -62,6 +63,39 @@ def test_qualities_stand_together_only_where_the_conditions_are_the_same(tmp_pat
         {"resnet18": None, "resnet34": 70.0},
     ]
     assert all("folder:mine val" in line["where"] for line in lines)
+
+
+def test_two_folders_of_one_name_are_not_one_data_set(tmp_path):
+    store = Store(tmp_path)
+    store.append(quality("resnet18", 50.0))
+    store.append(quality("resnet34", 60.0, digest="1" * 64))
+    given = ("--tasks", "classification", "--results", tmp_path, "--format", "json")
+    lines = [line for line in json.loads(compare(*RESNETS, *given)) if line["figure"] == "Top-1"]
+    assert [(line["where"].rpartition(" ")[2], line["values"]) for line in lines] == [
+        ("0" * 8, {"resnet18": 50.0, "resnet34": None}),
+        ("1" * 8, {"resnet18": None, "resnet34": 60.0}),
+    ]
+
+
+def test_throughputs_stand_together_only_for_equal_threads_and_batches(tmp_path):
+    store = Store(tmp_path)
+    for backbone, value, threads, batch in (
+        ("resnet18", 10.0, 1, 1),
+        ("resnet34", 30.0, 2, 8),
+        ("resnet34", 5.0, 1, 1),
+    ):
+        where = {"threads": threads, "batch_size": batch}
+        subject = make_subject(get_task("classification"), backbone)
+        values = {"throughput": Quantity(value=value, unit="img/s")}
+        how = Provenance(command="test", device="CPU", **where)
+        store.append(Record(subject=subject, kind=Kind.THROUGHPUT, values=values, provenance=how))
+    given = ("--tasks", "classification", "--results", tmp_path, "--format", "json")
+    found = [one for one in json.loads(compare(*RESNETS, *given)) if one["unit"] == "img/s"]
+    mine = [line for line in found if line["where"].partition(" on ")[2].startswith("CPU,")]
+    assert [(line["where"].partition(" on ")[2], line["values"]) for line in mine] == [
+        ("CPU, 1 thread(s), batch 1", {"resnet18": 10.0, "resnet34": 5.0}),
+        ("CPU, 2 thread(s), batch 8", {"resnet18": None, "resnet34": 30.0}),
+    ]
 
 
 @pytest.mark.parametrize(

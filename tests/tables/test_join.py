@@ -237,6 +237,23 @@ def test_a_throughput_differs_with_the_device(tmp_path, device, status, note):
     assert note in cell.caveat
 
 
+def test_a_gpus_throughput_is_that_of_the_largest_batch(tmp_path):
+    subject = Subject(
+        task="classification",
+        method="classifier",
+        backbone="starnet_s1",
+        input_size=(224, 224),
+    )
+    store, where = Store(tmp_path), {"dtype": "bfloat16", "channels_last": True, "driver": "1"}
+    for value, batch in ((9000.0, 256), (50.0, 1)):
+        how = Provenance(command="test", device="GPU", batch_size=batch, code={}, **where)
+        values = {"throughput": Quantity(value=value, unit="img/s")}
+        store.append(Record(subject=subject, kind=Kind.THROUGHPUT, values=values, provenance=how))
+    table = join(get_paper("since_2024").table("1"), store)
+    cell = cell_of(table, "StarNet-S1", "Timed: GPU, bfloat16 (img/s)")
+    assert cell.measured == 9000
+
+
 def test_a_throughput_of_a_busy_machine_is_left_out_for_an_older_one(tmp_path):
     translator = Subject(
         task="video", method="simvp", backbone="moganet", input_size=(10, 1, 64, 64)

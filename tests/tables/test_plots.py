@@ -1,5 +1,7 @@
 """Points and files of the paper's figures."""
 
+from dataclasses import replace
+
 import pytest
 
 from mogabench.paper import get_paper, paper_figures
@@ -14,6 +16,8 @@ from mogabench.records import (
 )
 from mogabench.subject import Subject
 from mogabench.tables.join import join
+from mogabench.tables.page.details import Details
+from mogabench.tables.page.figures import ratio_charts
 from mogabench.tables.plots import FORMATS, draw_scatter
 from mogabench.tables.points import Point, Scatter, cost_points, throughput_points
 
@@ -27,6 +31,19 @@ def test_figure_1_has_slak_at_its_sparse_size_and_others_as_measured():
     assert points["MogaNet-S"] == pytest.approx(25.336, abs=1e-3)
 
 
+def test_costs_that_are_printed_in_m_and_g_stand_on_one_axis():
+    """Where StarNet-S1's 425M were 425 G, it would be the largest network."""
+    paper = get_paper("since_2024")
+    table = join(paper.table("1"), open_store(packaged_results()))
+    figure = replace(paper_figures(paper)["1"], column="FLOPs")
+    points = {point.name: point.cost for point in cost_points(table, figure)}
+    assert points["StarNet-S1"] == pytest.approx(0.425, rel=0.01)
+    assert points["RDNet-B"] == pytest.approx(15.4, rel=0.01)
+    chart = next(c for c in ratio_charts([table], Details()) if c.id == "operations_ratio")
+    [starnet] = [mark for mark in chart.marks if mark.text.startswith("StarNet-S1,")]
+    assert starnet.x == pytest.approx(0.425)
+
+
 def test_a_figure_comes_as_png_svg_and_pdf_and_the_same_each_time():
     points = [Point(1.0, 80.0, "MogaNet-T"), Point(1.01, 80.0, "Swin-T"), Point(2.0, 82.0, "A-B")]
     plot = Scatter("a", "A long title " * 12, "cost", "M", points)
@@ -37,15 +54,14 @@ def test_a_figure_comes_as_png_svg_and_pdf_and_the_same_each_time():
     assert b"<svg" in first["svg"]
 
 
-def timed(backbone, speed, kind=Kind.THROUGHPUT, **where):
-    subject = Subject(
-        task="classification", method="classifier", backbone=backbone, input_size=(224, 224)
-    )
+def timed(backbone, speed, kind=Kind.THROUGHPUT, *, subject=None, **where):
+    network = {"task": "classification", "method": "classifier", "input_size": (224, 224)}
+    where = {"device": "CPU", "threads": 1, "batch_size": 1} | where
     return Record(
-        subject=subject,
+        subject=Subject(backbone=backbone, **network | (subject or {})),
         kind=kind,
         values={"throughput": Quantity(value=speed, unit="img/s")},
-        provenance=Provenance(command="test", device="CPU", threads=1, **where),
+        provenance=Provenance(command="test", **where),
     )
 
 
@@ -58,6 +74,35 @@ def test_figure_a3_leaves_out_what_a_busy_machine_measured_and_training(tmp_path
     store.append(timed("moganet_base", 3.0, Kind.TRAIN_STEP, optimizer="adamw"))
     [points] = throughput_points([get_paper().table("3")], store, any, compiled=False).values()
     assert [(point.name, point.cost) for point in points] == [("MogaNet-S", 50), ("MogaNet-B", 30)]
+
+
+def test_figure_a3_compares_the_networks_of_its_rows_in_one_set_up(tmp_path):
+    """An ablation's network, a regressor, a larger batch and more threads are all faster here."""
+    store = Store(tmp_path)
+    for record in (
+        timed("moganet_small", 50.0),
+        timed("moganet_small", 51.0, subject={"options": {"gate_act": "gelu"}}),
+        timed("moganet_small", 52.0, subject={"task": "mesh", "method": "expose_hand"}),
+        timed("moganet_small", 53.0, batch_size=8),
+        timed("moganet_small", 54.0, threads=2),
+        timed("moganet_base", 30.0),
+    ):
+        store.append(record)
+    found = throughput_points([get_paper().table("3")], store, any, compiled=False)
+    assert {name: [p.cost for p in points] for name, points in found.items()} == {
+        "CPU, 1 thread(s), batch 1": [50.0, 30.0]
+    }
+
+
+def test_on_a_gpu_the_largest_batch_counts_and_the_newest_of_equals(tmp_path):
+    store, gpu = Store(tmp_path), {"device": "GPU", "driver": "1", "threads": None}
+    for speed, batch in ((800.0, 256), (900.0, 256), (100.0, 1)):
+        store.append(timed("moganet_small", speed, batch_size=batch, **gpu))
+    store.append(timed("moganet_base", 500.0, batch_size=128, **gpu))
+    found = throughput_points([get_paper().table("3")], store, any, compiled=False)
+    assert {name: [p.cost for p in points] for name, points in found.items()} == {
+        "GPU": [900.0, 500.0]
+    }
 
 
 def test_figure_a3_has_pytorch_and_the_fastest_other_runtime(tmp_path):

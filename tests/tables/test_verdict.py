@@ -58,6 +58,9 @@ def test_a_quality_within_a_deviation_is_noise():
     assert judge_quality("84.3", 84.2, 0.16) == Status.WITHIN_NOISE
     assert judge_quality("84.3", 84.2, None) == Status.BELOW
     assert judge_quality("84.3", 84.5, 0.16) == Status.ABOVE
+    # Of an error less is better.
+    assert judge_quality("25.6", 24.0, 0.5, lower_is_better=True) == Status.ABOVE
+    assert judge_quality("25.6", 28.0, 0.5, lower_is_better=True) == Status.BELOW
 
 
 class Tampered:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from mogabench.analysis.figures import csv_text
@@ -90,12 +91,16 @@ def _is_order(name: str, numbers: Mapping[str, float]) -> bool:
 
 def curves(store: Store) -> dict[str, list[Curve]]:
     """The newest curve of each network, by data set."""
-    newest: dict[str, dict[str, Record]] = {}
+    newest: dict[tuple[str, str], dict[str, Record]] = {}
     for record in store.all(Kind.INTERACTION):
         data = record.provenance.data
         if data is not None and record.values.keys() >= _OF_CURVE:  # else it was not written here
-            newest.setdefault(data.name, {})[record.subject.key] = record
-    return {data: curves_of(list(of.values())) for data, of in newest.items()}
+            newest.setdefault((data.name, data.digest), {})[record.subject.key] = record
+    repeated = Counter(name for name, _ in newest)
+    return {
+        name if repeated[name] == 1 else f"{name} {digest[:8]}": curves_of(list(of.values()))
+        for (name, digest), of in newest.items()
+    }
 
 
 def as_csv(found: Sequence[Curve]) -> str:

@@ -7,6 +7,7 @@ import math
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from mogabench.paper import SCALE
 from mogabench.tables.grid import figure, percent
 from mogabench.tables.page.chart import Axis, Chart, Key, Mark, linear_axis, log_axis
 from mogabench.tables.page.groups import GROUPS, group_of
@@ -138,7 +139,7 @@ def _ratios(
     found: Sequence[tuple[JoinedTable, JoinedRow, Cell]],
     details: Details,
 ) -> Chart:
-    marks = [_ratio_mark(*item, details) for item in found]
+    marks = [_ratio_mark(*item, unit, details) for item in found]
     low, high = min(mark.y for mark in marks) / 1.05, max(mark.y for mark in marks) * 1.05
     ticks = tuple(tick for tick in _RATIO_TICKS if low <= tick <= high)
     return Chart(
@@ -157,7 +158,9 @@ def _ratios(
     )
 
 
-def _ratio_mark(table: JoinedTable, row: JoinedRow, cell: Cell, details: Details) -> Mark:
+def _ratio_mark(
+    table: JoinedTable, row: JoinedRow, cell: Cell, unit: str, details: Details
+) -> Mark:
     assert cell.paper is not None and cell.measured is not None  # a compared cell has both
     group, anchor = group_of(cell), anchor_of(table.paper.id, row.row.index)
     is_far = abs(cell.measured / cell.paper - 1) >= _LABELLED_FROM and group != "reproduced"
@@ -165,7 +168,7 @@ def _ratio_mark(table: JoinedTable, row: JoinedRow, cell: Cell, details: Details
     if not measured.endswith(cell.unit):  # else the printed figure states its unit
         measured += f" {cell.unit}"
     return Mark(
-        abs(cell.paper),
+        abs(cell.paper) * SCALE[cell.unit] / SCALE[unit],
         cell.measured / cell.paper,
         anchor,
         f"{row.row.label}, Table {table.paper.id}: printed {cell.printed}, "
