@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from timm.models import is_model, model_entrypoint
 
-from mogabench.records.code import digests
+from mogabench.catalogue import imported_modules
+from mogabench.records.code import digests, package_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -19,7 +20,7 @@ _COUNTER = tuple(f"mogabench.measure.{name}" for name in ("complexity", "convent
 
 
 def network_code(subject: Subject, network: nn.Module) -> dict[str, str]:
-    """Digests of the project's code behind a network.
+    """Digests of the project's code behind a network, and of the user's that was imported.
 
     That is its classes, its sizes, its builder, and what these take from other modules: base
     classes, layers that are made by a function, and functions that are called.
@@ -32,12 +33,14 @@ def network_code(subject: Subject, network: nn.Module) -> dict[str, str]:
         modules.add("mogabench.openmmlab.configs")
     if is_model(subject.backbone):
         modules.add(model_entrypoint(subject.backbone).__module__)
-    return digests(_with_used(modules, f"mogabench.tasks.{subject.task}."))
+    imported = {package_of(module.__name__) for module in imported_modules()}
+    used = _with_used(modules, (f"mogabench.tasks.{subject.task}.", *imported))
+    return digests(used, packages=imported)
 
 
-def _with_used(modules: set[str], of_task: str) -> set[str]:
-    """The modules, and those of networks or the task whose classes and functions they use."""
-    ours = (*_OF_NETWORKS, of_task)
+def _with_used(modules: set[str], beside: tuple[str, ...]) -> set[str]:
+    """The modules, and those whose classes and functions they use: of networks, and ``beside``."""
+    ours = (*_OF_NETWORKS, *beside)
     found: set[str] = set()
     waiting = set(modules)
     while waiting:

@@ -8,7 +8,7 @@ from mogabench.errors import UserError
 from mogabench.measure.settings import Device, Settings
 from mogabench.measure.sweep import sweep
 from mogabench.measure.worker import Request, measure_in_subprocess
-from mogabench.records import Kind
+from mogabench.records import Kind, is_counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 def count(subject: Subject, store: Store, packages: Sequence[str]) -> Record:
-    """The newest record of the subject's complexity; counts it where there is none.
+    """The newest record of the subject's complexity; counts it where there is none of this code.
 
     Raises:
         UserError: The network cannot be built or counted.
     """
-    if store.latest(subject.key, Kind.COMPLEXITY) is None:
+    if not is_counted(subject.key, store):
         for failure in sweep([subject], store, packages=list(packages), quiet=True):
             raise UserError(f"cannot count {failure.subject.backbone}: {failure.reason}")
     counted = store.latest(subject.key, Kind.COMPLEXITY)

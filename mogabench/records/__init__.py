@@ -1,6 +1,6 @@
 """The record schema, provenance, the append-only store, and the folders that hold results."""
 
-from mogabench.records.code import is_stale
+from mogabench.records.code import is_counted, is_stale
 from mogabench.records.folders import default_results, open_store, packaged_results
 from mogabench.records.provenance import provenance
 from mogabench.records.schema import (
@@ -24,6 +24,7 @@ __all__ = [
     "Store",
     "Training",
     "default_results",
+    "is_counted",
     "is_stale",
     "open_store",
     "packaged_results",

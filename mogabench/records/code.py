@@ -8,22 +8,39 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mogabench.records.schema import Kind
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from mogabench.records.schema import Record
+    from mogabench.records.store import Store
 
-_PROJECT = "mogabench."
+_PROJECT = "mogabench"
 _DIGITS = 12
 
 
-def digests(modules: Iterable[str]) -> dict[str, str]:
-    """SHA-256, its first digits, of the source of each module of the project, by name.
+def digests(modules: Iterable[str], *, packages: Iterable[str] = ()) -> dict[str, str]:
+    """SHA-256, its first digits, of the source of each of the project's modules, by name.
 
-    Others are left out: their packages' versions are in the provenance.
+    Args:
+        modules: Their names. Others are left out: their packages' versions are in the provenance.
+        packages: Those whose modules count as the project's own.
     """
-    found = {name: _digest(name) for name in sorted(set(modules)) if name.startswith(_PROJECT)}
+    own = {_PROJECT, *packages}
+    found = {name: _digest(name) for name in sorted(set(modules)) if package_of(name) in own}
     return {name: digest for name, digest in found.items() if digest is not None}
+
+
+def package_of(module: str) -> str:
+    """The package, or the single module, that a module is in."""
+    return module.partition(".")[0]
+
+
+def is_counted(key: str, store: Store) -> bool:
+    """Whether there is a record of what the code that is here counts of a subject."""
+    record = store.latest(key, Kind.COMPLEXITY)
+    return record is not None and not is_stale(record)
 
 
 def is_stale(record: Record) -> bool:

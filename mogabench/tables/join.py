@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mogabench.errors import unknown
 from mogabench.paper import cell_meta, cell_subject
-from mogabench.records import Kind, is_stale
+from mogabench.records import is_counted
 from mogabench.tables.cells import join_cell
 from mogabench.tables.costs import needed_subjects
 from mogabench.tables.measurable import COSTS, is_buildable
@@ -99,12 +99,6 @@ def unmeasured(tables: list[PaperTable], store: Store, *, fresh: bool = False) -
         for key, subject in wanted.items()
         if is_buildable(subject) and (fresh or not is_counted(key, store))
     ]
-
-
-def is_counted(key: str, store: Store) -> bool:
-    """Whether there is a record of what the code that is here counts."""
-    record = store.latest(key, Kind.COMPLEXITY)
-    return record is not None and not is_stale(record)
 
 
 def subjects_of(table: PaperTable) -> Iterator[Subject]:

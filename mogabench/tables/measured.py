@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from mogabench.catalogue import import_packages
 from mogabench.errors import UserError
+from mogabench.records import is_counted
 from mogabench.tables.added import add_network
-from mogabench.tables.join import is_counted, join, unmeasured
+from mogabench.tables.join import join, unmeasured
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

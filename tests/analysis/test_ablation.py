@@ -6,10 +6,12 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from mogabench.analysis.ablation.study import Line
+from mogabench.analysis.ablation.study import Line, compare
 from mogabench.analysis.figures import written_figures
 from mogabench.cli import app
-from mogabench.records import Kind, Store
+from mogabench.paper import get_ablation, get_paper
+from mogabench.records import Kind, Provenance, Quantity, Record, Store
+from mogabench.subject import Subject
 
 SMALL = ["--option", "dims=[8,8,8,8]", "--option", "depths=[1,1,1,1]", "--size", "32"]
 
@@ -32,6 +34,26 @@ def test_gains_are_of_equal_seeds():
     assert second.gain_over(first) == pytest.approx((2.0, 3**-0.5))
     assert (first.mean, second.deviation) == (60.25, 9.0)
     assert line(s1=1.0).gain_over(first) is None and line().mean is None
+
+
+def test_networks_that_differ_in_their_training_alone_keep_their_accuracies(tmp_path):
+    """Table A6 trains one network with and without precise batch norm."""
+    ablation, store = get_ablation(get_paper(), "A6"), Store(tmp_path)
+    subject = Subject(
+        task="classification", method="classifier", backbone="resnet18", input_size=(32, 32)
+    )
+
+    def trained(top1, seed):
+        where = Provenance(command="test", device="cpu", seed=seed)
+        values = {"top1": Quantity(value=top1, unit="%")}
+        return Record(subject=subject, kind=Kind.QUALITY, values=values, provenance=where)
+
+    count = len(ablation.variants)
+    given = [[trained(10.0 * place + seed, seed) for seed in (1, 2)] for place in range(count)]
+    lines = compare(ablation, [subject] * count, given, store, quiet=True)
+    assert [dict(line.accuracies) for line in lines] == [
+        {1: 10.0 * place + 1, 2: 10.0 * place + 2} for place in range(count)
+    ]
 
 
 def test_tables_chain_counts_as_the_authors_network_does(command, tmp_path):

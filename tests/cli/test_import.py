@@ -48,6 +48,26 @@ def test_names_and_paths(count, package, folder):
 
 
 @pytest.mark.slow
+def test_a_network_that_was_edited_is_counted_again(tmp_path):
+    """Once as the file is at first, and once after an edit; by ``table`` and by ``run``."""
+
+    def counted(file, *arguments):
+        command = [*arguments, "--import", str(file), "--results", str(tmp_path / "results")]
+        done = run_command(*command, "--quiet", cwd=tmp_path, MOGABENCH_CACHE=str(tmp_path / "c"))
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    table = ("table", "2", "--add", "linear_net", "--format", "csv")
+    run = ("run", "classification", "--backbone", "linear_net", "--size", "32")
+    for number, arguments in enumerate((table, run)):
+        file = tmp_path / f"nets_{number}.py"
+        for outputs in (700_000, 900_000):
+            file.write_text(NET.replace("7)", f"{outputs})"))
+            millions = f"{4 * outputs / 1e6:.2f}".rstrip("0")
+            assert millions in counted(file, *arguments), (arguments, outputs)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("package", "says"),
     [

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mogabench.analysis.figures import csv_text
 from mogabench.errors import UserError
 from mogabench.measure.sweep import sweep
-from mogabench.records import Kind
+from mogabench.records import Kind, is_counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -71,7 +71,7 @@ class Line:
 def compare(
     ablation: Ablation,
     subjects: Sequence[Subject],
-    trained: Sequence[Record],
+    trained: Sequence[Sequence[Record]],
     store: Store,
     *,
     packages: Sequence[str] = (),
@@ -82,7 +82,7 @@ def compare(
     Args:
         ablation: Names the networks.
         subjects: The network of each variant.
-        trained: The records of trainings of them.
+        trained: The records of each network's trainings.
         store: Takes the counts.
         packages: Those of ``--import``.
         quiet: Plain lines instead of a progress bar.
@@ -90,19 +90,14 @@ def compare(
     Raises:
         UserError: A network cannot be built.
     """
-    missing = [one for one in subjects if store.latest(one.key, Kind.COMPLEXITY) is None]
+    missing = [subject for subject in subjects if not is_counted(subject.key, store)]
     for failure in sweep(missing, store, packages=list(packages), quiet=quiet):
         raise UserError(f"cannot count {failure.subject.key}: {failure.reason}")
     lines = []
-    for variant, subject in zip(ablation.variants, subjects, strict=True):
+    for variant, subject, records in zip(ablation.variants, subjects, trained, strict=True):
         counted = store.latest(subject.key, Kind.COMPLEXITY)
         assert counted is not None
-        accuracies = {
-            record.provenance.seed or 0: record.values[_METRIC].value
-            for record in trained
-            if record.subject.options == subject.options
-            and record.subject.backbone == subject.backbone
-        }
+        accuracies = {one.provenance.seed or 0: one.values[_METRIC].value for one in records}
         lines.append(
             Line(
                 variant.name,

@@ -105,7 +105,9 @@ def ablation(
             trainings, store, processes=jobs, packages=packages or (), quiet=is_quiet
         )
         title += f", trained on {_data_of(trained)}"
-    lines = compare(chosen, subjects, trained, store, packages=packages or (), quiet=is_quiet)
+    count = len(trained) // len(subjects)
+    by_network = [trained[n * count : (n + 1) * count] for n in range(len(subjects))]
+    lines = compare(chosen, subjects, by_network, store, packages=packages or (), quiet=is_quiet)
     title += f"; {subjects[0].backbone} at {'x'.join(map(str, subjects[0].input_size))}"
     if options:
         title += f" with {', '.join(options)}"
