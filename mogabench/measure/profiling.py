@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from mogabench.measure.settings import FIRST_BATCH, LARGEST_THAT_FITS
 from mogabench.measure.trust import warning_lines
 from mogabench.measure.worker import MeasurementError, measure_in_subprocess
 from mogabench.progress import progress
@@ -12,6 +13,7 @@ from mogabench.progress import progress
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mogabench.measure.settings import Device
     from mogabench.measure.worker import Request
     from mogabench.records import Record, Store
 
@@ -55,6 +57,8 @@ def _find(store: Store, request: Request) -> Record | None:
 
     One of an earlier version, which knew no floor, does not count: its machine was not watched.
     """
+    import torch
+
     from mogabench.machine import device_name
 
     how = request.settings
@@ -63,12 +67,24 @@ def _find(store: Store, request: Request) -> Record | None:
         "dtype": how.weights_dtype,
         "channels_last": how.channels_last,
         "compiled": how.compile,
-        "batch_size": None if how.batch_size == "auto" else how.batch_size,
-        "threads": how.threads,
         "busy": False,
+        "runtime": None if how.runtime == "torch" else how.runtime,
+        "amp": how.amp,
     }
-    asked_for = {name: value for name, value in set_up.items() if value is not None}
-    asked_for["runtime"] = None if how.runtime == "torch" else how.runtime
-    asked_for["amp"] = how.amp
-    found = store.latest(request.subject.key, request.kind, **asked_for)
-    return found if found is not None and "floor" in found.values else None
+    if how.device == "cpu":
+        set_up["threads"] = how.threads or torch.get_num_threads()
+    found = (
+        record
+        for record in store.matching(request.subject.key, request.kind, **set_up)
+        if _has_batch(record, how.batch_size, how.device)
+    )
+    newest = next(found, None)
+    return newest if newest is not None and "floor" in newest.values else None
+
+
+def _has_batch(record: Record, batch_size: int | Literal["auto"], device: Device) -> bool:
+    """Whether a record is of that batch size, or of the one that ``auto`` came to."""
+    if batch_size != "auto":
+        return record.provenance.batch_size == batch_size
+    is_first = record.provenance.batch_size == FIRST_BATCH[device]
+    return is_first or any(note.startswith(LARGEST_THAT_FITS) for note in record.notes)

@@ -8,6 +8,12 @@ from typing import Literal
 Device = Literal["cpu", "cuda"]
 Dtype = Literal["float32", "bfloat16", "float16"]
 
+FIRST_BATCH: dict[Device, int] = {"cuda": 256, "cpu": 8}
+"""The batch size that ``auto`` starts at."""
+
+LARGEST_THAT_FITS = "the batch is the largest that fits"
+"""How the note begins where ``auto`` came to a smaller one."""
+
 
 @dataclass(frozen=True)
 class Settings:

@@ -15,7 +15,13 @@ from mogabench.machine import device_name, driver_version
 from mogabench.measure.confidence import median_interval
 from mogabench.measure.cores import lacked_core, read_core_times
 from mogabench.measure.device import Meter, meter_for
-from mogabench.measure.settings import Round, Settings, Throughput
+from mogabench.measure.settings import (
+    FIRST_BATCH,
+    LARGEST_THAT_FITS,
+    Round,
+    Settings,
+    Throughput,
+)
 from mogabench.measure.trust import MOST_MEDIAN_ERROR
 from mogabench.records import FEWEST_ITERATIONS
 
@@ -26,7 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Prepared", "Settings", "Throughput", "measure", "measure_rounds", "prepare"]
 
-_FIRST_BATCH = {"cuda": 256, "cpu": 8}
 _ROUND_SECONDS = 0.5
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "ALLOC_FAILED")
 
@@ -66,7 +71,7 @@ def measure(make_step: MakeStep, settings: Settings, meter: Meter | None = None)
         device=device_name(settings.device),
         driver=driver_version(settings.device),
         threads=torch.get_num_threads(),
-        notes=_notes(settings),
+        notes=tuple(_notes(settings, ready.batch_size)),
     )
 
 
@@ -129,7 +134,7 @@ def _batch_sizes(settings: Settings) -> Iterator[int]:
     if settings.batch_size != "auto":
         yield settings.batch_size
         return
-    size = _FIRST_BATCH[settings.device]
+    size = FIRST_BATCH[settings.device]
     while size:
         yield size
         size //= 2
@@ -200,12 +205,12 @@ def _sees_memory(settings: Settings) -> bool:
     return settings.device == "cpu" or settings.runtime == "torch"
 
 
-def _notes(settings: Settings) -> tuple[str, ...]:
+def _notes(settings: Settings, batch_size: int) -> Iterator[str]:
+    first = FIRST_BATCH[settings.device]
+    if settings.batch_size == "auto" and batch_size < first:
+        yield f"{LARGEST_THAT_FITS} of {first} and its halves"
     if settings.device == "cpu":
         kept = ", with what the compiler keeps" if settings.compile else ""
-        return (
-            f"peak_memory is the growth of the process's resident set above its libraries'{kept}",
-        )
-    if settings.dtype == "float32" and torch.backends.cudnn.allow_tf32:
-        return ("convolutions may use TF32, which is PyTorch's default",)
-    return ()
+        yield f"peak_memory is the growth of the process's resident set above its libraries'{kept}"
+    elif settings.dtype == "float32" and torch.backends.cudnn.allow_tf32:
+        yield "convolutions may use TF32, which is PyTorch's default"

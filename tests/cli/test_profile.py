@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 import typer
 from typer.testing import CliRunner
 
@@ -47,7 +48,10 @@ def measured(monkeypatch):
                 amp=request.settings.amp,
                 compiled=request.settings.compile,
                 channels_last=request.settings.channels_last,
-                batch_size=8,
+                batch_size=8
+                if request.settings.batch_size == "auto"
+                else request.settings.batch_size,
+                threads=request.settings.threads or torch.get_num_threads(),
                 load=2.5,
                 busy=request.subject.backbone == "resnet152",
             ),
@@ -216,6 +220,15 @@ def test_skips_what_has_a_record_only_when_asked(invoke, measured):
     for extra in ([], [], ["--skip-existing"], ["--skip-existing", "--dtype", "float16"]):
         assert invoke("resnet18", *extra).exit_code == 0
     assert [r.settings.dtype for r in measured] == ["float32", "float32", "float16"]
+
+
+def test_a_record_of_other_threads_or_batches_is_no_reason_to_skip(invoke, measured):
+    """The packaged records are of one thread and batch 1; a plain command asks for others."""
+    arguments = ("resnet18", "--skip-existing")
+    asked = ([], ["--batch-size", "1"], ["--threads", str(torch.get_num_threads() + 1)])
+    for extra in asked * 2:
+        assert invoke(*arguments, *extra).exit_code == 0
+    assert len(measured) == 3
 
 
 @pytest.mark.parametrize(
