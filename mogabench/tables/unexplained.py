@@ -18,14 +18,16 @@ _HEAD = """\
 
 Measured parameters and operations that neither agree with the printed figure nor differ from it for
 a reason that accounts for the number. What was tried stands behind each, with what it comes to.
-
+"""
+_TABLE_HEAD = """
 | table | row | figure | printed | measured | Δ | what is known | tried |
 | --- | --- | --- | ---: | ---: | ---: | --- | --- |"""
 
 
 def render_unexplained(tables: Sequence[JoinedTable]) -> str:
     """A page of Markdown with a line for each unexplained cell."""
-    return "\n".join([_HEAD, *(line for table in tables for line in _lines(table))])
+    lines = [line for table in tables for line in _lines(table)]
+    return _HEAD + ("\n".join([_TABLE_HEAD, *lines]) if lines else "\nThere are none.")
 
 
 def _lines(table: JoinedTable) -> Iterator[str]:
