@@ -142,20 +142,20 @@ def load(
 
 
 def restore(
-    settings: Mapping[str, Any], owner: RecipeOwner[R], name: str, changes: Mapping[str, Any]
+    settings: Mapping[str, Any], schema: type[R], name: str, changes: Mapping[str, Any]
 ) -> R:
     """A recipe from all of its settings, as weights keep them.
 
     Args:
         settings: As ``model_dump`` gives them.
-        owner: The task that the recipe is for.
+        schema: The recipe's, which is that of its task.
         name: What it was called.
         changes: Its settings that differ from its file's.
 
     Raises:
         UserError: The settings are not valid, such as those of another version.
     """
-    return _validate(dict(settings), owner.Recipe, name).resolved_as(name, None, dict(changes))
+    return _validate(dict(settings), schema, name).resolved_as(name, None, dict(changes))
 
 
 def override(recipe: R, overrides: Sequence[str]) -> R:
@@ -227,18 +227,4 @@ def _differences(recipe: Recipe, as_written: Recipe) -> dict[str, Any]:
     if recipe.size is not None:
         with suppress(UserError):  # where the file's recipe has no such size, that is a change
             as_written = as_written.at_size(recipe.size)
-    ignored = {"seed", "title", "expected"}
-    ours, theirs = (
-        _flatten(one.model_dump(mode="json", exclude=ignored)) for one in (recipe, as_written)
-    )
-    return {key: value for key, value in ours.items() if theirs.get(key, ...) != value}
-
-
-def _flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in settings.items():
-        if isinstance(value, dict):
-            flat |= _flatten(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = value
-    return flat
+    return recipe.differences(as_written)

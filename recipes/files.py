@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mogabench.errors import UserError
 from mogabench.files import is_file, read_regular
-from mogabench.recipes.schema import merge
+from mogabench.recipes.schema import merge, nest
 from mogabench.yaml_text import YamlError, parse_yaml
 
 if TYPE_CHECKING:
@@ -121,13 +121,11 @@ def parse_override(override: str) -> dict[str, Any]:
     key, equals, text = override.partition("=")
     if not (key and equals):
         raise UserError(f"'{override}' is not a setting such as optimizer.lr=5e-4")
-    *sections, name = key.strip().split(".")
+    sections = key.count(".")
     try:
-        settings = {name: parse_yaml(text)}
+        value = parse_yaml(text)
     except YamlError:
         raise UserError(f"'{override}': the value is not valid YAML") from None
-    if len(sections) > _MOST_SECTIONS:
-        raise UserError(f"'{override[:40]}…' has {len(sections)} sections; recipes have fewer")
-    for section in reversed(sections):
-        settings = {section: settings}
-    return settings
+    if sections > _MOST_SECTIONS:
+        raise UserError(f"'{override[:40]}…' has {sections} sections; recipes have fewer")
+    return nest(key.strip(), value)

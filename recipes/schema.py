@@ -174,10 +174,6 @@ class Expected(Section):
     """By metric, in the metric's unit, such as ``top1`` in %."""
 
 
-_OF_TEST = {"input", "test"}
-"""The sections of recipes that an evaluation follows."""
-
-
 class Recipe(Section):
     """A training set-up as resolved for one variant; every task's recipes have these keys.
 
@@ -203,6 +199,8 @@ class Recipe(Section):
 
     added_later: ClassVar[tuple[str, ...]] = ("precise_bn",)
     """Keys that early recipes did not have; where they are None, digests are as they were then."""
+    of_test: ClassVar[tuple[str, ...]] = ()
+    """Keys that an evaluation alone follows; all others decide on the weights."""
 
     _name: str = PrivateAttr("")
     _variant: str | None = PrivateAttr(None)
@@ -273,20 +271,36 @@ class Recipe(Section):
         Raises:
             UserError: The schedule is not valid at that length.
         """
-        recipe = self.replace({"schedule": {"epochs": epochs}, "expected": None})
-        return recipe.resolved_as(
-            self._name, self._variant, self._changes | {"schedule.epochs": epochs}
+        return self.with_changes({"schedule.epochs": epochs})
+
+    def with_changes(self, changes: Mapping[str, Any]) -> Self:
+        """The recipe with further changes, by keys as `changes` has them.
+
+        Raises:
+            UserError: The new settings are not valid.
+        """
+        settings: dict[str, Any] = {"expected": None}
+        for key, value in changes.items():
+            settings = merge(settings, nest(key, value))
+        recipe = self.replace(settings)
+        return recipe.resolved_as(self._name, self._variant, {**self._changes, **changes})
+
+    def differences(self, other: Recipe) -> dict[str, Any]:
+        """The settings that another recipe has not, but for the seed, by keys as in `changes`."""
+        ignored = {"seed", "title", "expected"}
+        ours, theirs = (
+            _flatten(one.model_dump(mode="json", exclude=ignored)) for one in (self, other)
         )
+        return {key: value for key, value in ours.items() if theirs.get(key, ...) != value}
+
+    def of_training(self, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of some changes that decide on the weights, not on an evaluation."""
+        return {key: value for key, value in changes.items() if key not in self.of_test}
 
     def resolved_as(self, name: str, variant: str | None, changes: dict[str, Any]) -> Self:
         """Stores where the settings came from, and returns the recipe itself."""
         self._name, self._variant, self._changes = name, variant, changes
         return self
-
-
-def training_settings(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of a recipe's changed settings that decide on the weights, not on an evaluation."""
-    return {key: value for key, value in changes.items() if key.split(".")[0] not in _OF_TEST}
 
 
 def invalid(name: str, problems: Iterable[str]) -> UserError:
@@ -304,6 +318,25 @@ def merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
         else:
             merged[key] = new
     return merged
+
+
+def nest(key: str, value: Any) -> dict[str, Any]:
+    """``{"a": {"b": 1}}`` for ``a.b`` and 1."""
+    *sections, name = key.split(".")
+    settings = {name: value}
+    for section in reversed(sections):
+        settings = {section: settings}
+    return settings
+
+
+def _flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            flat |= _flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
 
 
 def error_lines(error: ValidationError, schema: type[BaseModel]) -> Iterator[str]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mogabench.checkpoints import resolve_weights
+from mogabench.checkpoints import find_file, resolve_weights
 from mogabench.data.identity import SAMPLE
 from mogabench.engine.environment import choose_device
 from mogabench.engine.job import Job
+from mogabench.engine.weights import with_trained_size
 from mogabench.errors import UserError
 from mogabench.recipes import load, override, variant_for
-from mogabench.recipes.schema import training_settings
 from mogabench.releases import official_weights
 
 if TYPE_CHECKING:
@@ -79,14 +79,17 @@ def make_job(
     named = recipe if isinstance(recipe, str) else None
     if recipe is None:
         recipe = _default_recipe(task, subject, data, weights, train=train)
-    resolved = _resolve(task, subject, recipe, overrides, ema=ema)
-    if resolved is not None:
+    resolved = unsized = _resolve(task, subject, recipe, overrides, ema=ema)
+    if unsized is not None:
         if not train:
-            ema = ema and resolved.changes.get("ema", ...) is not None
-            _check_released(weights, resolved)
-        resolved = _resize(resolved, subject.input_size if size_is_given else None, options)
+            ema = ema and unsized.changes.get("ema", ...) is not None
+            if weights == "official" and recipe is not None:
+                _check_released(unsized, _override(task, subject.backbone, recipe, ()))
+        resolved = _resize(unsized, subject.input_size if size_is_given else None, options)
         if resolved.size is not None:
             subject = subject.model_copy(update={"input_size": resolved.size})
+        if not (train or weights in (None, "official")):
+            resolved = with_trained_size(resolved, unsized, find_file(weights))
     if channels_last is None:
         channels_last = task.channels_last and runtime == "torch"
     if work_dir is None and (train or data == SAMPLE):
@@ -188,13 +191,14 @@ def _check_confusion(task: Task[Any, Any], file: Path | None) -> None:
         raise UserError(f"--confusion {file}: the confusion matrix goes to a .csv file")
 
 
-def _check_released(weights: str | None, recipe: Recipe) -> None:
+def _check_released(recipe: Recipe, released: Recipe) -> None:
     """Refuses to call the authors' weights trained by other settings than theirs.
 
     They come with and without the average.
     """
-    changed = [key for key in training_settings(recipe.changes) if key.split(".")[0] != "ema"]
-    if weights == "official" and changed:
+    differing = recipe.of_training(recipe.differences(released))
+    changed = [key for key in differing if key.split(".")[0] != "ema"]
+    if changed:
         raise UserError(
             f"the released weights were trained by {recipe.name} as it is: leave out "
             f"--set {' and '.join(changed)}, or add --train"

@@ -10,7 +10,6 @@ from mogabench.checkpoints import Description, load_into
 from mogabench.errors import UserError
 from mogabench.pretraining import BY_DATA
 from mogabench.recipes import load, names, restore, variant_for
-from mogabench.recipes.schema import training_settings
 from mogabench.subject import Subject
 
 if TYPE_CHECKING:
@@ -87,12 +86,38 @@ def stated_recipe(task: Task[R, Any], stated: Description | None) -> R | None:
     if stated is None or not stated.recipe:
         return None
     if stated.recipe_settings:
-        return restore(stated.recipe_settings, task, stated.recipe, stated.recipe_changes)
+        return restore(stated.recipe_settings, task.Recipe, stated.recipe, stated.recipe_changes)
     if stated.recipe not in names(task):
         return None
     variant = variant_for(stated.backbone, stated.recipe, task)
     changes = [f"{key}={json.dumps(value)}" for key, value in stated.recipe_changes.items()]
     return load(stated.recipe, task, variant=variant, overrides=changes)
+
+
+def with_trained_size(sized: R, recipe: R, weights: Path) -> R:
+    """A recipe to evaluate by, with the size that its weights were trained at.
+
+    Where that is another one, it is a change of the recipe.
+
+    Args:
+        sized: The recipe at the size to evaluate at.
+        recipe: The recipe before that size was given.
+        weights: The file.
+
+    Returns:
+        ``sized`` itself where the file states no training by that recipe, whatever the size.
+
+    Raises:
+        UserError: The file cannot be read.
+    """
+    stated = Description.of(weights)
+    trained = None if stated is None else _trained_recipe(stated, recipe)
+    if trained is None or trained.size is None:
+        return sized
+    if recipe.of_training(trained.differences(recipe.at_size(trained.size))):
+        return sized
+    changes = recipe.of_training(trained.differences(sized))
+    return sized.with_changes(changes) if changes else sized
 
 
 def as_stated(subject: Subject, stated: Description | None, *, size_is_given: bool) -> Subject:
@@ -164,12 +189,30 @@ def _check_average(job: Job[Any, Any], stated: Description | None, *, has_both: 
 
 def _check_recipe(file: Path, stated: Description, recipe: Recipe) -> None:
     """Refuses weights that were trained by another recipe than their record would name."""
-    own, given = training_settings(stated.recipe_changes), training_settings(recipe.changes)
-    if (stated.recipe, own) != (recipe.name, given):
+    own, given = map(recipe.of_training, (stated.recipe_changes, recipe.changes))
+    is_same = (stated.recipe, own) == (recipe.name, given)
+    trained = _trained_recipe(stated, recipe)
+    if trained is not None:
+        differing = recipe.of_training(trained.differences(recipe))
+        is_same = not differing
+        if own == given:  # they differ in what no change says, such as the training size
+            own |= differing
+    if not is_same:
         raise UserError(
             f"{file} was trained by {_words(stated.recipe, own)}, not by "
             f"{_words(recipe.name, given)}: give what it was trained by"
         )
+
+
+def _trained_recipe(stated: Description, recipe: R) -> R | None:
+    """The recipe of the same name that weights state; None where they state another.
+
+    Early files do not state its settings, and so none.
+    """
+    is_same = (stated.task, stated.recipe) == (recipe.task, recipe.name)
+    if not (is_same and stated.recipe_settings):
+        return None
+    return restore(stated.recipe_settings, type(recipe), stated.recipe, stated.recipe_changes)
 
 
 def _words(recipe: str, changes: Mapping[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
 
@@ -69,6 +69,12 @@ class ClassificationRecipe(Recipe):
     input: Input
     augment: Augment
     loss: Loss
+
+    of_test: ClassVar[tuple[str, ...]] = (
+        "input.test_size",
+        "input.crop_ratio",
+        "input.test_interpolation",
+    )
 
     @property
     def size(self) -> tuple[int, int]:

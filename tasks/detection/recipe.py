@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
@@ -65,6 +65,8 @@ class DetectionRecipe(Recipe):
     input: Input
     model: DetectionModel
     augment: Augment
+
+    of_test: ClassVar[tuple[str, ...]] = ("input.test_scale",)
 
     @property
     def size(self) -> tuple[int, int]:

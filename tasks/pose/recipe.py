@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
@@ -60,6 +60,8 @@ class PoseRecipe(Recipe):
     augment: PoseAugment
     targets: PoseTargets
     test: PoseTest
+
+    of_test: ClassVar[tuple[str, ...]] = ("test.flip", "test.decoding")
 
     @property
     def size(self) -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
@@ -49,6 +49,8 @@ class SegmentationRecipe(Recipe):
     schedule: PolySchedule
     input: SegmentationInput
     augment: SegmentationAugment
+
+    of_test: ClassVar[tuple[str, ...]] = ("input.test_divisor",)
 
     @property
     def size(self) -> tuple[int, int]:

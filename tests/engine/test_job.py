@@ -64,6 +64,10 @@ def test_an_evaluation_takes_the_network_s_own_preprocessing(tmp_path):
             {"train": False, "weights": "official", "overrides": ["precise_bn=8192"]},
             "released weights were trained by in1k_300e as it is: leave out --set precise_bn",
         ),
+        (
+            {"train": False, "weights": "official", "overrides": ["input.train_size=128"]},
+            "trained by in1k_300e as it is: leave out --set input.train_size, or",
+        ),
         ({"resume": True, "deadline": 60.0}, "--time-budget chooses the length of a new"),
         ({"device": "tpu"}, "unknown device 'tpu'"),
         ({"device": "cuda:99"}, "--device cuda:99: PyTorch sees"),

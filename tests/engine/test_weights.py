@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,10 @@ from mogabench.engine.make_job import make_job
 from mogabench.engine.record import quality_record
 from mogabench.engine.run import run
 from mogabench.engine.runner import make_runner
-from mogabench.engine.weights import load_job_weights
+from mogabench.engine.weights import load_job_weights, stated_recipe
 from mogabench.errors import UserError
 from mogabench.subject import Subject
-from mogabench.tasks import get_task
+from mogabench.tasks import get_task, load_recipe
 from mogabench.tasks.classification import TASK
 
 
@@ -126,10 +127,56 @@ def test_weights_are_not_called_trained_by_another_recipe(job):
     trained = job("schedule.epochs=1", "ema=null")
     weights = run(trained, TASK).checkpoint
     run(replace(trained, train=False, weights=weights, ema=False, work_dir=None), TASK)
-    for change in ("precise_bn=16", "ema={}", "schedule.epochs=3"):
+    cropped = job("schedule.epochs=1", "ema=null", "input.crop_ratio=0.8", weights=weights)
+    run(replace(cropped, train=False, ema=False, work_dir=None), TASK)
+    of_training = ("precise_bn=16", "ema={}", "schedule.epochs=3")
+    of_input = ("input.train_size=48", "input.interpolation=bilinear")
+    for change in (*of_training, *of_input):
         other = job("schedule.epochs=1", "ema=null", change, train=False, weights=weights)
         with pytest.raises(UserError, match=r"was trained by --recipe sample_digits .*, not by"):
             run(replace(other, work_dir=None), TASK)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "size", "changes"),
+    [
+        ("in1k_300e", (128, 128), {"input.train_size": 128}),
+        ("upernet_160k", (256, 1024), {"input.short_side": 256, "input.crop": 256}),
+        ("retinanet_1x", (400, 640), {"input.train_scales": [[640, 400]]}),
+        ("simple_baseline_256x192", (128, 96), {"input.size": [128, 96]}),
+    ],
+)
+def test_training_at_another_size_is_a_change(tmp_path, recipe, size, changes):
+    paper, weights = load_recipe(recipe), tmp_path / "weights.pth"
+    owner = get_task(paper.task)
+    subject = Subject(task=paper.task, method=paper.method, backbone="resnet10t", input_size=size)
+    settings = {"data": "/data", "overrides": (), "size_is_given": True, "device": "cpu"}
+    settings |= {"train": True, "weights": None, "work_dir": tmp_path}
+    training = make_job(owner, subject, recipe=recipe, **settings)
+    stated = Description(
+        *(subject.task, subject.method, subject.backbone),
+        recipe=recipe,
+        recipe_settings=training.recipe.model_dump(mode="json"),
+    )
+    torch.save({"state_dict": {"weight": torch.zeros(1)}, "meta": stated.to_meta()}, weights)
+    settings |= {"train": False, "weights": str(weights), "work_dir": None}
+    for given in (recipe, stated_recipe(owner, stated)):
+        same = make_job(owner, subject, recipe=given, **settings)
+        assert (same.recipe, same.recipe.changes) == (training.recipe, {})
+        larger = subject.model_copy(update={"input_size": paper.size})
+        other = make_job(owner, larger, recipe=given, **settings)
+        assert (other.subject, other.recipe.changes) == (larger, changes)
+        assert other.recipe.digest != paper.digest
+
+
+def test_a_record_says_that_the_training_was_at_another_size(folder, tmp_path):
+    short = ("schedule={epochs: 1, warmup_epochs: 0}", "batch_size=16")
+    small = partial(short_job, "classification", "classifier", data=str(folder))
+    weights = run(small(tmp_path / "work", *short, size_is_given=True), TASK).checkpoint
+    evaluation = small(None, *short, train=False, weights=str(weights))
+    record = quality_record(TASK, evaluation, run(evaluation, TASK))
+    assert record.provenance.evaluated_size == (32, 32)
+    assert record.provenance.recipe_changes["input.train_size"] == 96
 
 
 def test_a_record_says_that_the_weights_are_not_the_average(job, tmp_path):
