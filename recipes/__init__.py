@@ -134,9 +134,12 @@ def load(
         raise UserError(
             f"the recipe {file.name} is for the task {settings.get('task')}, not {owner.name}"
         )
-    if not overrides:
-        return _validate(settings, owner.Recipe, file.name).resolved_as(file.name, variant, {})
-    recipe = _override(settings, overrides, owner.Recipe, file.name)
+    if overrides:
+        recipe = _override(settings, overrides, owner.Recipe, file.name)
+    else:
+        recipe = _validate(settings, owner.Recipe, file.name)
+    if file.name in names(owner):  # also where the file is the user's: records name no folder
+        settings = _read(file.name, owner).known_settings(variant)
     as_written = _validate(settings, owner.Recipe, file.name)
     return recipe.resolved_as(file.name, variant, _differences(recipe, as_written))
 
@@ -223,7 +226,7 @@ def _validate(
 
 
 def _differences(recipe: Recipe, as_written: Recipe) -> dict[str, Any]:
-    """The settings of a recipe, but for seed and size, that are not those of its file."""
+    """The settings of a recipe, but for seed and size, that are not those as it is written."""
     if recipe.size is not None:
         with suppress(UserError):  # where the file's recipe has no such size, that is a change
             as_written = as_written.at_size(recipe.size)

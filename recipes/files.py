@@ -107,9 +107,12 @@ class RecipeFile:
             raise UserError(
                 f"the recipe {self.name} is for {', '.join(self.variants)}, not {variant}"
             )
-        known = variant if self.base and variant in self.base.variants else None
-        settings = merge(self.base.settings(known) if self.base else {}, self.own)
+        settings = merge(self.base.known_settings(variant) if self.base else {}, self.own)
         return merge(settings, self.by_variant.get(variant or "", {}))
+
+    def known_settings(self, variant: str | None) -> dict[str, Any]:
+        """The settings for a model size, or for every one where the recipe is not for that size."""
+        return self.settings(variant if variant in self.variants else None)
 
 
 def parse_override(override: str) -> dict[str, Any]:

@@ -220,6 +220,7 @@ class Recipe(Section):
     def changes(self) -> dict[str, Any]:
         """The settings that differ from the file's, such as ``{"optimizer.lr": 5e-4}``.
 
+        A user's file that has the name of one of the task's recipes differs from that one.
         Neither the seed nor the input size counts: records have fields for them.
         """
         return self._changes

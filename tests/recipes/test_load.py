@@ -228,3 +228,17 @@ def test_errors_of_extending(tmp_path: Path) -> None:
     file.write_text("extends: other.yaml")
     (tmp_path / "other.yaml").write_text("extends: mine.yaml")
     assert "mine.yaml extends itself" in complaint(file)
+
+
+def test_a_file_named_as_a_recipe_of_the_project_states_what_it_changes(tmp_path: Path) -> None:
+    file = tmp_path / "in1k_300e.yaml"
+    file.write_text(
+        "extends: in1k_300e\nschedule: {epochs: 30}\nvariants:\n  nano: {batch_size: 8}\n"
+    )
+    changed = {"schedule.epochs": 30}
+    assert load(file, "t").changes == changed
+    assert load(file, "t", "optimizer.lr=2e-3").changes == changed | {"optimizer.lr": 2e-3}
+    assert load(file, "nano").changes == changed | {"batch_size": 8}
+    assert load("in1k_300e", "t").changes == load(file, "t", "schedule.epochs=300").changes == {}
+    file.rename(tmp_path / "mine.yaml")
+    assert load(tmp_path / "mine.yaml", "t").changes == {}
