@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import math
 import time
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from mogabench.checkpoints import save_checkpoint
 from mogabench.engine.randomness import seed_everything
 from mogabench.engine.runner import make_runner
 from mogabench.engine.saving import CHECKPOINT, state_of
+from mogabench.engine.statistics import batches_to_measure, measure_statistics
 from mogabench.errors import UserError
 from mogabench.recipes.schema import CosineSchedule, OneCycleSchedule
 
@@ -46,16 +48,32 @@ class Pace:
 
     epoch: float
     evaluation: float
+    statistics: float = 0.0
+    """To measure those of the norms again, at the end."""
 
     def epochs_within(self, seconds: float, schedule: CosineSchedule | OneCycleSchedule) -> int:
-        """The most epochs, up to the schedule's, that end in time with their evaluations."""
+        """The most epochs, up to the schedule's, that end in time with all that follows them.
 
-        def needed(epochs: int) -> float:
-            evaluations = 1 + (epochs - 1) // schedule.evaluate_every
-            return epochs * self.epoch + evaluations * self.evaluation
+        They do not include the cool-down. 0 where not even the shortest schedule fits.
+        """
+        lengths = range(_fewest_epochs(schedule), schedule.epochs + 1)
+        in_time = (n for n in lengths if self.seconds(n, schedule) <= seconds)
+        return max(in_time, default=0)
 
-        lengths = range(1, schedule.epochs + 1)
-        return max((epochs for epochs in lengths if needed(epochs) <= seconds), default=0)
+    def seconds(self, epochs: int, schedule: CosineSchedule | OneCycleSchedule) -> float:
+        """What a training takes that is shortened to so many epochs."""
+        total = epochs + _cooldown_epochs(schedule)
+        evaluations = 1 + (total - 1) // schedule.evaluate_every
+        return total * self.epoch + evaluations * self.evaluation + self.statistics
+
+
+def _fewest_epochs(schedule: CosineSchedule | OneCycleSchedule) -> int:
+    """The warm-up of a cosine is not shortened."""
+    return 1 + (schedule.warmup_epochs if isinstance(schedule, CosineSchedule) else 0)
+
+
+def _cooldown_epochs(schedule: CosineSchedule | OneCycleSchedule) -> int:
+    return schedule.cooldown_epochs if isinstance(schedule, CosineSchedule) else 0
 
 
 def shorten(job: Job[Any, Any], setup: Setup) -> Job[Any, Any]:
@@ -70,7 +88,7 @@ def shorten(job: Job[Any, Any], setup: Setup) -> Job[Any, Any]:
 
     Raises:
         UserError: The schedule has no length in epochs that could be changed, there are several
-            processes, or not even one epoch fits.
+            processes, or not even the shortest training fits.
     """
     assert job.recipe is not None and job.deadline is not None
     schedule = job.recipe.schedule
@@ -87,21 +105,26 @@ def shorten(job: Job[Any, Any], setup: Setup) -> Job[Any, Any]:
     gc.collect()  # the optimizer's state, which a cycle keeps
     setup.model.load_state_dict(initial)
     seed_everything(job.seed)
-    left = (job.deadline - time.monotonic()) * (1 - _RESERVE)
-    epochs = pace.epochs_within(left, schedule)
+    left = job.deadline - time.monotonic()
+    usable = left * (1 - _RESERVE)
+    epochs = pace.epochs_within(usable, schedule)
     took = f"an epoch takes {pace.epoch:.1f} s, an evaluation {pace.evaluation:.1f} s"
     if epochs < 1:
+        fewest = _fewest_epochs(schedule)
+        needed = pace.seconds(fewest, schedule) / (1 - _RESERVE)
         raise UserError(
-            f"--time-budget is too short: {took}, and {max(left, 0):.0f} s are left after "
-            "timing them"
+            f"--time-budget is too short: {took}, so the shortest training, "
+            f"{fewest + _cooldown_epochs(schedule)} epochs with warm-up and cool-down, needs "
+            f"{needed:.0f} s, and {max(left, 0):.0f} s are left after timing them; give about "
+            f"{math.ceil(needed - left)} s more"
         )
-    _LOG.info("%s: %d of %d epochs in %.0f s", took, epochs, schedule.epochs, left)
+    _LOG.info("%s: %d of %d epochs in %.0f s", took, epochs, schedule.epochs, usable)
     return job if epochs == schedule.epochs else replace(job, recipe=job.recipe.with_epochs(epochs))
 
 
 def _time(job: Job[Any, Any], setup: Setup) -> Pace:
     """Times the parts of the job, in its own folder and with its own model."""
-    assert job.work_dir is not None
+    assert job.recipe is not None and job.work_dir is not None
     runner = make_runner(job, setup)
     loop, model = runner.train_loop, runner.model
     model.train()
@@ -113,6 +136,10 @@ def _time(job: Job[Any, Any], setup: Setup) -> Pace:
 
     step = _seconds_per_call(train, job.device)
     start = _seconds_to_start(loop.more_batches())
+    statistics = 0.0
+    if count := batches_to_measure(job.recipe, loop.accumulation):
+        batch = _seconds_per_call(lambda: measure_statistics(model, batches, 1), job.device)
+        statistics = start + count * batch
     model.eval()
     evaluator, loader = runner.val_loop.evaluator, runner.val_loop.dataloader
     to_evaluate = chain.from_iterable(repeat(loader))
@@ -131,6 +158,7 @@ def _time(job: Job[Any, Any], setup: Setup) -> Pace:
     return Pace(
         epoch=start + loop.steps_per_epoch * step + saving,
         evaluation=start + evaluation + _CURVE_SECONDS,
+        statistics=statistics,
     )
 
 

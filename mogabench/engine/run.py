@@ -25,7 +25,7 @@ from mogabench.engine.randomness import seed_everything
 from mogabench.engine.reporting import Noting, ShowProgress
 from mogabench.engine.runner import evaluation_batch, make_runner
 from mogabench.engine.saving import CHECKPOINT
-from mogabench.engine.statistics import measure_statistics
+from mogabench.engine.statistics import batches_to_measure, measure_statistics
 from mogabench.engine.weights import started_from
 from mogabench.errors import UserError
 from mogabench.records import Training
@@ -213,8 +213,8 @@ def _train(job: Job[Any, Any], setup: Setup, runner: Runner) -> Path:
 def _measure_statistics(trained: Any, runner: Runner, recipe: Recipe) -> None:
     """Measures the norms' statistics on the batches that would come next."""
     loop = runner.train_loop
-    batches = math.ceil(recipe.precise_bn / (recipe.batch_size // loop.accumulation))
-    measure_statistics(trained, _seeded(loop.more_batches(), runner), batches)
+    count = batches_to_measure(recipe, loop.accumulation)
+    measure_statistics(trained, _seeded(loop.more_batches(), runner), count)
 
 
 def _seeded(batches: Iterator[Any], runner: Runner) -> Iterator[Any]:

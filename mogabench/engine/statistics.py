@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from mogabench.engine.model import Trained
+    from mogabench.recipes import Recipe
 
 
 @torch.no_grad()
@@ -54,6 +56,16 @@ def _at_once(buffers: list[Tensor], communicate: Callable[[Tensor], None]) -> No
         parts = flat.split([buffer.numel() for buffer in alike])
         for buffer, part in zip(alike, parts, strict=True):
             buffer.copy_(part.view_as(buffer))
+
+
+def batches_to_measure(recipe: Recipe, accumulation: int) -> int:
+    """How many training batches the recipe's statistics are measured over; 0 for none.
+
+    Args:
+        recipe: Says over how many samples.
+        accumulation: Batches per step.
+    """
+    return math.ceil((recipe.precise_bn or 0) / (recipe.batch_size // accumulation))
 
 
 @torch.no_grad()

@@ -9,7 +9,7 @@ import torch
 from mogabench.engine import budget
 from mogabench.engine.run import run
 from mogabench.errors import UserError
-from mogabench.recipes.schema import OneCycleSchedule
+from mogabench.recipes.schema import CosineSchedule, OneCycleSchedule
 from mogabench.tasks.classification import TASK
 
 
@@ -57,3 +57,31 @@ def test_evaluations_count(seconds, epochs):
     # needs 50 s, the evaluation after the fourth 2 s and the last one 2 s.
     schedule = OneCycleSchedule(epochs=9, evaluate_every=4)
     assert budget.Pace(epoch=10, evaluation=2).epochs_within(seconds, schedule) == epochs
+
+
+@pytest.mark.parametrize(
+    ("seconds", "epochs"), [(172, 0), (173, 4), (184, 4), (185, 5), (233, 9), (1e9, 9)]
+)
+def test_warm_up_cool_down_and_statistics_count(seconds, epochs):
+    # The three epochs of warm-up, one after them and ten of cool-down, each 10 s and 2 s of
+    # evaluation, are 168 s; then the statistics take 5 s.
+    schedule = CosineSchedule(epochs=9, warmup_epochs=3, cooldown_epochs=10)
+    pace = budget.Pace(epoch=10, evaluation=2, statistics=5)
+    assert pace.epochs_within(seconds, schedule) == epochs
+
+
+def test_too_little_time_for_warm_up_and_cool_down_says_what_is_needed(job, monkeypatch):
+    monkeypatch.setattr(budget, "_time", lambda *_: budget.Pace(epoch=16.0, evaluation=2.0))
+    schedule = "schedule={epochs: 9, warmup_epochs: 3, cooldown_epochs: 1}"
+    # Five epochs of 18 s are nine tenths of 100 s.
+    chosen = job(schedule, deadline=time.monotonic() + 60)
+    with pytest.raises(UserError, match=r"5 epochs with .* needs 100 s, .*; give about 4[01] s"):
+        budget.shorten(chosen, TASK.prepare(chosen))
+
+
+def test_statistics_are_timed_over_the_batches_of_the_recipe(job, monkeypatch):
+    monkeypatch.setattr(budget, "_seconds_per_call", lambda call, _: call() or 1.0)
+    chosen = job("precise_bn=100", "batch_size=16")
+    chosen.work_dir.mkdir()
+    pace = budget._time(chosen, TASK.prepare(chosen))
+    assert pace.statistics == pytest.approx(7, abs=0.5)  # 7 batches have the first 100 samples
