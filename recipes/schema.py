@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -75,14 +76,19 @@ class CosineSchedule(Schedule):
         return (self.epochs + self.cooldown_epochs) * steps_per_epoch
 
 
+def _ascending(epochs: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(sorted(epochs))
+
+
 class StepSchedule(Schedule):
     """In steps down: multiplied by ``gamma`` after each of the ``milestones``, in epochs.
 
-    The rate rises linearly from ``warmup_lr`` over the first ``warmup_steps``.
+    The rate rises linearly from ``warmup_lr`` over the first ``warmup_steps``. Milestones may be in
+    any order, and are kept in ascending one.
     """
 
     epochs: PositiveInt
-    milestones: Annotated[tuple[PositiveInt, ...], Field(strict=False)]
+    milestones: Annotated[tuple[PositiveInt, ...], Field(strict=False), AfterValidator(_ascending)]
     gamma: PositiveFloat = 0.1
     warmup_steps: NonNegativeInt = 0
     warmup_lr: NonNegativeFloat = 0.0

@@ -59,6 +59,19 @@ def test_steps_down_after_each_milestone():
     assert lr_of(schedule, 1.0, 3) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("milestones", [(8, 11), (11, 8), (9, 3, 9, 6)])
+def test_milestones_are_those_of_pytorch_in_any_order(milestones):
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    theirs = torch.optim.lr_scheduler.MultiStepLR(optimizer, milestones)
+    expected = []
+    for _ in range(12):
+        expected += theirs.get_last_lr() * 2
+        optimizer.step()
+        theirs.step()
+    schedule = StepSchedule(epochs=12, milestones=milestones)
+    assert lr_of(schedule, 1.0, 2) == pytest.approx(expected)
+
+
 def test_a_polynomial_of_the_steps_whatever_the_epochs():
     schedule = PolySchedule(steps=10, power=2.0, min_lr=0.1, warmup_steps=2, warmup_lr=0.5)
     fall = [0.1 + 0.9 * (1 - step / 8) ** 2 for step in range(8)]
