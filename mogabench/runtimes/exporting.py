@@ -139,9 +139,9 @@ def _write(
             first = first.__cause__
         reason = str(first).strip().partition("\n")[0]
         raise UserError(f"PyTorch's exporter to ONNX fails on this network: {reason}") from error
-    errors = _errors(network, form.runtime(file), image, traced.any_size)
+    difference = _difference(network, form.runtime(file), image, traced.any_size)
     _, *size = image.shape if image.ndim > 4 else image[:, 0].shape  # of videos or of images
-    return Exported(file, max(errors), traced.any_size, tuple(size))
+    return Exported(file, difference, traced.any_size, tuple(size))
 
 
 def in_runtime(network: nn.Module, image: Tensor, name: str, *, dtype: str = "float32") -> Runtime:
@@ -163,8 +163,11 @@ def in_runtime(network: nn.Module, image: Tensor, name: str, *, dtype: str = "fl
         return kind(file, dtype=dtype)
 
 
-def _errors(network: nn.Module, written: Runtime, image: Tensor, any_size: bool) -> list[float]:
-    """Relative differences on random batches of two sizes, and of images of two where it can."""
+def _difference(network: nn.Module, written: Runtime, image: Tensor, any_size: bool) -> float:
+    """The greatest relative difference, NaN if one is.
+
+    It is over random batches of two sizes, and of images of two where it can.
+    """
     generator = torch.Generator().manual_seed(0)
     *shape, height, width = image.shape[1:]
     if any_size and height * width > _MOST_PIXELS:
@@ -174,8 +177,8 @@ def _errors(network: nn.Module, written: Runtime, image: Tensor, any_size: bool)
         height += more * any_size
         batch = torch.rand(batch_size, *shape, height, width, generator=generator)
         expected, found = network(batch).double(), written(batch).double()
-        errors.append(float((found - expected).norm() / expected.norm()))
-    return errors
+        errors.append((found - expected).norm() / expected.norm())
+    return float(torch.stack(errors).max())  # Python's max may pass over NaN
 
 
 def _write_onnx(program: ExportedProgram, description: str, file: Path) -> None:

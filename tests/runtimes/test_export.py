@@ -111,6 +111,26 @@ def test_a_file_that_computes_something_else_is_not_kept(monkeypatch, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+class Spoilt(nn.Module):
+    """A network, with NaN in its place for batches of three."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, images):
+        left = torch.ones_like(images[:, 0, 0, 0]).sum() - 3
+        return self.network(images) * (left / left)
+
+
+def test_a_file_that_gives_nan_for_another_batch_is_not_kept(monkeypatch, tmp_path):
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1)).eval()
+    monkeypatch.setattr(module, "fuse", Spoilt)
+    with pytest.raises(UserError, match=r"x\.pt2 was not written: .* by nan"):
+        export(network, IMAGE, tmp_path / "x.pt2", "pt2")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
 def test_sequences(randomise, runtime):
