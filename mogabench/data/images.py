@@ -74,8 +74,8 @@ _ID_MODES = ("1", "L", "P", "I", "I;16", "I;16L", "I;16B")
 _LOSSLESS_WEBP = b"VP8L"
 """In the header; such files have no greys, but colours of three equal channels."""
 
-_SPREAD = {"L;2": 85, "L;4": 17}
-"""What Pillow multiplies greys of 2 and 4 bits by, to make 255 of the greatest."""
+_PACKED = {"L;2": 3, "L;4": 15}
+"""The greatest greys of 2 and 4 bits, of which Pillow makes 255."""
 
 _DAMAGE = (
     *(OSError, SyntaxError, ValueError, struct.error, EOFError, LookupError, TypeError),
@@ -203,7 +203,7 @@ def read_ids(file: Path) -> NDArray[np.int64]:
     with _truncation(fill=False), _image_errors(content, str(file), "mask"):
         opened = Image.open(io.BytesIO(content), formats=_formats())
         _check_size(*opened.size)
-        packed, image = str(opened.tile[0][3]) if opened.tile else "", cast("Image.Image", opened)
+        (stored, read), image = _greatest_grey(opened), cast("Image.Image", opened)
         image.load()
         if opened.format in ("JPEG", "MPO", "JPEG2000", "AVIF"):
             raise UserError(
@@ -218,7 +218,17 @@ def read_ids(file: Path) -> NDArray[np.int64]:
                 "class ids; it should have one channel (mode 1, L, P or I;16)"
             )
         ids: NDArray[np.int64] = np.asarray(image).astype(np.int64)
-        return ids // _SPREAD.get(packed, 1)
+        # Rounded: Pillow spreads ids over its range, and is off by half a grey at most.
+        return (ids * stored + read // 2) // read
+
+
+def _greatest_grey(image: ImageFile.ImageFile) -> tuple[int, int]:
+    """The greatest grey that a file may store, and what Pillow makes of it; two equal for most."""
+    codec, _, _, packing = image.tile[0] if image.tile else ("", None, 0, "")
+    packing = packing if isinstance(packing, tuple) else (packing,)
+    if codec in ("ppm", "ppm_plain") and len(packing) == 2:
+        return packing[1], 255 if image.mode == "L" else _MOST_OF_16_BITS
+    return _PACKED.get(str(packing[0])[:3], 255), 255
 
 
 def header_size(file: Path, stated: Size) -> Size:

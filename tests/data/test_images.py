@@ -14,6 +14,7 @@ from mogabench.data.images import (
     ImageError,
     decode_image,
     header_size,
+    read_ids,
     read_image,
     truncated_images_filled,
 )
@@ -285,3 +286,37 @@ def test_the_header_tells_the_size_that_is_read(tmp_path, orientation, kind):
     for stated in ((3, 2), (2, 3), (5, 5)):
         size = read_image(tmp_path / "x", stated).shape[:2]
         assert header_size(tmp_path / "x", stated) == size
+
+
+def grey_map(ids, maxval, kind):
+    """A PGM file, with its numbers as bytes (P5) or as text (P2)."""
+    header = f"{kind} {len(ids)} 1 {maxval}\n".encode()
+    if kind == "P2":
+        return header + " ".join(map(str, ids)).encode()
+    return header + np.asarray(ids, ">u1" if maxval < 256 else ">u2").tobytes()
+
+
+@pytest.mark.parametrize("kind", ["P5", "P2"])
+def test_ids_of_a_grey_map_are_as_stored_whatever_its_greatest(tmp_path, kind):
+    for maxval in (*range(1, 257), 1000, 65_534, 65_535):
+        ids = [*range(min(maxval, 998) + 1), maxval]
+        (tmp_path / "x").write_bytes(grey_map(ids, maxval, kind))
+        assert read_ids(tmp_path / "x").tolist() == [ids], maxval
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+@pytest.mark.parametrize("fill_order", [1, 2])
+def test_ids_of_few_bits_in_tiff_are_as_stored(tmp_path, bits, fill_order):
+    ids = list(range(2**bits))
+    packed = int("".join(f"{number:0{bits}b}" for number in ids), 2)
+    pixels = packed.to_bytes(len(ids) * bits // 8, "big")
+    if fill_order == 2:  # the first pixel in the lowest bits
+        pixels = bytes(int(f"{byte:08b}"[::-1], 2) for byte in pixels)
+    # Width, height, bits, uncompressed, black is 0, order, place, channels, rows and bytes.
+    values = {256: len(ids), 257: 1, 258: bits, 259: 1, 262: 1, 266: fill_order}
+    values |= {273: 8, 277: 1, 278: 1, 279: len(pixels)}
+    entries = [struct.pack("<HHII", tag, 4, 1, value) for tag, value in values.items()]
+    header = struct.pack("<2sHI", b"II", 42, 8 + len(pixels))
+    directory = struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4)
+    (tmp_path / "x").write_bytes(header + pixels + directory)
+    assert read_ids(tmp_path / "x").tolist() == [ids]
