@@ -138,7 +138,7 @@ def create_network(
 
     Args:
         name: timm's name of it.
-        options: Its keyword arguments.
+        options: Its keyword arguments. Every network takes a ``drop_path_rate`` of 0.
         size: ``(H, W)`` of its images, for a network that must be built for one size.
 
     Raises:
@@ -153,10 +153,27 @@ def create_network(
     if size is not None and fixed_size(name) not in (None, size):
         given["img_size"] = size
     try:
-        network: nn.Module = timm.create_model(name, **given)
+        network = _create(name, given)
     except (TypeError, RuntimeError, AttributeError) as error:
         reason = str(error).partition("() ")[2] or str(error)
         raise UserError(f"{name} cannot be built with {dict(options)}: {reason}") from error
+    return network
+
+
+def _create(name: str, options: dict[str, Any]) -> nn.Module:
+    """timm's network, without drop path for a rate of 0 even where it takes no rate."""
+    import timm
+    from timm.layers import DropPath
+
+    try:
+        network: nn.Module = timm.create_model(name, **options)
+    except TypeError:
+        if options.pop("drop_path_rate", None) != 0:
+            raise
+        network = timm.create_model(name, **options)
+        for module in network.modules():
+            if isinstance(module, DropPath):
+                module.drop_prob = 0.0
     return network
 
 

@@ -136,8 +136,9 @@ class Job(Generic[R, O]):
                 f"the network has {options['num_classes']} classes, but {self.data} has {classes}: "
                 "leave out --option num_classes"
             )
-        rate = self.recipe.model.drop_path if self.train and self.recipe else 0.0
-        if rate and options.setdefault("drop_path_rate", rate) != rate:
+        rate = self.recipe.model.drop_path if self.train and self.recipe else None
+        # Also of 0, which is not the default of every network.
+        if rate is not None and options.setdefault("drop_path_rate", rate) != rate:
             raise UserError(
                 f"--option drop_path_rate={options['drop_path_rate']} contradicts the recipe's "
                 f"drop path of {rate}; --set model.drop_path={options['drop_path_rate']} changes it"

@@ -1,8 +1,11 @@
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
+import timm
 import torch
+from timm.layers import DropPath
 
 from mogabench.engine.make_job import make_job
 from mogabench.errors import UserError
@@ -129,3 +132,45 @@ def test_the_network_is_for_the_datas_classes_and_the_recipes_drop_path():
         own.network_subject(7)
     with pytest.raises(UserError, match=r"0.3 contradicts .* 0.1; --set model.drop_path=0.3"):
         own.network_subject(5)
+
+
+def rates(network):
+    """Of stochastic depth, one for each residual branch that has it."""
+    return [module.drop_prob for module in network.modules() if isinstance(module, DropPath)]
+
+
+def test_a_drop_path_of_0_is_that_of_the_network_whatever_its_default(job):
+    small = {"embed_dim": 8, "depths": (1, 1, 1, 1), "num_heads": (1, 1, 1, 1), "window_size": 2}
+    swin = Subject(
+        task="classification",
+        method="classifier",
+        backbone="swin_tiny_patch4_window7_224",
+        input_size=(64, 64),
+        options=small,
+    )
+    assert max(rates(timm.create_model(swin.backbone, img_size=64, **small))) == pytest.approx(0.1)
+    sizes = ("input.train_size=64", "input.test_size=64")
+    at_0 = job(*sizes, subject=swin)
+    at_2 = job(*sizes, "model.drop_path=0.2", subject=swin)
+    prepare = get_task("classification").prepare
+    assert not any(rates(prepare(at_0).model.network))
+    assert max(rates(prepare(at_2).model.network)) == pytest.approx(0.2)
+    own = swin.model_copy(update={"options": (*swin.options, ("drop_path_rate", 0.3))})
+    with pytest.raises(UserError, match=r"0.3 contradicts .* 0.0; --set model.drop_path=0.3"):
+        replace(at_0, subject=own).network_subject()
+
+
+@pytest.mark.parametrize("backbone", ["vgg11", "hrnet_w18_small", "convnext_atto"])
+def test_networks_that_take_no_drop_path_are_built_for_one_of_0(backbone, monkeypatch):
+    if backbone == "convnext_atto":
+        # As by a user's function that states the rate itself: another one is a TypeError.
+        monkeypatch.setattr(timm, "create_model", partial(with_own_rate, timm.create_model))
+    build = get_task("classification").build
+    with torch.device("meta"):
+        assert not any(rates(build(made(backbone, recipe="rsb_a3_100e").network_subject(5))))
+        with pytest.raises(UserError, match=rf"{backbone} cannot be built with .*drop_path_rate"):
+            build(made(backbone, overrides=["model.drop_path=0.1"]).network_subject(5))
+
+
+def with_own_rate(create, name, **options):
+    return create(name, drop_path_rate=0.3, **options)
