@@ -129,11 +129,11 @@ class Video(Task[VideoRecipe, VideoOptions]):
         from mogabench.tasks.video.model import Predictor
 
         recipe = job.recipe
+        changed = _changed_by_recipe(job)
+        built = {**dict(job.subject.options), **changed}
         train, test, left_out = open_sources(job, recipe.sequences if recipe else 0)
         seen, channels, *_ = job.subject.input_size
-        # What the recipe has other than the paper's SimVP.
-        changed = recipe.model.model_dump(exclude_defaults=True) if recipe else {}
-        network = _network(job.subject, {**dict(job.subject.options), **changed})
+        network = _network(job.subject, built)
         left_out = [*left_out, *load_job_weights(job, network)]
         metric = FrameQuality(seen)
         numbered = Numbered(test)
@@ -143,7 +143,6 @@ class Video(Task[VideoRecipe, VideoOptions]):
         if job.options.check is not None:
             from mogabench.tasks.video.openstl import CompareWithOpenSTL
 
-            built = {**dict(job.subject.options), **changed}
             hooks.append(CompareWithOpenSTL(job, network, predicted_frames(job), built))
         return Setup(
             Predictor(network, seen, predicted_frames(job)),
@@ -168,11 +167,26 @@ class Video(Task[VideoRecipe, VideoOptions]):
         from mogabench.tasks.video.model import Predictor as Model
         from mogabench.tasks.video.prediction import VideoPredictor
 
-        changed = job.recipe.model.model_dump(exclude_defaults=True) if job.recipe else {}
-        network = _network(job.subject, {**changed, **dict(job.subject.options)})
+        network = _network(job.subject, {**dict(job.subject.options), **_changed_by_recipe(job)})
         notes = load_job_weights(job, network)
         seen = job.subject.input_size[0]
         return VideoPredictor(job, Model(network, seen, predicted_frames(job)), notes)
+
+
+def _changed_by_recipe(job: Job[VideoRecipe, VideoOptions]) -> dict[str, Any]:
+    """What the recipe has other than the paper's SimVP.
+
+    Raises:
+        UserError: The subject's options say otherwise.
+    """
+    changed = job.recipe.model.model_dump(exclude_defaults=True) if job.recipe else {}
+    for name, value in job.subject.options:
+        if changed.get(name, value) != value:
+            raise UserError(
+                f"--option {name}={value} contradicts the recipe's {name} of {changed[name]}; "
+                f"--set model.{name}={value} changes it"
+            )
+    return changed
 
 
 def _network(subject: Subject, options: dict[str, Any]) -> nn.Module:

@@ -2,6 +2,7 @@ import json
 from copy import deepcopy
 from dataclasses import replace
 from functools import partialmethod
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from mogabench.engine import curve, reporting
 from mogabench.engine.loop import ResumableLoop
 from mogabench.engine.make_job import make_job
 from mogabench.engine.run import run
+from mogabench.errors import UserError
 from mogabench.models.simvp import SimVP
 from mogabench.recipes import names, variants
 from mogabench.records import Kind, open_store
@@ -124,6 +126,23 @@ def test_the_samples_size_gives_way_to_the_users(tmp_path):
     assert fewer.subject.input_size == fewer.recipe.size == (5, 1, 32, 32)
     larger = sample_job(tmp_path, size=(10, 1, 48, 48), size_is_given=True)
     assert larger.subject.input_size == larger.recipe.size == (10, 1, 48, 48)
+
+
+def test_an_option_against_the_recipe_is_refused_before_all_else(job):
+    plain = job()  # of 32 channels
+    against, equal = (
+        replace(plain, subject=plain.subject.model_copy(update={"options": (("hidden_dim", n),)}))
+        for n in (64, 32)
+    )
+    with pytest.raises(UserError, match=r"hidden_dim=64 contradicts .* 32; --set model.hidden_di"):
+        TASK.prepare(replace(against, data="nowhere"))  # which is not looked for
+    with pytest.raises(UserError, match=r"hidden_dim=64 contradicts"):
+        TASK.predictor(replace(against, train=False, weights=Path("none.pth")), None)
+    assert shapes(TASK.prepare(equal)) == shapes(TASK.prepare(plain))
+
+
+def shapes(setup):
+    return {name: value.shape for name, value in setup.model.network.state_dict().items()}
 
 
 @pytest.mark.slow
