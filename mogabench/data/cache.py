@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from typing import TYPE_CHECKING
 
@@ -13,18 +14,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+_WRITTEN = re.compile(r"(sample-\w+)-\d+|(mnist|fashion-mnist|idx-.*)-[0-9a-f]{12}")
+"""The folders that `written_once` makes; the cache may lie among data of the user's."""
 
-def written_once(name: str, write: Callable[[Path], None]) -> Path:
+
+def written_once(name: str, version: str, write: Callable[[Path], None]) -> Path:
     """A folder of the cache, written on the first call and whole.
 
     Args:
-        name: The folder's; another content must have another name.
+        name: What records call the content: as `_WRITTEN` has it.
+        version: A number, or 12 digits of a digest; another content must have another one.
         write: Fills the folder that it is given, which does not exist yet.
 
     Raises:
         UserError: The cache folder cannot be written.
     """
-    folder = cache_folder() / name
+    folder = cache_folder() / f"{name}-{version}"
     try:
         if not folder.is_dir():
             folder.parent.mkdir(parents=True, exist_ok=True)
@@ -33,6 +38,15 @@ def written_once(name: str, write: Callable[[Path], None]) -> Path:
     except OSError as error:
         raise UserError(f"cannot write the sample data to {folder}: {error}") from error
     return folder
+
+
+def written_name(path: Path) -> str | None:
+    """What records call the content of `written_once` that a path is in; None for anything else."""
+    path, cache = path.expanduser().resolve(), cache_folder().resolve()
+    if not path.is_relative_to(cache) or path == cache:
+        return None
+    found = _WRITTEN.fullmatch(path.relative_to(cache).parts[0])
+    return found and (found[1] or found[2])
 
 
 def _write(folder: Path, write: Callable[[Path], None]) -> None:

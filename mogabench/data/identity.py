@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mogabench.catalogue import cache_folder
+from mogabench.data.cache import written_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,4 @@ def data_name(root: Path, known: str | None = None) -> str:
         root: The folder; that of a sample lies in the cache, such as ``sample-shapes-2/coco``.
         known: The known data set that the content is recognised as; None where it is none.
     """
-    root, cache = root.expanduser().resolve(), cache_folder().resolve()
-    if root.is_relative_to(cache):
-        return root.relative_to(cache).parts[0].rpartition("-")[0]
-    return known or f"folder:{root.name}"
+    return written_name(root) or known or f"folder:{root.expanduser().resolve().name}"

@@ -84,13 +84,13 @@ def as_class_folders(root: Path) -> Path | None:
     for images, labels in parts.values():
         digest.update(images.tobytes() + labels.tobytes())
     known = _KNOWN.get(hashlib.sha256(parts["train"][0].tobytes()).hexdigest())
-    name = f"{known or 'idx-' + slug(root.name)}-{digest.hexdigest()[:12]}"
+    name = known or f"idx-{slug(root.name)}"
 
     def write(folder: Path) -> None:
         for split, (images, labels) in parts.items():
             _write(folder / split, images, labels)
 
-    return written_once(name, write)
+    return written_once(name, digest.hexdigest()[:12], write)
 
 
 def _read_part(root: Path, part: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

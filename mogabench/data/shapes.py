@@ -60,7 +60,7 @@ def sample_shapes() -> Path:
     Raises:
         UserError: The cache folder cannot be written.
     """
-    return written_once("sample-shapes-2", _write)
+    return written_once("sample-shapes", "2", _write)
 
 
 def _write(folder: Path) -> None:

@@ -58,7 +58,7 @@ def sample_hands() -> Path:
     Raises:
         UserError: The cache folder cannot be written.
     """
-    return written_once("sample-hands-2", _write)
+    return written_once("sample-hands", "2", _write)
 
 
 def hand_arrays() -> Arrays:

@@ -52,7 +52,7 @@ def sample_figures() -> Path:
     Raises:
         UserError: The cache folder cannot be written.
     """
-    return written_once("sample-figures-1", _write)
+    return written_once("sample-figures", "1", _write)
 
 
 def _write(folder: Path) -> None:

@@ -1,6 +1,8 @@
 """IDX files as class folders, by their bytes written out by hand, and by torchvision's reader."""
 
 import gzip
+import hashlib
+import shutil
 import struct
 
 import numpy as np
@@ -8,8 +10,14 @@ import pytest
 from PIL import Image
 from torchvision.datasets.mnist import read_image_file, read_label_file
 
+from mogabench.data import idx
+from mogabench.data.digits import sample_digits
+from mogabench.data.identity import data_name
 from mogabench.data.idx import as_class_folders, read_idx
+from mogabench.data.shapes import sample_shapes
 from mogabench.errors import UserError
+from mogabench.tasks.mesh.sample import sample_hands
+from mogabench.tasks.pose.sample import sample_figures
 
 IMAGES = np.arange(3 * 2 * 4, dtype=np.uint8).reshape(3, 2, 4)
 
@@ -47,6 +55,30 @@ def test_images_lie_in_the_folders_of_their_labels(folder):
     }
     assert np.array_equal(np.asarray(Image.open(written / "val/0/00001.png")), IMAGES[1])
     assert as_class_folders(folder) == written
+
+
+def test_only_what_the_project_writes_is_named_by_its_folder(folder, tmp_path, monkeypatch):
+    assert data_name(as_class_folders(folder)) == "idx-own-digits"
+    for known in ("mnist", "fashion-mnist"):
+        digest = hashlib.sha256(IMAGES.tobytes()).hexdigest()
+        monkeypatch.setattr(idx, "_KNOWN", {digest: known})
+        assert data_name(as_class_folders(folder)) == known
+        shutil.rmtree(tmp_path / "cache")
+    monkeypatch.setattr("mogabench.data.cache._write", lambda place, _: place.mkdir())
+    samples = {sample_digits: "digits", sample_shapes: "shapes"}
+    samples |= {sample_hands: "hands", sample_figures: "figures"}
+    for sample, name in samples.items():
+        assert data_name(sample() / "coco") == f"sample-{name}"
+
+
+@pytest.mark.parametrize(
+    "name", ["ade20k-mini", "coco", "imagenet-1k", "mnist-2", "idx-flowers", "samples-1/coco", "."]
+)
+def test_data_of_the_users_in_the_cache_is_named_as_anywhere(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("MOGABENCH_CACHE", str(tmp_path))
+    root = tmp_path / name
+    assert data_name(root) == f"folder:{root.name}"
+    assert data_name(root, "ffhq") == "ffhq"
 
 
 def test_other_folders_are_none_and_bad_files_are_named(folder, tmp_path):

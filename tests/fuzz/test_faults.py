@@ -85,14 +85,14 @@ def test_tables_and_sample_data_are_whole_or_not_there(tmp_path, monkeypatch):
     def write():
         for file in files:
             write_tables(tables, file, ENDINGS[file.suffix])
-        written_once("sample", fill)
+        written_once("sample-letters", "1", fill)
 
     def check():
         for file in filter(Path.exists, files):
             assert file.read_bytes() == whole[file]
         write()
         assert {file: file.read_bytes() for file in files} == whole
-        assert [path.name for path in sorted((folder / "sample").iterdir())] == ["a", "b"]
+        assert [path.name for path in sorted((folder / "sample-letters-1").iterdir())] == ["a", "b"]
         assert not list(folder.rglob(".*"))
         shutil.rmtree(folder)
 
