@@ -58,11 +58,13 @@ def count(
         TypeError: Inputs beside a name, or a module without any.
     """
     from mogabench.measure import complexity
+    from mogabench.modes import evaluating
 
     if not isinstance(network, str):
         if not inputs:
             raise TypeError("count(module, *inputs): give the inputs of the forward pass")
-        return complexity.count(network.eval(), *inputs)
+        with evaluating(network):
+            return complexity.count(network, *inputs)
     if inputs:
         raise TypeError("count(name): give input_size, the inputs are made for it")
     subject = make_subject(

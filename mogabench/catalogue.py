@@ -104,14 +104,18 @@ def imported_modules() -> list[ModuleType]:
 
 @cache
 def backbones() -> frozenset[str]:
-    """Every name that ``timm.create_model`` knows, the project's own and imported ones included."""
+    """Every name that ``timm.create_model`` knows, the project's own and imported ones included.
+
+    What a program registers itself, without `import_packages`, may be missing; `check_backbone`
+    knows it.
+    """
     remembered = cache_folder() / f"backbones-{_fingerprint()}.json"
     if not _imported and remembered.exists():
         return frozenset(json.loads(remembered.read_text()))
-    names = _ask_timm()
+    names, packaged = _ask_timm()
     if not _imported:
         with suppress(UserError):
-            write_whole(remembered, json.dumps(names))
+            write_whole(remembered, json.dumps(packaged))
     return frozenset(names)
 
 
@@ -119,16 +123,21 @@ def check_backbone(name: str, valid: Collection[str], kind: str = "backbone") ->
     """Returns the name if it is among the valid ones, leaving aside a tag such as ``.in1k``.
 
     Args:
-        name: The name.
+        name: The name. A backbone may also be one that this process has registered with timm.
         valid: The valid ones.
         kind: What a task calls its backbones.
 
     Raises:
         UserError: It is not; the nearest names are suggested.
     """
-    if name.split(".", 1)[0] not in valid:
+    if name.split(".", 1)[0] not in valid and not (kind == "backbone" and _is_registered(name)):
         raise unknown(kind, name, valid)
     return name
+
+
+def _is_registered(name: str) -> bool:
+    timm = sys.modules.get("timm")
+    return timm is not None and timm.is_model(name)
 
 
 def create_network(
@@ -186,11 +195,14 @@ def fixed_size(name: str) -> tuple[int, ...] | None:
     return config.input_size[1:] if config and config.fixed_input_size else None
 
 
-def _ask_timm() -> list[str]:
+def _ask_timm() -> tuple[list[str], list[str]]:
+    """All names that are registered, and those that timm and the project themselves register."""
     import timm
 
     import_module("mogabench.models")
-    return sorted(timm.list_models())
+    names = sorted(timm.list_models())
+    modules = {name: timm.model_entrypoint(name).__module__ for name in names}
+    return names, [name for name in names if modules[name].startswith(("timm.", "mogabench."))]
 
 
 def _fingerprint() -> str:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 
@@ -11,12 +12,14 @@ import timm
 import torch
 from PIL import Image
 from safetensors import safe_open
+from torch import nn
 
 import mogabench
 from mogabench.checkpoints import Description
 from mogabench.engine.run import run
 from mogabench.errors import UserError
 from mogabench.records import Kind
+from mogabench.runtimes import export
 from mogabench.tasks import tasks
 from mogabench.tasks.classification import TASK
 
@@ -36,6 +39,38 @@ def test_count_of_a_name_is_that_of_the_module():
         by_module = mogabench.count(module, torch.empty(1, 3, 64, 64))
     assert by_name.parameters == by_module.parameters == 11_689_512  # torchvision's ResNet-18
     assert by_name.operations == by_module.operations
+
+
+def test_a_network_in_training_goes_on_in_training(tmp_path):
+    """With a frozen norm in it, which stays in evaluation mode."""
+    network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.BatchNorm2d(8)).train()
+    network[2].eval()
+    image = torch.zeros(1, 3, 32, 32)
+    mogabench.count(network, image)
+    export(network, image, tmp_path / "network.pt2", "pt2")
+    assert [module.training for module in network.modules()] == [True, True, True, False]
+
+
+def test_a_network_that_a_program_registers_is_known_here_and_nowhere_else(tmp_path):
+    """With the names remembered in the cache, and without."""
+    program = """
+import timm, mogabench
+@timm.models.register_model
+def my_net(pretrained=False, **options):
+    return timm.create_model("resnet18", **options)
+print(mogabench.count("my_net").parameters)
+"""
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            env=os.environ | {"MOGABENCH_CACHE": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.split() == ["11689512"]
+        [remembered] = tmp_path.glob("backbones-*.json")
+        assert "my_net" not in json.loads(remembered.read_text())
 
 
 def test_count_of_a_detector_and_of_options():

@@ -34,7 +34,8 @@ class TimmBackbone(BaseModule):
         name: timm's name of the network.
         image_size: The largest images' size ``(H, W)``, for networks that are built for one.
         out_indices: Which of the four levels are given, from 0.
-        frozen_stages: How many levels, with all before them, keep their weights.
+        frozen_stages: How many levels, with all before them, keep their weights; the new norms of
+            their maps are trained.
         norm_eval: Whether batch norms keep their statistics in training.
         pretrained: A file of the classifier's weights, in the formats of `load_weights`.
         init_cfg: mmengine's way to say the same: ``dict(type="Pretrained", checkpoint=FILE)``.

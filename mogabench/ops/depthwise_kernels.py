@@ -6,6 +6,7 @@ times both on MogaNet-S's layers. The gradient of the input is the same kernel a
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
@@ -119,22 +120,23 @@ def depthwise_sums(x: Tensor, grad: Tensor, kernel: int, dilation: int) -> Tenso
     steps_each = _ceil(steps, _ceil(_PARTIAL_SUMS, blocks))
     programs = _ceil(steps, steps_each)
     sums = x.new_empty((programs, kernel * kernel + 1, c), dtype=torch.float32)
-    kernels.sum_products[(programs, _ceil(c, tiling.channels), kernel // tap_rows)](
-        x,
-        grad,
-        sums,
-        n,
-        h,
-        w,
-        steps_each,
-        STRIDE=pixel_step(x),
-        GRAD_STRIDE=pixel_step(grad),
-        DIM=c,
-        KERNEL=kernel,
-        DILATION=dilation,
-        TAP_ROWS=tap_rows,
-        **tiling.options,
-    )
+    with _on_device_of(x):
+        kernels.sum_products[(programs, _ceil(c, tiling.channels), kernel // tap_rows)](
+            x,
+            grad,
+            sums,
+            n,
+            h,
+            w,
+            steps_each,
+            STRIDE=pixel_step(x),
+            GRAD_STRIDE=pixel_step(grad),
+            DIM=c,
+            KERNEL=kernel,
+            DILATION=dilation,
+            TAP_ROWS=tap_rows,
+            **tiling.options,
+        )
     return sums.sum(0)
 
 
@@ -234,27 +236,33 @@ def _launch(
     tiling, taps = _tiling(x, dilation), _by_taps(weight)
     steps, blocks = tiling.steps(x, dilation), _ceil(c, tiling.channels)
     steps_each = max(1, min(steps * blocks // _PROGRAMS, _MOST_STEPS))
-    kernels.convolve[(_ceil(steps, steps_each), blocks)](
-        x,
-        taps,
-        x if bias is None else bias,
-        out,
-        out if rest is None else rest,
-        n,
-        h,
-        w,
-        taps.stride(0),
-        steps_each,
-        STRIDE=pixel_step(x),
-        OUT_STRIDE=pixel_step(out),
-        DIM=c,
-        SPLIT=c if split is None else split,
-        KERNEL=kernel,
-        DILATION=dilation,
-        HAS_BIAS=bias is not None,
-        GELU=gelu,
-        **tiling.options,
-    )
+    with _on_device_of(x):
+        kernels.convolve[(_ceil(steps, steps_each), blocks)](
+            x,
+            taps,
+            x if bias is None else bias,
+            out,
+            out if rest is None else rest,
+            n,
+            h,
+            w,
+            taps.stride(0),
+            steps_each,
+            STRIDE=pixel_step(x),
+            OUT_STRIDE=pixel_step(out),
+            DIM=c,
+            SPLIT=c if split is None else split,
+            KERNEL=kernel,
+            DILATION=dilation,
+            HAS_BIAS=bias is not None,
+            GELU=gelu,
+            **tiling.options,
+        )
+
+
+def _on_device_of(x: Tensor) -> AbstractContextManager[object]:
+    """Triton starts kernels on the current device, whatever the device of their tensors."""
+    return torch.cuda.device(x.device) if x.is_cuda else nullcontext()
 
 
 def _by_taps(weight: Tensor) -> Tensor:

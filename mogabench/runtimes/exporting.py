@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mogabench.errors import UserError, unknown
 from mogabench.layers.fusion import fuse
+from mogabench.modes import evaluating
 from mogabench.runtimes.runtime import (
     OnnxRuntime,
     OpenVino,
@@ -91,31 +92,32 @@ def export(
         raise unknown("format", to, FORMATS)
     form = FORMATS[to]
     import_runtime(form.runtime.package)
-    network = network.eval()
-    source = fuse(network) if fused else network
-    with TemporaryDirectory(prefix=".mogabench-", dir=file.parent) as folder:
-        write = partial(
-            _write,
-            form,
-            Path(folder) / file.name,
-            network=network,
-            source=source,
-            image=image,
-            description=json.dumps(description or {}),
-        )
-        try:
-            exported = write(any_size=True)
-        except Exception:  # of the network's code, the exporter's or the runtime's
-            exported = None
-        if exported is None or not exported.error < _TOLERANCE:
-            # Some networks compute with the size of their example without a trace in the graph.
-            exported = write(any_size=False)
-        if not exported.error < _TOLERANCE:
-            raise UserError(
-                f"{file} was not written: its outputs differ from PyTorch's by {exported.error:.1e}"
+    with evaluating(network):
+        source = fuse(network) if fused else network
+        with TemporaryDirectory(prefix=".mogabench-", dir=file.parent) as folder:
+            write = partial(
+                _write,
+                form,
+                Path(folder) / file.name,
+                network=network,
+                source=source,
+                image=image,
+                description=json.dumps(description or {}),
             )
-        for part in Path(folder).iterdir():
-            part.replace(file.parent / part.name)
+            try:
+                exported = write(any_size=True)
+            except Exception:  # of the network's code, the exporter's or the runtime's
+                exported = None
+            if exported is None or not exported.error < _TOLERANCE:
+                # Some networks compute with the size of their example without a trace in the graph.
+                exported = write(any_size=False)
+            if not exported.error < _TOLERANCE:
+                raise UserError(
+                    f"{file} was not written: its outputs differ from PyTorch's by "
+                    f"{exported.error:.1e}"
+                )
+            for part in Path(folder).iterdir():
+                part.replace(file.parent / part.name)
     return exported._replace(file=file)
 
 
