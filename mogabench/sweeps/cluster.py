@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mogabench.errors import UserError, unknown
 from mogabench.progress import progress
-from mogabench.sweeps.local import Failure, Place, execute, last_line
+from mogabench.sweeps.local import Children, Failure, Place, execute, last_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -49,7 +49,7 @@ class Job:
         Raises:
             RuntimeError: It failed; the text is the last line that it wrote.
         """
-        if execute(self.item, self.place, set()):
+        if execute(self.item, self.place, Children()):
             raise RuntimeError(last_line(self.place.log(self.item)))
 
     def checkpoint(self) -> Any:

@@ -7,7 +7,8 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import Event
 from typing import TYPE_CHECKING
 
 from mogabench.progress import progress
@@ -65,6 +66,31 @@ class Failure:
     reason: str
 
 
+@dataclass(frozen=True)
+class Children:
+    """The processes of a sweep, which end with it.
+
+    Attributes:
+        running: Those that run now.
+        ended: Whether the sweep was ended; none is begun again then.
+    """
+
+    running: set[subprocess.Popen[bytes]] = field(default_factory=set)
+    ended: Event = field(default_factory=Event)
+
+    def add(self, child: subprocess.Popen[bytes]) -> None:
+        """Takes one in that was started; kills it where the sweep was ended meanwhile."""
+        self.running.add(child)
+        if self.ended.is_set():
+            child.kill()
+
+    def end(self) -> None:
+        """Kills all of them."""
+        self.ended.set()  # first: what is added after the look at `running` sees it
+        for child in list(self.running):
+            child.kill()
+
+
 def run_here(
     items: Sequence[Measurement], place: Place, *, jobs: int, retries: int, quiet: bool = False
 ) -> list[Failure]:
@@ -80,10 +106,10 @@ def run_here(
     """
     place.work.mkdir(parents=True, exist_ok=True)
     failures = []
-    running: set[subprocess.Popen[bytes]] = set()
+    children = Children()
     pool = ThreadPoolExecutor(jobs)
     with _sigterm_as_interrupt(), progress("measurements", len(items), quiet=quiet) as step:
-        futures = {pool.submit(_attempt, item, place, retries, running): item for item in items}
+        futures = {pool.submit(_attempt, item, place, retries, children): item for item in items}
         try:
             for future in as_completed(futures):
                 item, reason = futures[future], future.result()
@@ -92,14 +118,13 @@ def run_here(
                 step(f"{item.name}{': failed' * (reason is not None)} ({len(failures)} failed)")
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
-            for child in list(running):
-                child.kill()
+            children.end()
             raise
     pool.shutdown()
     return failures
 
 
-def execute(item: Measurement, place: Place, running: set[subprocess.Popen[bytes]]) -> int:
+def execute(item: Measurement, place: Place, children: Children) -> int:
     """Runs a measurement's command, which ends with this process; returns its status."""
     with place.log(item).open("ab") as log:
         child = subprocess.Popen(
@@ -108,11 +133,11 @@ def execute(item: Measurement, place: Place, running: set[subprocess.Popen[bytes
             stdout=log,
             stderr=log,
         )
-        running.add(child)
+        children.add(child)
         try:
             return child.wait()
         finally:
-            running.discard(child)
+            children.running.discard(child)
 
 
 def last_line(log: Path) -> str:
@@ -121,13 +146,11 @@ def last_line(log: Path) -> str:
     return next((line.strip() for line in reversed(lines) if line.strip()), "it printed nothing")
 
 
-def _attempt(
-    item: Measurement, place: Place, retries: int, running: set[subprocess.Popen[bytes]]
-) -> str | None:
+def _attempt(item: Measurement, place: Place, retries: int, children: Children) -> str | None:
     """Runs a measurement, again where it was killed; returns why it failed, or None."""
     for _ in range(1 + retries):
-        status = execute(item, place, running)
-        if status == 0:
+        status = execute(item, place, children)
+        if status == 0 or children.ended.is_set():
             return None
         if status > 0:
             return f"{last_line(place.log(item))} (status {status})"

@@ -12,7 +12,7 @@ import pytest
 from mogabench.records import Kind, Store
 from mogabench.sweeps import local
 from mogabench.sweeps.cluster import run_by, slurm_executor
-from mogabench.sweeps.local import Place, run_here
+from mogabench.sweeps.local import Children, Place, execute, run_here
 from mogabench.sweeps.plan import Measurement
 
 submitit = pytest.importorskip("submitit", reason="needs mogabench[slurm]")
@@ -74,7 +74,7 @@ def test_children_end_with_the_sweep(how, tmp_path):
         f"local._CHILD = local._CHILD.partition('from mogabench.cli')[0] + {CHILD!r}\n"
         "place = local.Place(Path(sys.argv[1]), Path(sys.argv[1]))\n"
         "asked = [Measurement(('wait', str(n), '--train')) for n in range(3)]\n"
-        "local.run_here(asked, place, jobs=2, retries=0, quiet=True)\n"
+        "local.run_here(asked, place, jobs=2, retries=3, quiet=True)\n"
     )
     sweep = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stderr=subprocess.PIPE)
     children = wait_for(lambda: children_of(sweep.pid), 2)
@@ -85,7 +85,16 @@ def test_children_end_with_the_sweep(how, tmp_path):
     while any(Path(f"/proc/{pid}").exists() for pid in children):
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    assert len(list(tmp_path.glob("*.tries"))) == 2  # the third was not begun
+    begun = [file.read_text() for file in tmp_path.glob("*.tries")]
+    assert begun == ["x", "x"]  # the third was not begun, and none again
+
+
+def test_a_child_that_starts_while_the_sweep_ends_is_killed(place):
+    (asked,) = items("wait")
+    place.work.mkdir()
+    children = Children()
+    children.end()
+    assert execute(asked, place, children) == -signal.SIGKILL
 
 
 def children_of(pid):
