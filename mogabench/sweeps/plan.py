@@ -13,7 +13,8 @@
       train: true
 
 A list is a grid: one measurement for each of its values. A mapping is an option that repeats, as
-``NAME=VALUE`` each. ``true`` is an option without a value.
+``NAME=VALUE`` each. ``true`` is an option without a value; ``false`` is its ``--no-NAME``, or
+nothing where it has none.
 """
 
 from __future__ import annotations
@@ -39,6 +40,9 @@ COMMANDS = ("run", "profile", "tables")
 _PLACES = {"--work-dir": 1, "--results": 1, "--workers": 1, "--nproc": 1, "--device": 1}
 _MANNERS = {"--quiet", "-q", "--resume", "--skip-existing"}
 """Options that say where and how a measurement is made, not what is measured."""
+
+_TWO_WAY = {("run", "--ema"), ("run", "--channels-last")}
+"""Options that have a ``--no-NAME``, by command."""
 
 _DIGITS = 8
 
@@ -105,17 +109,15 @@ def expand(entry: dict[str, Any]) -> list[Measurement]:
         UserError: A value cannot be one of an option.
     """
     settings = dict(entry)
-    if "run" in settings:
-        task = settings.pop("run")
-        if not isinstance(task, str):
-            raise UserError(f"run: {task} is not a task's name, such as classification")
-        first = [("run", task)]
-    else:
-        task = settings.get("task", "classification")
-        first = [("profile", str(name)) for name in as_list(settings.pop("profile"))]
+    command = "run" if "run" in settings else "profile"
+    asked = settings.pop(command)
+    if command == "run" and not isinstance(asked, str):
+        raise UserError(f"run: {asked} is not a task's name, such as classification")
+    task = asked if command == "run" else settings.get("task", "classification")
+    first = [(command, str(name)) for name in as_list(asked)]
     seeds = seed_options(settings.pop("seeds", None))
-    grid = [list(_words(name, value)) for name, value in settings.items()] + [seeds] * bool(seeds)
-    points = product(first, *grid)
+    grid = [list(_words(command, name, value)) for name, value in settings.items()]
+    points = product(first, *grid, *([seeds] if seeds else []))
     return [Measurement(tuple(word for part in point for word in part), task) for point in points]
 
 
@@ -134,7 +136,7 @@ def core(words: Sequence[str]) -> tuple[str, ...]:
     return tuple(kept)
 
 
-def _words(name: str, value: Any) -> Iterator[tuple[str, ...]]:
+def _words(command: str, name: str, value: Any) -> Iterator[tuple[str, ...]]:
     """The ways to write an option, one for each of its values."""
     flag = f"--{str(name).replace('_', '-')}"
     for one in as_list(value):
@@ -144,6 +146,8 @@ def _words(name: str, value: Any) -> Iterator[tuple[str, ...]]:
             )
         elif one is True:
             yield (flag,)
+        elif one is False and (command, flag) in _TWO_WAY:
+            yield (flag.replace("--", "--no-", 1),)
         elif one is False or one is None:
             yield ()
         else:

@@ -3,6 +3,7 @@
 import shlex
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from mogabench.cli import app
@@ -66,6 +67,17 @@ def test_a_plan_is_a_grid_of_commands(tmp_path):
         for backbone in ("resnet18", "resnet34")
         for dtype in ("float32", "bfloat16")
     ]
+
+
+def test_false_is_written_as_the_command_writes_it():
+    """``--no-NAME`` where the command line has it, else nothing."""
+    top = typer.main.get_command(app)
+    pose = top.get_command(None, "run").get_command(None, "pose")
+    profile = top.get_command(None, "profile")
+    for command, entry in ((pose, {"run": "pose"}), (profile, {"profile": "resnet18"})):
+        for flag in (option for option in command.params if getattr(option, "is_flag", False)):
+            (item,) = expand({**entry, flag.opts[0].removeprefix("--"): False})
+            assert item.words[2:] == tuple(flag.secondary_opts)
 
 
 def test_what_a_record_was_made_by_is_not_missing(tmp_path):
