@@ -45,14 +45,14 @@ class Comparison:
 def compare_folders(ours: Store, theirs: Store) -> Comparison:
     """What the records of another folder are to those that are here.
 
-    A record is known where one with the same content is here. Two are in conflict where the figures
-    had to be equal: counts by the same code, and qualities of the same weights on the same data in
-    the same arithmetic. Times are never in conflict.
+    A record is known where one with the same content is here; one that is there twice counts once.
+    Two are in conflict where the figures had to be equal: counts by the same code, and qualities of
+    the same weights on the same data in the same arithmetic. Times are never in conflict.
     """
     found = Comparison()
     ids = {record.id for record in ours.all()}
     answers = {question: record for record in ours.all() if (question := _question(record))}
-    for record in theirs.all():
+    for record in {record.id: record for record in theirs.all()}.values():
         if record.id in ids:
             found.known += 1
             continue

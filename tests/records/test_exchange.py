@@ -54,6 +54,18 @@ def test_merging_adds_each_record_once_however_often_it_is_done(tmp_path):
     assert sorted(values) == [50.0, 60.0, 70.0]
 
 
+def test_a_record_that_a_folder_has_twice_is_added_once(tmp_path):
+    """Also where a newer one is there, which the second copy does not repeat."""
+    theirs = folder(tmp_path / "theirs", record(50.0, day=1))
+    file = theirs / "records" / "quality.jsonl"
+    line = file.read_bytes()
+    file.write_bytes(line + line)
+    mine = folder(tmp_path / "mine", record(60.0, day=2))
+    assert "0 in both" in run("diff", mine, theirs, status=1)
+    assert "1 added" in run("merge", theirs, "--results", mine)
+    assert (mine / "records" / "quality.jsonl").read_bytes().count(line) == 1
+
+
 def test_an_older_record_that_is_merged_later_is_not_the_newest(tmp_path):
     old = folder(tmp_path / "old", record(40.0, day=1, seed=1))
     mine = folder(tmp_path / "mine", record(50.0, day=2, seed=2))
