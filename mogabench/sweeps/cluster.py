@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from dataclasses import dataclass
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from mogabench.errors import UserError, unknown
@@ -93,23 +95,26 @@ def slurm_executor(place: Place, parameters: Mapping[str, str]) -> Any:
 
 
 def minutes(text: str) -> int:
-    """The minutes of a time such as ``90`` (minutes), ``8h``, ``2d``, ``02:30:00``, ``1-12:00:00``.
+    """The minutes of a time as sbatch takes it, or with a unit (``30m``, ``8h``, ``2d``).
+
+    sbatch's are ``minutes``, ``minutes:seconds``, ``hours:minutes:seconds``, ``days-hours``,
+    ``days-hours:minutes`` and ``days-hours:minutes:seconds``. A part of a minute is a whole one.
 
     Raises:
         UserError: It is none.
     """
-    units = {"m": 1, "h": 60, "d": 24 * 60}
-    try:
-        if text[-1:] in units:
-            return int(float(text[:-1]) * units[text[-1]])
-        days, _, clock = text.rpartition("-")
-        parts = [int(part) for part in clock.split(":")]
-        if len(parts) == 1 and not days:
-            return parts[0]
-        hours, mins, seconds = (*parts, 0, 0)[:3]
-        return (int(days or 0) * 24 + hours) * 60 + mins + bool(seconds)
-    except ValueError:
-        raise UserError(f"time={text}: give minutes, 8h, 2d, HH:MM:SS or D-HH:MM:SS") from None
+    in_minutes = {"m": 1, "h": 60, "d": 24 * 60}
+    if unit := re.fullmatch(r"(\d{1,9}(?:\.\d+)?)([mhd])", text):
+        return ceil(float(unit[1]) * in_minutes[unit[2]])
+    clock = re.fullmatch(r"(?:(\d{1,9})-)?(\d{1,9})(?::(\d{1,9}))?(?::(\d{1,9}))?", text)
+    if clock is None:
+        raise UserError(f"time={text}: give minutes, 8h, 2d, HH:MM:SS or D-HH:MM:SS")
+    days, *parts = clock.groups()
+    numbers = [int(part) for part in parts if part is not None]
+    if days is None and len(numbers) < 3:
+        numbers.insert(0, 0)  # no hours: the first one is minutes
+    hours, mins, seconds = (*numbers, 0, 0)[:3]
+    return (int(days or 0) * 24 + hours) * 60 + mins + ceil(seconds / 60)
 
 
 def run_by(

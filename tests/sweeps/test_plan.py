@@ -183,9 +183,10 @@ def test_a_plan_that_is_wrong_is_refused_before_anything_runs(text, says, tmp_pa
 
 
 def test_times_of_slurm():
-    """As sbatch's manual writes them, and with a unit."""
-    texts = {"90": 90, "8h": 480, "2d": 2880, "30m": 30, "02:30:00": 150, "1-12:00:00": 2160}
-    assert {text: minutes(text) for text in texts} == texts
-    assert minutes("00:00:30") == 1
-    with pytest.raises(UserError, match="time=soon"):
-        minutes("soon")
+    """Each form of sbatch's manual (``--time``), and those with a unit."""
+    given = "90 30:00 02:30:00 1-12 1-12:30 1-12:00:00 00:00:30 8h 1.5h 2d 30m"
+    expected = [90, 30, 150, 36 * 60, 36 * 60 + 30, 36 * 60, 1, 480, 90, 2 * 24 * 60, 30]
+    assert [minutes(text) for text in given.split()] == expected
+    for text in ("soon", "1:2:3:4", "-5", "1--5", "-3h"):
+        with pytest.raises(UserError, match=f"time={text}: give minutes"):
+            minutes(text)
