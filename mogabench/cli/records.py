@@ -53,10 +53,9 @@ def diff_records(
     The exit status is 1 where they differ.
     """
     from mogabench.console import print_line
-    from mogabench.records import Store
-    from mogabench.records.exchange import compare_folders
+    from mogabench.records.exchange import compare_folders, open_whole
 
-    one, other = Store(ours), Store(theirs)
+    one, other = open_whole(ours, "compared"), open_whole(theirs, "compared")
     added, removed = compare_folders(one, other), compare_folders(other, one)
     _print_records("-", removed.new)
     _print_records("+", added.new)

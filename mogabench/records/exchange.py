@@ -77,14 +77,7 @@ def merge(store: Store, folders: Iterable[Path]) -> Comparison:
         UserError: A folder holds no records or one that cannot be read, or the store cannot be
             written. Nothing is added unless all folders can be read.
     """
-    opened = [_open(folder) for folder in folders]
-    for theirs in opened:
-        if theirs.problems:
-            lists = command_line("records", "check", theirs.results)
-            raise UserError(
-                f"nothing was merged, as {theirs.results} cannot be read whole: "
-                f"{theirs.problems[0]}; {lists} lists them all"
-            )
+    opened = [open_whole(folder, "merged") for folder in folders]
     whole = Comparison()
     for theirs in opened:
         found = compare_folders(store, theirs)
@@ -96,6 +89,26 @@ def merge(store: Store, folders: Iterable[Path]) -> Comparison:
         whole.known += found.known
         whole.conflicts += found.conflicts
     return whole
+
+
+def open_whole(folder: Path, undone: str) -> Store:
+    """The records of a folder, each of which can be read.
+
+    Args:
+        folder: A results folder.
+        undone: What is not done otherwise, such as ``merged``.
+
+    Raises:
+        UserError: The folder holds no records or one that cannot be read.
+    """
+    store = _open(folder)
+    if store.problems:
+        lists = command_line("records", "check", folder)
+        raise UserError(
+            f"nothing was {undone}, as {folder} cannot be read whole: {store.problems[0]}; "
+            f"{lists} lists them all"
+        )
+    return store
 
 
 def check(folder: Path) -> list[str]:

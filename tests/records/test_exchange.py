@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mogabench.cli import app
+from mogabench.errors import UserError
 from mogabench.records import Data, Kind, Provenance, Quantity, Record, Store
 from mogabench.subject import Subject
 
@@ -39,6 +40,12 @@ def run(*arguments, status=0):
     done = CliRunner().invoke(app, ["records", *map(str, arguments)])
     assert done.exit_code == status, done.output or done.exception
     return done.stdout
+
+
+def refusal(*arguments):
+    done = CliRunner().invoke(app, ["records", *map(str, arguments)])
+    assert isinstance(done.exception, UserError), done.output
+    return str(done.exception)
 
 
 def test_merging_adds_each_record_once_however_often_it_is_done(tmp_path):
@@ -99,15 +106,16 @@ def test_a_check_finds_unreadable_torn_and_repeated_lines(tmp_path):
     lines = run("check", good, status=1).splitlines()
     assert [bool(lines[0].startswith(f"{file}:3")), "2 times" in lines[2]] == [True, True]
     assert "quality.torn" in lines[1] and len(lines) == 3
-    refused = CliRunner().invoke(
-        app, ["records", "merge", str(good), "--results", str(tmp_path / "x")]
-    )
-    says = str(refused.exception)
-    assert says.startswith(f"nothing was merged, as {good} cannot be read whole: {file}:3 ")
-    assert "records check" in says and not (tmp_path / "x").exists()
+    for undone, *command in (
+        ("merged", "merge", good, "--results", tmp_path / "x"),
+        ("compared", "diff", good, good),
+    ):
+        says = refusal(*command)
+        assert says.startswith(f"nothing was {undone}, as {good} cannot be read whole: {file}:3 ")
+        assert "records check" in says and not (tmp_path / "x").exists()
 
 
-@pytest.mark.parametrize("command", [["merge"], ["check"]])
+@pytest.mark.parametrize("command", ["merge {}", "check {}", "diff {} {good}", "diff {good} {}"])
 def test_a_folder_without_records_is_refused(command, tmp_path):
-    done = CliRunner().invoke(app, ["records", *command, str(tmp_path / "nothing")])
-    assert "holds no records" in str(done.exception)
+    places = command.format(tmp_path / "nothing", good=folder(tmp_path / "good", record(50.0)))
+    assert "holds no records" in refusal(*places.split())
