@@ -87,14 +87,7 @@ def _is_of_another_cpu(record: Record) -> bool:
 
 def _of_tables(entry: dict[str, Any], store: Store, found: Missing) -> list[Measurement]:
     """What fills the cells of tables that are not measured; what cannot be run is left out."""
-    extra = entry.keys() - _OPTIONS_OF_TABLES
-    if extra:
-        valid = ", ".join(sorted(_OPTIONS_OF_TABLES))
-        raise UserError(f"a plan's tables take {valid}, not {', '.join(sorted(extra))}")
-    ids = entry["tables"]
-    papers = entry.get("papers")
-    paper = get_paper(entry.get("paper"), Path(papers) if papers else None)
-    chosen = paper.tables() if ids == "all" else [paper.table(str(item)) for item in as_list(ids)]
+    chosen = _tables(entry)
     data = entry.get("data") or {}
     if not isinstance(data, dict):
         raise UserError("data of a plan's tables names a folder for each task, {pose: /data/coco}")
@@ -106,11 +99,30 @@ def _of_tables(entry: dict[str, Any], store: Store, found: Missing) -> list[Meas
                 found.left_out[f"{table.name}: {reason}"] += 1
                 continue
             assert cell.subject
-            task = cell.subject.task
-            own = shlex.quote(str(data.get(task)))
+            own = shlex.quote(str(data.get(cell.subject.task)))
             words = shlex.split(command.replace("--data DIR", f"--data {own}"))
-            commands[Measurement(tuple(words[1:]), task)] = None
+            commands[Measurement(tuple(words[1:]))] = None
     return list(_with_seeds(commands, seed_options(entry.get("seeds"))))
+
+
+def _tables(entry: dict[str, Any]) -> list[PaperTable]:
+    """The tables that an entry names.
+
+    Raises:
+        UserError: It has another option, or what it names does not exist.
+    """
+    extra = sorted(str(name) for name in entry.keys() - _OPTIONS_OF_TABLES)
+    if extra:
+        valid = ", ".join(sorted(_OPTIONS_OF_TABLES))
+        raise UserError(f"a plan's tables take {valid}, not {', '.join(extra)}")
+    ids, name, papers = entry["tables"], entry.get("paper"), entry.get("papers")
+    if not isinstance(name, str | None) or not isinstance(papers, str | None):
+        raise UserError(
+            f"paper: {name}, papers: {papers}: an entry is of one paper, such as paper: convnext, "
+            "papers: DIR"
+        )
+    paper = get_paper(name, Path(papers) if papers else None)
+    return paper.tables() if ids == "all" else [paper.table(str(item)) for item in as_list(ids)]
 
 
 def _unmeasured(table: PaperTable, store: Store) -> Iterator[tuple[Cell, str]]:
@@ -158,4 +170,4 @@ def _with_seeds(
             yield item
             continue
         for seed in seeds:
-            yield Measurement((*item.words, *seed), item.task)
+            yield Measurement((*item.words, *seed))

@@ -44,6 +44,12 @@ _MANNERS = {"--quiet", "-q", "--resume", "--skip-existing"}
 _TWO_WAY = {("run", "--ema"), ("run", "--channels-last")}
 """Options that have a ``--no-NAME``, by command."""
 
+_MOST_SEEDS = 10_000
+"""So many trainings no sweep ends; a larger number is a mistake."""
+
+_DEFAULT_TASK = "classification"
+"""What ``profile`` measures."""
+
 _DIGITS = 8
 
 
@@ -53,11 +59,14 @@ class Measurement:
 
     Attributes:
         words: Its arguments after ``mogabench``, without places to write to.
-        task: The task that it measures.
     """
 
     words: tuple[str, ...]
-    task: str = "classification"
+
+    @property
+    def task(self) -> str:
+        """The task that it measures."""
+        return self.words[1] if self.words[0] == "run" else self.value("--task") or _DEFAULT_TASK
 
     @property
     def trains(self) -> bool:
@@ -113,12 +122,11 @@ def expand(entry: dict[str, Any]) -> list[Measurement]:
     asked = settings.pop(command)
     if command == "run" and not isinstance(asked, str):
         raise UserError(f"run: {asked} is not a task's name, such as classification")
-    task = asked if command == "run" else settings.get("task", "classification")
     first = [(command, str(name)) for name in as_list(asked)]
     seeds = seed_options(settings.pop("seeds", None))
     grid = [list(_words(command, name, value)) for name, value in settings.items()]
     points = product(first, *grid, *([seeds] if seeds else []))
-    return [Measurement(tuple(word for part in point for word in part), task) for point in points]
+    return [Measurement(tuple(word for part in point for word in part)) for point in points]
 
 
 def core(words: Sequence[str]) -> tuple[str, ...]:
@@ -171,8 +179,10 @@ def seed_options(value: Any) -> list[tuple[str, str]]:
     """
     if value is None:
         return []
-    is_count = isinstance(value, int) and not isinstance(value, bool)
+    is_count = type(value) is int and 0 < value <= _MOST_SEEDS
     seeds = list(range(value)) if is_count else value
     if not isinstance(seeds, list) or not all(type(seed) is int for seed in seeds):
-        raise UserError(f"seeds: {value} is neither a number of seeds nor a list of them")
+        raise UserError(
+            f"seeds: {value} is neither a number of seeds, up to {_MOST_SEEDS}, nor a list of them"
+        )
     return [("--set", f"seed={seed}") for seed in seeds]

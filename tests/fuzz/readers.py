@@ -16,6 +16,7 @@ from mogabench.ops import provide_mmcv_ops
 from mogabench.paper import Paper
 from mogabench.paper.skeleton import write_skeleton
 from mogabench.recipes import load
+from mogabench.sweeps.missing import _tables
 from mogabench.sweeps.plan import expand, read_plan
 from mogabench.tables.beside import read_source
 from mogabench.tables.checking import check_table
@@ -27,6 +28,7 @@ from mogabench.tasks.pose.data import read_people
 from mogabench.tasks.pose.skeleton import KEYPOINTS
 from mogabench.tasks.video.clips import read_clips
 from mogabench.tasks.video.data import read_images
+from mogabench.yaml_text import parse_yaml
 
 provide_mmcv_ops()
 from mogabench.tasks.detection.annotations import read_annotations  # noqa: E402
@@ -72,7 +74,8 @@ RECIPE = (
 )
 PLAN = (
     b"- run: classification\n  backbone: [resnet18, resnet50]\n  data: sample\n  train: true\n"
-    b"  seeds: 3\n- profile: resnet18\n  batch_size: 4\n- tables: [1, 2]\n  train: true\n"
+    b"  seeds: 3\n- profile: resnet18\n  task: [pose, video]\n- tables: [1, 2]\n"
+    b"  paper: convnext\n  papers:\n"
 )
 TABLE = """task,method,backbone,input_size,pretraining,options,Architecture,Size,Params,FLOPs,Top-1
 classification,classifier,resnet50,224x224,none,,ResNet-50,224²,25.6M,4.1G,76.1%
@@ -155,7 +158,7 @@ def set_in_a_recipe(file):
 
 
 def read_whole_plan(file):
-    return [expand(entry) for entry in read_plan(file) if "tables" not in entry]
+    return [(_tables if "tables" in entry else expand)(entry) for entry in read_plan(file)]
 
 
 def with_paper(folder):
@@ -243,6 +246,7 @@ READERS = {
     "recipe": Reader("a.yaml", RECIPE, lambda file: load(file, TASK)),
     "set": Reader("a.txt", b"augment.rand_augment=9/0.5", set_in_a_recipe),
     "plan": Reader("a.yaml", PLAN, read_whole_plan),
+    "plan-values": Reader("a.yaml", parse_yaml(PLAN.decode()), read_whole_plan),
     "beside": Reader("a.csv", TIMM, lambda file: read_source("timm", file)),
     "table": Reader("mine/table_1_An_example.csv", TABLE.encode(), read_paper, with_paper),
     "vocabulary": Reader("mine/vocabulary.yaml", VOCABULARY, read_paper, with_paper),

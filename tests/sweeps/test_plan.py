@@ -11,7 +11,7 @@ from mogabench.errors import UserError
 from mogabench.records import Kind, Provenance, Quantity, Record, Store
 from mogabench.subject import Subject
 from mogabench.sweeps.cluster import minutes
-from mogabench.sweeps.estimate import find_device, hours
+from mogabench.sweeps.estimate import find_device, hours, subject_of
 from mogabench.sweeps.missing import missing
 from mogabench.sweeps.plan import Measurement, core, expand, read_plan
 
@@ -67,6 +67,15 @@ def test_a_plan_is_a_grid_of_commands(tmp_path):
         for backbone in ("resnet18", "resnet34")
         for dtype in ("float32", "bfloat16")
     ]
+
+
+def test_a_grid_may_be_of_tasks(tmp_path):
+    plan = write(tmp_path / "plan.yaml", "- {profile: moganet_small, task: [pose, video]}")
+    (pose, video) = (item for entry in read_plan(plan) for item in expand(entry))
+    assert (pose.task, video.task) == ("pose", "video")
+    with pytest.raises(UserError, match="unknown translator 'moganet_small'"):
+        subject_of(video)
+    assert subject_of(pose).key == "pose/simple_baseline/moganet_small@256x192"
 
 
 def test_false_is_written_as_the_command_writes_it():
@@ -167,8 +176,12 @@ def test_of_a_budget_what_fits_is_taken_in_order(tmp_path):
         ("- run: pose\n  backbone: resnet_18", "unknown backbone 'resnet_18'; did you mean resn"),
         ("- run: pose\n  backbone: resnet18\n  bach-size: 1", "unknown option of pose '--bach-si"),
         ("- run: pose\n  backbone: resnet18\n  seeds: many", "seeds: many is neither"),
+        ("- run: pose\n  backbone: resnet18\n  seeds: 0", "seeds: 0 is neither"),
+        ("- run: pose\n  backbone: resnet18\n  seeds: 1000000000000", "a number of seeds, up to"),
         ("- profile: resnet18\n  batch_sizes: 1", "batch-sizes"),
         ("- tables: [99]", "unknown table '99'"),
+        ("- {tables: [1], paper: [convnext, rdnet]}", "paper: .*: an entry is of one paper"),
+        ("- {tables: [1], paper: convnext, papers: 5}", "papers: 5: an entry is of one paper"),
         ("- tables: [3]\n  recipe: a", "take data, paper, papers, seeds, tables, train, not"),
     ],
 )
