@@ -7,14 +7,16 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from mogabench.errors import UserError, unknown
+from mogabench.paper import get_paper, get_variant
 from mogabench.records import Kind
 from mogabench.subject import parse_size
-from mogabench.tasks import get_task, load_recipe, make_subject
+from mogabench.tasks import flag, get_task, load_recipe, make_subject
 from mogabench.variants import VARIANTS, backbone_of, variant_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mogabench.paper import Meta
     from mogabench.records import Store
     from mogabench.subject import Subject
     from mogabench.sweeps.plan import Measurement
@@ -124,16 +126,28 @@ def subject_of(item: Measurement) -> Subject | None:
     """
     if item.words[0] == "profile":
         return make_subject(get_task(item.task), VARIANTS.get(item.words[1], item.words[1]))
-    variant, backbone = item.value("--variant"), item.value("--backbone")
-    if variant is None and backbone is None:
+    task, ablated = get_task(item.task), _ablated(item)
+    variant, size = item.value("--variant"), item.value("--size")
+    backbone = item.value("--backbone") or item.value(flag(task.backbone_word))
+    if variant is not None:
+        backbone = backbone_of(variant)
+    elif backbone is None and ablated is not None:
+        backbone = ablated.backbone
+    if backbone is None:
         return None
-    size = item.value("--size")
     return make_subject(
-        get_task(item.task),
-        backbone_of(variant) if variant else backbone or "",
+        task,
+        backbone,
         method=item.value("--method"),
         input_size=None if size is None else parse_size(size),
+        options={} if ablated is None else ablated.options,
     )
+
+
+def _ablated(item: Measurement) -> Meta | None:
+    """The network of an ablation that a command names."""
+    name = item.value("--ablation")
+    return None if name is None else get_variant(get_paper(), name).meta
 
 
 def _samples(item: Measurement) -> float | None:
@@ -148,8 +162,9 @@ def _samples(item: Measurement) -> float | None:
     if not item.trains:
         return evaluated
     pairs = zip(item.words, item.words[1:], strict=False)
+    ablated = _ablated(item)
     recipe = load_recipe(
-        item.value("--recipe") or task.default_recipe(subject),
+        item.value("--recipe") or (ablated and ablated.recipe) or task.default_recipe(subject),
         variant=variant_of(subject.backbone),
         overrides=[value for word, value in pairs if word == "--set"],
     )

@@ -158,6 +158,20 @@ def test_hours_are_those_of_the_samples_at_the_recorded_rate(tmp_path):
         find_device("h100", store)
 
 
+def test_the_network_may_be_a_translator_or_of_an_ablation(tmp_path):
+    """Table A5's fourth network, whose options are those of its row."""
+    video = Measurement(("run", "video", "--translator", "gsta", "--data", "/d"))
+    assert subject_of(video).key == "video/simvp/gsta@10x1x64x64"
+    ablated = Measurement(("run", "classification", "--ablation", "A5/4", "--data", "/d"))
+    subject = subject_of(ablated)
+    assert (subject.backbone, len(subject.options)) == ("moganet_tiny", 3)
+    assert dict(subject.options)["depthwise"] == "dw5+dw5d2+dw7d3"
+    store = Store(tmp_path)
+    store.append(record(subject, Kind.THROUGHPUT, throughput=500.0))
+    store.append(record(subject, Kind.COMPLEXITY, operations_paper=2e9))
+    assert hours(ablated, find_device("some", store), store) == pytest.approx(100 / 3600)
+
+
 def test_of_a_budget_what_fits_is_taken_in_order(tmp_path):
     store = Store(tmp_path / "results")
     store.append(record(network("resnet18"), Kind.THROUGHPUT, throughput=1000.0, device="My X1"))
@@ -174,6 +188,7 @@ def test_of_a_budget_what_fits_is_taken_in_order(tmp_path):
         ("- rum: pose", "entry 1 of .*: unknown command 'rum'; did you mean run"),
         ("- run: poze\n  backbone: resnet18", "unknown task 'poze'; did you mean pose"),
         ("- run: pose\n  backbone: resnet_18", "unknown backbone 'resnet_18'; did you mean resn"),
+        ("- run: video\n  translator: gstaa", "unknown translator 'gstaa'; did you mean gsta"),
         ("- run: pose\n  backbone: resnet18\n  bach-size: 1", "unknown option of pose '--bach-si"),
         ("- run: pose\n  backbone: resnet18\n  seeds: many", "seeds: many is neither"),
         ("- run: pose\n  backbone: resnet18\n  seeds: 0", "seeds: 0 is neither"),
