@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from math import prod
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import (
@@ -244,6 +245,11 @@ class Recipe(Section):
     def size(self) -> tuple[int, ...] | None:
         """The input size that it evaluates at; None where the subject's own decides."""
         return None
+
+    @property
+    def train_pixels(self) -> float | None:
+        """The product of a training input's sizes, on average; None where the subject's decide."""
+        return None if self.size is None else prod(self.size)
 
     def at_size(self, size: tuple[int, ...]) -> Self:
         """The same training set-up for another input size.

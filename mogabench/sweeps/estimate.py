@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -88,7 +89,7 @@ def find_device(name: str, store: Store) -> Device:
 def hours(item: Measurement, device: Device, store: Store) -> float | None:
     """About how many hours a measurement takes on the device; None where that is not known.
 
-    A training's time is that of its samples by the recipe, at the recorded throughput of the
+    A training's time is that of its pixels by the recipe, at the recorded throughput of the
     network, or at the median rate of all networks that were timed on the device. The data is taken
     to be that of the paper.
     """
@@ -151,7 +152,10 @@ def _ablated(item: Measurement) -> Meta | None:
 
 
 def _samples(item: Measurement) -> float | None:
-    """The forward passes that a command costs, a training's gradients counted as passes."""
+    """The forward passes that a command costs at the subject's size.
+
+    A training's gradients count as passes; those of smaller or larger inputs as parts or multiples.
+    """
     task, subject = get_task(item.task), subject_of(item)
     if subject is None or item.value("--data") == "sample":
         return None
@@ -168,5 +172,9 @@ def _samples(item: Measurement) -> float | None:
         variant=variant_of(subject.backbone),
         overrides=[value for word, value in pairs if word == "--set"],
     )
+    if item.value("--size") is not None:
+        recipe = recipe.at_size(subject.input_size)
+    pixels = prod(subject.input_size)
+    size = 1.0 if recipe.train_pixels is None else recipe.train_pixels / pixels
     steps = recipe.schedule.total_steps(train // recipe.batch_size)
-    return _TRAINING * steps * recipe.batch_size + evaluated
+    return _TRAINING * steps * recipe.batch_size * size + evaluated

@@ -81,6 +81,11 @@ class ClassificationRecipe(Recipe):
         """The side of the centre crop, twice."""
         return (self.input.test_size, self.input.test_size)
 
+    @property
+    def train_pixels(self) -> int:
+        """Those of the squares that it trains on."""
+        return self.input.train_size**2
+
     def at_size(self, size: tuple[int, ...]) -> Self:
         """Another test size, and training size too where the recipe trains at its test size.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+from statistics import fmean
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
@@ -78,6 +80,15 @@ class DetectionRecipe(Recipe):
             return COUNTED_SIZE
         long, short = self.input.test_scale
         return (short, long)
+
+    @property
+    def train_pixels(self) -> float:
+        """Those of `size` at each scale, on average, as if nothing was cut out."""
+        factors = (
+            min(one / at_test for one, at_test in zip(scale, self.input.test_scale, strict=True))
+            for scale in self.input.train_scales
+        )
+        return prod(self.size) * fmean(factor**2 for factor in factors)
 
     def at_size(self, size: tuple[int, ...]) -> Self:
         """Another size to fit images in, at test and, in proportion, in training."""

@@ -57,6 +57,11 @@ class SegmentationRecipe(Recipe):
         """The size that images are resized to fit in, as the tables' operations are counted."""
         return (self.input.short_side, LONG_SIDE * self.input.short_side)
 
+    @property
+    def train_pixels(self) -> int:
+        """Those of the crops."""
+        return self.input.crop**2
+
     def at_size(self, size: tuple[int, ...]) -> Self:
         """Another short side, and crop too where the recipe has them equal.
 

@@ -158,6 +158,30 @@ def test_hours_are_those_of_the_samples_at_the_recorded_rate(tmp_path):
         find_device("h100", store)
 
 
+@pytest.mark.parametrize(
+    ("words", "trained", "evaluated", "size"),
+    [
+        ("classification --recipe rsb_a3_100e", 100 * 625 * 2048, 50_000, (160 / 224) ** 2),
+        ("classification --recipe in1k_300e_256", 300 * 1251 * 1024, 50_000, (256 / 224) ** 2),
+        ("classification --recipe in1k_300e --size 256", 300 * 1251 * 1024, 50_000, 1),
+        ("segmentation --method upernet", 160_000 * 16, 2_000, 1 / 4),  # 512x512 of 512x2048
+        ("detection --method mask_rcnn", 12 * 7329 * 16, 5_000, 1),
+        # short sides from 480 to 800 in steps of 32
+        ("detection --method mask_rcnn --recipe mask_rcnn_ms3x", 36 * 7329 * 16, 5_000,
+         sum((side / 800) ** 2 for side in range(480, 801, 32)) / 11),
+        ("video", 200 * 625 * 16, 10_000, 1),
+    ],
+)  # fmt: skip
+def test_a_training_takes_the_time_of_its_own_size(words, trained, evaluated, size, tmp_path):
+    backbone = "gsta" if words == "video" else "resnet18"
+    given = ("run", *words.split(), "--backbone", backbone, "--data", "/d", "--train")
+    item, store = Measurement(given), Store(tmp_path)
+    store.append(record(subject_of(item), Kind.THROUGHPUT, throughput=1000.0))
+    store.append(record(subject_of(item), Kind.COMPLEXITY, operations_paper=2e9))
+    seconds = (3 * trained * size + evaluated) / 1000
+    assert hours(item, find_device("some", store), store) == pytest.approx(seconds / 3600)
+
+
 def test_the_network_may_be_a_translator_or_of_an_ablation(tmp_path):
     """Table A5's fourth network, whose options are those of its row."""
     video = Measurement(("run", "video", "--translator", "gsta", "--data", "/d"))
