@@ -55,7 +55,7 @@ class Device:
 
 
 def find_device(name: str, store: Store) -> Device:
-    """The device whose name holds a text, such as ``h200``, with its recorded rates.
+    """The device whose name is, or else holds, a text such as ``h200``, with its recorded rates.
 
     Raises:
         UserError: No record is of such a device, or records are of several.
@@ -66,7 +66,8 @@ def find_device(name: str, store: Store) -> Device:
         if not record.provenance.busy and "throughput" in record.values
     ]
     names = sorted({record.provenance.device for record in timed})
-    found = [device for device in names if name.casefold() in device.casefold()]
+    same = [device for device in names if name.casefold() == device.casefold()]
+    found = same or [device for device in names if name.casefold() in device.casefold()]
     if not found:
         raise unknown("device with a recorded throughput", name, names)
     if len(found) > 1:

@@ -196,6 +196,17 @@ def test_the_network_may_be_a_translator_or_of_an_ablation(tmp_path):
     assert hours(ablated, find_device("some", store), store) == pytest.approx(100 / 3600)
 
 
+def test_a_device_may_have_a_name_that_is_part_of_anothers(tmp_path):
+    store = Store(tmp_path)
+    store.append(record(network("resnet18"), Kind.COMPLEXITY, operations_paper=2e9))
+    for device in ("NVIDIA H100", "NVIDIA H100 NVL"):
+        store.append(record(network("resnet18"), Kind.THROUGHPUT, device=device, throughput=1.0))
+    assert find_device("nvidia h100", store).name == "NVIDIA H100"
+    assert find_device("nvl", store).name == "NVIDIA H100 NVL"
+    with pytest.raises(UserError, match="'h100' is part of several devices' names"):
+        find_device("h100", store)
+
+
 def test_of_a_budget_what_fits_is_taken_in_order(tmp_path):
     store = Store(tmp_path / "results")
     store.append(record(network("resnet18"), Kind.THROUGHPUT, throughput=1000.0, device="My X1"))
