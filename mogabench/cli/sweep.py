@@ -38,7 +38,12 @@ def sweep(
         float | None, typer.Option(min=0, help="Only what fits these hours on --gpu.")
     ] = None,
     retries: Annotated[
-        int, typer.Option(min=0, help="Times that one that was killed or preempted is begun again.")
+        int,
+        typer.Option(
+            min=0,
+            help="Times that one that was killed is begun again; with --slurm only one that was "
+            "preempted or whose node failed: one killed there, as out of memory, has failed.",
+        ),
     ] = 3,
     work_dir: Annotated[
         Path, typer.Option("--work-dir", metavar="DIR", help="Checkpoints and logs.")

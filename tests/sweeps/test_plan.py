@@ -120,6 +120,14 @@ def test_a_timing_of_another_processor_is_missing_here(tmp_path, monkeypatch):
     assert elsewhere in found and here not in found
 
 
+def test_a_timing_of_any_gpu_is_not_missing(tmp_path):
+    store, command = Store(tmp_path / "results"), "mogabench profile moganet_tiny --gpu"
+    timed = record(network("moganet_tiny"), Kind.THROUGHPUT, command, throughput=1)
+    where = timed.provenance.model_copy(update={"driver": "550.1"})
+    store.append(timed.model_copy(update={"provenance": where}))
+    assert missing([{"profile": "moganet_tiny", "gpu": True}], store).done == 1
+
+
 def test_tables_give_what_is_not_measured_and_can_be(tmp_path):
     plan = write(tmp_path / "p", "- tables: [3, A14]\n  data: {classification: /data/in1k}\n")
     text = sweep(plan, "--dry-run", "--results", tmp_path / "results")

@@ -11,7 +11,7 @@ import pytest
 
 from mogabench.records import Kind, Store
 from mogabench.sweeps import local
-from mogabench.sweeps.cluster import run_by, slurm_executor
+from mogabench.sweeps.cluster import Job, run_by, slurm_executor
 from mogabench.sweeps.local import Children, Place, execute, run_here
 from mogabench.sweeps.plan import Measurement
 
@@ -63,6 +63,14 @@ def test_one_that_is_killed_too_often_fails(place):
     (asked,) = items("die")
     (failure,) = run_here([asked], place, jobs=1, retries=1, quiet=True)
     assert failure.reason == "killed by SIGKILL, 2 times" and tries(place, asked) == 2
+
+
+def test_one_that_is_killed_in_a_job_of_slurm_fails_at_once(place):
+    (asked,) = items("die")
+    place.work.mkdir()
+    with pytest.raises(RuntimeError):
+        Job(asked, place)()
+    assert tries(place, asked) == 1
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
