@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import signal
+import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,6 +19,7 @@ from mogabench.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import TracebackType
 
     from mogabench.engine.job import Job
     from mogabench.engine.task import Indexed, Source
@@ -223,7 +225,7 @@ def _loader(
         collate_fn=collate,
         drop_last=training,
         pin_memory=job.device != "cpu",
-        worker_init_fn=_leave_interrupts_to_the_main_process,
+        worker_init_fn=_leave_the_end_to_the_main_process,
     )
 
 
@@ -235,5 +237,14 @@ def _join(collate: Callable[[list[Any]], Any], training: bool, items: list[_Load
     return _Loaded(collate(found) if is_enough else None, errors)
 
 
-def _leave_interrupts_to_the_main_process(_: int) -> None:
+def _leave_the_end_to_the_main_process(_: int) -> None:
+    """Ignores Ctrl-C, and what fails as the main process, which reads the batches, has ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.excepthook = _print_unless_disconnected
+
+
+def _print_unless_disconnected(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    if not issubclass(kind, ConnectionError | EOFError):
+        sys.__excepthook__(kind, error, trace)

@@ -162,6 +162,7 @@ def _meaning(head: str, entry: Any, path: Path) -> dict[str, Any]:
         raise UserError(f"{where}: {unknown(f'unit of {metric}', str(unit), SCALE)}")
     try:
         overrides = parse_meta(entry.get("overrides", {}))
+        parse_meta({"options": entry.get("options", {})})
     except ValueError as error:
         raise UserError(f"{where}: {error}") from error
     return {**entry, "overrides": overrides} if overrides else entry
