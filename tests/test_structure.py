@@ -16,6 +16,7 @@ LAYERS = (
         "errors",
         "escaping",
         "files",
+        "modes",
         "processes",
         "yaml_text",
         "pretraining",
