@@ -23,12 +23,9 @@ def main() -> None:
     network = timm.create_model(model, num_classes=10).train()
     images, labels = torch.randn(count, 3, size, size), torch.arange(count)
     expected = _outputs_and_gradient(network, images, labels, None)
-    on_device = {"device": bench.device, "memory_format": torch.channels_last}  # the kernels'
-    network, images, labels = (
-        network.to(**on_device),
-        images.to(**on_device),
-        labels.to(bench.device),
-    )
+    network = network.to(bench.device, memory_format=torch.channels_last)
+    images = images.to(bench.device, memory_format=torch.channels_last)
+    labels = labels.to(bench.device)
     # Half precision's backward pass takes a CPU minutes.
     for dtype in (None, torch.bfloat16, *([torch.float16] if bench.on_gpu else [])):
         found = _outputs_and_gradient(network, images, labels, dtype)

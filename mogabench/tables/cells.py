@@ -88,6 +88,10 @@ class Cell:
             return None
         return self.measured / self.paper - 1
 
+    def in_unit(self, figure: float, unit: str) -> float:
+        """One of the cell's figures in another unit, such as ``G``; as it is without a scale."""
+        return figure * SCALE[self.unit] / SCALE[unit] if self.unit in SCALE else figure
+
 
 def join_cell(table: PaperTable, row: Row, column: Column, store: Store) -> Cell:
     """Joins a cell of a table with the records; a user's own row has no printed text."""
@@ -224,12 +228,11 @@ def _join_timing(cell: Cell, subject: Subject, gpu: str, store: Store) -> Cell:
     wanted = {**_SET_UPS[cell.column.device], "runtime": cell.column.runtime}
     records = store.matching(subject.key, Kind.THROUGHPUT, **wanted)
     if cell.column.device == "cuda":  # of the largest batch
-        found = max(records, key=lambda one: one.provenance.batch_size or 0, default=None)
+        record = max(records, key=lambda one: one.provenance.batch_size or 0, default=None)
     else:
-        found = next(records, None)
-    if found is None or name not in found.values:
+        record = next(records, None)
+    if record is None or name not in record.values:
         return cell
-    record = found
     measured = record.values[name].value / scale
     cell = replace(cell, measured=measured, records=(record,))
     if cell.paper is None:

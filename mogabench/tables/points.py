@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mogabench.files import slug
-from mogabench.paper import SCALE, paper_figures, printed_value, subject_of
+from mogabench.paper import paper_figures, printed_value, subject_of
 from mogabench.records import Kind
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ def cost_points(table: JoinedTable, figure: PaperFigure) -> list[Point]:
         shown = figure.shows(row.row.meta.input_size)
         if shown and cost.measured is not None and accuracy.paper is not None:
             size = cost.measured if cost.printed_for is None else cost.printed_for
-            size *= _scale(cost, _unit(cost.column))
+            size = cost.in_unit(size, _unit(cost.column))
             is_count = cost.column.metric == "operations"  # then the axis shows them
             operations = None if is_count else metrics.get("operations")
             point = Point(
@@ -214,14 +214,10 @@ def _unit(column: Column) -> str:
     return column.unit or _USUAL_UNITS.get(column.metric or "", "")
 
 
-def _scale(cell: Cell, unit: str) -> float:
-    """What brings the cell's figures to a unit."""
-    return SCALE[cell.unit] / SCALE[unit] if cell.unit in SCALE else 1.0
-
-
 def _giga(cell: Cell | None) -> float | None:
-    measured = None if cell is None else cell.measured
-    return None if cell is None or measured is None else measured * _scale(cell, "G")
+    if cell is None or cell.measured is None:
+        return None
+    return cell.in_unit(cell.measured, "G")
 
 
 def throughput_points(

@@ -2,11 +2,16 @@
 
 import os
 import signal
+import sys
 
 import pytest
+from torch.utils.data import Dataset
 
 from mogabench.engine.interrupts import interrupts_held, obey, obeying_interrupts
+from mogabench.engine.loading import evaluation_loader
+from mogabench.engine.task import Source
 from mogabench.errors import UserError
+from mogabench.records import Data
 
 
 def press():
@@ -64,3 +69,21 @@ def test_who_ignores_it_goes_on_to():
             obey()
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+class Disconnected(Dataset):
+    """Reports errors as Python's threads do that send batches to a process that has ended."""
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, place):
+        for error in (ConnectionResetError("gone"), EOFError("ended"), ValueError("another")):
+            sys.excepthook(type(error), error, None)
+        return place
+
+
+def test_a_loader_says_nothing_of_a_main_process_that_has_ended(job, capfd):
+    data = Data(name="folder:a", split="val", samples=1, digest="0" * 64)
+    assert list(evaluation_loader(job(workers=1), Source(Disconnected(), data), 1)) == [0]
+    assert capfd.readouterr().err.split() == ["ValueError:", "another"]

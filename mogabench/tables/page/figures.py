@@ -7,7 +7,6 @@ import math
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from mogabench.paper import SCALE
 from mogabench.tables.grid import figure, percent
 from mogabench.tables.page.chart import Axis, Chart, Key, Mark, linear_axis, log_axis
 from mogabench.tables.page.groups import GROUPS, group_of
@@ -168,7 +167,7 @@ def _ratio_mark(
     if not measured.endswith(cell.unit):  # else the printed figure states its unit
         measured += f" {cell.unit}"
     return Mark(
-        abs(cell.paper) * SCALE[cell.unit] / SCALE[unit],
+        cell.in_unit(abs(cell.paper), unit),
         cell.measured / cell.paper,
         anchor,
         f"{row.row.label}, Table {table.paper.id}: printed {cell.printed}, "
