@@ -10,8 +10,8 @@ from statistics import fmean, median
 from typing import TYPE_CHECKING, Literal
 
 from mogabench.errors import UserError
-from mogabench.measure.confidence import FEWEST_FOR_AN_INTERVAL, median_interval
-from mogabench.measure.trust import MOST_LACKED_CORE, busy
+from mogabench.measure.confidence import median_interval
+from mogabench.measure.trust import FEWEST_FOR_AN_INTERVAL, MOST_LACKED_CORE, busy
 from mogabench.measure.worker import Contestant
 
 if TYPE_CHECKING:

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 from scipy.stats import binom  # here, as an import during a measurement would be in its figures
 
+from mogabench.measure.trust import FEWEST_FOR_AN_INTERVAL
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-FEWEST_FOR_AN_INTERVAL = 6
-"""With five samples, all lie on one side of the median with a probability of 6 %."""
 
 
 def median_interval(samples: Sequence[float]) -> tuple[float, float] | None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mogabench.measure.confidence import FEWEST_FOR_AN_INTERVAL
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -13,6 +11,9 @@ if TYPE_CHECKING:
 
 MOST_MEDIAN_ERROR = 1.0
 """Half the 95 % interval of a median that is known well enough, as % of the median."""
+
+FEWEST_FOR_AN_INTERVAL = 6
+"""With five samples, all lie on one side of the median with a probability of 6 %."""
 
 MOST_LACKED_CORE = 5.0
 """How long a process may lack a core, as % of the time.
