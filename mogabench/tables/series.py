@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Series:
-    """Trainings by one recipe, on the same data.
+    """Trainings by one recipe from one start, on the same data in the same arithmetic.
 
     Attributes:
         by_network: The record of each seed, by the network's name, after which come the options
@@ -91,7 +91,7 @@ def _setup(record: Record) -> str:
     shared = (
         *(subject.task, subject.method, subject.input_size),
         *(where.recipe, where.recipe_changes, where.training, where.data),
-        sorted(record.values),
+        *(where.initial_weights, where.amp, sorted(record.values)),
     )
     return repr(shared)
 

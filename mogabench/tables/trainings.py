@@ -48,7 +48,9 @@ def folder_of(record: Record) -> str:
 
 
 def trainings(store: Store) -> list[Record]:
-    """The newest record of each training: of one network by one recipe on the same data.
+    """The newest record of each training.
+
+    One is of a network by a recipe, on the same data, from the same weights and in one arithmetic.
 
     Records of a task that is not here, such as one of a package that is not imported, are left out.
     """
@@ -56,7 +58,8 @@ def trainings(store: Store) -> list[Record]:
     for record in store.all(Kind.QUALITY):
         where = record.provenance
         if where.training is not None and record.subject.task in known:
-            newest[record.subject.key, where.recipe_digest, where.training.data.digest] = record
+            how = (where.recipe_digest, where.initial_weights, where.amp)
+            newest[record.subject.key, how, where.training.data.digest] = record
     return sorted(newest.values(), key=lambda record: record.subject.key)
 
 
@@ -105,7 +108,8 @@ def _series_section(series: Series) -> Iterator[str]:
         yield _item(f"options of all networks: {series.options}")
     yield from map(_item, record.notes)
     yield from map(_item, correlations(series))
-    yield _item(f"{_machine(record)}")
+    machines = (_machine(one) for records in series.by_network.values() for one in records)
+    yield from map(_item, dict.fromkeys(machines))
     yield f"- {markdown_code(record.provenance.command)}"
     yield from ("", *render_series(series))
 
@@ -137,14 +141,18 @@ def _recipe_and_size(record: Record) -> str:
 
 
 def _set_up(record: Record) -> Iterator[str]:
-    training = record.provenance.training
+    where = record.provenance
+    training = where.training
     assert training is not None
     yield _item(
         f"trained for {training.epochs} epoch(s): {training.steps} steps of "
         f"{training.batch_size}, on {_data_text(training.data)}"
     )
-    if record.provenance.recipe_changes:
-        changes = ", ".join(f"{k}={v}" for k, v in record.provenance.recipe_changes.items())
+    if where.initial_weights:
+        start = where.started_from or "unknown"
+        yield _item(f"started from the weights {where.initial_weights[:12]}, pretraining {start}")
+    if where.recipe_changes:
+        changes = ", ".join(f"{k}={v}" for k, v in where.recipe_changes.items())
         yield _item(f"the recipe is changed: {changes}")
 
 

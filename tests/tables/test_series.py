@@ -1,12 +1,12 @@
 import pytest
 
-from mogabench.records import Data, Kind, Quantity, Record, Training, provenance
+from mogabench.records import Data, Kind, Quantity, Record, Store, Training, provenance
 from mogabench.subject import Subject
 from mogabench.tables.series import correlations, render_series, split_series, spread
-from mogabench.tables.trainings import render_trainings
+from mogabench.tables.trainings import render_trainings, trainings
 
 
-def record(network, seed, mse, *, digest="0", **options):
+def record(network, seed, mse, *, digest="0", how=None, **options):
     """An invented training of a small SimVP."""
     data = Data(name="folder:digits", split="train", samples=4000, digest=digest)
     return Record(
@@ -20,13 +20,13 @@ def record(network, seed, mse, *, digest="0", **options):
         kind=Kind.QUALITY,
         values={"mse": Quantity(value=mse, unit="1")},
         provenance=provenance(
-            device="a CPU",
             seed=seed,
             weights=f"{network} {seed}",
             recipe="sample_video",
             recipe_digest=f"seed {seed}",
             training=Training(data=data, epochs=1, steps=600, batch_size=4),
             data=data,
+            **({"device": "a CPU"} | (how or {})),
         ),
     )
 
@@ -88,10 +88,32 @@ def test_other_data_or_a_single_seed_is_no_series():
     assert single == alone[2:]
 
 
+@pytest.mark.parametrize("how", [{"amp": "bfloat16"}, {"initial_weights": "a" * 64}])
+def test_another_start_or_arithmetic_is_another_training(how, tmp_path):
+    store = Store(tmp_path)
+    kept = [record("vit", seed, 40.0 + seed, how=one) for one in ({}, how) for seed in (0, 1)]
+    for one in kept:
+        store.append(one)
+    assert trainings(store) == kept
+    series, single = split_series(kept)
+    assert not single
+    assert [one.by_network["vit"] for one in series] == [kept[:2], kept[2:]]
+    page = render_trainings(kept, tmp_path)
+    assert page.count("- started from the weights aaaaaaaaaaaa, pretraining unknown") == (
+        "initial_weights" in how
+    )
+
+
 def test_the_page_has_one_section_for_a_series(tmp_path):
-    records = [record(name, seed, 10.0 + seed) for name in ("vit", "van") for seed in (0, 1)]
+    machines = {0: {"commit": "1" * 40}, 1: {"device": "a GPU", "commit": "2" * 40}}
+    records = [
+        record(name, seed, 10.0 + seed, how=machines[seed])
+        for name in ("vit", "van")
+        for seed in (0, 1)
+    ]
     page = render_trainings(records, tmp_path)
     assert page.count("## ") == 1
+    assert "\n- a CPU, commit 1111111111\n- a GPU, commit 2222222222\n- `" in page
     assert "## video: 2 translators by sample_video, 10x1x32x32" in page
     assert "trained for 1 epoch(s): 600 steps of 4, on 4000 train samples of folder:digits" in page
     assert "| van | 2 | 10.5 ± 0.71 | 26.10 | 16.21 |" in page
