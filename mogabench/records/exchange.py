@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mogabench.records.schema import Record
+
+
+_SAME_QUALITY = 1e-3
+"""Relative: other batches and threads sum in another order, which moves a few samples."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +51,9 @@ def compare_folders(ours: Store, theirs: Store) -> Comparison:
     """What the records of another folder are to those that are here.
 
     A record is known where one with the same content is here; one that is there twice counts once.
-    Two are in conflict where the figures had to be equal: counts by the same code, and qualities of
-    the same weights on the same data in the same arithmetic. Times are never in conflict.
+    Two are in conflict where the figures had to be equal: counts by the same code, and, to a
+    thousandth, qualities of the same weights on the same data by the same settings in the same
+    arithmetic. Times are never in conflict.
     """
     found = Comparison()
     ids = {record.id for record in ours.all()}
@@ -144,12 +150,17 @@ def _question(record: Record) -> str | None:
     if record.kind is Kind.COMPLEXITY and how.code:
         return f"{record.kind} {record.subject.key} {sorted(how.code.items())}"
     if record.kind is Kind.QUALITY and how.weights and how.data:
-        arithmetic = (how.device, how.dtype, how.amp, how.runtime, how.evaluated_size)
-        return f"{record.kind} {record.subject.key} {how.weights} {how.data.digest} {arithmetic}"
+        arithmetic = (how.device, how.dtype, how.amp, how.runtime, how.channels_last, how.compiled)
+        settings = (how.evaluated_size, how.recipe, sorted((how.recipe_changes or {}).items()))
+        evaluated = (how.weights, how.data.digest, arithmetic, settings)
+        return f"{record.kind} {record.subject.key} {evaluated}"
     return None
 
 
 def _differing(one: Record, other: Record) -> Iterator[str]:
-    for name, quantity in one.values.items():
-        if name in other.values and other.values[name] != quantity:
+    tolerance = _SAME_QUALITY if one.kind is Kind.QUALITY else 0.0
+    for name, ours in one.values.items():
+        theirs = other.values.get(name, ours)
+        close = math.isclose(ours.value, theirs.value, rel_tol=tolerance)
+        if not close or ours.unit != theirs.unit:
             yield name

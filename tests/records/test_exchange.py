@@ -14,7 +14,7 @@ DAY = datetime(2026, 1, 1, tzinfo=UTC)
 DATA = Data(name="folder:a", split="val", samples=4, digest="1" * 64)
 
 
-_FIGURES = {Kind.QUALITY: "top1", Kind.THROUGHPUT: "throughput"}
+_FIGURES = {Kind.QUALITY: "top1", Kind.THROUGHPUT: "throughput", Kind.COMPLEXITY: "params"}
 
 
 def record(value, backbone="resnet18", kind=Kind.QUALITY, *, day=0, **where):
@@ -81,18 +81,30 @@ def test_an_older_record_that_is_merged_later_is_not_the_newest(tmp_path):
     assert newest.values["top1"].value == 50.0
 
 
-def test_conflicts_are_of_the_same_weights_and_data_only(tmp_path):
-    mine = folder(tmp_path / "mine", record(50.0), record(9.0, kind=Kind.THROUGHPUT))
+def test_conflicts_are_of_what_must_be_equal_only(tmp_path):
+    counted = {"kind": Kind.COMPLEXITY, "code": {"moganet": "1"}}
+    mine = folder(
+        tmp_path / "mine",
+        record(50.0),
+        record(9.0, kind=Kind.THROUGHPUT),
+        record(1e6, **counted),
+    )
     theirs = folder(
         tmp_path / "theirs",
         record(50.5),
         record(51.0, weights="3" * 64),
         record(8.0, kind=Kind.THROUGHPUT),
+        record(50.01, threads=2),
+        *(record(52.0, **how) for how in ({"compiled": True}, {"channels_last": True})),
+        *(record(53.0, recipe_changes={"input.crop_ratio": ratio}) for ratio in (0.9, 1.0)),
+        record(54.0, recipe="in1k_300e"),
+        record(1e6 + 1, **counted),
     )
     text = run("diff", mine, theirs, status=1)
-    assert text.count("conflict: ") == 1 and "top1 50 and 50.5" in text
-    assert "2 only in" in text and "3 only in" in text
-    assert "3 added" in run("merge", theirs, "--results", mine)
+    assert text.count("conflict: ") == 2
+    assert "top1 50 and 50.5" in text and "params 1000000 and 1000001" in text
+    assert "3 only in" in text and "10 only in" in text
+    assert "10 added" in run("merge", theirs, "--results", mine)
     assert "0 only in" in run("diff", theirs, theirs)
 
 
