@@ -15,6 +15,7 @@ from mogabench.catalogue import import_packages
 from mogabench.engine.record import quality_record
 from mogabench.engine.run import run
 from mogabench.errors import UserError
+from mogabench.files import sha256
 from mogabench.processes import die_with_parent
 from mogabench.progress import progress
 from mogabench.records import Kind
@@ -41,7 +42,8 @@ def train_many(
 
     Args:
         jobs: The trainings, on the same data. One is skipped where the store has its record: of the
-            same network, by the same recipe and seed, on data of that name and digest.
+            same network, by the same recipe and seed, from the same weights and in the same
+            arithmetic, on data of that name and digest.
         store: Takes the records.
         processes: Trainings at a time.
         packages: Those of ``--import``, which each process imports.
@@ -98,11 +100,13 @@ def earlier(job: Job[Any, Any], data: Data, store: Store) -> Record | None:
         store: The records.
     """
     assert job.recipe is not None
-    digest = job.recipe.digest
-    found = store.latest(job.subject.key, Kind.QUALITY, dataset=data.name, recipe_digest=digest)
-    if found is None or found.provenance.data is None:
-        return None
-    return found if found.provenance.data.digest == data.digest else None
+    same = {"dataset": data.name, "recipe_digest": job.recipe.digest, "amp": job.amp}
+    same["initial_weights"] = sha256(job.weights) if job.weights else None
+    for record in store.matching(job.subject.key, Kind.QUALITY, **same):
+        where = record.provenance
+        if where.training and where.data and where.data.digest == data.digest:
+            return record
+    return None
 
 
 def _start(packages: list[str]) -> None:

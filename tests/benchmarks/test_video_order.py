@@ -1,8 +1,10 @@
 import runpy
+from dataclasses import replace
 from pathlib import Path
 
+from mogabench.files import sha256
 from mogabench.measure.trainings import data_of, earlier
-from mogabench.records import Kind, Quantity, Record, Store, provenance
+from mogabench.records import Kind, Quantity, Record, Store, Training, provenance
 
 SCRIPT = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "video_order.py"))
 
@@ -22,10 +24,19 @@ def test_a_training_with_a_record_is_not_done_again(tmp_path):
             device="a CPU",
             recipe_digest=job.recipe.digest,
             data=data,
+            training=Training(data=data, epochs=3, steps=1500, batch_size=4),
         ),
     )
     store.append(done)
+    weights = tmp_path / "weights.pth"
+    weights.write_bytes(b"")
+    # Newer, and no training, or one in another arithmetic or from other weights.
+    for how in ({"training": None}, {"amp": "bfloat16"}, {"initial_weights": sha256(weights)}):
+        where = done.provenance.model_copy(update=how)
+        store.append(done.model_copy(update={"provenance": where}))
     assert earlier(job, data, store) == done
+    begun = earlier(replace(job, weights=weights), data, store)
+    assert begun.provenance.initial_weights == sha256(weights)
     other = data.model_copy(update={"digest": "0"})
     assert earlier(job, other, store) is None
     for translator, seed in (("convmixer", 44), ("vit", 43)):
