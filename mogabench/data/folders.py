@@ -50,18 +50,19 @@ def walk(folder: Path, hidden: list[Path]) -> Iterator[Path]:
     return _walk(folder, hidden, set())
 
 
-def left_out(hidden: Sequence[Path], others: Iterable[Path]) -> Iterator[str]:
+def left_out(hidden: Sequence[Path], others: Iterable[Path], what: str = "images") -> Iterator[str]:
     """Says what was left out, a line for each kind.
 
     Args:
         hidden: What is hidden or made by tools.
-        others: Files that are no images.
+        others: Files that are none of the data.
+        what: What the data are.
     """
     if hidden:
         yield f"left out what is hidden or made by tools: {len(hidden)}, such as {hidden[0].name}"
     endings = count_endings(others)
     if endings:
-        yield f"left out files that are no images: {endings}"
+        yield f"left out files that are no {what}: {endings}"
 
 
 def count_endings(files: Iterable[Path]) -> str:

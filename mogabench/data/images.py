@@ -7,7 +7,8 @@ why it cannot read a file. What becomes of an image:
 
 - The orientation in its EXIF data is applied, as OpenCV does; timm and torchvision do not.
 - 16-bit greys become 8-bit ones by division by 257, rounded; floating-point greys, and integers
-  beyond 16 bits, by their range: the least becomes 0, the greatest 255, a constant 0. Of 16-bit
+  beyond 16 bits, by their range: the least becomes 0, the greatest 255, a constant 0. In the frames
+  of a sequence floating-point greys stay as they are, and such integers are refused. Of 16-bit
   colours the upper byte is kept.
 - Transparency is left out, and the colours below it stay, as in timm, torchvision and OpenCV; an
   image asked for in Pillow's mode RGBA keeps it, and is opaque where the file says nothing.
@@ -146,10 +147,34 @@ def decode_image(
         ImageError: It cannot be decoded.
     """
     with _image_errors(content, name):
-        image = Image.open(io.BytesIO(content), formats=_formats())
-        _check_size(*image.size)
-        image.load()
-        return _as_seen(image, mode, stated)
+        return _as_seen(_load(content), mode, stated)
+
+
+def decode_frame(content: bytes, name: str, *, mode: str) -> NDArray[Any]:
+    """A frame of a sequence, which is scaled as the others are, never by its own range.
+
+    Args:
+        content: Of the file.
+        name: Of the file, for errors.
+        mode: ``L`` or ``RGB``.
+
+    Returns:
+        ``(C, H, W)``: bytes as of `decode_image`, or floating-point greys as they are stored.
+
+    Raises:
+        ImageError: It cannot be decoded.
+        UserError: It has integers beyond 16 bits, of which nothing says what is white.
+    """
+    with _image_errors(content, name):
+        image = _turn(_load(content), None)
+        if image.mode == "F":
+            return np.stack([np.asarray(image)] * Image.getmodebands(mode))
+        if image.mode.startswith("I") and not _is_within_16_bits(np.asarray(image)):
+            raise UserError(
+                f"the frame {name} has integers beyond 16 bits; it should have 8 or 16 bits, or "
+                "floats from 0 to 1"
+            )
+        return np.atleast_3d(np.array(_scale(image).convert(mode))).transpose(2, 0, 1)
 
 
 def convert_image(
@@ -183,6 +208,14 @@ def _from_array(pixels: NDArray[Any], name: str) -> Image.Image:
             "(H, W, 3) in RGB or (H, W, 4) in RGBA",
         )
     return Image.fromarray(np.ascontiguousarray(pixels))
+
+
+def _load(content: bytes) -> Image.Image:
+    """The image as it is stored."""
+    image = Image.open(io.BytesIO(content), formats=_formats())
+    _check_size(*image.size)
+    image.load()
+    return image
 
 
 def _as_seen(image: Image.Image, mode: str, stated: Size | None) -> Image.Image:
@@ -343,10 +376,14 @@ def _scale(image: Image.Image) -> Image.Image:
     if not np.isfinite(values).all():
         raise ValueError("it has values that are not finite numbers")
     low, high = values.min(), values.max()
-    if image.mode != "F" and low >= 0 and high <= _MOST_OF_16_BITS:
+    if image.mode != "F" and _is_within_16_bits(values):
         low, high = 0, _MOST_OF_16_BITS
     scaled = (values - low) * (255 / (high - low) if high > low else 0)
     return Image.fromarray(np.rint(scaled).astype(np.uint8))
+
+
+def _is_within_16_bits(values: NDArray[Any]) -> bool:
+    return bool(values.min() >= 0 and values.max() <= _MOST_OF_16_BITS)
 
 
 def _describe_other_file(content: bytes) -> str:

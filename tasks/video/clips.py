@@ -13,7 +13,7 @@ from timm.utils.misc import natural_key
 from mogabench.data.arrays import read_numpy
 from mogabench.data.folders import is_image, left_out, visible
 from mogabench.data.identity import data_name
-from mogabench.data.images import ImageError, decode_image
+from mogabench.data.images import ImageError, decode_frame
 from mogabench.engine.task import Source
 from mogabench.errors import UserError
 from mogabench.records import Data
@@ -64,23 +64,22 @@ class FolderClip:
         """Frames ``(length, C, H, W)``.
 
         Raises:
-            UserError: A frame is of another size.
+            UserError: A frame is of another size, or has numbers that are out of range.
         """
-        return np.stack([self._frame(file) for file in self.files[start : start + length]])
+        frames = [self._frame(file) for file in self.files[start : start + length]]
+        return _join([torch.from_numpy(frame) for frame in frames]).numpy()
 
-    def _frame(self, file: Path) -> NDArray[np.uint8]:
+    def _frame(self, file: Path) -> NDArray[Any]:
         channels, height, width = self.size
         try:
             content = file.read_bytes()
         except OSError as error:
             raise ImageError(str(file), error.strerror or str(error)) from None
-        image = decode_image(content, str(file), mode=_MODES[channels])
-        if image.size != (width, height):
-            raise UserError(
-                f"the frame {file} is of {image.width}x{image.height} pixels, not {width}x{height}"
-            )
-        pixels: NDArray[np.uint8] = np.asarray(image).reshape(height, width, channels)
-        return pixels.transpose(2, 0, 1)
+        frame = decode_frame(content, str(file), mode=_MODES[channels])
+        found = "x".join(map(str, frame.shape[:0:-1]))
+        if found != f"{width}x{height}":
+            raise UserError(f"the frame {file} is of {found} pixels, not {width}x{height}")
+        return _in_range(file, frame)
 
 
 Clips = ArrayClips | FolderClip | VideoFile
@@ -175,12 +174,14 @@ def open_clips(
 
 
 def _stack(sequences: list[Tensor]) -> dict[str, Tensor]:
-    if len({sequence.dtype for sequence in sequences}) > 1:
+    return {"frames": _join(sequences)}
+
+
+def _join(parts: list[Tensor]) -> Tensor:
+    if len({part.dtype for part in parts}) > 1:
         # Else the bytes of one file would count as numbers beyond 1 beside the floats of another.
-        sequences = [
-            sequence / 255 if sequence.dtype == torch.uint8 else sequence for sequence in sequences
-        ]
-    return {"frames": torch.stack(sequences)}
+        parts = [part / 255 if part.dtype == torch.uint8 else part for part in parts]
+    return torch.stack(parts)
 
 
 def _find(root: Path, split: str) -> Path | None:
@@ -208,7 +209,7 @@ def read_clips(
         notes: Gets what was left out.
 
     Raises:
-        UserError: They are not of that size, or cannot be read.
+        UserError: They are not of that size, or cannot be read, or are frames themselves.
     """
     if place.is_file():
         return [_from_file(place, size, layout, notes)]
@@ -217,9 +218,14 @@ def read_clips(
     files = [item for item in items if item.is_file()]
     others = [item for item in files if item.suffix.lower() not in (*_ARRAYS, *VIDEOS)]
     found: Found = [_from_file(item, size, layout, notes) for item in files if item not in others]
-    for folder in (item for item in items if item.is_dir()):
-        found.append(frames_in(folder, size, hidden, others))
-    notes += left_out(hidden, others)
+    folders = [item for item in items if item.is_dir()]
+    if not (found or folders) and any(map(is_image, others)):
+        raise UserError(
+            f"{place} holds frames: put the frames of each sequence into a folder below "
+            f"{place.name}/"
+        )
+    found += [frames_in(folder, size, hidden, others) for folder in folders]
+    notes += left_out(hidden, others, "sequences")
     return found
 
 

@@ -67,8 +67,58 @@ def test_a_folder_of_arrays_and_of_frames(tmp_path):
     assert np.array_equal(frames(source), expected())  # frame10 comes after frame9
     assert notes[1:3] == [
         "test: left out what is hidden or made by tools: 1, such as .DS_Store",
-        "test: left out files that are no images: 1 .txt",
+        "test: left out files that are no sequences: 1 .txt",
     ]
+
+
+def write_frames(root, *arrays):
+    """Writes grey frames ``(H, W)`` as TIFF, all in one folder."""
+    place = root / "val" / "a"
+    place.mkdir(parents=True)
+    for number, array in enumerate(arrays):
+        Image.fromarray(array).save(place / f"{number}.tiff")
+    return place
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_floating_point_frames_keep_their_fade(tmp_path, channels):
+    """Also beside a frame of bytes."""
+    fade = np.linspace(1, 0.2, 5, dtype=np.float32)[:, None, None] * RANDOM.random(
+        (8, 12), np.float32
+    )
+    last = np.full((8, 12), 51, np.uint8)
+    write_frames(tmp_path, *fade[:4], last)
+    (found,) = frames(opened(tmp_path, size=(channels, 8, 12))[0])
+    assert found.dtype == np.float32
+    assert np.array_equal(found[:4], np.repeat(fade[:4, None], channels, 1))
+    assert found[4] == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.full((8, 12), 65_536, np.int32), "has integers beyond 16 bits; it should have 8 or 16"),
+        (np.full((8, 12), -1, np.int32), "has integers beyond 16 bits"),
+        (np.full((8, 12), 1.5, np.float32), "from 1.5 to 1.5; floats should lie within 0 and 1"),
+        (np.zeros((8, 9), np.uint8), "is of 9x8 pixels, not 12x8"),
+    ],
+)
+def test_frames_of_unknown_range_or_another_size_are_refused(tmp_path, array, message):
+    write_frames(tmp_path, *[array] * 5)
+    source, _ = opened(tmp_path)
+    with pytest.raises(UserError, match=rf"^[^\n]*0\.tiff [^\n]*{message}"):
+        source.items[0]
+
+
+def test_frames_that_are_in_no_folder_are_refused(tmp_path):
+    place = write_frames(tmp_path, *np.zeros((5, 8, 12), np.uint8))
+    place.rename(tmp_path / "test")
+    place.parent.rmdir()
+    says = (
+        f"{tmp_path}/test holds frames: put the frames of each sequence into a folder below test/"
+    )
+    with pytest.raises(UserError, match=f"^{says}$"):
+        opened(tmp_path)
 
 
 def test_bytes_beside_floats_are_scaled_alike(tmp_path):
