@@ -51,8 +51,9 @@ Sequences drawn from MNIST's test digits are not those of ``mnist_test_seq.npy``
 figures were measured on, so they have a name of their own.
 """
 
+_OFFICIAL_TEST = "mnist_test_seq.npy"
 _OFFICIAL_TEST_MD5 = "be083ec986bfe91a449d63653c411eb2"
-"""Of ``mnist_test_seq.npy``, as torchvision checks it."""
+"""As torchvision checks it."""
 
 
 class Renderer:
@@ -124,17 +125,31 @@ class RecordedFrames:
     """The sequences of a file such as ``mnist_test_seq.npy``, which stays on the disk.
 
     Args:
-        video: Frames ``(T, N, H, W)``.
+        path: The file, for errors.
+        video: Frames ``(T, N, H, W)`` of bytes, or of floats that are bytes, as OpenSTL draws them.
     """
 
-    def __init__(self, video: NDArray[np.uint8]) -> None:
-        self.video = video
+    def __init__(self, path: Path, video: NDArray[Any]) -> None:
+        self.path, self.video = path, video
 
     def __len__(self) -> int:
         return len(self.video[0])
 
     def __getitem__(self, index: int) -> Tensor:
-        return torch.from_numpy(self.video[:, index].copy()).unsqueeze(1)
+        """Frames ``(T, 1, H, W)`` of bytes.
+
+        Raises:
+            UserError: They have numbers that are no bytes.
+        """
+        frames = np.array(self.video[:, index])
+        with np.errstate(invalid="ignore"):  # of what is no byte, which is refused
+            pixels = frames.astype(np.uint8)
+        if not np.array_equal(pixels, frames):
+            raise UserError(
+                f"{self.path} holds {frames.dtype} from {frames.min():g} to {frames.max():g} in "
+                f"sequence {index}; it should hold whole numbers from 0 to 255"
+            )
+        return torch.from_numpy(pixels).unsqueeze(1)
 
 
 class Numbered:
@@ -166,7 +181,8 @@ def open_sources(job: VideoJob, sequences: int) -> tuple[Source | None, Source, 
 
     Args:
         job: Names the data: ``sample``, a folder with sequences in ``train`` and ``val``, or one
-            with images of digits and, to evaluate on, ``mnist_test_seq.npy`` or other images.
+            with images of digits and, to evaluate on, ``mnist_test_seq.npy`` or the only other
+            ``*test_seq.npy``, or other images.
         sequences: To draw for each epoch of training.
 
     Returns:
@@ -213,9 +229,9 @@ def _digits(job: VideoJob, sequences: int) -> tuple[Source | None, Source]:
         scenes = FreshScenes(len(images), sequences)
         identity = _identify(job, images, "train", len(images))
         training = Source(scenes, identity, Renderer(images, frames, canvas))
-    recorded = [] if job.data == SAMPLE else sorted(_folder(job).glob(_RECORDED))
+    recorded = None if job.data == SAMPLE else _recorded(_folder(job))
     if recorded:
-        return training, _open_recorded(recorded[0], frames, canvas)
+        return training, _open_recorded(recorded, frames, canvas)
     images = fit_digits(_images(job, "test"), canvas)
     count = SAMPLE_TEST_SEQUENCES if job.data == SAMPLE else TEST_SEQUENCES
     test = FixedScenes(len(images), count, TEST_SEED)
@@ -316,9 +332,22 @@ def _identify(
     return Data(name=name, split=split, samples=samples, digest=pixels.hexdigest())
 
 
+def _recorded(folder: Path) -> Path | None:
+    """The file of recorded sequences: Moving MNIST's, or the only one."""
+    found = sorted(folder.glob(_RECORDED))
+    official = folder / _OFFICIAL_TEST
+    if official in found:
+        return official
+    if len(found) > 1:
+        names = ", ".join(file.name for file in found)
+        raise UserError(f"{folder} holds {names}: keep only the one to evaluate on there")
+    return found[0] if found else None
+
+
 def _open_recorded(path: Path, frames: int, canvas: int) -> Source:
     video = _one_array(path, mapped=True)
-    if video.dtype != np.uint8 or (video.shape[:1], video.shape[2:]) != ((frames,), (canvas,) * 2):
+    is_number = video.dtype == np.uint8 or np.issubdtype(video.dtype, np.floating)
+    if not is_number or (video.shape[:1], video.shape[2:]) != ((frames,), (canvas,) * 2):
         raise UserError(
             f"{path} holds {video.dtype} {video.shape}; it should hold uint8 "
             f"({frames}, N, {canvas}, {canvas})"
@@ -329,7 +358,7 @@ def _open_recorded(path: Path, frames: int, canvas: int) -> Source:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     name = "moving-mnist" if official else f"file:{path.name}"
     identity = Data(name=name, split="test", samples=video.shape[1], digest=digest)
-    return Source(RecordedFrames(video), identity, _stack)
+    return Source(RecordedFrames(path, video), identity, _stack)
 
 
 def _stack(frames: list[Tensor]) -> dict[str, Tensor]:

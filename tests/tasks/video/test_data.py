@@ -48,13 +48,44 @@ def test_without_recorded_sequences_the_test_is_drawn_and_always_the_same(job):
     assert test.identity == again.identity
 
 
-def test_recorded_sequences_come_first(job, folder):
-    video = np.random.default_rng(0).integers(256, size=(20, 3, 64, 64), dtype=np.uint8)
+VIDEO = np.random.default_rng(0).integers(256, size=(20, 3, 64, 64), dtype=np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "beside"),
+    [
+        ("mnist_test_seq.npy", np.uint8, ()),
+        # What OpenSTL's script downloads, and what its other one writes.
+        ("mnist_test_seq.npy", np.uint8, ("fmnist_test_seq.npy", "mnist_cifar_test_seq.npy")),
+        ("fmnist_test_seq.npy", np.float32, ()),
+    ],
+)
+def test_recorded_sequences_come_first(job, folder, name, dtype, beside):
+    np.save(folder / name, VIDEO.astype(dtype))
+    for other in beside:
+        np.save(folder / other, np.zeros((20, 1, 64, 64, 3), np.uint8))
+    _, test, _ = open_sources(job(), 1)
+    assert (test.identity.name, test.identity.samples) == (f"file:{name}", 3)
+    (batch,) = evaluation_loader(job(), test, 16)
+    assert batch["frames"].dtype == torch.uint8
+    assert np.array_equal(batch["frames"].numpy()[:, :, 0], VIDEO.swapaxes(0, 1))
+
+
+def test_several_recordings_are_refused_by_name(job, folder):
+    for name in ("a_test_seq.npy", "b_test_seq.npy"):
+        np.save(folder / name, VIDEO)
+    with pytest.raises(UserError, match=r"a_test_seq\.npy, b_test_seq\.npy: keep only the one to"):
+        open_sources(job(), 1)
+
+
+@pytest.mark.parametrize("value", [0.5, 256.0, -1.0, np.nan])
+def test_recorded_numbers_that_are_no_bytes_are_refused(job, folder, value):
+    video = VIDEO.astype(np.float32)
+    video[0, 1, 0, 0] = value
     np.save(folder / "mnist_test_seq.npy", video)
     _, test, _ = open_sources(job(), 1)
-    assert (test.identity.name, test.identity.samples) == ("file:mnist_test_seq.npy", 3)
-    (batch,) = evaluation_loader(job(), test, 16)
-    assert np.array_equal(batch["frames"].numpy()[:, :, 0], video.swapaxes(0, 1))
+    with pytest.raises(UserError, match=r"holds float32 .* in sequence 1; it should hold whole"):
+        list(evaluation_loader(job(), test, 16))
 
 
 @pytest.mark.parametrize("shape", [(20, 3, 32, 32), (10, 3, 64, 64), (20, 64, 64)])
