@@ -129,7 +129,8 @@ class OneCycleSchedule(Schedule):
     """PyTorch's OneCycleLR: up to the full rate and down again, the momentum the other way round.
 
     The rate starts at 1 / ``div_factor`` of the full one, has it after ``warmup_fraction`` of the
-    steps, and ends at 1 / ``final_div_factor`` of the first.
+    steps, and ends at 1 / ``final_div_factor`` of the first. The momentum, or the first beta, goes
+    from 0.95 to 0.85 and back, whatever the optimizer's.
     """
 
     epochs: PositiveInt
@@ -212,6 +213,16 @@ class Recipe(Section):
     _name: str = PrivateAttr("")
     _variant: str | None = PrivateAttr(None)
     _changes: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _leaves_the_momentum_to_one_cycle(self) -> Self:
+        usual = type(self.optimizer).model_fields["betas"].default[0]
+        if isinstance(self.schedule, OneCycleSchedule) and self.optimizer.betas[0] != usual:
+            raise ValueError(
+                "optimizer.betas: the schedule onecycle moves the first one, from 0.95 to 0.85 and "
+                f"back: leave it at {usual}"
+            )
+        return self
 
     @property
     def name(self) -> str:

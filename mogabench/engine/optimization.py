@@ -11,7 +11,8 @@ from timm.optim import create_optimizer_v2, get_optimizer_info, list_optimizers
 from torch import nn
 
 from mogabench.engine.finite import CheckedAmpOptimWrapper, CheckedOptimWrapper
-from mogabench.errors import unknown
+from mogabench.errors import UserError, unknown
+from mogabench.recipes.schema import OneCycleSchedule
 
 if TYPE_CHECKING:
     from mmengine.optim import OptimWrapper
@@ -34,7 +35,7 @@ def optim_wrapper(
         accumulation: Batches per step.
 
     Raises:
-        UserError: timm has no optimizer of that name.
+        UserError: timm has no optimizer of that name, or it lacks the momentum that OneCycle moves.
     """
     settings = recipe.optimizer
     if settings.name not in list_optimizers():
@@ -47,6 +48,12 @@ def optim_wrapper(
         given["fused"] = True
     groups = _groups(network, settings)
     optimizer = create_optimizer_v2(groups, settings.name, settings.lr, weight_decay=0.0, **given)
+    has_momentum = not {"betas", "momentum"}.isdisjoint(optimizer.defaults)
+    if isinstance(recipe.schedule, OneCycleSchedule) and not has_momentum:
+        raise UserError(
+            f"the schedule onecycle moves the momentum, which {settings.name} has not: "
+            "take adam, adamw or sgd"
+        )
     options: dict[str, Any] = {
         "optimizer": optimizer,
         "accumulative_counts": accumulation,

@@ -1,8 +1,11 @@
+from contextlib import nullcontext
+
 import pytest
 import timm
 import torch
 
 from mogabench.engine.optimization import RampedAverage, optim_wrapper
+from mogabench.engine.schedule import rate_setter
 from mogabench.errors import UserError
 from mogabench.tasks import load_recipe
 
@@ -43,3 +46,15 @@ def test_the_error_of_an_unknown_optimizer_suggests_names():
     recipe = load_recipe("sample_digits", overrides=["optimizer.name=adamww"])
     with pytest.raises(UserError, match=r"unknown optimizer 'adamww'; did you mean .*adamw"):
         optim_wrapper(torch.nn.Linear(1, 1), recipe, amp=None, accumulation=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "has_momentum"),
+    [("adam", True), ("lion", True), ("sgd", True), ("adadelta", False), ("adafactor", False)],
+)
+def test_one_cycle_needs_a_momentum(name, has_momentum):
+    recipe = load_recipe("sample_video", overrides=[f"optimizer.name={name}"])
+    refused = pytest.raises(UserError, match=f"moves the momentum, which {name} has not: take adam")
+    with nullcontext() if has_momentum else refused:
+        wrapper = optim_wrapper(torch.nn.Linear(1, 1), recipe, amp=None, accumulation=1)
+        rate_setter(recipe.schedule, wrapper.optimizer, 9)(0)  # where PyTorch would refuse it

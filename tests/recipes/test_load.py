@@ -179,6 +179,14 @@ def test_a_wrong_file(tmp_path: Path, text: str, lines: str) -> None:
     assert lines in complaint(file)
 
 
+def test_one_cycle_leaves_no_choice_of_the_first_beta() -> None:
+    assert complaint("sample_video", None, "optimizer.betas=[0.8, 0.99]").splitlines()[1:] == [
+        "  optimizer.betas: the schedule onecycle moves the first one, from 0.95 to 0.85 and back: "
+        "leave it at 0.9"
+    ]
+    assert load_recipe("sample_video", overrides=["optimizer.betas=[0.9, 0.99]"])
+
+
 def test_what_is_not_there(own: Path, tmp_path: Path) -> None:
     assert "unknown recipe 'in1k_300'; did you mean in1k_300e" in complaint("in1k_300")
     assert f"there is no recipe file {tmp_path / 'no.yaml'}" in complaint(tmp_path / "no.yaml")
