@@ -71,12 +71,16 @@ def official_weights(subject: Subject, recipe: str | None = None) -> Release:
 
 @dataclass(frozen=True)
 class Listed:
-    """A released file with what it is for; ``input_size`` is empty where any will do."""
+    """A released file with what it is for; ``input_size`` is empty where any will do.
+
+    ``options`` are the keyword arguments of the network, by name.
+    """
 
     task: str
     method: str
     backbone: str
     input_size: tuple[int, ...]
+    options: dict[str, Any]
     release: Release
 
 
@@ -99,6 +103,7 @@ def listed_weights() -> list[Listed]:
             item["method"],
             backbone,
             tuple(item.get("input_size", ())),
+            item.get("options", {}),
             _release(item, backbone),
         )
         for item in _entries()

@@ -52,7 +52,8 @@ def list_models(
     task: Annotated[
         str | None,
         typer.Option(
-            help="Those in the task's tables, with their counts.", autocompletion=complete_task
+            help="Only networks in this task's tables, with their counts.",
+            autocompletion=complete_task,
         ),
     ] = None,
     paper: PaperOption = None,
@@ -119,7 +120,7 @@ def _of_task(
 @app.command("weights")
 def list_weights(
     task: Annotated[
-        str | None, typer.Option(help="Only this task's.", autocompletion=complete_task)
+        str | None, typer.Option(help="Only weights of this task.", autocompletion=complete_task)
     ] = None,
     output_format: FormatOption = "text",
 ) -> None:
@@ -130,12 +131,13 @@ def list_weights(
 
     name = None if task is None else get_task(task).name
     found = [item for item in listed_weights() if name in (None, item.task)]
-    heads = ("task", "method", "backbone", "size", "recipe", "url", "bytes", "sha256")
+    heads = ("task", "method", "backbone", "size", "recipe", "options", "url", "bytes", "sha256")
     rows = [
         (
             *(item.task, item.method, item.backbone),
             "x".join(map(str, item.input_size)) or "any",
             item.release.recipe,
+            ", ".join(f"{name}={value}" for name, value in item.options.items()),
             item.release.urls[0],
             str(item.release.bytes or "unknown"),
             item.release.sha256 or "unknown",
@@ -147,13 +149,13 @@ def list_weights(
         return
     for task_name in dict.fromkeys(row[0] for row in rows):  # an address is longer than a line
         print_line(task_name)
-        _print(heads[1:5], [row[1:5] for row in rows if row[0] == task_name], output_format)
+        _print(heads[1:6], [row[1:6] for row in rows if row[0] == task_name], output_format)
         print_line("")
 
 
 @app.command("recipes")
 def list_recipes(output_format: FormatOption = "text") -> None:
-    """List the training set-ups."""
+    """List the recipes."""
     from mogabench import recipes
     from mogabench.tasks import tasks
 

@@ -53,7 +53,9 @@ def choose_subject(
     if ablated is not None and variant is None and backbone is None:
         backbone = ablated.backbone
     if (variant is None) == (backbone is None):
-        raise UserError(f"give --variant ({', '.join(VARIANTS)}) or --backbone NAME, one of them")
+        named = f"--variant ({', '.join(VARIANTS)}) or --backbone NAME, one of them"
+        is_usual = task.backbone_word == "backbone"
+        raise UserError(f"give {named if is_usual else f'--{task.backbone_word} NAME'}")
     parsed = dict(map(parse_option, options))
     if ablated is not None:
         parsed = dict(ablated.options) | parsed
@@ -170,7 +172,7 @@ def read_added(
         UserError: An option is given without a network, or cannot be read.
     """
     if not names and (method or size or options):
-        raise UserError("--method, --size and --option are of a network of yours: give --add NAME")
+        raise UserError("--method, --size and --option need --add NAME")
     pixels = None if size is None else read_size(size)
     parsed = dict(map(parse_option, options))
     return [Added(VARIANTS.get(name, name), method, pixels, parsed) for name in names]

@@ -41,7 +41,9 @@ class TaskGroup(TyperGroup):
 
 _GROUPS = {
     "Network": ("variant", "backbone", "ablation", "method", "size", "options", "packages"),
-    "Data and weights": ("data", "weights", "ema", "new_head", "on_bad_image", "workers"),
+    "Data and weights": (
+        *("data", "weights", "pretraining", "ema", "new_head", "on_bad_image", "workers"),
+    ),
     "Training": ("train", "recipe", "overrides", "resume", "time_budget", "work_dir"),
     "Execution": ("device", "nproc", "amp", "channels_last", "compiled", "runtime", "batch_size"),
     "Output": (
@@ -50,6 +52,8 @@ _GROUPS = {
             "confusion",
             "per_class",
             "throughput",
+            "paper",
+            "papers",
             "results",
             "output_format",
             "quiet",
@@ -103,8 +107,12 @@ def make_command(task: Task[Any, Any]) -> Any:
     """The command of a task: the options that all tasks share, and its own."""
     shared = dict(inspect.signature(run.run, eval_str=True).parameters)
     del shared["task"], shared["own"]
-    shared["method"] = _replace_help(shared["method"], f"{', '.join(task.methods)}.")
+    shared["method"] = _replace_help(
+        shared["method"],
+        f"The task's method: {', '.join(task.methods)}; default: the weights', or the first.",
+    )
     if task.backbone_word != "backbone":
+        del shared["variant"], shared["ablation"]  # MogaNet's sizes are none
         option = typer.Option(
             "--backbone", f"--{task.backbone_word}", metavar="NAME", help=_backbones(task)
         )

@@ -37,6 +37,8 @@ def mogabench(*arguments, **environment):
         (["run", "clasification", "-v", "b"], ["unknown task", "did you mean classification"]),
         (["run", "classification", "-v", "huge"], ["unknown variant 'huge'", "xl", "xlarge"]),
         (["run", "classification"], ["--variant", "--backbone"]),
+        (["run", "video", "-v", "s"], ["unknown option of video '-v'"]),
+        (["run", "video", "--data", "sample", "--train"], ["give --translator NAME"]),
         (["run", "classification", "-v", "b", "--backbone", "resnet50"], ["one of them"]),
         (["run", "classification", "--backbone", "resnet5"], ["did you mean", "resnet50"]),
         (["run", "classification", "-v", "b", "--size", "big"], ["--size big", "224x224"]),
@@ -158,6 +160,9 @@ def test_listings():
     }
     assert {"moganet_xtiny", "convnext_tiny", "swin_1g", "slak_tiny"} <= models
     assert "resnet26" not in models  # timm has it, no table does
+    lines = mogabench("list", "weights", "--task", "detection").stdout.splitlines()
+    cascades = [line.split()[4:] for line in lines if "cascade_mask_rcnn  moganet_small" in line]
+    assert cascades == [["head=plain"], []]
 
 
 @pytest.mark.slow

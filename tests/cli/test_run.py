@@ -188,12 +188,13 @@ def test_help_of_a_task_shows_its_own_options(mogabench):
     assert "--boxes" not in classification and "--class-map" in classification
     video, _ = mogabench("run", "video", "--help")
     assert "--translator" in video and "gsta" in video
+    assert "--variant" not in video and "--ablation" not in video
     headings = [line.rstrip(":") for line in pose.splitlines() if line[:1].isupper()]
     assert headings[1:] == [
         *("Network", "Data and weights", "Training", "Execution", "Output", "Of pose")
     ]
-    below = pose.partition("Of pose:")[2]
-    assert "--boxes" in below and "--resume" not in below
+    own = re.findall(r"^  (--[\w-]+)", pose.partition("Of pose:")[2], re.M)
+    assert own == ["--annotations", "--images", "--boxes"]
     every, _ = mogabench("run", "--help")
     assert all(name in every for name in TRAININGS)
 
