@@ -93,12 +93,13 @@ def shorten(job: Job[Any, Any], setup: Setup) -> Job[Any, Any]:
     assert job.recipe is not None and job.deadline is not None
     schedule = job.recipe.schedule
     if not isinstance(schedule, CosineSchedule | OneCycleSchedule):
+        fields = "epochs and schedule.milestones" if schedule.policy == "step" else "steps"
         raise UserError(
-            f"--time-budget cannot shorten the {schedule.policy} schedule of {job.recipe.name}, "
-            "which has more to it than a number of epochs; use --set"
+            f"--time-budget cannot shorten the {schedule.policy} schedule of {job.recipe.name}; "
+            f"change schedule.{fields} by --set"
         )
     if get_dist_info()[1] > 1:
-        raise UserError("--time-budget works on one device; use --set schedule.epochs=N")
+        raise UserError("--time-budget works on one device; change schedule.epochs by --set")
     initial = deepcopy(setup.model.state_dict())
     with TemporaryDirectory(prefix="mogabench-") as folder:
         pace = _time(replace(job, work_dir=Path(folder)), setup)

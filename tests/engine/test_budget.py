@@ -10,6 +10,7 @@ from mogabench.engine import budget
 from mogabench.engine.run import run
 from mogabench.errors import UserError
 from mogabench.recipes.schema import CosineSchedule, OneCycleSchedule
+from mogabench.tasks import load_recipe
 from mogabench.tasks.classification import TASK
 
 
@@ -77,6 +78,19 @@ def test_too_little_time_for_warm_up_and_cool_down_says_what_is_needed(job, monk
     chosen = job(schedule, deadline=time.monotonic() + 60)
     with pytest.raises(UserError, match=r"5 epochs with .* needs 100 s, .*; give about 4[01] s"):
         budget.shorten(chosen, TASK.prepare(chosen))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "fields"),
+    [
+        ("sample_shapes_detection", "schedule.epochs and schedule.milestones"),
+        ("sample_shapes_segmentation", "schedule.steps"),
+    ],
+)
+def test_what_has_no_free_length_says_how_to_change_it(job, recipe, fields):
+    chosen = replace(job(), recipe=load_recipe(recipe), deadline=time.monotonic() + 60)
+    with pytest.raises(UserError, match=f"schedule of {recipe}; change {fields} by --set"):
+        budget.shorten(chosen, None)
 
 
 def test_statistics_are_timed_over_the_batches_of_the_recipe(job, monkeypatch):
