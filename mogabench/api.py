@@ -293,8 +293,8 @@ def _stated_network(
     chosen = get_task(task or (stated.task if stated else "classification"))
     if network is None and stated is None:
         raise UserError(
-            f"{weights} does not say which network it is for: give --variant or --backbone, in "
-            "Python network"
+            f"{weights} does not say which network it is for: give --variant or --backbone (in "
+            "Python: network)"
         )
     if network is None and stated is not None:
         network, method = stated.backbone, method or stated.method

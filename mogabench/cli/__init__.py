@@ -56,7 +56,7 @@ def choose_command(
         typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
-    """Reproduce every table of the MogaNet paper: printed, measured, and the difference."""
+    """Show every table of the MogaNet paper: printed, measured, and the difference."""
 
 
 @tasks_app.callback()

@@ -26,18 +26,22 @@ def compare(
     ],
     tasks: Annotated[
         str,
-        typer.Option(metavar="TASK,…|all", help="In which tasks.", autocompletion=complete_task),
+        typer.Option(
+            metavar="TASK,…|all", help="Tasks to compare in.", autocompletion=complete_task
+        ),
     ] = "all",
     packages: ImportOption = None,
     results: ResultsOption = None,
     output_format: FormatOption = "text",
     quiet: QuietOption = False,
 ) -> None:
-    """Compare networks over several tasks in one table.
+    """Compare networks over several tasks.
 
-    Parameters and operations that have no record are counted, each task's first method at the
-    tables' size. Throughput is the recorded one in eager float32, a line for each device. Qualities
-    stand on one line where data, size, recipe and epochs are the same.
+    Prints the costs as one table, then the throughputs and the accuracies that have a record. Costs
+    are of each task's first method at the tables' size; what has no record is counted. Throughputs
+    are in eager float32, a table for each device. Accuracies are compared where data, size, recipe
+    and epochs are the same. A task is left out where it takes none of the networks: video takes
+    translators, such as moganet.
     """
     from mogabench.catalogue import import_packages
     from mogabench.console import print_json

@@ -26,15 +26,13 @@ def count(
     depth: Annotated[int, typer.Option(min=0, help="Levels of modules to show.")] = 1,
     task: Annotated[
         str,
-        typer.Option(
-            help="A task; what is counted is its whole network.", autocompletion=complete_task
-        ),
+        typer.Option(help="Count the whole network of this task.", autocompletion=complete_task),
     ] = "classification",
     method: MethodOption = None,
     size: SizeOption = None,
     options: OptionsOption = None,
     convention: Annotated[
-        str, typer.Option(help="How the operations of modules are counted.")
+        str, typer.Option(help="How operations are counted: paper, fvcore or matmul.")
     ] = "paper",
     packages: ImportOption = None,
     output_format: FormatOption = "text",

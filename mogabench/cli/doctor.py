@@ -31,7 +31,7 @@ class Finding(NamedTuple):
 def doctor(output_format: FormatOption = "text", results: ResultsOption = None) -> None:
     """Check packages, devices, data, weights and records.
 
-    What is missing is named with what brings it.
+    Names what is missing, and how to get it.
     """
     findings = [
         *_packages(),

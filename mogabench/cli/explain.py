@@ -30,11 +30,11 @@ def explain(
         ),
     ],
     row: Annotated[
-        str | None, typer.Argument(help="Its first cell, such as SLaK-T or 'Swin-B #2'.")
+        str | None, typer.Argument(help="The row's first cell, such as SLaK-T or 'Swin-B #2'.")
     ] = None,
     column: Annotated[
         str | None,
-        typer.Argument(help="Its head or how that begins, such as FLOPs; default: every figure."),
+        typer.Argument(help="The column's head, or how it begins, such as FLOPs; default: all."),
     ] = None,
     depth: Annotated[
         int, typer.Option(min=0, help="Levels of the network's modules to show with the counts.")
@@ -47,7 +47,7 @@ def explain(
 ) -> None:
     """Print all that is known of a cell of a table.
 
-    That is its counts by each convention, the reason of a difference, and the provenance.
+    Shows its counts by each convention, the reason for a difference, and the provenance.
     """
     from mogabench.console import print_json, print_pairs
     from mogabench.paper import get_paper

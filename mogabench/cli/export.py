@@ -13,7 +13,7 @@ from mogabench.cli.options import (
     ImportOption,
     MethodOption,
     OptionsOption,
-    SizeOption,
+    StatedSizeOption,
     VariantOption,
 )
 
@@ -28,14 +28,14 @@ def export(
     task: Annotated[
         str | None,
         typer.Option(
-            help="The network's task; default: what the weights say, or classification.",
+            help="The network's task; default: the weights', or classification.",
             autocompletion=complete_task,
         ),
     ] = None,
     variant: VariantOption = None,
     backbone: BackboneOption = None,
     method: MethodOption = None,
-    size: SizeOption = None,
+    size: StatedSizeOption = None,
     options: OptionsOption = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Default: the backbone's name.")
@@ -51,10 +51,12 @@ def export(
 ) -> None:
     """Write a network with its weights for another runtime.
 
-    It is written fused, for batches and images of any size. The file's outputs are compared with
-    PyTorch's before it is kept. It carries, as JSON under 'mogabench': classes, mean and std of the
-    pixels, size, recipe and the weights' digest. Weights that mogabench trained say by themselves
-    which network they are for.
+    By default it is fused. It takes any batch size, and any image size where the network allows.
+    Detectors cannot be exported.
+
+    The file's outputs are compared with PyTorch's before it is kept. It carries, as JSON under
+    'mogabench': classes, mean and std of the pixels, size, recipe and the weights' digest. Weights
+    that mogabench trained state their network; for others name it.
     """
     from mogabench import api
     from mogabench.catalogue import import_packages

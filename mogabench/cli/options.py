@@ -19,7 +19,7 @@ ResultsOption = Annotated[
     typer.Option(
         "--results",
         metavar="DIR",
-        help="Folder to write to, read over the packaged records; by default mogabench in "
+        help="Your results, which take precedence over the packaged records; default: mogabench in "
         "$XDG_DATA_HOME or ~/.local/share.",
     ),
 ]
@@ -33,7 +33,7 @@ PaperOption = Annotated[
 ]
 PapersOption = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", help="A folder with papers of yours, a folder each."),
+    typer.Option(metavar="DIR", help="A folder with papers of yours, each in its own folder."),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Plain lines, no progress bar.")]
 FormatOption = Annotated[
@@ -68,7 +68,11 @@ BackboneOption = Annotated[
 MethodOption = Annotated[str | None, typer.Option(help="One of the task's methods.")]
 SizeOption = Annotated[
     str | None,
-    typer.Option(metavar="N|HxW", help="Input size; default: the weights', or the paper's."),
+    typer.Option(metavar="N|HxW", help="Input size; default: the task's."),
+]
+StatedSizeOption = Annotated[
+    str | None,
+    typer.Option(metavar="N|HxW", help="Input size; default: the weights', or the task's."),
 ]
 OptionsOption = Annotated[
     list[str] | None,

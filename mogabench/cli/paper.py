@@ -9,14 +9,14 @@ import typer
 
 from mogabench.cli.options import ImportOption
 
-app = typer.Typer(help="Begin a paper's folder, or check one.", no_args_is_help=True)
+app = typer.Typer(help="Write the folder of a new paper, or check one.", no_args_is_help=True)
 
 
 @app.command()
 def new(
     name: Annotated[str, typer.Argument(help="The paper's name, such as mynet.")],
 ) -> None:
-    """Write the folder of a paper, with an example table, below the current one."""
+    """Write a paper's folder with an example table, below this folder."""
     from mogabench.console import print_line
     from mogabench.escaping import command_line
     from mogabench.paper.skeleton import write_skeleton
@@ -32,7 +32,7 @@ def check(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The paper's folder.")],
     packages: ImportOption = None,
 ) -> None:
-    """Say what of a paper will be measured, what will not, and why.
+    """List what of a paper is measured, what is not, and why.
 
     Exits with status 2 where a file is malformed.
     """

@@ -14,7 +14,7 @@ from mogabench.cli.options import (
     ImportOption,
     MethodOption,
     OptionsOption,
-    SizeOption,
+    StatedSizeOption,
     VariantOption,
 )
 
@@ -43,24 +43,24 @@ def predict(
             "--output",
             "-o",
             metavar="DIR",
-            help="Where pictures and predictions.json go. [predictions]",
+            help="Folder for pictures and predictions.json; default: predictions.",
         ),
     ] = None,
     task: Annotated[
         str | None,
         typer.Option(
-            help="The network's task; default: what the weights say.", autocompletion=complete_task
+            help="The network's task; default: the weights'.", autocompletion=complete_task
         ),
     ] = None,
     variant: VariantOption = None,
     backbone: BackboneOption = None,
     method: MethodOption = None,
-    size: SizeOption = None,
+    size: StatedSizeOption = None,
     options: OptionsOption = None,
     class_map: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Names of the classes, one a line; default: what the weights say."
+            metavar="FILE", help="Names of the classes, one a line; default: the weights'."
         ),
     ] = None,
     boxes: Annotated[
@@ -87,12 +87,13 @@ def predict(
 ) -> None:
     """Predict from images or videos of yours with trained weights.
 
-    Classes, boxes and masks, class maps, key points, meshes or future frames, as the weights are
-    for: drawn into pictures and listed in JSON (COCO's results where there is such a format). All
-    that it takes is in weights that mogabench trained; for others name the network.
+    The weights decide what is predicted: classes, boxes and masks, class maps, key points, meshes
+    or future frames. They are drawn into pictures and listed in JSON (COCO's results where there is
+    such a format). Weights that mogabench trained state their network; for others name it. Hands
+    and faces also need MANO or FLAME in body_models/.
 
-    With '-' or --format json the JSON goes to standard output, and files to an --output that is
-    named.
+    With '-' or --format json the JSON goes to standard output, and files are written only with
+    --output.
     """
     from mogabench import api
     from mogabench.catalogue import import_packages

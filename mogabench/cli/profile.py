@@ -33,16 +33,14 @@ def profile(
         list[str] | None,
         typer.Argument(
             metavar="MODEL",
-            help="timm names, or MogaNet's xt to xl; default: what the paper times, in a "
-            "figure or in the task's tables.",
+            help="timm names, or MogaNet's xt to xl; default: the networks that the paper times, "
+            "in a figure or in the task's tables.",
             autocompletion=complete_network,
         ),
     ] = None,
     task: Annotated[
         str,
-        typer.Option(
-            help="A task; what is timed is its whole network.", autocompletion=complete_task
-        ),
+        typer.Option(help="Time the whole network of this task.", autocompletion=complete_task),
     ] = CLASSIFICATION,
     paper: PaperOption = None,
     papers: PapersOption = None,
@@ -75,15 +73,24 @@ def profile(
     ] = "auto",
     size: SizeOption = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads on the CPU.")] = None,
-    min_iterations: Annotated[int, typer.Option(min=1, help="Fewest timed forward passes.")] = 30,
-    min_seconds: Annotated[float, typer.Option(min=0, help="Shortest time of them all.")] = 5.0,
+    min_iterations: Annotated[
+        int, typer.Option(min=1, help="Time at least this many passes.")
+    ] = 30,
+    min_seconds: Annotated[
+        float, typer.Option(min=0, help="Time at least this many seconds.")
+    ] = 5.0,
     max_seconds: Annotated[
         float,
-        typer.Option(min=0, help="Longest time until the median is known to 1 %."),
+        typer.Option(
+            min=0, help="Stop after this many seconds, even if the median is not known to 1 %."
+        ),
     ] = 30.0,
-    warmup_seconds: Annotated[float, typer.Option(min=0, help="Untimed passes before.")] = 2.0,
+    warmup_seconds: Annotated[float, typer.Option(min=0, help="Seconds of warm-up.")] = 2.0,
     skip_existing: Annotated[
-        bool, typer.Option("--skip-existing", help="Skip what this device has a record of.")
+        bool,
+        typer.Option(
+            "--skip-existing", help="Skip what was timed on this device while it was not busy."
+        ),
     ] = False,
     check: Annotated[
         str | None,
@@ -100,7 +107,7 @@ def profile(
         bool,
         typer.Option(
             "--compare",
-            help="Measure in turns, and compare each network with the first; no record.",
+            help="Measure in turns, and compare each network with the first; writes no record.",
         ),
     ] = False,
     packages: ImportOption = None,
@@ -119,11 +126,11 @@ def profile(
 
     Images (or sequences) per second, of inference or of a training step.
 
-    Each network runs in a process of its own, and its record is stored the moment it exists. It is
-    timed until the median is known to 1 %. A record of a busy or throttled machine is marked, and
-    tables and plots leave it out. The floor is the least time of the network's operations and
-    weights, by the rates of matrix products and copies that are measured before and after. Peak
-    memory is that of the process above what its libraries take.
+    Each network runs in a process of its own, and its record is stored at once. It is timed until
+    the median is known to 1 %. A record of a busy or throttled machine is marked, and tables and
+    plots leave it out. The floor is the longer of the time of the operations and the time to move
+    weights, inputs and outputs, at the measured rates. Peak memory is that of the process above
+    what its libraries take.
     """
     from mogabench.catalogue import import_packages
     from mogabench.cli.profile_output import print_csv, print_records

@@ -48,9 +48,10 @@ def diff_records(
     ours: Annotated[Path, typer.Argument(metavar="A", help="A results folder.")],
     theirs: Annotated[Path, typer.Argument(metavar="B", help="Another one.")],
 ) -> None:
-    """List the records that only one of two results folders has, and those in conflict.
+    """List in which records two results folders differ.
 
-    The exit status is 1 where they differ.
+    Lists the records that only one of them has, and those in conflict. The exit status is 1 where
+    there is any.
     """
     from mogabench.console import print_line
     from mogabench.records.exchange import compare_folders, open_whole
@@ -74,7 +75,7 @@ def check_records(
 ) -> None:
     """List what is wrong with a folder's records.
 
-    That is lines that cannot be read, lines that a killed process left unfinished, and records that
+    Lists lines that cannot be read, lines that a killed process left unfinished, and records that
     are there twice. The exit status is 1 where there is any.
     """
     from mogabench.console import print_line

@@ -32,8 +32,8 @@ def report(
 ) -> None:
     """Write every table, the plots and a page to explore them.
 
-    What is missing of parameters and operations is counted first. Another paper's go to the folder
-    papers/NAME in the results; the analyses and trainings stand in the first one's.
+    Missing parameters and operations are counted first. The report of a paper other than MogaNet's
+    goes to papers/NAME in the results folder; analyses and trainings are in MogaNet's.
     """
     from mogabench.errors import UserError
     from mogabench.files import replaced_together, write_whole

@@ -22,7 +22,6 @@ from mogabench.cli.options import (
     QuietOption,
     RecipeOption,
     ResultsOption,
-    SizeOption,
     VariantOption,
 )
 from mogabench.pretraining import Pretraining
@@ -45,7 +44,12 @@ def run(
         ),
     ] = None,
     method: MethodOption = None,
-    size: SizeOption = None,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|HxW", help="Input size; default: the weights', the recipe's, or the task's."
+        ),
+    ] = None,
     options: OptionsOption = None,
     data: Annotated[
         str | None,
@@ -57,16 +61,19 @@ def run(
     pretraining: Annotated[
         Pretraining | None,
         typer.Option(
-            help="What the training behind the figure started from, where the weights do not "
-            "say; only rows of tables that started so are filled."
+            help="What the training started from, where the weights do not say; the accuracy fills "
+            "only rows of tables that started from the same."
         ),
     ] = None,
     ema: Annotated[
         bool,
-        typer.Option("--ema/--no-ema", help="Averaged weights, of --weights and of the recipe."),
+        typer.Option(
+            "--ema/--no-ema",
+            help="Use averaged weights: those of the file, and in training as the recipe says.",
+        ),
     ] = True,
     new_head: Annotated[
-        bool, typer.Option("--new-head", help="Reinitialise a head of another class count.")
+        bool, typer.Option("--new-head", help="Replace a head of another number of classes.")
     ] = False,
     train: Annotated[bool, typer.Option("--train", help="Train by the recipe.")] = False,
     resume: Annotated[
@@ -77,7 +84,9 @@ def run(
     time_budget: Annotated[
         str | None,
         typer.Option(
-            metavar="6m", help="Train as many epochs as end, with the evaluation, in this time."
+            metavar="6m",
+            help="Train as many epochs as end, with the evaluation, in this time. For cosine and "
+            "one-cycle schedules, on one device.",
         ),
     ] = None,
     work_dir: Annotated[
@@ -95,7 +104,7 @@ def run(
         bool | None,
         typer.Option(
             "--channels-last/--no-channels-last",
-            help="NHWC memory layout; the default is what the task is faster in.",
+            help="NHWC memory layout; default: the task's faster one.",
         ),
     ] = None,
     compiled: Annotated[
@@ -105,11 +114,14 @@ def run(
         str,
         typer.Option(
             metavar="NAME",
-            help="Evaluate in torch, in onnxruntime or openvino on the CPU, or in tensorrt.",
+            help="Evaluate in torch, onnxruntime or openvino (CPU), or tensorrt (GPU).",
         ),
     ] = "torch",
     batch_size: Annotated[
-        int | None, typer.Option(help="Samples per pass and device; the recipe's total stays.")
+        int | None,
+        typer.Option(
+            help="Samples per pass and device; the recipe's batch is kept by accumulation."
+        ),
     ] = None,
     workers: Annotated[int, typer.Option(help="Processes that load data.")] = min(
         2, len(os.sched_getaffinity(0))
@@ -117,8 +129,8 @@ def run(
     on_bad_image: Annotated[
         Literal["skip", "fill", "fail"],
         typer.Option(
-            help="An image that cannot be read is left out and counted, is filled where it is "
-            "truncated, or ends the run."
+            help="Of an image that cannot be read: skip leaves it out and counts it, fill takes "
+            "what there is of a truncated one, fail ends the run."
         ),
     ] = "skip",
     predictions: Annotated[
@@ -138,7 +150,7 @@ def run(
     ] = False,
     throughput: Annotated[
         bool,
-        typer.Option("--throughput", help="Time the network also where --data is given."),
+        typer.Option("--throughput", help="Time the network even with --data."),
     ] = False,
     paper: PaperOption = None,
     papers: PapersOption = None,
@@ -149,9 +161,9 @@ def run(
 ) -> None:
     """Measure one network.
 
-    Without --data it is counted and timed, and stands beside the paper's figures.
+    Without --data it is counted, timed, and shown beside the paper's figures.
 
-    With --data it is counted and, by --weights or --train, its quality is measured.
+    With --data it is counted, and its accuracy is measured with --weights or after --train.
     """
     from mogabench.cli.run_output import print_row, print_row_as_json
     from mogabench.cli.subjects import ablated_training, choose_subject, read_stated

@@ -28,21 +28,21 @@ def sweep(
         ),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print what would run, and how long it takes.")
+        bool, typer.Option("--dry-run", help="Print what would run and, with --gpu, for how long.")
     ] = False,
     gpu: Annotated[
         str | None,
         typer.Option(metavar="h200", help="Estimate times on this device, by its records."),
     ] = None,
     hours: Annotated[
-        float | None, typer.Option(min=0, help="Only what fits these hours on --gpu.")
+        float | None, typer.Option(min=0, help="Run only what fits into these hours on --gpu.")
     ] = None,
     retries: Annotated[
         int,
         typer.Option(
             min=0,
-            help="Times that one that was killed is begun again; with --slurm only one that was "
-            "preempted or whose node failed: one killed there, as out of memory, has failed.",
+            help="Restarts of a killed measurement. With --slurm, of a job that was preempted or "
+            "whose node failed; a job that was killed, such as out of memory, is not restarted.",
         ),
     ] = 3,
     work_dir: Annotated[
@@ -55,8 +55,8 @@ def sweep(
 
     A plan is a YAML list. An entry '- run: TASK' or '- profile: MODEL' takes the options of that
     command; a list of values makes a grid, 'seeds: 3' a training for each seed. An entry
-    '- tables: [2, 3]' takes what is not measured of these tables, with 'data: {TASK: DIR}' and, for
-    what has no released weights, 'train: true'.
+    '- tables: [2, 3]' measures what these tables miss, with 'data: {TASK: DIR}' and, for networks
+    without released weights, 'train: true'.
 
     Each measurement is a process of its own. Running again does only what is missing; an
     interrupted training goes on. 'mogabench records merge' gathers what other machines measured.
@@ -70,7 +70,7 @@ def sweep(
     from mogabench.sweeps.plan import read_plan
 
     if hours is not None and gpu is None:
-        raise UserError("--hours are of a device: name it, such as --gpu h200")
+        raise UserError("--hours needs --gpu, such as --gpu h200")
     store = open_store(results)
     found = missing(read_plan(plan), store)
     for item in found.measurements:

@@ -46,27 +46,29 @@ def table(
         typer.Option("--add", metavar="BACKBONE", help="Add a network of yours to the table."),
     ] = None,
     method: Annotated[
-        str | None, typer.Option(help="Of --add: only this one of the table's methods.")
+        str | None, typer.Option(help="With --add: only this method of the table.")
     ] = None,
     size: Annotated[
         str | None,
-        typer.Option(metavar="N|HxW", help="Of --add: input size."),
+        typer.Option(metavar="N|HxW", help="With --add: the input size."),
     ] = None,
     options: Annotated[
         list[str] | None,
-        typer.Option("--option", metavar="NAME=VALUE", help="Of --add: a keyword argument."),
+        typer.Option(
+            "--option", metavar="NAME=VALUE", help="With --add: a keyword argument of the network."
+        ),
     ] = None,
     packages: ImportOption = None,
-    fresh: Annotated[bool, typer.Option(help="Measure again what has a record.")] = False,
+    fresh: Annotated[bool, typer.Option(help="Count again what has a record.")] = False,
     beside: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME=FILE", help="Figures of timm's results/*.csv in columns called NAME."
+            metavar="NAME=FILE", help="Show figures of timm's results/*.csv in columns named NAME."
         ),
     ] = None,
     columns: Annotated[
         str | None,
-        typer.Option(metavar="HEAD,…", help="Only these columns, by how their heads begin."),
+        typer.Option(metavar="HEAD,…", help="Only the columns whose heads begin so."),
     ] = None,
     wide: Annotated[
         bool, typer.Option("--wide", help="All columns, whatever the terminal's width.")
@@ -79,7 +81,7 @@ def table(
 ) -> None:
     """Print a paper's table beside what was measured.
 
-    What is missing of parameters and operations is counted first.
+    Missing parameters and operations are counted first.
     """
     from mogabench.console import has_colour, page, screen_width
     from mogabench.paper import get_paper
@@ -125,7 +127,9 @@ def _read_sources(given: Sequence[str], output_format: str) -> list[Source]:
     from mogabench.tables.beside import read_source
 
     if given and output_format in ("csv", "json", "parquet"):
-        raise UserError(f"--beside is for readers; {output_format} has the paper's figures only")
+        raise UserError(
+            f"--beside works with text, markdown, latex and html, not with {output_format}"
+        )
     sources = []
     for text in given:
         name, is_named, path = text.partition("=")

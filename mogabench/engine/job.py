@@ -94,7 +94,7 @@ class Job(Generic[R, O]):
         if self.train and self.pretraining and (self.pretraining == "none") == bool(self.weights):
             raise UserError(
                 f"--pretraining {self.pretraining}: the training begins with "
-                f"{'--weights' if self.weights else 'none, as there are no --weights'}"
+                f"{'--weights' if self.weights else 'random weights, as there is no --weights'}"
             )
         if (self.resume or self.new_head) and not self.train:
             raise UserError("--resume and --new-head are for training: add --train")

@@ -120,7 +120,9 @@ def make_job(
 def _official_pretraining(asked: Pretraining | None) -> Pretraining:
     """What a training from a released classifier starts from."""
     if asked not in (None, "in1k"):
-        raise UserError(f"--pretraining {asked}: the official weights were trained on in1k")
+        raise UserError(
+            f"--pretraining {asked}: the official weights were trained on in1k; leave it out"
+        )
     return "in1k"
 
 

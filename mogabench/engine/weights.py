@@ -182,8 +182,8 @@ def _check_average(job: Job[Any, Any], stated: Description | None, *, has_both: 
     without_average = stated is not None and job.recipe is not None and job.recipe.ema is None
     if not (job.ema or has_both or without_average):
         raise UserError(
-            f"{job.weights} holds one set of weights, not averaged and other ones: leave out "
-            "--no-ema"
+            f"{job.weights} has one set of weights, no second one without the average: "
+            "leave out --no-ema"
         )
 
 

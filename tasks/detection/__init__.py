@@ -74,8 +74,8 @@ class Detection(Task[DetectionRecipe, CocoFiles]):
             UserError: Always.
         """
         raise UserError(
-            "a detector of mmdet is no graph: how it goes on depends on the boxes it finds; "
-            "export its backbone as a network of classification"
+            "mmdet detectors cannot be exported: their control flow depends on the boxes. Export a "
+            "classifier with the same backbone."
         )
 
     def prepare(self, job: Job[DetectionRecipe, CocoFiles]) -> Setup:

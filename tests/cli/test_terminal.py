@@ -20,6 +20,7 @@ LISTS = [
     *("list recipes", "list tables", "list ablations", "list ablations A5", "doctor"),
     *("explain A9 MogaNet-S", "count s --depth 2"),
 ]
+GROUPS = ("run", "list", "analyze", "paper", "records")
 
 
 @pytest.fixture
@@ -89,7 +90,7 @@ def test_a_list_fits(screen, command):
 
 @pytest.mark.slow
 def test_summaries_of_commands_are_whole(screen):
-    for command in ("--help", "run --help", "list --help", "analyze --help"):
+    for command in ("--help", *(f"{group} --help" for group in GROUPS)):
         lines = screen(*command.split())
         assert max(map(len, lines)) <= 80 and not any(line.endswith("...") for line in lines[1:])
     assert screen("-h") == screen("--help")

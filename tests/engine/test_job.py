@@ -52,7 +52,7 @@ def test_an_evaluation_takes_the_network_s_own_preprocessing(tmp_path):
     ("changes", "message"),
     [
         ({"train": False}, "needs --weights FILE to evaluate, or --train"),
-        ({"pretraining": "in21k"}, "in21k: the training begins with none, as there are no --wei"),
+        ({"pretraining": "in21k"}, "in21k: the training begins with random weights, as there"),
         ({"pretraining": "none", "weights": __file__}, "none: the training begins with --weights"),
         (
             {"pretraining": "in21k", "weights": "official"},

@@ -119,7 +119,7 @@ def test_without_the_average_needs_a_file_that_has_both(job, tmp_path):
     torch.save({"state_dict": start}, one)
     torch.save({"state_dict": start, "state_dict_ema": dict(start)}, both)
     run(job(train=False, ema=False, recipe=None, weights=both, work_dir=None), TASK)
-    with pytest.raises(UserError, match="one set of weights, not averaged and other ones: leave"):
+    with pytest.raises(UserError, match="one set of weights, no second one without the average"):
         run(job(train=False, ema=False, recipe=None, weights=one, work_dir=None), TASK)
 
 

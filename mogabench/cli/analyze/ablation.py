@@ -19,7 +19,6 @@ from mogabench.cli.options import (
     QuietOption,
     RecipeOption,
     ResultsOption,
-    SizeOption,
     VariantOption,
 )
 
@@ -44,12 +43,20 @@ def ablation(
     ],
     variant: VariantOption = None,
     backbone: BackboneOption = None,
-    size: SizeOption = None,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|HxW",
+            help="Input size; default: the ablation's, or with --data the recipe's.",
+        ),
+    ] = None,
     options: OptionsOption = None,
     data: Annotated[
         str | None, typer.Option(metavar="DIR|sample", help="Data to train all networks on.")
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each network.")] = 5,
+    seeds: Annotated[
+        int, typer.Option(min=1, help="Trainings of each network, each with its own seed.")
+    ] = 5,
     recipe: RecipeOption = None,
     overrides: OverridesOption = None,
     jobs: Annotated[
@@ -65,8 +72,8 @@ def ablation(
 ) -> None:
     """Compare the networks of an ablation of MogaNet's paper.
 
-    Their parameters and operations and, with --data, their accuracies. Trains each network with
-    several seeds on the CPU; what has a record is not trained again.
+    Compares parameters and operations and, with --data, accuracies. For these it trains each
+    network with several seeds on the CPU; what has a record is not trained again.
     """
     from mogabench.analysis.ablation.figure import draw
     from mogabench.analysis.ablation.study import compare

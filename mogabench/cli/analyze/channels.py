@@ -21,9 +21,11 @@ def channels(
     weights: WeightsOption,
     data: DataOption = None,
     class_map: ClassMapOption = None,
-    images: Annotated[int, typer.Option(min=2, help="Most images, drawn at random.")] = 100,
+    images: Annotated[
+        int, typer.Option(min=2, help="At most this many images, drawn at random.")
+    ] = 100,
     size: Annotated[
-        str | None, typer.Option(metavar="N|HxW", help="Input size; default: 224.")
+        str | None, typer.Option(metavar="N|HxW", help="Input size; default: the weights', or 224.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Draws images and random weights.")] = 0,
     batch_size: Annotated[int, typer.Option(min=1, help="Images per pass.")] = 16,
@@ -35,9 +37,9 @@ def channels(
 ) -> None:
     """Measure how energy is spread over channels (Figure 6).
 
-    Before and after channel aggregation, or of stages. Evenness is the effective number of channels
-    over their number, (sum e)^2 / (C sum e^2), with a standard error. The energy ranks, and
-    saliency maps of channels, go to the results.
+    Compares channels before and after channel aggregation or, in other networks, those of stages.
+    Evenness is the effective number of channels over their number, (sum e)^2 / (C sum e^2), with a
+    standard error. The energy ranks, and saliency maps of channels, go to the results.
     """
     from mogabench.analysis.channels.figure import figures
     from mogabench.analysis.channels.record import channel_record, measured

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def gradcam(
-    image: Annotated[list[Path], typer.Option(metavar="FILE", help="An image; give it again.")],
+    image: Annotated[list[Path], typer.Option(metavar="FILE", help="An image; repeat for more.")],
     models: ModelsOption,
     weights: Annotated[
         list[str],
@@ -29,7 +29,9 @@ def gradcam(
     label: Annotated[
         str | None,
         typer.Option(
-            "--class", metavar="N|NAME", help="What to look for; default: what each network sees."
+            "--class",
+            metavar="N|NAME",
+            help="Class index or name; default: each network's top-1.",
         ),
     ] = None,
     layer: Annotated[
@@ -50,8 +52,8 @@ def gradcam(
 ) -> None:
     """Draw Grad-CAM activation maps of images.
 
-    Where in an image each network sees a class (Figures 5, 8 and A4), by the package grad-cam. The
-    images and maps go into one figure; it and its numbers go to the results.
+    They show where in an image each network sees a class (Figures 5, 8 and A4), by the package
+    grad-cam. Images and maps go into one figure; it and its numbers go to the results.
     """
     from mogabench.analysis.classifier import pair_up
     from mogabench.analysis.figures import write_figure
@@ -70,7 +72,10 @@ def gradcam(
     import_package()
     pairs = pair_up(network_names(models), weights)
     if layer and len(layer) != len(pairs):
-        raise UserError(f"--layer is given {len(layer)} time(s) for {len(pairs)} networks")
+        raise UserError(
+            f"--layer is given {len(layer)} time(s) for {len(pairs)} networks; give one for each, "
+            "in their order"
+        )
     _check_images(image)
     columns = []
     with progress("networks", len(pairs), quiet=is_quiet) as step:

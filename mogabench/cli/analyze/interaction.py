@@ -34,22 +34,32 @@ def interaction(
         Path | None, typer.Option(metavar="FILE", help="Class folders in label order, one a line.")
     ] = None,
     budget: Annotated[
-        int | None, typer.Option(min=1, help="Most forward passes of a network.")
+        int | None, typer.Option(min=1, help="At most this many forward passes of each network.")
     ] = None,
-    images: Annotated[int, typer.Option(min=2, help="Most images, of those recognised.")] = 100,
-    pairs: Annotated[int, typer.Option(min=1, help="Pairs of patches for an image.")] = 50,
-    contexts: Annotated[int, typer.Option(min=1, help="Contexts for a pair and order.")] = 50,
-    grid: Annotated[int, typer.Option(min=2, help="Patches to a side.")] = 14,
-    radius: Annotated[int, typer.Option(min=1, help="Patches between a pair, at most.")] = 1,
+    images: Annotated[
+        int, typer.Option(min=2, help="At most this many of the images that a network recognises.")
+    ] = 100,
+    pairs: Annotated[int, typer.Option(min=1, help="Pairs of patches per image.")] = 50,
+    contexts: Annotated[int, typer.Option(min=1, help="Contexts per pair and order.")] = 50,
+    grid: Annotated[int, typer.Option(min=2, help="Patches along a side.")] = 14,
+    radius: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Greatest distance within a pair, in rows and columns; 1: neighbours.",
+        ),
+    ] = 1,
     seed: Annotated[int, typer.Option(help="Draws images, pairs and contexts.")] = 0,
     size: Annotated[
-        str | None, typer.Option(metavar="N|HxW", help="Input size; default: 224.")
+        str | None, typer.Option(metavar="N|HxW", help="Input size; default: the weights', or 224.")
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images per forward pass.")] = 64,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     runtime: Annotated[
         str,
-        typer.Option(metavar="NAME", help="torch; onnxruntime or openvino on the CPU; tensorrt."),
+        typer.Option(
+            metavar="NAME", help="torch, onnxruntime or openvino (CPU), or tensorrt (GPU)."
+        ),
     ] = "torch",
     dtype: Annotated[
         str, typer.Option(metavar="TYPE", help="float32, or for speed bfloat16 or float16.")

@@ -80,7 +80,9 @@ def open_unfused(
     if weights == "none":
         return open_untrained(_subject(name, size), count=images, seed=seed, device=device)
     if data is None:
-        raise UserError(f"{name} with weights needs --data DIR; --weights none takes noise")
+        raise UserError(
+            f"{name} with weights needs --data DIR; only --weights none takes noise instead"
+        )
     return open_network(
         name, weights, data, class_map=class_map, size=size, device=device, fused=False
     )

@@ -23,10 +23,12 @@ def receptive_field(
     weights: WeightsOption,
     data: DataOption = None,
     class_map: ClassMapOption = None,
-    images: Annotated[int, typer.Option(min=2, help="Most images, drawn at random.")] = 50,
+    images: Annotated[
+        int, typer.Option(min=2, help="At most this many images, drawn at random.")
+    ] = 50,
     size: Annotated[
         list[str] | None,
-        typer.Option(metavar="N", help="Input size, more than once for more; default: 224, 448."),
+        typer.Option(metavar="N", help="Input size; repeat for more; default: 224 and 448."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Draws images and random weights.")] = 0,
     batch_size: Annotated[int, typer.Option(min=1, help="Images per pass.")] = 8,
@@ -101,7 +103,9 @@ def _open(
     )
     height, width = classifier.subject.input_size
     if height != width:
-        raise UserError(f"--size {size}: area ratios are of squares in a square image")
+        raise UserError(
+            f"--size {size}: area ratios are of squares in a square image; give one number"
+        )
     return classifier
 
 
