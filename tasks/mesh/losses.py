@@ -32,15 +32,25 @@ def losses(
     """
     rotations = from_axis_angle(target["rotations"])
     rotations = torch.cat([target["turn"][:, None] @ rotations[:, :1], rotations[:, 1:]], 1)
+    turns = angles(found.rotations, rotations)
+    expression_errors = (found.expression - target["expression"]).square().sum(1)
     values = {
         "keypoints": (found.project(keypoints) - target["keypoints"]).abs().sum((1, 2)).mean(),
-        "rotations": angles(found.rotations, rotations).sum(1).mean(),
+        "rotations": turns[:, 0].mean() + turns[:, 1:].mean(),
         "shape": (found.shape - target["shape"]).square().sum(1).mean(),
-        "expression": (found.expression - target["expression"]).square().sum(1).mean(),
+        "expression": _mean_of_known(expression_errors, target["has_expression"]),
         "shape_prior": beyond(found.shape, weigh.margin),
     }
     weights = {name: getattr(weigh, name) for name in values}
     return {f"loss_{name}": weights[name] * values[name] for name in values if weights[name]}
+
+
+def _mean_of_known(errors: Tensor, known: Tensor) -> Tensor:
+    """The mean of the errors ``(N,)`` whose target is known ``(N,)``; 0 if none is.
+
+    Of all processes: see `share_of`.
+    """
+    return (errors * known).sum() / share_of(known.sum())
 
 
 def angles(rotations: Tensor, others: Tensor) -> Tensor:

@@ -61,7 +61,8 @@ class TrainingPictures(Dataset[Item]):
 
     An item has ``inputs`` ``(3, H, W)``, ``keypoints`` ``(K, 2)`` from -1 to 1, ``rotations``
     ``(R, 3)`` as axis and angle, ``turn`` ``(3, 3)`` by which the picture was turned, ``shape``
-    ``(S,)`` and ``expression`` ``(E,)``.
+    ``(S,)``, ``expression`` ``(E,)`` and ``has_expression`` ``()``: none is known of a mirrored face,
+    since FLAME's expressions have no mirror images.
 
     Args:
         targets: The training set.
@@ -92,6 +93,7 @@ class TrainingPictures(Dataset[Item]):
             "turn": torch.from_numpy(in_space(view)).float(),
             "shape": torch.from_numpy(target.shape).float(),
             "expression": torch.from_numpy(target.expression).float(),
+            "has_expression": torch.tensor(not view.mirrored),
         }
 
 
@@ -110,17 +112,17 @@ def random_view(view: View, augment: MeshAugment) -> View:
 
 
 def degrade(picture: NDArray[np.uint8], augment: MeshAugment) -> NDArray[np.uint8]:
-    """The picture at a lower resolution and in other colours, drawn from NumPy's generator."""
+    """The picture in other colours and at a lower resolution, drawn from NumPy's generator."""
     draw = np.random
+    noise = augment.channel_noise
+    picture = np.asarray(cv2.multiply(picture, draw.uniform(1 - noise, 1 + noise, 3)), np.uint8)
     factor = draw.choice(augment.low_resolutions) if augment.low_resolutions else 1.0
     if factor > 1:
         height, width = picture.shape[:2]
         small = (int(width / factor), int(height / factor))
-        less = cv2.resize(picture, small, interpolation=cv2.INTER_NEAREST)
-        picture = np.asarray(cv2.resize(less, (width, height)), np.uint8)
-    noise = augment.channel_noise
-    gains = draw.uniform(1 - noise, 1 + noise, 3)
-    return np.asarray((picture * gains).clip(0, 255), np.uint8)
+        # Linear both ways: MMHuman3D names other methods, but where cv2.resize takes an output.
+        picture = np.asarray(cv2.resize(cv2.resize(picture, small), (width, height)), np.uint8)
+    return picture
 
 
 def in_space(view: View) -> Array:

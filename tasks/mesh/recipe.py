@@ -40,11 +40,11 @@ class MeshLoss(Section):
     keypoints: NonNegativeFloat
     """L1 between projected and annotated key points, from -1 to 1 in the picture, summed."""
     rotations: NonNegativeFloat
-    """The angles between rotations in radians, summed."""
+    """The angle between the whole body's rotations in radians, plus the mean of the joints'."""
     shape: NonNegativeFloat
     """Squared error of the shape's coefficients, summed."""
     expression: NonNegativeFloat
-    """Squared error of the expression's coefficients, summed."""
+    """Squared error of the expression's coefficients, summed; of faces that are not mirrored."""
     shape_prior: NonNegativeFloat
     """Mean square of the shape's coefficients beyond ``margin``."""
     margin: PositiveFloat

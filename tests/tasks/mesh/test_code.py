@@ -95,7 +95,8 @@ def test_losses_worked_out_by_hand():
         "rotations": quarter,
         "turn": torch.eye(3).repeat(2, 1, 1),
         "shape": torch.zeros(2, 100),
-        "expression": torch.full((2, 50), 0.2),
+        "expression": torch.tensor([[0.2], [7.0]]).expand(2, 50),
+        "has_expression": torch.tensor([True, False]),
     }
     weigh = load_recipe("expose_face_100e", overrides=["loss.shape=2.0"]).loss
     values = losses(found, torch.zeros(2, 3, 3), target, weigh)
@@ -112,17 +113,21 @@ def test_losses_worked_out_by_hand():
 
 
 def test_a_turned_picture_turns_the_body():
+    """What is left are 0.2 radians of the whole hand, and 0.3 of one of its 15 joints."""
     code = CODES["expose_hand"]
     angle = torch.tensor(0.5)
     turn = from_axis_angle(torch.stack([torch.tensor(0.0), torch.tensor(0.0), angle]))
     vector = code.start()
     vector[:6] = to_sixes(turn)
+    rotations = torch.zeros(1, 16, 3)
+    rotations[0, 0, 2], rotations[0, 5, 1] = 0.2, 0.3
     target = {
         "keypoints": torch.zeros(1, 21, 2),
-        "rotations": torch.zeros(1, 16, 3),
+        "rotations": rotations,
         "turn": turn[None],
         "shape": torch.zeros(1, 10),
         "expression": torch.zeros(1, 0),
+        "has_expression": torch.tensor([True]),
     }
     values = losses(
         code.read(vector[None]),
@@ -131,4 +136,4 @@ def test_a_turned_picture_turns_the_body():
         load_recipe("expose_hand_100e", overrides=["loss.keypoints=0.0"]).loss,
     )
     assert set(values) == {"loss_rotations", "loss_shape_prior"}
-    assert values["loss_rotations"] < 1e-4
+    assert values["loss_rotations"].item() == pytest.approx(0.2 + 0.3 / 15, abs=1e-6)
