@@ -22,7 +22,7 @@ _HALF_BODY_FROM = 8
 _HALF_BODY_PADDING = 1.5
 
 _FEWEST = 3
-"""Key points that half a body must have."""
+"""Key points that a lower body must have."""
 
 
 def random_view(view: View, keypoints: Array, size: tuple[int, int], augment: PoseAugment) -> View:
@@ -41,22 +41,23 @@ def random_view(view: View, keypoints: Array, size: tuple[int, int], augment: Po
     view = replace(view, mirrored=bool(draw.random() < augment.flip))
     labelled = keypoints[:, 2] > 0
     if labelled.sum() > _HALF_BODY_FROM and draw.random() < augment.half_body:
-        part = _half(labelled)
-        box = _box_around(keypoints[part, :2])
-        view = replace(View.around(box, size, _HALF_BODY_PADDING), mirrored=view.mirrored)
+        half = keypoints[_half(labelled), :2]
+        x, y = map(float, half.mean(0))
+        around = View.around(_box_around(half), size, _HALF_BODY_PADDING)
+        view = replace(around, center=(x, y), mirrored=view.mirrored)
     return view.jitter(augment.scale, augment.rotation, augment.rotation_prob)
 
 
 def _half(labelled: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Which key points of one half are labelled; a mask ``(17,)``.
 
-    Either half is as likely, but the other one is taken where it has too few.
+    The upper one more often, as mmpose draws it, and wherever the lower one has too few; more than
+    eight leave it at least three.
     """
     is_upper = np.arange(len(labelled)) < UPPER_BODY.stop
     upper, lower = labelled & is_upper, labelled & ~is_upper
-    wanted, other = (upper, lower) if np.random.random() < 0.5 else (lower, upper)
-    chosen: NDArray[np.bool_] = wanted if wanted.sum() >= _FEWEST else other
-    return chosen
+    takes_upper = np.random.standard_normal() < 0.5 or lower.sum() < _FEWEST
+    return upper if takes_upper else lower
 
 
 def _box_around(points: Array) -> Array:

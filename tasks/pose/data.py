@@ -247,10 +247,10 @@ def _read_annotated(
 
 
 def _within(box: list[float], size: tuple[int, int]) -> Array:
-    """The part of a box inside of the image, to the centre of its last pixel, as mmpose has it."""
+    """The box from the image's first corner to the centre of its last pixel, as mmpose 0.29 cuts."""
     x, y = max(0.0, box[0]), max(0.0, box[1])
-    right = min(size[0] - 1, x + max(0.0, box[2] - 1))
-    bottom = min(size[1] - 1, y + max(0.0, box[3] - 1))
+    right = min(size[0] - 1, x + max(0.0, box[2]))
+    bottom = min(size[1] - 1, y + max(0.0, box[3]))
     return np.array([x, y, right - x, bottom - y])
 
 

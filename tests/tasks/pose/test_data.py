@@ -2,9 +2,11 @@ import json
 
 import pytest
 
+from mogabench.data.views import View
 from mogabench.errors import UserError
 from mogabench.tasks.pose.data import read_people
 from mogabench.tasks.pose.metric import average_precision
+from mogabench.tasks.pose.pictures import PersonPictures
 
 DETECTIONS = [
     {"image_id": 7, "category_id": 1, "bbox": [10, 20, 30, 40], "score": 0.9},
@@ -28,12 +30,15 @@ def test_who_is_looked_at(folder, content, points):
     outside["bbox"] = [-10.0, 100.0, 50.0, 50.0]
     content["annotations"] += [crowd, tiny, outside, animal]
     content["annotations"][0]["keypoints"][2] = 0
+    content["annotations"][0]["bbox"] = [40, 5, 40, 80]
     persons = read_people(folder(content), "val").persons
     assert [person.image for person in persons] == [7, 7, 9, 9, 9]
     assert persons[0].file.name == "a.png"
     assert persons[0].keypoints[0].tolist() == [*points[0, 0], 0]
-    # Cut off at the image's edges, and to the middle of its last pixel, as mmpose 0.x does.
-    assert persons[4].box.tolist() == [0, 100, 49, 19]
+    # Its 80 pixels are 60 in the input's shape, and a view is a quarter larger.
+    assert PersonPictures(persons, (256, 192)).view(0) == View((60.0, 45.0), 75.0)
+    # Cut off at the image's edges, and to the middle of its last pixel, as mmpose 0.29 does.
+    assert persons[4].box.tolist() == [0, 100, 50, 19]
 
 
 def test_the_truth_scores_100_though_an_annotation_is_called_0(folder, content):

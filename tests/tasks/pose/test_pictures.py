@@ -108,17 +108,19 @@ def test_how_far_augmentation_goes():
 
 def test_half_bodies():
     augment = OFF.model_copy(update={"half_body": 1.0})
-    points = keypoints(17)
-    upper, lower = points[:11, :2], points[11:, :2]
-    halves = {
-        View.around(np.concatenate([half.min(0), np.ptp(half, axis=0)]), SIZE, 1.5)
-        for half in (upper, lower)
-    }
-    assert set(views(augment, points, 50)) == halves
+    points = np.array([[100.0, 50.0, 1.0]] * 11 + [[100.0, 150.0, 1.0]] * 6)
+    points[0, :2], points[16, :2] = (144, 138), (106, 150)
+    # Around the mean of a half's points, half as large again as their box of 44x88 (as one of 66 in
+    # the input's shape) or 6x0.
+    upper, lower = View((104.0, 58.0), 99.0), View((101.0, 150.0), 9.0)
+    drawn = views(augment, points)
+    assert set(drawn) == {upper, lower}
+    # mmpose draws from a normal distribution, of which 69 % are below 0.5.
+    assert drawn.count(upper) / len(drawn) == pytest.approx(0.691, abs=0.03)
     # Too few key points to take half of them, and too few of the lower body.
-    assert set(views(augment, keypoints(8), 50)) == {VIEW}
-    (only,) = set(views(augment, keypoints(13), 50))
-    assert only in halves
+    for labelled, only in ((8, VIEW), (13, upper)):
+        points[:, 2] = np.arange(17) < labelled
+        assert set(views(augment, points, 50)) == {only}
 
 
 def test_the_other_side_of_the_other_side():
