@@ -21,7 +21,8 @@ VIEW = View((100.0, 100.0), 120.0, 0.0)
 
 @pytest.fixture
 def recipe():
-    return load_recipe("simple_baseline_256x192", variant="s")
+    exact = ["targets.encoding=unbiased"]
+    return load_recipe("simple_baseline_256x192", variant="s", overrides=exact)
 
 
 @pytest.fixture

@@ -33,6 +33,9 @@ def test_all_backbones_train_as_appendix_a5_says(name):
         recipe = load_recipe(name, variant=variant)
         assert (recipe.schedule.epochs, recipe.schedule.milestones) == (210, (170, 200))
         assert recipe.optimizer.name.startswith("adam")
+        # All released configurations: TopDownGenerateTarget, sigma=2; AdamW decays biases.
+        assert (recipe.targets.sigma, recipe.targets.encoding) == (2.0, "rounded")
+        assert recipe.optimizer.decay_biases == (recipe.optimizer.name == "adamw")
         if not (variant or "").startswith("uniformer"):
             assert recipe.optimizer.lr in (1e-3, 5e-4)
 
