@@ -9,7 +9,7 @@ from pydantic import Field
 
 from mogabench.engine.coco_files import CocoFiles
 from mogabench.engine.task import Metric, Task
-from mogabench.tasks.pose.recipe import PoseRecipe, PoseTest
+from mogabench.tasks.pose.recipe import PoseRecipe
 
 if TYPE_CHECKING:
     from torch import nn
@@ -75,7 +75,7 @@ class Pose(Task[PoseRecipe, PoseOptions]):
         cells = (side // STRIDE for side in subject.input_size)
         targets = torch.rand(batch_size, len(KEYPOINTS), *cells)
         batch = {"inputs": pictures, "targets": targets, "weights": torch.ones(targets.shape[:2])}
-        return PoseEstimator(self.build(subject), PoseTest()), batch
+        return PoseEstimator(self.build(subject), None), batch
 
     def prepare(self, job: Job[PoseRecipe, PoseOptions]) -> Setup:
         """Reads the persons, builds the network and loads its weights."""
@@ -102,7 +102,7 @@ class Pose(Task[PoseRecipe, PoseOptions]):
         pictures = PersonPictures(test_people.persons, (height, width))
         metric = KeypointAP(test_people, pictures)
         return Setup(
-            PoseEstimator(network, recipe.test if recipe else PoseTest()),
+            PoseEstimator(network, recipe),
             Source(pictures, test_people.identity, annotated=test_people.annotated),
             metric,
             train,
@@ -122,8 +122,7 @@ class Pose(Task[PoseRecipe, PoseOptions]):
 
         network = build_network(job.network_subject())
         notes = load_job_weights(job, network, backbone=self.backbone_module)
-        test = job.recipe.test if job.recipe else PoseTest()
-        return PosePredictor(job, PoseEstimator(network, test), notes)
+        return PosePredictor(job, PoseEstimator(network, job.recipe), notes)
 
 
 TASK = Pose()

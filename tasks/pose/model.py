@@ -8,13 +8,14 @@ import torch
 from torch import Tensor
 
 from mogabench.engine.model import Trained
-from mogabench.tasks.pose.heatmaps import decode
+from mogabench.tasks.pose.heatmaps import SIGMA, decode
+from mogabench.tasks.pose.recipe import PoseTest
 from mogabench.tasks.pose.skeleton import MIRRORED, STRIDE
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from mogabench.tasks.pose.recipe import PoseTest
+    from mogabench.tasks.pose.recipe import PoseRecipe
 
 
 class PoseEstimator(Trained):
@@ -22,12 +23,13 @@ class PoseEstimator(Trained):
 
     Args:
         network: Maps images ``(N, 3, H, W)`` to heat maps ``(N, 17, H/4, W/4)``.
-        test: How heat maps become key points.
+        recipe: How heat maps are made and become key points; None for the usual ways.
     """
 
-    def __init__(self, network: nn.Module, test: PoseTest) -> None:
+    def __init__(self, network: nn.Module, recipe: PoseRecipe | None) -> None:
         super().__init__(network)
-        self.test = test
+        self.test = recipe.test if recipe else PoseTest()
+        self.sigma = recipe.targets.sigma if recipe else SIGMA
 
     def loss(self, inputs: Tensor, targets: Tensor, weights: Tensor, **_: Any) -> dict[str, Tensor]:
         """The error of the heat maps.
@@ -45,7 +47,7 @@ class PoseEstimator(Trained):
         heatmaps = self.run(inputs).float()
         if self.test.flip:
             heatmaps = (heatmaps + unflip(self.run(inputs.flip(3)).float())) / 2
-        found = decode(heatmaps, self.test.decoding)
+        found = decode(heatmaps, self.test.decoding, sigma=self.sigma)
         return found * found.new_tensor([STRIDE, STRIDE, 1])
 
 

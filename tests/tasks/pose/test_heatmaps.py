@@ -1,9 +1,12 @@
+import cv2
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
+from mogabench.tasks import load_recipe
 from mogabench.tasks.pose.heatmaps import decode, encode
-from mogabench.tasks.pose.model import joints_mse, unflip
+from mogabench.tasks.pose.model import PoseEstimator, joints_mse, unflip
 from mogabench.tasks.pose.skeleton import KEYPOINTS, STRIDE
 
 
@@ -21,12 +24,29 @@ def test_unbiased_targets_decode_to_a_tenth_of_a_pixel(shape, sigma):
     points = random_points(shape)
     maps, weights = encode(points, np.ones(len(points), bool), shape, sigma=sigma)
     assert weights.all()
-    found = decoded(maps, "taylor")
+    found = decode(torch.from_numpy(maps)[None], "taylor", sigma=sigma)[0].numpy()
     assert np.abs(found[:, :2] - points).max() * STRIDE < 0.1
     # A quarter of a cell towards the right neighbour is off by a quarter at most.
     quarter = decoded(maps, "quarter_pixel")
     assert np.abs(quarter[:, :2] - points).max() <= 0.25 + 1e-6
     assert np.abs(quarter[:, :2] - points).mean() < 0.13
+
+
+@pytest.mark.parametrize(("sigma", "kernel"), [(2.0, 11), (3.0, 17)])
+def test_taylor_smooths_as_mmpose_does(sigma, kernel):
+    """A step on the logarithm of a noisy map that OpenCV blurs, at K = 11 and 17 (mmpose 0.29)."""
+    maps, _ = encode(np.array([[20.3, 30.6]]), np.ones(1, bool), (64, 48), sigma=sigma)
+    noisy = maps[0] + np.random.default_rng(0).uniform(0, 0.3, maps[0].shape)
+    y, x = np.unravel_index(noisy.argmax(), noisy.shape)
+    blurred = np.log(cv2.GaussianBlur(noisy, (kernel, kernel), 0, borderType=cv2.BORDER_CONSTANT))
+    slopes = np.stack(np.gradient(blurred))
+    bends = np.stack([np.stack(np.gradient(slope)) for slope in slopes])[..., y, x]
+    down, right = -np.linalg.solve(bends, slopes[:, y, x])
+    settings = [f"targets.sigma={sigma}", "test.decoding=taylor", "test.flip=false"]
+    recipe = load_recipe("simple_baseline_384x288", overrides=settings)
+    found = PoseEstimator(nn.Identity(), recipe).predict(torch.from_numpy(noisy)[None, None])[0, 0]
+    expected = [STRIDE * (x + right), STRIDE * (y + down), noisy.max()]
+    assert found.tolist() == pytest.approx(expected, abs=1e-3)
 
 
 def test_rounded_targets():
