@@ -68,7 +68,8 @@ def predict(
         typer.Option(
             metavar="FILE",
             help="For poses: persons in COCO's results format, such as 'predict' writes with a "
-            "detector; default: a person fills each image.",
+            "detector, by file_name or by the ids that files are named by; default: a person fills "
+            "each image.",
         ),
     ] = None,
     out_frames: Annotated[

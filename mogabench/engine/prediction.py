@@ -8,6 +8,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections import Counter
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -44,12 +45,18 @@ class Item:
     Attributes:
         name: What files and messages call it, such as ``cats/tabby.jpg``.
         content: A file, its bytes, or what was in memory.
-        number: COCO's id of the image.
+        number: COCO's id of the image: the number that its file is named by, or else one that no
+            other has.
     """
 
     name: str
     content: Any
     number: int
+
+    @property
+    def states_number(self) -> bool:
+        """Whether the number is the one that its file is named by."""
+        return self.number == _stated_number(self.name)
 
     def image(self, mode: str = "RGB") -> Image.Image:
         """The image, read as an evaluation reads it.
@@ -148,9 +155,9 @@ class Predictor(ABC):
             UserError: It cannot be read, or the network cannot take it.
         """
         if isinstance(given, list | tuple):
-            items = [self._item(one, number) for number, one in enumerate(given, 1)]
+            items = number_items([self._named(one, place) for place, one in enumerate(given, 1)])
             return [self.predict_item(item, **guides) for item in items]
-        return self.predict_item(self._item(given, 1), **guides)
+        return self.predict_item(*number_items([self._named(given, 1)]), **guides)
 
     @abstractmethod
     def predict_item(self, item: Item) -> Prediction:
@@ -169,7 +176,8 @@ class Predictor(ABC):
         """What a command line names: files, the images below folders, ``-`` for standard input.
 
         Raises:
-            UserError: There is no such file, or nothing in a folder.
+            UserError: There is no such file, nothing in a folder, two have one name, or `check`
+                refuses them.
         """
         found: list[tuple[str, Any]] = []
         for place in places:
@@ -177,7 +185,22 @@ class Predictor(ABC):
                 found.append(("stdin", sys.stdin.buffer.read()))
             else:
                 found += self.find_in(Path(place).expanduser())
-        return number_items(found)
+        names = Counter(name for name, _ in found)
+        repeated = [name for name, times in names.items() if times > 1]
+        if repeated:
+            raise UserError(
+                f"several of the items are called {repeated[0]}; give a folder that holds them all"
+            )
+        items = number_items(found)
+        self.check(items)
+        return items
+
+    def check(self, items: Sequence[Item]) -> None:  # noqa: B027  # most tasks take any
+        """Refuses all that a command line names where the task's options do not go with it.
+
+        Raises:
+            UserError: They do not.
+        """
 
     def find_in(self, place: Path) -> list[tuple[str, Any]]:
         """Name and content of the items in a file or a folder.
@@ -194,11 +217,11 @@ class Predictor(ABC):
             raise UserError(f"{place} has no image")
         return [(file.relative_to(place).as_posix(), file) for file in files]
 
-    def _item(self, given: Any, number: int) -> Item:
+    def _named(self, given: Any, place: int) -> tuple[str, Any]:
         if isinstance(given, str | Path):
-            return Item(Path(given).name, Path(given).expanduser(), number)
+            return Path(given).name, Path(given).expanduser()
         if isinstance(given, Image.Image | np.ndarray | bytes):
-            return Item(f"{self.takes}-{number}", given, number)
+            return f"{self.takes}-{place}", given
         raise UserError(
             f"a {type(given).__name__} is no {self.takes}: give a path, an image of Pillow's or a "
             "NumPy array, or a list of these"
@@ -248,24 +271,25 @@ def open_predictor(
 
 
 def number_items(found: Sequence[tuple[str, Any]]) -> list[Item]:
-    """Items with COCO's ids: the numbers that their files are named by, or else 1, 2, 3, ….
+    """Items with COCO's ids: the numbers that their files are named by, and 1, 2, … of the others.
 
-    Raises:
-        UserError: Two have one name.
+    Args:
+        found: Name and content of each.
     """
-    names = [name for name, _ in found]
-    repeated = [name for name, count in Counter(names).items() if count > 1]
-    if repeated:
-        raise UserError(
-            f"several of the items are called {repeated[0]}; give a folder that holds them all"
-        )
-    stems = [Path(name).stem for name in names]
-    numbers = [int(stem) for stem in stems if stem.isascii() and stem.isdecimal()]
-    if len(set(numbers)) < len(stems):
-        numbers = list(range(1, len(stems) + 1))
-    return [
-        Item(name, content, number) for (name, content), number in zip(found, numbers, strict=True)
-    ]
+    stated = [_stated_number(name) for name, _ in found]
+    taken = set(stated)
+    others = (number for number in count(1) if number not in taken)
+    items: dict[int, Item] = {}
+    for (name, content), number in zip(found, stated, strict=True):
+        own = next(others) if number is None or number in items else number
+        items[own] = Item(name, content, own)
+    return list(items.values())
+
+
+def _stated_number(name: str) -> int | None:
+    """The number that a file is named by, such as 139 of ``val2017/000000000139.jpg``."""
+    stem = Path(name).stem
+    return int(stem) if stem.isascii() and stem.isdecimal() else None
 
 
 def as_png(picture: Image.Image) -> bytes:

@@ -61,8 +61,8 @@ class TrainingPictures(Dataset[Item]):
 
     An item has ``inputs`` ``(3, H, W)``, ``keypoints`` ``(K, 2)`` from -1 to 1, ``rotations``
     ``(R, 3)`` as axis and angle, ``turn`` ``(3, 3)`` by which the picture was turned, ``shape``
-    ``(S,)``, ``expression`` ``(E,)`` and ``has_expression`` ``()``: none is known of a mirrored face,
-    since FLAME's expressions have no mirror images.
+    ``(S,)``, ``expression`` ``(E,)`` and ``has_expression`` ``()``: a mirrored face has none to
+    learn, since FLAME's expressions have no mirror images.
 
     Args:
         targets: The training set.

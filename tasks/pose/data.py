@@ -247,7 +247,7 @@ def _read_annotated(
 
 
 def _within(box: list[float], size: tuple[int, int]) -> Array:
-    """The box from the image's first corner to the centre of its last pixel, as mmpose 0.29 cuts."""
+    """The part of a box between the centres of the image's first and last pixel (mmpose 0.29)."""
     x, y = max(0.0, box[0]), max(0.0, box[1])
     right = min(size[0] - 1, x + max(0.0, box[2]))
     bottom = min(size[1] - 1, y + max(0.0, box[3]))

@@ -89,6 +89,34 @@ class PosePredictor(Predictor):
     def __init__(self, job: Job[Any, Any], model: Trained, notes: Sequence[str]) -> None:
         super().__init__(job, model, notes)
         self.detected = None if job.options.boxes is None else _read_boxes(job.options.boxes)
+        self.has_ids = any(isinstance(key, int) for key in self.detected or ())
+
+    def check(self, items: Sequence[Item]) -> None:
+        """See `Predictor`: a file of boxes must know some of the images."""
+        boxes = [self._boxes_of(item) for item in items]
+        if self.detected is not None and not any(boxes):
+            raise UserError(
+                f"{self.job.options.boxes} has no person in any of these {len(items)} images: its "
+                f"first box is of {next(iter(self.detected))}, and the first image is "
+                f"{items[0].name}"
+            )
+
+    def _boxes_of(self, item: Item) -> Sequence[Sequence[float]] | None:
+        """The file's boxes of an image's persons; None without a file.
+
+        Raises:
+            UserError: The file goes by ids, and the image states none.
+        """
+        if self.detected is None:
+            return None
+        if item.name in self.detected:
+            return self.detected[item.name]
+        if self.has_ids and not item.states_number:
+            raise UserError(
+                f"{self.job.options.boxes} goes by the images' ids, and the name {item.name} "
+                "states none: name the files by ids, as 000000000139.jpg, or give boxes a file_name"
+            )
+        return self.detected.get(item.number, [])
 
     def predict_item(
         self, item: Item, boxes: Sequence[Sequence[float]] | None = None
@@ -102,8 +130,8 @@ class PosePredictor(Predictor):
         """
         pixels = item.pixels()
         height, width = pixels.shape[:2]
-        if boxes is None and self.detected is not None:
-            boxes = self.detected.get(item.name, self.detected.get(item.number, []))
+        if boxes is None:
+            boxes = self._boxes_of(item)
         persons = [_checked(box) for box in ([(0, 0, width, height)] if boxes is None else boxes)]
         rows, columns = self.job.subject.input_size
         size = (rows, columns)
@@ -138,6 +166,8 @@ def _checked(box: Sequence[float]) -> tuple[Array, float]:
 def _read_boxes(file: Path) -> Mapping[str | int, list[list[float]]]:
     """The boxes and scores of persons, by the image's file where it is named, else by its id.
 
+    Images with other objects alone have none.
+
     Raises:
         UserError: The file cannot be read, or has no person.
     """
@@ -147,8 +177,9 @@ def _read_boxes(file: Path) -> Mapping[str | int, list[list[float]]]:
     found: dict[str | int, list[list[float]]] = defaultdict(list)
     for one in detections:
         is_person = one["category"] == "person" if "category" in one else one["category_id"] == 1
+        boxes = found[one.get("file_name", one["image_id"])]
         if is_person:
-            found[one.get("file_name", one["image_id"])].append([*one["bbox"], one["score"]])
-    if not found:
+            boxes.append([*one["bbox"], one["score"]])
+    if not any(found.values()):
         raise UserError(f"{file} has no person (COCO's category {_PERSON})")
     return dict(found)

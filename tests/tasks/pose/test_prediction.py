@@ -55,10 +55,14 @@ def test_boxes_of_a_file_go_by_its_images_and_persons(weights, tmp_path):
     file = tmp_path / "boxes.json"
     file.write_text(json.dumps([person, person | named, person | named, person | other]))
     predictor = load(weights, boxes=file)
-    by_file, none, by_number = (
-        predictor.predict_item(predictor.find([str(tmp_path / name)])[0])
-        for name in ("a.png", "b.png", "7.png")
-    )
+    files = [str(tmp_path / name) for name in ("a.png", "b.png", "7.png")]
+    found = [predictor.predict_item(item) for item in predictor.find(files)]
+    by_file, none, by_number = found
+    # A file states its image's id alone as well, and in Python.
+    alone = [predictor.predict(file) for file in files]
+    assert [one.to_json() for one in predictor.predict(files)] == [one.to_json() for one in found]
+    assert [len(one.poses) for one in alone] == [1, 0, 1]
+    assert alone[2].to_json()[0]["image_id"] == by_number.to_json()[0]["image_id"] == 7
     expected = predictor.predict(image, boxes=[(*box, 0.5)]).poses
     assert len(by_file.poses) == 1  # of two equal ones
     for found in (by_file, by_number):
@@ -67,6 +71,34 @@ def test_boxes_of_a_file_go_by_its_images_and_persons(weights, tmp_path):
         assert found.poses[0]["score"] == pytest.approx(expected[0]["score"])
     assert none.poses == [] and "0 person(s)" in none.describe()
     assert none.draw().size == (320, 267)  # of 240x200
+
+
+@pytest.mark.parametrize(
+    ("files", "key", "message"),
+    [
+        # Ids of a data set's own, which running numbers are not.
+        (("adam.png", "zoe.png"), {}, "goes by the images' ids, and the name adam.png states none"),
+        (("7.png", "logo.png"), {}, "goes by the images' ids, and the name logo.png states none"),
+        (("7.png", "007.png"), {}, "goes by the images' ids, and the name 7.png states none"),
+        (("8.png", "9.png"), {}, "these 2 images: its first box is of 7, and the first .* 8.png$"),
+        (("a.png",), {"file_name": "sub/a.png"}, "its first box is of sub/a.png, .* is a.png$"),
+    ],
+)
+def test_boxes_of_other_images_than_these(weights, tmp_path, files, key, message):
+    """Refused for all, before any is predicted."""
+    image, box = person_at(30, 40)
+    (tmp_path / "images").mkdir()
+    for name in files:
+        Image.fromarray(image).save(tmp_path / "images" / name)
+    person = {"image_id": 7, "category_id": 1, "bbox": box, "score": 0.5}
+    (tmp_path / "boxes.json").write_text(json.dumps([person | key]))
+    predictor = load(weights, boxes=tmp_path / "boxes.json")
+    with pytest.raises(UserError, match=message):
+        predictor.find([str(tmp_path / "images")])
+    if not key:
+        with pytest.raises(UserError, match="and the name image-1 states none"):
+            predictor.predict(image)
+    assert len(predictor.predict(image, boxes=[box]).poses) == 1
 
 
 def test_boxes_that_are_none(weights, tmp_path):
