@@ -179,6 +179,8 @@ class Task(ABC, Generic[R, O]):
         recipes: The text of recipes that it carries itself, by name; others are files in
             ``recipes/<name>/``.
         datasets: What records call the data set behind the paper's figures, by method.
+        beside_data: What the command line has beside ``--data`` for that data set, such as
+            ``("--boxes", "FILE")``.
         counted_input: What one forward pass takes when parameters and operations are counted.
         backbone_word: What its backbones are called, which is one more name of ``--backbone``.
         predictions: The ending of the file that its predictions can be written to, such as
@@ -203,6 +205,7 @@ class Task(ABC, Generic[R, O]):
     sample_recipe: ClassVar[str]
     recipes: ClassVar[Mapping[str, str]] = {}
     datasets: ClassVar[Mapping[str, str]] = {}
+    beside_data: ClassVar[tuple[str, ...]] = ()
     counted_input: ClassVar[str] = "one image"
     backbone_word: ClassVar[str] = "backbone"
     predictions: ClassVar[str] = ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -154,8 +155,11 @@ def _obstacle(cell: Cell, command: str, data: dict[str, Any], *, trains: bool) -
         return "needs a GPU"
     if "--data DIR" in command and cell.subject.task not in data:
         return f"the plan names no data of {cell.subject.task}"
-    if "FILE" in command.split():
+    files = [option for option, value in pairwise(command.split()) if value == "FILE"]
+    if "--weights" in files:
         return "needs weights that are not released"
+    if files:
+        return f"needs {files[0]} FILE, which an entry 'run: {cell.subject.task}' can name"
     if "--train" in command.split() and not trains:
         return "needs a training, and the plan says no 'train: true'"
     return None

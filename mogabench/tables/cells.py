@@ -279,4 +279,5 @@ def _command(subject: Subject, meta: Meta, column: Column) -> str:
         recipe=meta.recipe or None,
         settings=meta.settings,
         pretraining=meta.pretraining,
+        dataset=meta.dataset,
     )

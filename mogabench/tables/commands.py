@@ -26,6 +26,7 @@ def command_for(
     recipe: str | None = None,
     settings: Mapping[str, Any] | None = None,
     pretraining: str = "none",
+    dataset: str = "",
 ) -> str:
     """A command line that measures the subject.
 
@@ -36,18 +37,21 @@ def command_for(
         settings: The recipe's settings that are different.
         pretraining: The data set of the weights that training begins with: ``in1k``, ``in21k``, or
             ``none``; empty where it is not known.
+        dataset: What the printed figure was measured on; empty for the task's own data set.
     """
     if kind == Kind.THROUGHPUT:
         return command_line(*_profile(subject))
-    words = ["run", subject.task]
-    if len(get_task(subject.task).methods) > 1:
+    words, task = ["run", subject.task], get_task(subject.task)
+    if len(task.methods) > 1:
         words += ["--method", subject.method]
     variant = None if subject.options else variant_of(subject.backbone)
     words += ["--backbone", subject.backbone] if variant is None else ["--variant", variant]
     words += _size(subject)
     words += _each("--option", dict(subject.options))
     if kind == Kind.QUALITY:
-        words += ["--data", "DIR", *_weights(subject, recipe, settings or {}, pretraining)]
+        is_own = dataset in ("", task.datasets.get(subject.method))
+        words += ["--data", "DIR", *(task.beside_data if is_own else ())]
+        words += _weights(subject, recipe, settings or {}, pretraining)
     return command_line(*words)
 
 

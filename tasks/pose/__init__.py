@@ -51,6 +51,7 @@ class Pose(Task[PoseRecipe, PoseOptions]):
     predictions = ".json"
     backbone_module = "backbone"
     datasets = {"simple_baseline": "coco-keypoints"}
+    beside_data = ("--boxes", "FILE")
     counted_input = "one image of a person"
 
     def default_recipe(self, subject: Subject) -> str:

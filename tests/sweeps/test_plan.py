@@ -129,13 +129,15 @@ def test_a_timing_of_any_gpu_is_not_missing(tmp_path):
 
 
 def test_tables_give_what_is_not_measured_and_can_be(tmp_path):
-    plan = write(tmp_path / "p", "- tables: [3, A14]\n  data: {classification: /data/in1k}\n")
+    data = "{classification: /data/in1k, pose: /data/coco}"
+    plan = write(tmp_path / "p", f"- tables: [3, A14, 6]\n  data: {data}\n")
     text = sweep(plan, "--dry-run", "--results", tmp_path / "results")
     lines = [line for line in text.splitlines() if line.startswith("mogabench run")]
     assert "--variant s --size 224x224 --data /data/in1k --recipe in1k_300e --weights off" in text
     assert all("--train" not in line and " video " not in line for line in lines)
     assert "of Table A14: the plan names no data of video" in text
     assert "of Table 3: needs weights that are not released" in text
+    assert "of Table 6: needs --boxes FILE, which an entry 'run: pose' can name" in text
 
 
 @pytest.mark.slow

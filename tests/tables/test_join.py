@@ -8,6 +8,7 @@ from mogabench.paper.skeleton import write_skeleton
 from mogabench.records import Data, Kind, Provenance, Quantity, Record, Store, Training
 from mogabench.subject import Subject
 from mogabench.tables.checking import check_table
+from mogabench.tables.commands import command_for
 from mogabench.tables.join import join, unmeasured
 from mogabench.tables.rendering import RENDERERS
 from mogabench.tables.rendering.entries import FIELDS, json_entries
@@ -63,6 +64,11 @@ def test_each_status_of_table_3(tmp_path):
         "mogabench run classification --variant b --size 224x224 --data DIR "
         "--recipe in1k_300e --weights official"
     )
+    # True boxes answer no cell; a data set of the user's own is measured by them.
+    pose = cell_of(join(get_paper().table("A13"), store), "MogaNet-S", "AP (%)")
+    weights = "--recipe simple_baseline_256x192 --weights official"
+    assert f" --data DIR --boxes FILE {weights}" in pose.command
+    assert "--boxes" not in command_for(pose.subject, Kind.QUALITY, dataset="folder:dancers")
     assert "--backbone slak_tiny" in cell_of(joined, "SLaK-T", "Param. (M)").command
     assert cell_of(joined, "MogaNet-B", "Date").status is None
 
