@@ -118,7 +118,8 @@ def _smooth(heatmaps: Tensor, sigma: float) -> Tensor:
     """
     rim = max(round((sigma - 0.8) / 0.3 + 1), 1)
     padded = torch.nn.functional.pad(heatmaps, [rim] * 4)
-    return gaussian_blur(padded, [2 * rim + 1] * 2)[..., rim:-rim, rim:-rim]
+    smooth: Tensor = gaussian_blur(padded, [2 * rim + 1] * 2)
+    return smooth[..., rim:-rim, rim:-rim]
 
 
 def _reader(maps: Tensor, x: Tensor, y: Tensor) -> Callable[[int, int], Tensor]:
