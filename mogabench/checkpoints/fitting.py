@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import timm
 import torch
 
-from mogabench.checkpoints.mismatch import Mismatch
+from mogabench.checkpoints.mismatch import AROUND_WINDOWS, Mismatch
 from mogabench.checkpoints.naming import Naming, common_prefixes, is_implied, part_of, unwrap
 from mogabench.checkpoints.positions import is_position, resample_positions
 
@@ -84,7 +84,7 @@ def fit_model(weights: Weights, model: nn.Module, *, skip_head: bool = False) ->
         if differences < least:
             rivals = naming.prefixes(spelled)
             ignored = tuple(key for key in spelled if key not in names)
-            notes = tuple(reshaped + resampled)
+            notes = (*reshaped, *resampled, *_note_new_tables(given, needed))
             best = Fit(given, ignored, notes, tuple(rivals) if len(rivals) > 1 else ())
             least = differences
         if not differences:
@@ -163,6 +163,12 @@ def _spellings(
         except Exception:  # it was written for the family's own files, and may fail on others
             continue
         yield _keep_sizes(translated, bare)
+
+
+def _note_new_tables(given: Weights, needed: Weights) -> list[str]:
+    new = sum(name.endswith(AROUND_WINDOWS) for name in needed.keys() - given.keys())
+    kept = "position tables for what is around a window, which the file lacks, keep initial values"
+    return [f"{new} {kept}"] if new else []
 
 
 def _without_prefix(weights: Weights, naming: Naming) -> Iterator[Weights]:

@@ -20,11 +20,16 @@ if TYPE_CHECKING:
 
 _EMBEDDING = re.compile(r"(^|\.)(pos_embed_?\d*|patch_pos)$")
 _TABLE = re.compile(r"(^|\.)relative_position_bias_table$")
+_TO_WINDOWS = re.compile(r"(^|\.)relative_position_bias_table_to_windows$")
+"""Focal Transformer's tables, by the offsets from a token to the windows that are seen."""
+
 _DISTANCES = re.compile(r"(^|\.)attention_biases$")
 """LeViT's tables, by the distances in rows and columns."""
 
 _OTHERS = re.compile(r"(^|\.)rel_pos_[hw]$")
 """MViT's tables, which only its own ``checkpoint_filter_fn`` resamples."""
+
+_KINDS = (_EMBEDDING, _TABLE, _TO_WINDOWS, _DISTANCES, _OTHERS)
 
 _MOST_PREFIX_TOKENS = 2
 """DeiT's class token and distillation token."""
@@ -32,7 +37,7 @@ _MOST_PREFIX_TOKENS = 2
 
 def is_position(name: str) -> bool:
     """Whether a name is that of a position embedding or a table of relative positions."""
-    return any(kind.search(name) for kind in (_EMBEDDING, _TABLE, _DISTANCES, _OTHERS))
+    return any(kind.search(name) for kind in _KINDS)
 
 
 def resample_positions(
@@ -70,6 +75,8 @@ def _resample(name: str, old: Tensor, own: Tensor, parent: Any) -> Tensor | None
         return None
     if _TABLE.search(name):
         return _resample_table(old, own, parent)
+    if _TO_WINDOWS.search(name):
+        return _widen_table(old, own)
     if _DISTANCES.search(name):
         return _resample_distances(old, own, parent)
     if not _EMBEDDING.search(name):
@@ -85,6 +92,18 @@ def _resample_table(old: Tensor, own: Tensor, parent: Any) -> Tensor | None:
         return None
     resampled: Tensor = resize_rel_pos_bias_table(old, parent.window_size, tuple(own.shape))
     return resampled
+
+
+def _widen_table(old: Tensor, own: Tensor) -> Tensor | None:
+    """A table ``(heads, offsets)`` for more windows; what is new keeps its initial values."""
+    before, after = (math.isqrt(x.shape[1]) for x in (old, own))
+    margin = (after - before) // 2
+    if len(old) != len(own) or old.shape[1] != before**2 or margin < 0:
+        return None
+    widened = own.view(-1, after, after).to(old.device, old.dtype, copy=True)
+    middle = slice(margin, margin + before)
+    widened[:, middle, middle] = old.reshape(-1, before, before)
+    return widened.flatten(1)
 
 
 def _resample_distances(old: Tensor, own: Tensor, parent: Any) -> Tensor | None:

@@ -23,16 +23,18 @@ from mogabench.layers.transformer import ToMap, TransformerBlock, attend, patch_
 from mogabench.layers.windows import pad_to_windows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from mogabench.layers.backbone import HeadOptions
+    from mogabench.layers.released import StateDict
 
 MLP_RATIO = 4
 HEAD_DIM = 32
 WINDOW = 7
 AREA = WINDOW**2
 REACHES = (3, 3, 3, 0)
-"""How far around its window a token sees single tokens, by stage."""
+"""How far around its window a token sees single tokens, by stage; the last one's window is the
+whole map at 224x224."""
 
 FOCAL_WINDOWS = (7, 5, 3, 1)
 """Side of the square of windows whose means a token sees, by stage."""
@@ -65,14 +67,16 @@ class FocalAttention(nn.Module):
 
         offsets = (2 * WINDOW - 1) ** 2
         self.relative_position_bias_table = nn.Parameter(torch.zeros(offsets, self.heads))
-        self.register_buffer("relative_position_index", _relative_index(WINDOW))
+        index = _relative_index(WINDOW)
+        self.register_buffer("relative_position_index", index, persistent=False)
         to_windows = torch.empty(self.heads, (WINDOW + focal_window - 1) ** 2)
         nn.init.trunc_normal_(to_windows, std=LINEAR_STD)
         self.relative_position_bias_table_to_windows = nn.Parameter(to_windows)
-        self.register_buffer("relative_position_index_0", _relative_index(focal_window))
+        index = _relative_index(focal_window)
+        self.register_buffer("relative_position_index_0", index, persistent=False)
         if reach:
             seen = _neighbours(reach)
-            self.register_buffer("valid_ind_rolled", torch.tensor(seen))
+            self.register_buffer("valid_ind_rolled", torch.tensor(seen), persistent=False)
             to_neighbours = torch.empty(1, self.heads, AREA, len(seen))
             nn.init.trunc_normal_(to_neighbours, std=LINEAR_STD)
             self.relative_position_bias_table_to_neighbors = nn.Parameter(to_neighbours)
@@ -158,6 +162,8 @@ class FocalTransformer(StagedBackbone):
         drop_path_rate: Stochastic depth of the last block; it grows linearly from 0 at the first.
         focal_windows: Side of the square of windows whose means a token sees, by stage, odd; the
             paper's detectors and segmentors have 15, 13, 9 and 7.
+        reaches: How far around its window a token sees single tokens, by stage; as published 3, but
+            0 where the map of the images it is built for is no larger than a window.
         **head: As ``HeadOptions`` has them.
     """
 
@@ -169,6 +175,7 @@ class FocalTransformer(StagedBackbone):
         in_chans: int = 3,
         drop_path_rate: float = 0.0,
         focal_windows: Sequence[int] = FOCAL_WINDOWS,
+        reaches: Sequence[int] = REACHES,
         **head: Unpack[HeadOptions],
     ) -> None:
         dims = [dim * 2**index for index in range(len(depths))]
@@ -182,7 +189,7 @@ class FocalTransformer(StagedBackbone):
             blocks = [
                 TransformerBlock(
                     wide,
-                    FocalAttention(wide, REACHES[index], focal_windows[index]),
+                    FocalAttention(wide, reaches[index], focal_windows[index]),
                     Mlp(wide, MLP_RATIO * wide),
                     drop_path=rate,
                 )
@@ -199,13 +206,22 @@ class FocalTransformer(StagedBackbone):
         return {name for name, _ in self.named_parameters() if "bias_table" in name}
 
 
-checkpoint_filter_fn = renaming(
+_COMPUTED = ("relative_position_index", "relative_position_index_0", "valid_ind_rolled")
+
+_rename = renaming(
     {
         **SWIN_NAMES,
         r"\.pool_layers\.0\.": ".attn.pool.",
         r"_to_windows\.0$": "_to_windows",
     }
 )
+
+
+def checkpoint_filter_fn(state_dict: Mapping[str, Tensor], model: nn.Module) -> StateDict:
+    """Translates the released names; tables of indices are computed here."""
+    renamed = _rename(state_dict, model)
+    return {name: tensor for name, tensor in renamed.items() if not name.endswith(_COMPUTED)}
+
 
 register_family(
     __name__,

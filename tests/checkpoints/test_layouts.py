@@ -214,6 +214,30 @@ def test_a_larger_image_size_is_what_timm_makes_of_it(name, options, larger, tmp
     assert load(network(name, **options), trained.state_dict(), tmp_path).notes == ()
 
 
+def test_focal_s_file_for_224_pixels_begins_a_detector(tmp_path):
+    options = {"dim": 32, "depths": (1, 1, 1, 1)}
+    trained = network("focal_tiny", seed=1, **options)
+    # As released, with the indices, which the detector has for more windows.
+    computed = {n: x for n, x in trained.named_buffers() if n.endswith(("index_0", "rolled"))}
+    larger = {"focal_windows": (15, 13, 9, 7), "reaches": (3, 3, 3, 3)}
+    fresh = network("focal_tiny", features_only=True, **options, **larger)
+    report = load(fresh, trained.state_dict() | computed, tmp_path)
+    # Of 8 heads, and a window's 49 tokens with the 4 x (49 - 16) around it.
+    new = fresh.get_parameter("blocks4.0.attn.relative_position_bias_table_to_neighbors")
+    assert new.shape == (1, 8, 49, 132)
+    assert report.notes[1].startswith("1 position tables for what is around a window, which the")
+    for stage in (1, 2, 3, 4):
+        attentions = [x.get_submodule(f"blocks{stage}.0.attn") for x in (fresh, trained)]
+        wide, narrow = (
+            x.relative_position_bias_table_to_windows[:, x.relative_position_index_0].unflatten(
+                2, 2 * [x.focal_window]
+            )
+            for x in attentions
+        )
+        margin = (wide.shape[-1] - narrow.shape[-1]) // 2
+        assert torch.equal(wide[..., margin:-margin, margin:-margin], narrow)
+
+
 def test_tables_of_distances_keep_what_is_linear(tmp_path):
     options = {"depth": (1, 1, 1), "embed_dim": (16, 16, 16), "num_heads": (1, 2, 2), "key_dim": 8}
     trained, fresh = (network("levit_128s", img_size=s, **options) for s in (224, 448))
