@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import inspect
 from typing import TYPE_CHECKING, Any
 
@@ -86,16 +87,15 @@ def _without_decay(network: nn.Module, *, biases: bool) -> set[str]:
     """Names of the parameters that weight decay spares.
 
     Those are vectors, such as norms and scales, whatever axes of length 1 they have beside, and
-    what any part of the network names in its ``no_weight_decay()``.
+    what the network's parts say.
 
     Args:
         network: What to train.
         biases: Whether the biases of layers with a weight matrix are spared as well.
     """
-    spared: set[str] = set()
+    spared = named_without_decay(network)
     for prefix, module in network.named_modules():
         start = f"{prefix}." if prefix else ""
-        spared |= {start + name for name in getattr(module, "no_weight_decay", set)()}
         weight = getattr(module, "weight", None)
         has_matrix = weight is not None and weight.ndim > 1
         for name, value in module.named_parameters(recurse=False):
@@ -103,6 +103,21 @@ def _without_decay(network: nn.Module, *, biases: bool) -> set[str]:
             if is_vector and (biases or not (name.endswith("bias") and has_matrix)):
                 spared.add(start + name)
     return spared
+
+
+def named_without_decay(network: nn.Module) -> set[str]:
+    """Names of the parameters that a part of the network has in its ``no_weight_decay()``.
+
+    Args:
+        network: Any; its parts give names or, as timm has them, patterns.
+    """
+    names = [name for name, _ in network.named_parameters()]
+    patterns = [
+        f"{prefix}.{pattern}" if prefix else pattern
+        for prefix, module in network.named_modules()
+        for pattern in getattr(module, "no_weight_decay", set)()
+    ]
+    return {name for pattern in patterns for name in fnmatch.filter(names, pattern)}
 
 
 class RampedAverage(BaseAveragedModel):

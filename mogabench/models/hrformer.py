@@ -150,6 +150,10 @@ class HRFormer(Backbone):
         parts["finest"] = Finest()
         super().__init__([parts], dims[:1], [STRIDE], in_chans=in_chans, **head)
 
+    def no_weight_decay(self) -> set[str]:
+        """Patterns of parameters to keep from weight decay: the tables, as released."""
+        return {"*.relative_position_bias_table"}
+
 
 def _module(
     dims: Sequence[int], heads: Sequence[int], drop_paths: Sequence[float], outputs: int

@@ -228,6 +228,10 @@ class SReT(StagedBackbone):
             **head,
         )
 
+    def no_weight_decay(self) -> set[str]:
+        """Names of parameters to keep from weight decay, as released."""
+        return {"patch_embed1.pos_embed"}
+
 
 _DEPTHS = (2, 5, 3)
 

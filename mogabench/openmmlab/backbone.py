@@ -27,8 +27,9 @@ class TimmBackbone(BaseModule):
     """A timm network that gives maps at strides 4, 8, 16 and 32.
 
     A network that normalises its last map before it classifies (Swin, ConvNeXt, ...) normalises
-    each level in the same way here, as these networks' own detectors do. A plain ViT gives the
-    maps after each quarter of its blocks, rescaled as in BEiT and MAE.
+    each level in the same way here, as these networks' own detectors do; LITv2's leave out the
+    finest. A plain ViT gives the maps after each quarter of its blocks, rescaled as in BEiT and
+    MAE.
 
     Args:
         name: timm's name of the network.
@@ -72,12 +73,17 @@ class TimmBackbone(BaseModule):
         )
         self.is_channels_last = getattr(self.network, "output_fmt", None) == Format.NHWC
         self.rescale = _rescale(pyramid.channels[0]) if pyramid.plain else nn.Identity()
+        self.without_decay = pyramid.without_decay
         self.norms = nn.ModuleList(pyramid.norm(level) for level in range(len(STRIDES)))
         self.levels = _check_levels(out_indices)
         self.norm_eval = norm_eval
         self.frozen = _first_stages(self.network, frozen_stages, name)
         for module in self.frozen:
             module.requires_grad_(False)
+
+    def no_weight_decay(self) -> set[str]:
+        """Names of parameters to keep from weight decay: those that the whole network names."""
+        return {f"network.{name}" for name in self.without_decay}
 
     def init_weights(self) -> None:
         """Loads the file of ``init_cfg``, if there is one; else the initial weights stay.

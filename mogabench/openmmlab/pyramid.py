@@ -11,6 +11,7 @@ from timm.layers import GroupNorm1, LayerNorm2d
 from torch import nn
 
 from mogabench.catalogue import create_network
+from mogabench.engine.optimization import named_without_decay
 from mogabench.errors import UserError
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Pyramid:
         plain: Whether all levels come at stride 16, as a plain ViT's do, and must be rescaled.
         last_norm: The norm that feature maps lack: what the network names as its ``level_norm``,
             or has between the last map and the classifier.
+        without_decay: As `without_decay` has it.
         size_options: Names of its options about the size of images.
         mean: Of the images it was made for, by channel, in pixel values 0 to 255.
         std: Likewise, the standard deviation.
@@ -41,6 +43,7 @@ class Pyramid:
     channels: tuple[int, ...]
     plain: bool
     last_norm: nn.Module | None
+    without_decay: frozenset[str]
     size_options: frozenset[str]
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -95,6 +98,7 @@ def _look_at(name: str, options: Mapping[str, Any]) -> Pyramid:
         channels=tuple(levels[index][1] for index in indices),
         plain=plain,
         last_norm=None if plain else _last_norm(network),
+        without_decay=without_decay(network),
         size_options=frozenset(parameters) & _SIZE_OPTIONS,
         mean=tuple(255 * value for value in config["mean"]),
         std=tuple(255 * value for value in config["std"]),
@@ -109,6 +113,18 @@ def norm_after(network: nn.Module, channels: int) -> nn.Module:
         channels: Of the map.
     """
     return _like(_last_norm(network), channels)
+
+
+def without_decay(network: nn.Module) -> frozenset[str]:
+    """Names of what a whole network keeps from weight decay, also as its feature list spells them.
+
+    There ``layers.0`` has become ``layers_0``, and the network's ``no_weight_decay()`` is gone.
+
+    Args:
+        network: With its classifier; it may be on the meta device.
+    """
+    names = named_without_decay(network)
+    return frozenset(names | {name.replace(".", "_", 1) for name in names})
 
 
 def _like(norm: nn.Module | None, channels: int) -> nn.Module:

@@ -14,11 +14,13 @@ from torch import Tensor, nn
 
 from mogabench.catalogue import create_network
 from mogabench.errors import UserError
-from mogabench.openmmlab.pyramid import norm_after
+from mogabench.openmmlab.pyramid import norm_after, without_decay
 from mogabench.tasks.pose.released import translate_released
 from mogabench.tasks.pose.skeleton import KEYPOINTS, STRIDE
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from mogabench.subject import Subject
 
 _WIDTH = 256
@@ -38,10 +40,19 @@ class PoseNetwork(nn.Module):
         channels: Of the last map.
         stride: Pixels of the picture per cell of that map.
         norm: What the last map goes through, in ``(N, C, H, W)``.
+        without_decay: The backbone's parameters that weight decay spares, by their names there.
     """
 
-    def __init__(self, backbone: nn.Module, channels: int, stride: int, norm: nn.Module) -> None:
+    def __init__(
+        self,
+        backbone: nn.Module,
+        channels: int,
+        stride: int,
+        norm: nn.Module,
+        without_decay: Collection[str] = (),
+    ) -> None:
         super().__init__()
+        self.without_decay = without_decay
         self.backbone = backbone
         self.norm = norm
         self.channels_last = getattr(backbone, "output_fmt", None) == Format.NHWC
@@ -56,6 +67,10 @@ class PoseNetwork(nn.Module):
             features = features.permute(0, 3, 1, 2)
         heatmaps: Tensor = self.keypoint_head(self.norm(features))
         return heatmaps
+
+    def no_weight_decay(self) -> set[str]:
+        """Names of parameters to keep from weight decay: those that the whole backbone names."""
+        return {f"backbone.{name}" for name in self.without_decay}
 
     def translate_weights(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
         """The weights of a file by this network's names; see `translate_released`."""
@@ -116,13 +131,13 @@ def build_network(subject: Subject, **options: Any) -> PoseNetwork:
         raise UserError(
             f"a pose network's height and width are multiples of {_COARSEST}, not {size}"
         )
-    return PoseNetwork(*_last_map(subject, options | dict(subject.options)))
+    return _on_last_map(subject, options | dict(subject.options))
 
 
-def _last_map(subject: Subject, options: dict[str, Any]) -> tuple[nn.Module, int, int, nn.Module]:
-    """A backbone, the channels and the stride of the map that it gives last, and that map's norm.
+def _on_last_map(subject: Subject, options: dict[str, Any]) -> PoseNetwork:
+    """The network on the map that a backbone gives last.
 
-    The norm is the one that the networks' detectors have, and mmpose's with them.
+    That map's norm is the one that the networks' detectors have, and mmpose's with them.
     """
 
     def build(**more: Any) -> Any:
@@ -131,17 +146,17 @@ def _last_map(subject: Subject, options: dict[str, Any]) -> tuple[nn.Module, int
     features = build(features_only=True, out_indices=(-1,))
     if isinstance(features, HighResolutionNetFeatures):
         whole = build(features_only=True, feature_location="", out_indices=(1,))
-        return *_finest_branch(whole), nn.Identity()
+        return PoseNetwork(*_finest_branch(whole), nn.Identity())
     if isinstance(features, EfficientNetFeatures):
         # As features these networks end before their last convolution, of MobileNetV2's 1280.
         whole = build(num_classes=0, global_pool="")
-        return whole, whole.num_features, whole.feature_info[-1]["reduction"], nn.Identity()
+        stride = whole.feature_info[-1]["reduction"]
+        return PoseNetwork(whole, whole.num_features, stride, nn.Identity())
     channels, stride = features.feature_info.channels()[0], features.feature_info.reduction()[0]
-    if stride != _COARSEST:
-        return features, channels, stride, nn.Identity()
     with torch.device("meta"):
         whole = build()
-    return features, channels, stride, norm_after(whole, channels)
+    norm = norm_after(whole, channels) if stride == _COARSEST else nn.Identity()
+    return PoseNetwork(features, channels, stride, norm, without_decay(whole))
 
 
 def _finest_branch(network: Any) -> tuple[nn.Module, int, int]:

@@ -7,7 +7,10 @@ import torch
 from mogabench.engine.optimization import RampedAverage, optim_wrapper
 from mogabench.engine.schedule import rate_setter
 from mogabench.errors import UserError
+from mogabench.openmmlab.backbone import TimmBackbone
+from mogabench.subject import Subject
 from mogabench.tasks import load_recipe
+from mogabench.tasks.pose.network import build_network
 
 
 def test_the_decay_of_the_average_grows_exponentially_from_first_to_last():
@@ -40,6 +43,52 @@ def test_biases_and_norms_have_no_weight_decay(name):
     assert decays == {
         id(x): 0.0 if x.ndim < 2 else recipe.optimizer.weight_decay for x in network.parameters()
     }
+
+
+SHALLOW = {"depths": (1, 1, 1, 1)}
+SWIN = "swin_tiny_patch4_window7_224"
+TABLE = "attn.relative_position_bias_table"
+
+
+def pose_network(backbone, **options):
+    return build_network(
+        Subject(
+            task="pose",
+            method="simple_baseline",
+            backbone=backbone,
+            input_size=(64, 64),
+            options=options,
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("build", "spared"),
+    [
+        (
+            lambda: timm.create_model("xcit_nano_12_p16_224", depth=1),
+            "pos_embed.token_projection.weight",
+        ),
+        (lambda: timm.create_model("sret_tiny", depths=(1, 1, 1)), "patch_embed1.pos_embed"),
+        (lambda: TimmBackbone(SWIN, **SHALLOW), f"network.layers_3.blocks.0.{TABLE}"),
+        (lambda: TimmBackbone("focal_tiny", **SHALLOW), f"network.blocks1.0.{TABLE}_to_neighbors"),
+        (lambda: pose_network(SWIN, **SHALLOW), f"backbone.layers_3.blocks.0.{TABLE}"),
+        (
+            lambda: pose_network("hrformer_base", modules=(1, 1, 1)),
+            f"backbone.stage2.0.branches.0.0.attn.{TABLE}",
+        ),
+    ],
+)
+def test_what_a_network_names_has_no_weight_decay(build, spared):
+    network = build()
+    recipe = load_recipe("sample_digits")
+    optimizer = optim_wrapper(network, recipe, amp=None, accumulation=1).optimizer
+    (decay,) = (
+        group["weight_decay"]
+        for group in optimizer.param_groups
+        if any(x is network.get_parameter(spared) for x in group["params"])
+    )
+    assert decay == 0
 
 
 def test_the_error_of_an_unknown_optimizer_suggests_names():
