@@ -157,6 +157,11 @@ class OverLoCK(Backbone):
         )
         self.apply(init_linear_and_conv)
 
+    @property
+    def level_norm(self) -> nn.Module:
+        """What the authors' detectors and segmentors put behind each level."""
+        return nn.LayerNorm(self.feature_info[-1]["num_chs"], eps=1e-6)
+
     def _normed_map(self, x: Any) -> Tensor:
         return super()._normed_map(self._feature_map(x))
 

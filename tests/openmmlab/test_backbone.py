@@ -47,6 +47,13 @@ def test_the_norm_that_features_lack_is_given_to_each_level(name: str) -> None:
         assert level.var(dims, unbiased=False).mean().item() == pytest.approx(1, abs=0.05)
 
 
+def test_overlock_has_the_norms_of_its_own_detectors() -> None:
+    with torch.device("meta"):
+        norms = TimmBackbone("overlock_t").norms
+    assert [norm.weight.shape for norm in norms] == [(64,), (128,), (256 + 128,), (512 + 128,)]
+    assert {norm.eps for norm in norms} == {1e-6}
+
+
 @pytest.mark.parametrize("name", ["moganet_xtiny", "resnet18", "pvt_v2_b0"])
 def test_other_networks_keep_their_maps(name: str) -> None:
     backbone = TimmBackbone(name, (64, 64)).eval()
