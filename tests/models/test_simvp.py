@@ -113,6 +113,13 @@ def test_swin_loads_the_position_index_of_older_files_strictly():
     network.load_state_dict(weights, strict=True)
 
 
+@pytest.mark.parametrize(("side", "window"), [(28, 7), (64, 4), (112, 7), (320, 5), (1024, 8)])
+def test_swin_s_windows_grow_with_the_frames(side, window):
+    with torch.device("meta"):
+        network = SimVP("swin", input_size=(4, 1, side, side), depth=3)
+    assert {level.block.window_size for level in network.hid.enc} == {(window, window)}
+
+
 def test_swin_shifts_every_other_window_and_masks_none():
     blocks = [level.block for level in small("swin").hid.enc]
     assert [block.shift_size for block in blocks] == [(0, 0), (2, 2), (0, 0)]

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 _HEADS = 8
 _HORNET_ORDER = 4
-_WINDOW = 4
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,7 @@ class SwinBlock(SwinTransformerBlock):
     """
 
     def __init__(self, place: Place) -> None:
-        window = min(_WINDOW, *place.size)
+        window = min(_window(place.size[0]), *place.size)
         super().__init__(
             place.dim,
             place.size,
@@ -130,6 +129,11 @@ class SwinBlock(SwinTransformerBlock):
         """Maps ``(N, C, H, W)`` to the same shape."""
         out: Tensor = super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         return out
+
+
+def _window(height: int) -> int:
+    """The side of OpenSTL's windows on a map of that height."""
+    return 7 if height % 7 == 0 else min(max(4, height // 16), 8)
 
 
 def _drop_position_index(_: nn.Module, weights: dict[str, Any], prefix: str, *__: Any) -> None:
