@@ -163,6 +163,7 @@ class FanHybrid(Unscriptable, Xcit):
         heads: Heads of each.
         stem_depths: Blocks of both stages of ConvNeXt.
         drop_path_rate: Stochastic depth of every block.
+        head_init_scale: Factor of the classifier's first weights.
         **kwargs: As timm's XCiT has them.
     """
 
@@ -174,6 +175,7 @@ class FanHybrid(Unscriptable, Xcit):
         stem_depths: Sequence[int],
         *,
         drop_path_rate: float = 0.0,
+        head_init_scale: float = 1.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(embed_dim=dim, depth=0, num_heads=heads, tokens_norm=True, **kwargs)
@@ -184,6 +186,8 @@ class FanHybrid(Unscriptable, Xcit):
             for index in range(depth)
         ]
         self.blocks.apply(init_linear).apply(init_conv)
+        for parameter in self.head.parameters():
+            parameter.data *= head_init_scale
 
 
 register_family(
@@ -192,7 +196,13 @@ register_family(
     {
         # FAN-B-Hybrid, 50.5 M parameters; FAN-L-Hybrid, 76.9 M.
         "fan_base_hybrid": {"dim": 448, "depth": 16, "heads": 8, "stem_depths": (3, 3)},
-        "fan_large_hybrid": {"dim": 480, "depth": 22, "heads": 10, "stem_depths": (3, 5)},
+        "fan_large_hybrid": {
+            "dim": 480,
+            "depth": 22,
+            "heads": 10,
+            "stem_depths": (3, 5),
+            "head_init_scale": 0.001,
+        },
     },
     features={"out_indices": 3, "feature_cls": "getter"},
     crop_pct=1.0,

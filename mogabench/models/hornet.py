@@ -56,7 +56,7 @@ class GlobalLocalFilter(nn.Module):
 
     def _filter(self, x: Tensor) -> Tensor:
         spectrum = torch.fft.rfft2(x, norm="ortho")
-        weight = self.complex_weight.permute(3, 0, 1, 2)
+        weight = self.complex_weight.float().permute(3, 0, 1, 2)
         size = spectrum.shape[2:]
         if weight.shape[2:] != size:
             weight = nn.functional.interpolate(
@@ -129,4 +129,5 @@ _register(
     input_size=(3, 384, 384),
     pool_size=(12, 12),
     crop_pct=1.0,
+    crop_mode="squash",
 )

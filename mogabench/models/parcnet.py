@@ -15,9 +15,10 @@ from mogabench.layers.released import renaming
 from mogabench.layers.staged import Stage, StagedBackbone
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from mogabench.layers.backbone import HeadOptions
+    from mogabench.layers.released import StateDict
 
 EXPANSION = 4
 MLP_RATIO = 2
@@ -228,7 +229,7 @@ class ParcNet(StagedBackbone):
         return pooled if pre_logits else self.head(pooled)
 
 
-checkpoint_filter_fn = renaming(
+_rename = renaming(
     {
         r"^conv_1\.": "patch_embed1.0.",
         r"^layer_1\.0\.": "patch_embed1.1.",
@@ -248,6 +249,16 @@ checkpoint_filter_fn = renaming(
     }
 )
 
+
+def checkpoint_filter_fn(state_dict: Mapping[str, Tensor], model: nn.Module) -> StateDict:
+    """Translates released weights, which were trained on BGR: our names, and a stem for RGB."""
+    renamed = _rename(state_dict, model)
+    if "conv_1.block.conv.weight" in state_dict:
+        stem = "patch_embed1.0.conv.weight"
+        renamed[stem] = renamed[stem].flip(1)
+    return renamed
+
+
 register_family(
     __name__,
     ParcNet,
@@ -255,6 +266,7 @@ register_family(
     checkpoint_filter_fn=checkpoint_filter_fn,
     input_size=(3, 256, 256),
     pool_size=(8, 8),
+    crop_pct=256 / 288,
     interpolation="bilinear",
     mean=(0.0, 0.0, 0.0),
     std=(1.0, 1.0, 1.0),

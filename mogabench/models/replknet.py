@@ -136,5 +136,9 @@ _register = partial(
 # RepLKNet-31B, 79.9 M parameters; RepLKNet-31L, 172.7 M.
 _register({"replknet_31b": {"dim": 128}}, pool_size=(7, 7))
 _register(
-    {"replknet_31l": {"dim": 192}}, input_size=(3, 384, 384), pool_size=(12, 12), crop_pct=1.0
+    {"replknet_31l": {"dim": 192}},
+    input_size=(3, 384, 384),
+    pool_size=(12, 12),
+    crop_pct=1.0,
+    crop_mode="squash",
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from torch import nn
 from torchvision.models import shufflenetv2
 
@@ -46,18 +48,20 @@ class ShuffleNetV2(Backbone):
         )
 
 
-register_family(
+_register = partial(
+    register_family,
     __name__,
     ShuffleNetV2,
-    {
-        # ShuffleNetV2 1x, 2.28 M parameters; ShuffleNetV2 2x, 7.39 M.
-        "shufflenetv2_x1_0": {"repeats": [4, 8, 4], "channels": [24, 116, 232, 464, 1024]},
-        "shufflenetv2_x2_0": {"repeats": [4, 8, 4], "channels": [24, 244, 488, 976, 2048]},
-    },
     features={"out_indices": (0, 1, 2, 3, 4)},
     interpolation="bilinear",
     pool_size=(7, 7),
     first_conv="conv1.0",
     classifier="fc",
     paper_ids="arXiv:1807.11164",
+)
+# ShuffleNetV2 1x, 2.28 M parameters; ShuffleNetV2 2x, 7.39 M.
+_register({"shufflenetv2_x1_0": {"repeats": [4, 8, 4], "channels": [24, 116, 232, 464, 1024]}})
+_register(
+    {"shufflenetv2_x2_0": {"repeats": [4, 8, 4], "channels": [24, 244, 488, 976, 2048]}},
+    crop_pct=224 / 232,
 )

@@ -57,14 +57,14 @@ class TokenPerformer(nn.Module):
         key, query = self._features(key), self._features(query)
         total = query @ key.sum(dim=1).unsqueeze(2)
         mixed = query @ (key.transpose(1, 2) @ value.float()) / (total + 1e-8)
-        x = value + self.dp(self.proj(mixed))
+        x = value + self.dp(self.proj(mixed.to(value.dtype)))
         out: Tensor = x + self.mlp(self.norm2(x))
         return out
 
     def _features(self, x: Tensor) -> Tensor:
         """Positive features ``(N, L, 32)`` whose products estimate a softmax's exponentials."""
         x = x.float()
-        along = x @ self.w.T
+        along = x @ self.w.float().T
         return torch.exp(along - x.square().sum(dim=-1, keepdim=True) / 2) / math.sqrt(len(self.w))
 
 

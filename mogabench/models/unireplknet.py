@@ -206,4 +206,5 @@ _register(
     input_size=(3, 384, 384),
     pool_size=(12, 12),
     crop_pct=1.0,
+    crop_mode="squash",
 )

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import timm
 import torch
+from timm.data import create_transform, resolve_data_config
 
 import mogabench.models  # noqa: F401
 from mogabench.measure.complexity import count
@@ -266,8 +267,9 @@ def test_training_reaches_every_parameter(family, dense):
     assert [name for name in unreached if not name.endswith(".k.bias")] == []
 
 
+@pytest.mark.parametrize("autocast", [True, False])
 @pytest.mark.parametrize("family", SHALLOW)
-def test_autocast_keeps_the_outcome(family):
+def test_bfloat16_keeps_the_outcome(family, autocast):
     torch.manual_seed(0)
     model = SHALLOW[family](num_classes=5).eval()
     images = torch.randn(2, 3, 64, 96)
@@ -275,10 +277,32 @@ def test_autocast_keeps_the_outcome(family):
         torch.manual_seed(1)  # SReT draws groups of tokens by chance
         expected = model(images)
         torch.manual_seed(1)
-        with torch.autocast("cpu", torch.bfloat16):
-            found = model(images)
+        if autocast:
+            with torch.autocast("cpu", torch.bfloat16):
+                found = model(images)
+        else:
+            found = model.bfloat16()(images.bfloat16())
     assert found.dtype == torch.bfloat16
     assert (found - expected).norm() < 0.05 * expected.norm()
+
+
+@pytest.mark.parametrize(
+    ("name", "resized"),
+    [
+        *((name, (384, 384)) for name in ("hornet_large_gf", "replknet_31l", "unireplknet_b")),
+        *(("shufflenetv2_x1_0", 256), ("shufflenetv2_x2_0", 232)),  # torchvision's
+        ("parcnet_small", 256 + 32),
+    ],
+)
+def test_images_are_resized_as_their_authors_do(name, resized):
+    config = resolve_data_config(pretrained_cfg=timm.get_pretrained_cfg(name).to_dict())
+    assert create_transform(**config).transforms[0].size == resized
+
+
+def test_the_classifier_of_fan_large_starts_small():
+    options = {"dim": 32, "depth": 1, "heads": 4, "stem_depths": (1, 1)}
+    head = timm.create_model("fan_large_hybrid", **options).head
+    assert head.weight.std().item() == pytest.approx(0.02 * 0.001, rel=0.05)
 
 
 def test_windows_matter_only_where_they_do_not_hold_all():

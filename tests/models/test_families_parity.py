@@ -13,6 +13,9 @@ import mogabench.models  # noqa: F401
 
 SCRIPT = runpy.run_path(str(Path(__file__).with_name("make_families_reference.py")))
 
+BGR = {"parcnet_small"}
+"""What is released for images whose channels are in that order; ours are for RGB."""
+
 
 @pytest.fixture(scope="module")
 def released():
@@ -47,9 +50,10 @@ def test_classifier_is_the_released_one(name, released):
     model = timm.create_model(registered, **options).eval()
     assert sum(p.numel() for p in model.parameters()) == released[f"{name}/parameters"]
     model.load_state_dict(translated(model, name, released))
+    images = SCRIPT["images"](SCRIPT["SIZES"][name])
     torch.manual_seed(0)  # SReT draws groups of tokens by chance
     with torch.inference_mode():
-        logits = model(SCRIPT["images"](SCRIPT["SIZES"][name]))
+        logits = model(images.flip(1) if name in BGR else images)
     assert distance(logits.double().numpy(), released[f"{name}/logits"]) < 1e-5
 
 
