@@ -67,6 +67,7 @@ def _own_gpu() -> int:
     """The GPU of this one of several processes."""
     local, count = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
     if count == 1:  # SLURM can show each process its own alone
+        os.environ["LOCAL_RANK"] = "0"  # by which mmengine numbers GPUs
         return 0
     if local >= count:
         raise UserError(f"there is no GPU for process {local} of this machine, which has {count}")

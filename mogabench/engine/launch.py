@@ -37,12 +37,12 @@ def adopt_environment() -> None:
     starter = os.environ.get(_STARTER)
     if starter is not None and int(starter) == os.getppid():
         die_with_parent(signal.SIGTERM)
-    of_slurm = ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID", "SLURM_JOB_NODELIST")
-    if is_started() or any(name not in os.environ for name in of_slurm):
+    # Those of a step, which srun sets: a batch script, which is alone, has those of its job.
+    of_step = ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID", "SLURM_STEP_NODELIST")
+    if is_started() or any(name not in os.environ for name in of_step):
         return
-    number, count, local, hosts = (os.environ[name] for name in of_slurm)
-    # A batch script has the variables of its job; those of its own step say that it is alone.
-    if int(os.environ.get("SLURM_STEP_NUM_TASKS", count)) == 1:
+    number, count, local, hosts = (os.environ[name] for name in of_step)
+    if int(count) == 1:
         return
     port = _FIRST_PORT + int(os.environ.get("SLURM_JOB_ID", "0")) % _PORTS
     found = {"RANK": number, "WORLD_SIZE": count, "LOCAL_RANK": local}

@@ -51,9 +51,9 @@ def without_nproc(run):
 
 def of_srun(number):
     """The environment of one of two processes that SLURM started."""
-    job = {"SLURM_JOB_ID": str(os.getpid()), "SLURM_JOB_NODELIST": "localhost"}
-    own = {"SLURM_PROCID": str(number), "SLURM_LOCALID": str(number), "SLURM_NTASKS": "2"}
-    return os.environ | job | own
+    step = {"SLURM_STEP_NODELIST": "localhost", "SLURM_STEP_NUM_TASKS": "2"}
+    own = {"SLURM_PROCID": str(number), "SLURM_LOCALID": str(number)}
+    return os.environ | {"SLURM_JOB_ID": str(os.getpid())} | step | own
 
 
 def children(process):

@@ -3,18 +3,27 @@
 import os
 
 import pytest
+from mmengine.logging.logger import _get_device_id
 
+from mogabench.engine.environment import _own_gpu
 from mogabench.engine.launch import adopt_environment, first_host, must_start, rank
 from mogabench.errors import UserError
 
 TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-SLURM = {
-    "SLURM_PROCID": "5",
-    "SLURM_NTASKS": "8",
-    "SLURM_LOCALID": "1",
-    "SLURM_JOB_NODELIST": "gpu[07-08],gpu11",
+BATCH = {
+    "SLURM_PROCID": "0",
+    "SLURM_NTASKS": "16",
+    "SLURM_LOCALID": "0",
+    "SLURM_JOB_NODELIST": "gpu[05-08],gpu11",
     "SLURM_JOB_ID": "1234567",
 }
+SLURM = BATCH | {
+    "SLURM_PROCID": "5",
+    "SLURM_LOCALID": "1",
+    "SLURM_STEP_NUM_TASKS": "8",
+    "SLURM_STEP_NODELIST": "gpu[07-08],gpu11",
+}
+"""As Slurm's env.c sets them in a batch script, and in a step on some nodes of its job."""
 
 
 @pytest.fixture
@@ -61,10 +70,20 @@ def test_torchrun_comes_before_slurm(environment):
     assert (rank(), os.environ["WORLD_SIZE"], os.environ["MASTER_PORT"]) == (0, "2", "99")
 
 
-def test_a_batch_script_of_one_step_is_alone(environment):
-    environment(**SLURM, SLURM_STEP_NUM_TASKS="1")
+@pytest.mark.parametrize("variables", [BATCH, SLURM | {"SLURM_STEP_NUM_TASKS": "1"}])
+def test_a_batch_script_and_a_step_of_one_task_are_alone(environment, variables):
+    environment(**variables)
     adopt_environment()
     assert "RANK" not in os.environ
+
+
+def test_a_process_that_sees_its_own_gpu_alone_takes_it(environment, monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    environment(RANK="3", WORLD_SIZE="4", LOCAL_RANK="3", CUDA_VISIBLE_DEVICES="6")
+    assert _own_gpu() == 0
+    assert os.environ["LOCAL_RANK"] == "0"  # the device_ids of mmengine's Runner
+    assert _get_device_id() == 6
 
 
 def test_processes_that_are_there_are_not_started_again(environment):
