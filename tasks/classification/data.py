@@ -13,6 +13,7 @@ from mogabench.data.classes import read_class_names
 from mogabench.data.digits import sample_digits
 from mogabench.data.identity import SAMPLE, data_name, data_root
 from mogabench.data.idx import as_class_folders
+from mogabench.engine.batches import batches_per_step
 from mogabench.engine.task import input_channels
 from mogabench.engine.weights import stated_classes
 from mogabench.errors import UserError
@@ -32,8 +33,7 @@ if TYPE_CHECKING:
 
 _IMAGENET = (50_000, 1_281_167)
 """The images of its validation and of its training set."""
-_STREAMED = ("tfds", "wds")
-_NAMED = ("hfds", *_STREAMED)
+_NAMED = ("hfds", "tfds", "wds")
 _NAMED_SPLITS = {"train": "train", "val": "validation"}
 _FOLDERS = {"train": ("train", "training"), "val": ("val", "validation", "valid")}
 
@@ -64,8 +64,9 @@ class Split:
         return isinstance(self.source, IterableDataset)
 
     def name_of(self, index: int) -> str:
-        """The name of an image, for messages."""
-        return str(self.source.filename(index, absolute=True))
+        """The name of an image, for messages; some data sets have none."""
+        name = self.source.filename(index, absolute=True)
+        return str(name or f"{self.identity.name}[{index}]")
 
 
 def open_splits(job: ClassificationJob) -> tuple[Split | None, Split]:
@@ -101,7 +102,10 @@ def _open(job: ClassificationJob, split: Literal["train", "val"]) -> Split:
     return Split(
         source,
         Data(
-            name=_name(job, source), split=split, samples=len(source), digest=_digest(job, source)
+            name=_name(job, source),
+            split=split,
+            samples=_samples(source),
+            digest=_digest(job, source),
         ),
         num_classes,
         names if len(names) == num_classes else (),
@@ -122,9 +126,7 @@ def _open_folder(job: ClassificationJob, split: str, class_map: dict[str, int] |
             f"{root.name}/{_FOLDERS[split][0]}/CLASS/IMAGE.jpg"
         )
     listing = list_images(folder)
-    unlisted = set(listing.classes) - set(class_map or ())
-    if class_map and unlisted:
-        raise UserError(f"{job.options.class_map} lacks the class folders {_some(unlisted)}")
+    _check_map(job, class_map, "class folders", listing.classes)
     if len(class_map or listing.classes) < 2:
         only = ", ".join(listing.classes) or "none"
         raise UserError(
@@ -160,8 +162,18 @@ def _class_map(job: ClassificationJob) -> dict[str, int] | None:
     return {name: label for label, name in enumerate(read_class_names(job.options.class_map))}
 
 
+def _check_map(
+    job: ClassificationJob, class_map: dict[str, int] | None, what: str, names: Iterable[str]
+) -> None:
+    unlisted = set(names) - set(class_map or ())
+    if class_map and unlisted:
+        raise UserError(f"{job.options.class_map} lacks the {what} {_some(unlisted)}")
+
+
 def _open_named(job: ClassificationJob, split: str, class_map: dict[str, int] | None) -> Any:
     kind, _, name = job.data.partition("/")
+    is_training = split == "train"
+    batch_size = batches_per_step(job)[0] if is_training else 1
     try:
         source: Any = create_dataset(
             job.data,
@@ -169,8 +181,8 @@ def _open_named(job: ClassificationJob, split: str, class_map: dict[str, int] | 
             root=name if kind == "wds" else None,
             split=_NAMED_SPLITS[split],
             class_map=class_map,
-            is_training=split == "train",
-            batch_size=job.batch_size or 1,
+            is_training=is_training,
+            batch_size=batch_size,
             seed=job.seed,
             input_img_mode=image_mode(input_channels(job.subject)),
         )
@@ -181,8 +193,13 @@ def _open_named(job: ClassificationJob, split: str, class_map: dict[str, int] | 
     except Exception as error:  # each of the three libraries raises its own kinds
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"cannot open {job.data}, split {split}: {reason}") from error
-    if kind in _STREAMED:
-        source.notes = _stream_notes(split, job.workers)
+    if class_map:
+        # timm finds the place of a number by its name in the data; where it has none, the map has.
+        reader = source.reader
+        reader._source_names = reader._source_names or dict(enumerate(class_map))
+        _check_map(job, class_map, "classes", reader._source_names.values())
+    is_stream = isinstance(source, IterableDataset)
+    source.notes = _stream_notes(split, job.workers) if is_stream else ()
     return source
 
 
@@ -198,10 +215,17 @@ def _stream_notes(split: str, workers: int) -> tuple[str, ...]:
     return (decoded, order) if split == "train" else (decoded,)
 
 
+def _samples(source: Any) -> int:
+    """How many there are; timm rounds a stream's length up to whole batches of all processes."""
+    is_stream = isinstance(source, IterableDataset)
+    samples: int = source.reader.num_samples if is_stream else len(source)
+    return samples
+
+
 def _name(job: ClassificationJob, source: Any) -> str:
     """``imagenet-1k`` for as many images as it has, in its own 1000 classes, and only then."""
     synsets = ImageNetInfo().label_names()
-    if len(source) in _IMAGENET and source.reader.class_to_idx == {
+    if _samples(source) in _IMAGENET and source.reader.class_to_idx == {
         name: label for label, name in enumerate(synsets)
     }:
         return "imagenet-1k"
@@ -214,8 +238,8 @@ def _digest(job: ClassificationJob, source: Any) -> str:
     """SHA-256 over names and labels; a stream's are known only once it is read, so its name's."""
     reader = source.reader
     lines: Iterable[str]
-    if job.data.startswith(_STREAMED):
-        lines = [f"{job.data} {len(source)}"]
+    if isinstance(source, IterableDataset):
+        lines = [f"{job.data} {_samples(source)}"]
     elif job.data.startswith("hfds/"):
         lines = (str(label) for label in reader.dataset[reader.label_key])
     else:

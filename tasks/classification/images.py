@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from mmengine.dist import get_dist_info
@@ -64,10 +65,14 @@ class Stream(IterableDataset[Sample]):
         transform: From PIL's images to tensors.
         seed: Of the augmentation.
         rank: This process.
+        sharing: Processes whose readers give the same samples, which they take in turns.
     """
 
-    def __init__(self, split: Split, transform: Transform, seed: int, *, rank: int) -> None:
-        self.split, self.transform, self.seed, self.rank = split, transform, seed, rank
+    def __init__(
+        self, split: Split, transform: Transform, seed: int, *, rank: int, sharing: int
+    ) -> None:
+        self.split, self.transform, self.seed = split, transform, seed
+        self.rank, self.sharing = rank, sharing
         self.epoch = 0
 
     def start(self, epoch: int) -> None:
@@ -76,12 +81,13 @@ class Stream(IterableDataset[Sample]):
         self.split.source.set_epoch(epoch)
 
     def __len__(self) -> int:
-        return len(self.split.source)
+        return math.ceil(len(self.split.source) / self.sharing)
 
     def __iter__(self) -> Iterator[Sample]:
         worker = get_worker_info()
         assert worker is not None, "streams are read by workers, which begin each epoch afresh"
-        for count, (image, label) in enumerate(self.split.source):
+        own = islice(self.split.source, self.rank % self.sharing, None, self.sharing)
+        for count, (image, label) in enumerate(own):
             seed_everything(self.seed, self.epoch, self.rank, worker.id, count)
             yield {"inputs": self.transform(image), "labels": int(label)}
 
@@ -119,8 +125,14 @@ def _images(
 ) -> Images | Stream:
     if not split.is_stream:
         return Images(split, transform, image_mode(len(data_config["mean"])))
+    rank, world = get_dist_info()
+    reader = split.source.reader
+    if not reader.is_training:
+        # timm would repeat and leave out samples, to give each process as many.
+        reader.dist_rank, reader.dist_num_replicas = 0, 1
     split.source.set_loader_cfg(num_workers=max(job.workers, 1))
-    return Stream(split, transform, job.seed, rank=get_dist_info()[0])
+    sharing = 1 if reader.is_training else world
+    return Stream(split, transform, job.seed, rank=rank, sharing=sharing)
 
 
 def _posterize(image: Image.Image, bits: int, **options: Any) -> Image.Image:

@@ -12,7 +12,7 @@ from torch.utils.data import IterableDataset
 
 from mogabench.engine.run import run
 from mogabench.errors import UserError
-from mogabench.records import Kind, Store
+from mogabench.records import Data, Kind, Store
 from mogabench.tasks.classification import TASK, data
 from mogabench.tasks.classification.data import open_splits
 
@@ -156,10 +156,7 @@ def test_a_data_set_whose_package_or_files_are_missing(job, data):
 
 def test_a_stream_says_how_its_images_are_decoded_and_ordered(job, monkeypatch):
     class Stream(IterableDataset):
-        reader = SimpleNamespace(class_to_idx={"cat": 0, "dog": 1})
-
-        def __len__(self):
-            return 4
+        reader = SimpleNamespace(class_to_idx={"cat": 0, "dog": 1}, num_samples=4)
 
         def __iter__(self):
             yield from ()
@@ -170,6 +167,20 @@ def test_a_stream_says_how_its_images_are_decoded_and_ordered(job, monkeypatch):
     (decoded,) = val.notes
     assert decoded.startswith("val: images of a stream are decoded by timm")
     assert train.notes[1].startswith("train: 3 workers share the stream")
+
+
+def test_a_class_map_that_lacks_a_class_of_a_named_data_set(job, monkeypatch, tmp_path):
+    reader = SimpleNamespace(class_to_idx={}, _source_names={0: "cat", 1: "dog"})
+    monkeypatch.setattr(data, "create_dataset", lambda *_, **__: SimpleNamespace(reader=reader))
+    names = tmp_path / "classes.txt"
+    names.write_text("cat\neel\n")
+    refused(job(data="hfds/x", options=TASK.Options(class_map=names)), "lacks the classes dog")
+
+
+def test_an_image_that_has_no_name_is_called_by_its_place():
+    source = SimpleNamespace(filename=lambda *_, **__: None)
+    identity = Data(name="hfds/x", split="val", samples=9, digest="0")
+    assert data.Split(source, identity, 2, ()).name_of(7) == "hfds/x[7]"
 
 
 def test_a_class_map_may_begin_with_a_byte_order_mark_and_names_no_class_twice(job, tmp_path):
