@@ -52,12 +52,14 @@ class Opened(NamedTuple):
         network: On the CPU.
         config: How it takes images, as timm resolves it, for its number of channels.
         pixels: Mean and standard deviation of that.
+        num_classes: How many it was built for.
         notes: What of the weights was left out or repaired.
     """
 
     network: nn.Module
     config: dict[str, Any]
     pixels: Normalization
+    num_classes: int
     notes: list[str]
 
 
@@ -88,7 +90,7 @@ class Classification(Task[ClassificationRecipe, ClassificationOptions]):
 
     def build(self, subject: Subject) -> nn.Module:
         """Builds the network with random weights, for 1000 classes unless its options say else."""
-        options = {"num_classes": 1000, **dict(subject.options)}
+        options = dict(subject.options) | {"num_classes": _num_classes(subject)}
         return create_network(subject.backbone, options, subject.input_size)
 
     def training_example(self, subject: Subject, batch_size: int) -> tuple[Trained, dict[str, Any]]:
@@ -97,9 +99,9 @@ class Classification(Task[ClassificationRecipe, ClassificationOptions]):
 
         from mogabench.tasks.classification.model import Classifier
 
-        model = Classifier(self.build(subject), None)
+        classes = _num_classes(subject)
+        model = Classifier(self.build(subject), None, classes)
         (images,) = self.example_inputs(subject, batch_size)
-        classes: Any = model.network.num_classes
         labels = torch.randint(classes, (batch_size,))
         return model, {"inputs": images, "labels": labels}
 
@@ -127,7 +129,7 @@ class Classification(Task[ClassificationRecipe, ClassificationOptions]):
             repeats = max(job.recipe.augment.repeated, 1)
             train = Source(images, train_split.identity, repeats=repeats)
         return Setup(
-            Classifier(opened.network, job.recipe),
+            Classifier(opened.network, job.recipe, opened.num_classes),
             Source(
                 evaluation_images(job, test_split, opened.config),
                 test_split.identity,
@@ -158,7 +160,7 @@ class Classification(Task[ClassificationRecipe, ClassificationOptions]):
         opened = self.open(job, len(named) or None, named)
         return ClassPredictor(
             job,
-            Classifier(opened.network, None),
+            Classifier(opened.network, None, opened.num_classes),
             evaluation_transform(job, opened.config),
             named,
             opened.notes,
@@ -187,7 +189,15 @@ class Classification(Task[ClassificationRecipe, ClassificationOptions]):
         notes = load_job_weights(job, network, classes=classes)
         config = resolve_model_data_config(network)
         pixels = normalization(config, input_channels(subject))
-        return Opened(network, config | {"mean": pixels.mean, "std": pixels.std}, pixels, notes)
+        config |= {"mean": pixels.mean, "std": pixels.std}
+        return Opened(network, config, pixels, _num_classes(subject), notes)
+
+
+def _num_classes(subject: Subject) -> int:
+    """As its options say, else those of ImageNet-1K."""
+    options: dict[str, Any] = dict(subject.options)
+    number: int = options.get("num_classes", 1000)
+    return number
 
 
 def _check_sizes(job: Job[ClassificationRecipe, ClassificationOptions]) -> None:

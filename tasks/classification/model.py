@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from timm.data import Mixup
 from timm.loss import BinaryCrossEntropy, LabelSmoothingCrossEntropy, SoftTargetCrossEntropy
@@ -23,25 +23,38 @@ class Classifier(Trained):
     Args:
         network: Maps images ``(N, C, H, W)`` to logits ``(N, num_classes)``.
         recipe: Says how images are mixed, and the loss; without one the loss is cross-entropy.
+        num_classes: Of the network, of which timm's own alone say it.
     """
 
-    def __init__(self, network: nn.Module, recipe: ClassificationRecipe | None) -> None:
+    def __init__(
+        self, network: nn.Module, recipe: ClassificationRecipe | None, num_classes: int
+    ) -> None:
         super().__init__(network)
+        self.num_classes = num_classes
         self.mixup: Mixup | None = None
         self.criterion: nn.Module = nn.CrossEntropyLoss()
         if recipe is not None:
-            self.mixup = mixup(recipe, cast("int", network.num_classes))
+            self.mixup = mixup(recipe, num_classes)
             self.criterion = training_loss(recipe)
 
     def loss(self, inputs: Tensor, labels: Tensor, **_: Any) -> dict[str, Tensor]:
         """The recipe's loss of images ``(N, C, H, W)`` of classes ``(N,)``."""
         if self.mixup:
             inputs, labels = self.mixup(inputs, labels)
-        return {"loss": self.criterion(self.run(inputs).float(), labels)}
+        return {"loss": self.criterion(self.predict(inputs), labels)}
 
     def predict(self, inputs: Tensor, **_: Any) -> Tensor:
-        """Logits ``(N, num_classes)`` in float32."""
+        """Logits ``(N, num_classes)`` in float32.
+
+        Raises:
+            UserError: The network has other outputs.
+        """
         logits: Tensor = self.run(inputs).float()
+        if logits.shape != (len(inputs), self.num_classes):
+            raise UserError(
+                f"the network gives {tuple(logits.shape)} numbers for {len(inputs)} images of "
+                f"{self.num_classes} classes: build it for its option num_classes"
+            )
         return logits
 
 

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
 import torch
+from torch import nn
 from torch.nn import functional
 
 from mogabench.engine.environment import watch_disk
@@ -53,6 +55,31 @@ def test_what_cannot_be_built():
         task.build(subject("resnet19"))
     with pytest.raises(UserError, match=r"resnet18 cannot be built with .*'wings': 2.*unexpected"):
         task.build(subject("resnet18", wings=2))
+
+
+@timm.models.register_model
+def plain_net(num_classes=1000, **_):
+    layers = nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, num_classes)
+    return nn.Sequential(*layers)
+
+
+@timm.models.register_model
+def fixed_net(**_):
+    return plain_net(num_classes=7)
+
+
+def test_a_network_need_not_say_how_many_classes_it_has(job):
+    model, batch = TASK.training_example(subject("plain_net", 32, num_classes=4), 8)
+    assert model.predict(**batch).shape == (8, 4)
+    assert batch["labels"].max() < 4
+    trained = run(job("augment.mixup=0.8", "optimizer.lr=0.1", backbone="plain_net"), TASK)
+    assert trained.metrics["top1"] > 60
+
+
+@pytest.mark.parametrize("mixup", [0.0, 0.8])
+def test_a_network_with_other_outputs_than_classes(job, mixup):
+    with pytest.raises(UserError, match=r"gives \(16, 7\) numbers for 16 images of 3 classes"):
+        run(job(f"augment.mixup={mixup}", backbone="fixed_net"), TASK)
 
 
 def test_a_network_of_one_size_cannot_train_at_another(job):
@@ -105,15 +132,13 @@ def test_undecided_networks_are_not_right():
 )
 def test_the_loss_of_a_recipe(job, overrides, expected):
     class Identity(torch.nn.Module):
-        num_classes = 3
-
         def forward(self, images):
             self.seen = images
             return images.mean((2, 3))
 
     seed_everything(0)
     network = Identity()
-    model = Classifier(network, job(*overrides).recipe)
+    model = Classifier(network, job(*overrides).recipe, 3)
     images, labels = torch.randn(4, 3, 8, 8), torch.tensor([0, 1, 2, 1])
     one_hot = functional.one_hot(labels, 3).float()
     loss = model(inputs=images.clone(), labels=labels, mode="loss")["loss"]
