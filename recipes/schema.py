@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 Fraction = Annotated[float, Field(ge=0, le=1)]
 """A probability, a rate or a ratio."""
 
+ProperFraction = Annotated[float, Field(ge=0, lt=1)]
+"""One that leaves a rest."""
+
 
 class Section(BaseModel):
     """A part of a recipe: nothing is converted silently, no key is ignored."""
@@ -150,7 +153,8 @@ class Optimizer(Section):
     name: str
     lr: PositiveFloat
     weight_decay: NonNegativeFloat
-    betas: Annotated[tuple[float, float], Field(strict=False)] = (0.9, 0.999)
+    betas: Annotated[tuple[ProperFraction, ...], Field(strict=False)] = (0.9, 0.999)
+    """As many as the optimizer has."""
     decay_biases: bool = False
     """Whether weight decay pulls at the biases of linear layers and convolutions, too, as it does
     in OpenMMLab's configurations; norms and scales it never touches."""
@@ -163,14 +167,14 @@ class Optimizer(Section):
 class Model(Section):
     """What training changes in the backbone."""
 
-    drop_path: Annotated[float, Field(ge=0, lt=1)]
+    drop_path: ProperFraction
     """Stochastic depth of the last block; the rate grows linearly from 0 at the first."""
 
 
 class Ema(Section):
     """Averaged weights; the decay grows exponentially over training (Appendix C.4)."""
 
-    decay_start: Fraction = 0.9
+    decay_start: ProperFraction = 0.9
     decay: Fraction = 0.9999
 
 

@@ -18,6 +18,7 @@ from mogabench.recipes.schema import OneCycleSchedule
 if TYPE_CHECKING:
     from mmengine.optim import OptimWrapper
     from mmengine.runner import Runner
+    from timm.optim import OptimInfo
     from torch import Tensor
 
     from mogabench.recipes import Recipe
@@ -36,14 +37,17 @@ def optim_wrapper(
         accumulation: Batches per step.
 
     Raises:
-        UserError: timm has no optimizer of that name, or it lacks the momentum that OneCycle moves.
+        UserError: timm has no optimizer of that name, or it has another number of betas, or lacks
+            the momentum that OneCycle moves.
     """
     settings = recipe.optimizer
-    if settings.name not in list_optimizers():
-        raise unknown("optimizer", settings.name, list_optimizers())
+    known = {name: info for name in list_optimizers() if _is_own(info := get_optimizer_info(name))}
+    if settings.name not in known:
+        raise unknown("optimizer", settings.name, known)
+    kind = known[settings.name]
     given: dict[str, Any] = {"eps": settings.eps} if settings.eps is not None else {}
-    kind = get_optimizer_info(settings.name)
     if kind.has_betas:
+        _check_betas(settings, kind)
         given["betas"] = settings.betas
     if "fused" in inspect.signature(kind.opt_class).parameters:
         given["fused"] = True
@@ -66,6 +70,20 @@ def optim_wrapper(
     )
     wrapper.clip_func = _clip_norm
     return wrapper
+
+
+def _is_own(kind: OptimInfo) -> bool:
+    """Whether an optimizer is PyTorch's or timm's own, and needs no more than gradients."""
+    return not isinstance(kind.opt_class, str) and not kind.second_order
+
+
+def _check_betas(settings: Optimizer, kind: OptimInfo) -> None:
+    if len(settings.betas) != kind.num_betas:
+        own = inspect.signature(kind.opt_class).parameters["betas"].default
+        raise UserError(
+            f"the optimizer {settings.name} has {kind.num_betas} betas, not {[*settings.betas]}; "
+            f"--set 'optimizer.betas={[*own]}' takes its own"
+        )
 
 
 def _clip_norm(parameters: list[nn.Parameter], max_norm: float) -> None:

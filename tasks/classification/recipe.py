@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
 
 from mogabench.errors import UserError
-from mogabench.recipes.schema import CosineSchedule, Fraction, Recipe, Section
+from mogabench.recipes.schema import CosineSchedule, Fraction, ProperFraction, Recipe, Section
 
 
 class Input(Section):
@@ -56,7 +56,7 @@ class Loss(Section):
     """The training loss."""
 
     name: Literal["cross_entropy", "bce"]
-    label_smoothing: Fraction
+    label_smoothing: ProperFraction
     target_threshold: Fraction | None = None
     """For ``bce``: mixed targets above it count as 1, the others as 0; None keeps them soft."""
 

@@ -32,10 +32,14 @@ def test_the_average_follows_weights_and_running_statistics():
     assert average.module.running_mean.item() == pytest.approx(-8.75)
 
 
-@pytest.mark.parametrize("name", ["adamw", "lamb", "sgd"])
-def test_biases_and_norms_have_no_weight_decay(name):
+@pytest.mark.parametrize(
+    "settings",
+    [["name=adamw"], ["name=lamb"], ["name=sgd"], ["name=adan", "betas=[0.98, 0.92, 0.99]"]],
+)
+def test_biases_and_norms_have_no_weight_decay(settings):
     network = timm.create_model("test_convnext")
-    recipe = load_recipe("sample_digits", overrides=[f"optimizer.name={name}"])
+    overrides = [f"optimizer.{setting}" for setting in settings]
+    recipe = load_recipe("sample_digits", overrides=overrides)
     optimizer = optim_wrapper(network, recipe, amp=None, accumulation=1).optimizer
     decays = {
         id(x): group["weight_decay"] for group in optimizer.param_groups for x in group["params"]
@@ -91,9 +95,18 @@ def test_what_a_network_names_has_no_weight_decay(build, spared):
     assert decay == 0
 
 
-def test_the_error_of_an_unknown_optimizer_suggests_names():
-    recipe = load_recipe("sample_digits", overrides=["optimizer.name=adamww"])
-    with pytest.raises(UserError, match=r"unknown optimizer 'adamww'; did you mean .*adamw"):
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("adamww", "unknown optimizer 'adamww'; did you mean .*adamw"),
+        ("fusedadamw", "unknown optimizer 'fusedadamw'; did you mean .*adamw"),  # of apex
+        ("adahessian", "unknown optimizer 'adahessian'"),  # of second derivatives
+        ("adan", r"adan has 3 betas, not \[0.9, 0.999\]; --set .*=\[0.98, 0.92, 0.99\]' takes"),
+    ],
+)
+def test_the_error_of_an_optimizer_that_cannot_be_made(name, said):
+    recipe = load_recipe("sample_digits", overrides=[f"optimizer.name={name}"])
+    with pytest.raises(UserError, match=said):
         optim_wrapper(torch.nn.Linear(1, 1), recipe, amp=None, accumulation=1)
 
 
