@@ -221,7 +221,7 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _leaves_the_momentum_to_one_cycle(self) -> Self:
         usual = type(self.optimizer).model_fields["betas"].default[0]
-        if isinstance(self.schedule, OneCycleSchedule) and self.optimizer.betas[0] != usual:
+        if isinstance(self.schedule, OneCycleSchedule) and self.optimizer.betas[:1] != (usual,):
             raise ValueError(
                 "optimizer.betas: the schedule onecycle moves the first one, from 0.95 to 0.85 and "
                 f"back: leave it at {usual}"
