@@ -82,12 +82,17 @@ class Segmentation(Task[SegmentationRecipe, SegmentationOptions]):
         return Logits(network)
 
     def with_graph(self, network: nn.Module, graph: nn.Module) -> nn.Module:
-        """The segmentor, whose head takes images and gives the logits."""
+        """The segmentor, whose head takes images and gives the logits.
+
+        The graph stands for the head's last layer, whose output `OpenMMLabModel` checks.
+        """
         from torch import nn
 
+        network.backbone, network.neck = nn.Identity(), nn.Identity()
         head: Any = network.decode_head
-        head.forward = graph
-        network.extract_feat = nn.Identity()
+        head.conv_seg = graph
+        # A module here would be one more child, and the class's method would still be called.
+        head.forward = graph.__call__
         return network
 
     def prepare(self, job: Job[SegmentationRecipe, SegmentationOptions]) -> Setup:
