@@ -25,7 +25,7 @@ from mogabench.errors import UserError
 from mogabench.records import Data
 from mogabench.tasks.segmentation.masks import IGNORED, Ids, LoadMask, LoadScene
 from mogabench.tasks.segmentation.pairs import Pairs, find_images, find_pairs
-from mogabench.tasks.segmentation.recipe import LONG_SIDE
+from mogabench.tasks.segmentation.recipe import LONG_SIDE, short_side
 from mogabench.tasks.segmentation.survey import check_zero, count_ids, describe
 
 if TYPE_CHECKING:
@@ -103,8 +103,12 @@ def evaluation_split(job: SegmentationJob) -> Split:
 
 
 def evaluation_resizing(job: SegmentationJob) -> list[BaseTransform]:
-    """What makes an image as large as it is evaluated at."""
-    short = job.subject.input_size[0]
+    """What makes an image as large as it is evaluated at.
+
+    Raises:
+        UserError: The subject's size is none that images are resized to.
+    """
+    short = short_side(job.subject.input_size)
     transforms: list[BaseTransform] = [
         Resize(scale=(LONG_SIDE * short, short), keep_ratio=True),
     ]

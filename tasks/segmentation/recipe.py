@@ -68,12 +68,22 @@ class SegmentationRecipe(Recipe):
         Raises:
             UserError: The long side is not four times the short one.
         """
-        short, long = size
-        if long != LONG_SIDE * short:
-            raise UserError(
-                f"segmentation recipes resize to a short side and {LONG_SIDE} times that: give "
-                f"--size {short}x{LONG_SIDE * short}, or leave it out"
-            )
+        short = short_side(size)
         same = self.input.short_side == self.input.crop
         names = ("short_side", "crop") if same else ("short_side",)
         return self.replace({"input": dict.fromkeys(names, short)})
+
+
+def short_side(size: tuple[int, ...]) -> int:
+    """The short side that images of a size are resized to.
+
+    Raises:
+        UserError: The long side is not four times that.
+    """
+    short, long = size
+    if long != LONG_SIDE * short:
+        raise UserError(
+            f"images to segment are resized to a short side and at most {LONG_SIDE} times that: "
+            f"give --size {short}x{LONG_SIDE * short}, or leave it out"
+        )
+    return short

@@ -21,7 +21,11 @@ from mogabench.errors import UserError
 from mogabench.subject import Subject
 from mogabench.tasks import load_recipe
 from mogabench.tasks.segmentation import TASK
-from mogabench.tasks.segmentation.data import evaluation_split, training_split
+from mogabench.tasks.segmentation.data import (
+    evaluation_resizing,
+    evaluation_split,
+    training_split,
+)
 from mogabench.tasks.segmentation.masks import IGNORED
 
 SIZES = {"training": [(640, 480), (300, 500)], "validation": [(700, 512), (400, 411)]}
@@ -100,6 +104,20 @@ def test_at_test_the_sides_are_stretched_to_a_multiple_and_the_mask_is_not(ade):
     ):
         assert item["inputs"].shape == (3, new_height, new_width)
         assert item["data_samples"].gt_sem_seg.data.shape == (1, height, width)
+
+
+@pytest.mark.parametrize(
+    ("size", "instead"), [((2048, 512), "2048x8192"), ((512, 512), "512x2048")]
+)
+def test_a_size_of_other_proportions_is_refused(tmp_path, size, instead):
+    job_ = job(tmp_path)
+    subject = job_.subject.model_copy(update={"input_size": size})
+    for resize in (
+        lambda: job_.recipe.at_size(size),
+        lambda: evaluation_resizing(replace(job_, subject=subject, recipe=None)),
+    ):
+        with pytest.raises(UserError, match=f"at most 4 times that: give --size {instead}, or"):
+            resize()
 
 
 def test_ids_count_from_one_and_none_is_ignored(ade):
