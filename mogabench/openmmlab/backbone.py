@@ -72,10 +72,14 @@ class TimmBackbone(BaseModule):
             },
         )
         self.is_channels_last = getattr(self.network, "output_fmt", None) == Format.NHWC
-        self.rescale = _rescale(pyramid.channels[0]) if pyramid.plain else nn.Identity()
         self.without_decay = pyramid.without_decay
-        self.norms = nn.ModuleList(pyramid.norm(level) for level in range(len(STRIDES)))
         self.levels = _check_levels(out_indices)
+        # DistributedDataParallel takes no parameter without a gradient, as of a level not given.
+        self.norms = nn.ModuleList(
+            pyramid.norm(level) if level in self.levels else nn.Identity()
+            for level in range(len(STRIDES))
+        )
+        self.rescale = _rescale(pyramid, self.levels)
         self.norm_eval = norm_eval
         self.frozen = _first_stages(self.network, frozen_stages, name)
         for module in self.frozen:
@@ -136,10 +140,15 @@ def _any_size(pyramid: Pyramid, longest: int) -> dict[str, int | bool]:
     return {"img_size": longest} if "img_size" in known else {}
 
 
-def _rescale(channels: int) -> nn.Module:
+def _rescale(pyramid: Pyramid, levels: Sequence[int]) -> nn.Module:
+    if not pyramid.plain:
+        return nn.Identity()
     from mmseg.models.necks import Feature2Pyramid
 
-    rescale: nn.Module = Feature2Pyramid(channels, norm_cfg={"type": batch_norm()})
+    rescale: nn.Module = Feature2Pyramid(pyramid.channels[0], norm_cfg={"type": batch_norm()})
+    for level, name in enumerate(("upsample_4x", "upsample_2x")):
+        if level not in levels:
+            rescale.set_submodule(name, nn.Identity())
     return rescale
 
 

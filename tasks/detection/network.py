@@ -56,14 +56,16 @@ def build_detector(subject: Subject, *, roi_samples: int | None = None) -> BaseD
     of_adapter = {name: options.pop(name) for name in _OF_BACKBONE if name in options}
     model = read_config("mmdet", _config(subject.method, options)).model
     pyramid = pyramid_of(subject.backbone, options)
+    first = model.neck.get("start_level", 0)  # RetinaNet takes no map at stride 4
     model.backbone = {
         "type": TimmBackbone.__name__,
         "name": subject.backbone,
         "image_size": subject.input_size,
+        "out_indices": list(range(first, len(pyramid.channels))),
         **of_adapter,
         **options,
     }
-    model.neck.in_channels = list(pyramid.channels)
+    model.neck.update(in_channels=list(pyramid.channels[first:]), start_level=0)
     model.data_preprocessor.update(mean=pyramid.mean, std=pyramid.std)
     set_classes(model, classes)
     for part in dictionaries(model):

@@ -15,11 +15,11 @@ from mogabench.tasks.detection.network import build_detector
 SIZE = (64, 96)
 
 
-def _model(method: str, amp: str | None = None) -> OpenMMLabModel:
+def _model(method: str, amp: str | None = None, backbone: str = "moganet_xtiny") -> OpenMMLabModel:
     subject = Subject(
         task="detection",
         method=method,
-        backbone="moganet_xtiny",
+        backbone=backbone,
         input_size=SIZE,
         options={"num_classes": 2},
     )
@@ -52,11 +52,17 @@ def _batch() -> dict[str, list[object]]:
 
 
 @pytest.mark.parametrize(
-    "method",
-    ["retinanet", "mask_rcnn", pytest.param("cascade_mask_rcnn", marks=pytest.mark.slow)],
+    ("method", "backbone"),
+    [
+        ("retinanet", "moganet_xtiny"),
+        ("retinanet", "test_convnext"),
+        ("retinanet", "test_vit"),
+        ("mask_rcnn", "moganet_xtiny"),
+        pytest.param("cascade_mask_rcnn", "moganet_xtiny", marks=pytest.mark.slow),
+    ],
 )
-def test_training_reaches_every_part(method: str) -> None:
-    model = _model(method).train()
+def test_training_reaches_every_part(method: str, backbone: str) -> None:
+    model = _model(method, backbone=backbone).train()
     data = model.data_preprocessor(_batch(), training=True)
     losses = model(**data, mode="loss")
     total, _ = model.parse_losses(losses)
