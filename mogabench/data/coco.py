@@ -245,6 +245,7 @@ def ignored_to_crowds(content: dict[str, Any]) -> list[str]:
     ignored = [item for item in content["annotations"] if item.get("ignore")]
     for item in ignored:
         item["iscrowd"] = 1
+        del item["ignore"]
     text = f"{len(ignored)} annotations are to be ignored, and are treated as crowds (iscrowd 1)"
     return [text] if ignored else []
 

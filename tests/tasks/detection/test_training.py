@@ -130,6 +130,7 @@ def test_what_mmdet_does_not_train_on_is_counted(tmp_path, shapes):
     changed[0]["bbox"][2], changed[1]["bbox"][3] = 0.9, 0.5
     outside = [x for x in counted if x["image_id"] == third]
     outside[0]["bbox"][0] = 500
+    next(x for x in counted if x["image_id"] == several[2])["ignore"] = 1
     content["annotations"] = counted
     content["images"][3]["height"] = 31
     image = shapes / "train2017" / content["images"][3]["file_name"]
@@ -139,6 +140,7 @@ def test_what_mmdet_does_not_train_on_is_counted(tmp_path, shapes):
     name = file.name
     assert setup.notes == [
         f"{name}: 1 boxes without an area in their image were left out",
+        f"{name}: 1 annotations are to be ignored, and are treated as crowds (iscrowd 1)",
         f"{name}: 2 boxes less than a pixel wide or high are not trained on",
         f"{name}: 1 images with a shorter side below 32 pixels are not trained on",
         f"{name}: 1 other images without boxes are not trained on",
@@ -152,7 +154,7 @@ def test_what_mmdet_does_not_train_on_is_counted(tmp_path, shapes):
     )
     assert len(theirs) == len(setup.train.items) == setup.train.identity.samples
     boxes = sum(len(theirs.get_data_info(n)["instances"]) for n in range(len(theirs)))
-    assert boxes == len(counted) - 3
+    assert boxes == len(counted) - 4  # it leaves out what is ignored
     for item in counted:
         item["bbox"][2:] = [0.5, 4]
     file.write_text(json.dumps(content))
