@@ -184,8 +184,16 @@ def training_loader(job: Job[Any, Any], source: Source, batch_size: int) -> Load
     rank, world = get_dist_info()
     order = None
     if not isinstance(source.items, IterableDataset):
-        size = len(source.items)
-        order = TrainingOrder(size, job.seed, repeats=source.repeats, rank=rank, world=world)
+        assert job.recipe is not None
+        order = TrainingOrder(
+            len(source.items),
+            job.seed,
+            repeats=source.repeats,
+            groups=source.groups,
+            step=job.recipe.batch_size,
+            rank=rank,
+            world=world,
+        )
     return _loader(job, source, order, batch_size, training=True)
 
 

@@ -15,7 +15,9 @@ import torch
 from torch.utils.data import Sampler
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
 
 
 def seed_everything(*entropy: int) -> None:
@@ -47,15 +49,26 @@ class TrainingOrder(Sampler[Draw]):
         seed: Of the order.
         repeats: How often an image follows itself (repeated augmentation); an epoch still has
             ``size`` draws, so it sees a part of the images.
+        groups: A number for each image, equal in each step; None for any.
+        step: Images of a step, over all processes.
         rank: This process.
         world: Processes.
     """
 
     def __init__(
-        self, size: int, seed: int, *, repeats: int = 1, rank: int = 0, world: int = 1
+        self,
+        size: int,
+        seed: int,
+        *,
+        repeats: int = 1,
+        groups: Sequence[int] | None = None,
+        step: int = 1,
+        rank: int = 0,
+        world: int = 1,
     ) -> None:
         self.size, self.seed, self.repeats = size, seed, repeats
         self.rank, self.world = rank, world
+        self.groups, self.step = None if groups is None else np.asarray(groups), step
         self.start(0, 0)
 
     def start(self, epoch: int, drawn: int) -> None:
@@ -69,9 +82,31 @@ class TrainingOrder(Sampler[Draw]):
     def __iter__(self) -> Iterator[Draw]:
         order = np.random.default_rng((self.seed, self.epoch)).permutation(self.size)
         order = order.repeat(self.repeats)[: self.size]
+        if self.groups is not None:
+            order = order[_by_steps(self.groups[order], self.step)]
         for turn in range(self.drawn, len(self)):
             place = turn * self.world + self.rank
             yield Draw(self.epoch * self.size + place, int(order[place]))
+
+
+def _by_steps(groups: NDArray[np.int64], step: int) -> NDArray[np.int64]:
+    """The places of draws in an order in which each step is of one group.
+
+    As in mmdet's ``AspectRatioBatchSampler``, a group's draws wait until they fill a step, and what
+    fills none ends the epoch, in steps that may be of several groups.
+
+    Args:
+        groups: That of each draw.
+        step: Draws of a step.
+    """
+    steps, rest = [], []
+    for group in np.unique(groups):
+        places = np.flatnonzero(groups == group)
+        whole = len(places) // step * step
+        steps += list(places[:whole].reshape(-1, step))
+        rest.append(places[whole:])
+    steps.sort(key=lambda places: places[-1])
+    return np.concatenate([*steps, *rest])
 
 
 class EvaluationOrder(Sampler[Draw]):

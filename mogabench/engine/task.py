@@ -97,6 +97,7 @@ class Source:
         identity: What a record calls the data.
         collate: Makes a batch of items; None stacks tensors.
         repeats: How often an item follows itself in training (repeated augmentation).
+        groups: A number for each item; a step of training takes items of equal ones. None for any.
         annotated: Whether it says what is right; without, an evaluation only writes predictions.
     """
 
@@ -104,6 +105,7 @@ class Source:
     identity: Data
     collate: Callable[[list[Any]], Any] | None = None
     repeats: int = 1
+    groups: Sequence[int] | None = None
     annotated: bool = True
 
 

@@ -113,7 +113,7 @@ class Detection(Task[DetectionRecipe, CocoFiles]):
         if train_split is not None:
             images = Images(train_split, training_transforms(recipe, masks=masks), training=True)
             identity = train_split.identity.model_copy(update={"samples": len(images)})
-            train = Source(images, identity, pseudo_collate)
+            train = Source(images, identity, pseudo_collate, groups=images.wide)
             notes = [*train_split.notes, *images.notes, *notes]
         tested = Images(test_split, evaluation_transforms(recipe.input.test_scale), training=False)
         long, short = recipe.input.test_scale
@@ -130,6 +130,7 @@ class Detection(Task[DetectionRecipe, CocoFiles]):
             notes=notes,
             drawing=DrawDetections(classes),
             eval_batch=1,
+            max_eval_batch=1,  # a batch pads images, and norms and pools see the padding
             eval_size=(short, long),
             classes=classes,
             class_ids=test_split.annotations.class_ids,

@@ -90,6 +90,7 @@ class Images(CocoDataset):
 
     Attributes:
         notes: What of a training set mmdet leaves out, a line for each kind.
+        wide: Whether each image is as wide as high, or wider.
 
     Args:
         split: What to load.
@@ -123,6 +124,7 @@ class Images(CocoDataset):
             )
         if not self.test_mode:
             self._note(kept)
+        self.wide = [image["width"] >= image["height"] for image in kept]
         return kept
 
     def _note(self, kept: list[dict[str, Any]]) -> None:

@@ -25,8 +25,12 @@ def test_an_epoch_draws_each_image_once_in_an_order_of_its_own():
     assert [draw.image for draw in drawn(TrainingOrder(100, seed=4))] != first
 
 
-def test_starting_within_an_epoch_gives_the_rest_of_it():
-    order = TrainingOrder(100, seed=3)
+GROUPED = {"groups": [number % 3 == 0 for number in range(60)], "step": 6}
+
+
+@pytest.mark.parametrize("options", [{}, GROUPED])
+def test_starting_within_an_epoch_gives_the_rest_of_it(options):
+    order = TrainingOrder(60, seed=3, **options)
     assert drawn(order, 2, 37) == drawn(order, 2)[37:]
 
 
@@ -35,9 +39,10 @@ def test_no_draw_has_the_number_of_another():
     assert [draw.number for epoch in range(3) for draw in drawn(order, epoch)] == list(range(30))
 
 
-def test_processes_share_what_one_would_draw():
-    alone = drawn(TrainingOrder(60, seed=3))
-    shares = [drawn(TrainingOrder(60, seed=3, rank=rank, world=3)) for rank in range(3)]
+@pytest.mark.parametrize("options", [{}, GROUPED])
+def test_processes_share_what_one_would_draw(options):
+    alone = drawn(TrainingOrder(60, seed=3, **options))
+    shares = [drawn(TrainingOrder(60, seed=3, rank=rank, world=3, **options)) for rank in range(3)]
     assert [draw for turn in zip(*shares, strict=True) for draw in turn] == alone
 
 

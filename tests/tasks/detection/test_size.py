@@ -8,6 +8,7 @@ import torch
 from mogabench.data.shapes import sample_shapes
 from mogabench.engine.job import Job
 from mogabench.engine.make_job import make_job
+from mogabench.engine.runner import evaluation_batch
 from mogabench.subject import Subject
 from mogabench.tasks import load_recipe
 from mogabench.tasks.detection import TASK
@@ -77,3 +78,4 @@ def test_an_evaluation_without_a_recipe_is_at_that_size_too(tmp_path):
     setup = TASK.prepare(counted)
     assert setup.test.items[0]["inputs"].shape == (3, 800, 800)
     assert setup.eval_size == (800, 1333)
+    assert evaluation_batch(replace(counted, batch_size=8), setup) == 1  # padding changes boxes

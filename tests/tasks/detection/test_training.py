@@ -12,12 +12,16 @@ from pathlib import Path
 
 import pytest
 from mmdet.datasets import CocoDataset
+from mmdet.datasets.samplers import AspectRatioBatchSampler
 from PIL import Image
+from torch.utils.data import Sampler
 
 from mogabench.data import folders
 from mogabench.data.shapes import sample_shapes
 from mogabench.engine.coco_files import CocoFiles
+from mogabench.engine.loading import training_loader
 from mogabench.engine.make_job import make_job
+from mogabench.engine.randomness import TrainingOrder
 from mogabench.engine.run import run
 from mogabench.engine.saving import CHECKPOINT
 from mogabench.errors import UserError
@@ -160,6 +164,33 @@ def test_what_mmdet_does_not_train_on_is_counted(tmp_path, shapes):
     file.write_text(json.dumps(content))
     with pytest.raises(UserError, match="no box to train on: other than crowds, all are less than"):
         TASK.prepare(job(tmp_path / "work", data=str(shapes)))
+
+
+class AnyOrder(Sampler):
+    """The order of a data set whose images make a batch however high and wide they are."""
+
+    def __init__(self, dataset):
+        self.dataset = dataset
+
+    def __iter__(self):
+        return iter([draw.image for draw in TrainingOrder(len(self.dataset), seed=42)])
+
+
+@pytest.mark.slow
+def test_steps_are_of_one_orientation_as_in_mmdet(tmp_path, shapes):
+    file = shapes / "annotations" / "instances_train2017.json"
+    content = json.loads(file.read_text())
+    for image in content["images"][::3]:
+        image["width"] = 60
+        Image.new("RGB", (60, 96)).save(shapes / "train2017" / image["file_name"])
+    file.write_text(json.dumps(content))
+    training = job(tmp_path / "work", "batch_size=4", data=str(shapes), batch_size=2)
+    train = TASK.prepare(training).train
+    ours = [draw.image for draw in training_loader(training, train, 2).sampler]
+    plain = AnyOrder(train.items)
+    theirs = list(AspectRatioBatchSampler(plain, training.recipe.batch_size))
+    assert ours == [number for step in theirs for number in step]
+    assert ours != list(plain)
 
 
 @pytest.mark.slow
