@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import reduce
 from math import prod
+from operator import getitem
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import (
@@ -158,6 +160,9 @@ class Optimizer(Section):
     decay_biases: bool = False
     """Whether weight decay pulls at the biases of linear layers and convolutions, too, as it does
     in OpenMMLab's configurations; norms and scales it never touches."""
+    layer_decay: Annotated[float, Field(gt=0, le=1)] | None = None
+    """What the learning rate is multiplied by from a layer of MogaNet's to the one before it, as in
+    its Cascade detectors; None leaves it the same for all layers."""
     eps: PositiveFloat | None = None
     """None leaves the optimizer's own."""
     clip_grad: PositiveFloat | None = None
@@ -209,7 +214,7 @@ class Recipe(Section):
     precise_bn: PositiveInt | None = None
     expected: Expected | None = None
 
-    added_later: ClassVar[tuple[str, ...]] = ("precise_bn",)
+    added_later: ClassVar[tuple[str, ...]] = ("precise_bn", "optimizer.layer_decay")
     """Keys that early recipes did not have; where they are None, digests are as they were then."""
     of_test: ClassVar[tuple[str, ...]] = ()
     """Keys that an evaluation alone follows; all others decide on the weights."""
@@ -252,8 +257,10 @@ class Recipe(Section):
         """SHA-256 of the settings; equal for equal training, whatever it is called."""
         settings = self.model_dump(mode="json", exclude={"title", "expected"})
         for key in self.added_later:
-            if settings[key] is None:
-                del settings[key]
+            *sections, name = key.split(".")
+            section = reduce(getitem, sections, settings)
+            if section[name] is None:
+                del section[name]
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
     @property

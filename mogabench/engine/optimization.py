@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import inspect
+import re
 from typing import TYPE_CHECKING, Any
 
 from mmengine.hooks import EMAHook
@@ -16,6 +17,8 @@ from mogabench.errors import UserError, unknown
 from mogabench.recipes.schema import OneCycleSchedule
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from mmengine.optim import OptimWrapper
     from mmengine.runner import Runner
     from timm.optim import OptimInfo
@@ -23,6 +26,11 @@ if TYPE_CHECKING:
 
     from mogabench.recipes import Recipe
     from mogabench.recipes.schema import Ema, Optimizer
+
+_LAYERS = {"patch_embed1": 0, "blocks1": 2, "patch_embed2": 3, "blocks2": 3}
+_LAYERS |= {"patch_embed3": 4, "patch_embed4": 12, "blocks4": 12}
+_LAST_LAYER = 13
+_STAGE_PART = re.compile(r"\b((?:patch_embed|blocks)[1-4])\.(\w+)")
 
 
 def optim_wrapper(
@@ -37,8 +45,8 @@ def optim_wrapper(
         accumulation: Batches per step.
 
     Raises:
-        UserError: timm has no optimizer of that name, or it has another number of betas, or lacks
-            the momentum that OneCycle moves.
+        UserError: timm has no optimizer of that name, it has another number of betas, it lacks the
+            momentum that OneCycle moves, or the network has no layers to decay by.
     """
     settings = recipe.optimizer
     known = {name: info for name in list_optimizers() if _is_own(info := get_optimizer_info(name))}
@@ -92,13 +100,43 @@ def _clip_norm(parameters: list[nn.Parameter], max_norm: float) -> None:
 
 
 def _groups(network: nn.Module, settings: Optimizer) -> list[dict[str, Any]]:
-    """The trainable parameters with and without weight decay."""
-    named = [(name, value) for name, value in network.named_parameters() if value.requires_grad]
+    """The trainable parameters by weight decay and factor on the learning rate."""
+    named = {name: value for name, value in network.named_parameters() if value.requires_grad}
     free = _without_decay(network, biases=not settings.decay_biases)
+    scales = _scales(named, settings.layer_decay)
+    groups: dict[tuple[bool, float], list[nn.Parameter]] = {}
+    for name, value in named.items():
+        groups.setdefault((name not in free, scales[name]), []).append(value)
     return [
-        {"params": [v for n, v in named if n in free], "weight_decay": 0.0},
-        {"params": [v for n, v in named if n not in free], "weight_decay": settings.weight_decay},
+        {"params": members, "weight_decay": decays * settings.weight_decay, "lr_scale": scale}
+        for (decays, scale), members in sorted(groups.items())
     ]
+
+
+def _scales(names: Iterable[str], decay: float | None) -> dict[str, float]:
+    """The factor on the learning rate of each parameter."""
+    if decay is None:
+        return dict.fromkeys(names, 1.0)
+    layers = {name: _layer(name) for name in names}
+    if set(layers.values()) == {_LAST_LAYER}:
+        raise UserError(
+            "optimizer.layer_decay: this network has no layers patch_embed1, blocks1 and so on, as "
+            "MogaNet has"
+        )
+    return {name: decay ** (_LAST_LAYER - layer) for name, layer in layers.items()}
+
+
+def _layer(name: str) -> int:
+    """A parameter's layer: 0 is the stem's, the last one that of heads and of norms after stages.
+
+    Pairs of blocks are a layer in the third stage, as in MogaNet's repository
+    (``detection/mmcv_custom/layer_decay_optimizer_constructor.py``).
+    """
+    found = _STAGE_PART.search(name)
+    if found is None:
+        return _LAST_LAYER
+    part, block = found.groups()
+    return min(3 + int(block) // 2, 11) if part == "blocks3" else _LAYERS[part]
 
 
 def _without_decay(network: nn.Module, *, biases: bool) -> set[str]:

@@ -109,7 +109,10 @@ def _one_cycle(
     cycle = OneCycleLR(
         optimizer,
         # A resumed optimizer has the rate of its last step as "lr", and this as it was at first.
-        max_lr=[group.get("max_lr", group["lr"]) for group in optimizer.param_groups],
+        max_lr=[
+            group.get("max_lr", group["lr"] * group.get("lr_scale", 1.0))
+            for group in optimizer.param_groups
+        ],
         total_steps=total,
         pct_start=schedule.warmup_fraction,
         div_factor=schedule.div_factor,

@@ -4,6 +4,7 @@ import pytest
 import timm
 import torch
 
+import mogabench.models  # noqa: F401  (registers MogaNet with timm)
 from mogabench.engine.optimization import RampedAverage, optim_wrapper
 from mogabench.engine.schedule import rate_setter
 from mogabench.errors import UserError
@@ -93,6 +94,48 @@ def test_what_a_network_names_has_no_weight_decay(build, spared):
         if any(x is network.get_parameter(spared) for x in group["params"])
     )
     assert decay == 0
+
+
+LAYERS = {  # by mmcv_custom/layer_decay_optimizer_constructor.py of MogaNet's detectors
+    "patch_embed1.projection.0": 13,
+    "patch_embed2.norm": 10,
+    "patch_embed3.projection": 9,
+    "patch_embed4.projection": 1,
+    "blocks1.1.norm2": 11,
+    "blocks2.0.mlp.fc1": 10,
+    "blocks3.0.mlp.fc2": 10,
+    "blocks3.1.attn.gate": 10,
+    "blocks3.2.attn.gate": 9,
+    "blocks3.15.attn.gate": 3,
+    "blocks3.16.attn.gate": 2,
+    "blocks3.21.attn.gate": 2,
+    "blocks4.0.attn.gate": 1,
+    "norm1": 0,
+    "norm4": 0,
+}
+"""How often the rate of a part is multiplied by 0.8."""
+
+
+def test_the_rate_and_the_decay_of_cascade_b_are_the_released_ones():
+    backbone = timm.create_model("moganet_xtiny", features_only=True, depths=(2, 1, 22, 1))
+    network = torch.nn.ModuleDict({"backbone": backbone, "head": torch.nn.Linear(8, 8)})
+    recipe = load_recipe("cascade_mask_rcnn_ms3x", variant="b")
+    optimizer = optim_wrapper(network, recipe, amp=None, accumulation=1).optimizer
+    set_rate = rate_setter(recipe.schedule, optimizer, steps_per_epoch=2000)
+    group = {id(value): one for one in optimizer.param_groups for value in one["params"]}
+    found = {name: group[id(value)] for name, value in network.named_parameters()}
+    for step, rate in ((0, 1e-7), (1000, 1e-4), (27 * 2000, 1e-5)):
+        set_rate(step)
+        assert found["head.weight"]["lr"] == pytest.approx(rate)
+        for part, power in LAYERS.items():
+            for name in (f"backbone.{part}.weight", f"backbone.{part}.bias"):
+                assert found[name]["lr"] == pytest.approx(rate * 0.8**power)
+    for name, value in network.named_parameters():
+        spared = name.endswith("bias") or value.squeeze().ndim == 1
+        if "decompose" not in name:
+            assert found[name]["weight_decay"] == (0.0 if spared else 0.05)
+    with pytest.raises(UserError, match="this network has no layers patch_embed1, blocks1 and so"):
+        optim_wrapper(network["head"], recipe, amp=None, accumulation=1)
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,8 @@ def test_the_digest_follows_the_settings_and_nothing_else(own: Path) -> None:
     assert load(own, None, "title=another", "optimizer.lr=0.001").digest == digest
     assert load(own, None, "optimizer.lr=0.0011").digest != digest
     assert load("in1k_300e").digest == load("in1k_300e", "s").digest
+    committed = load_recipe("sample_shapes_segmentation").digest  # that of results/
+    assert committed.startswith("200fb43a117f")
 
 
 def test_a_resolved_recipe_written_as_yaml_reads_back_the_same(tmp_path: Path) -> None:
@@ -135,7 +137,8 @@ def test_all_errors_are_reported_at_once(own: Path) -> None:
         '  optimizer.lr: should be a valid number (got "fast")',
         "  unknown key 'optimizer.beta'; did you mean optimizer.betas or optimizer.eps or "
         "optimizer.name? (valid: optimizer.name, optimizer.lr, optimizer.weight_decay, "
-        "optimizer.betas, optimizer.decay_biases, optimizer.eps, optimizer.clip_grad)",
+        "optimizer.betas, optimizer.decay_biases, optimizer.layer_decay, optimizer.eps, "
+        "optimizer.clip_grad)",
         "  input: should be a section, with the keys input.train_size, input.test_size, "
         "input.crop_ratio, input.interpolation, input.test_interpolation",
         '  augment.mixup: should be a valid number (got "yes")',
