@@ -11,7 +11,7 @@ from timm.layers import GroupNorm1, LayerNorm2d
 from torch import nn
 
 from mogabench.catalogue import create_network
-from mogabench.engine.optimization import named_without_decay
+from mogabench.engine.parameters import named_without_decay
 from mogabench.errors import UserError
 
 if TYPE_CHECKING:
