@@ -7,8 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-_TOO_LARGE = 2**16
-"""No side of an image: PyTorch fails on far larger ones in its own words."""
+from mogabench.sizes import is_size
 
 OptionValue = str | int | float | bool | tuple[int | float, ...]
 
@@ -53,7 +52,7 @@ class Subject(BaseModel):
     @field_validator("input_size")
     @classmethod
     def _sides_of_an_image(cls, size: tuple[int, ...]) -> tuple[int, ...]:
-        if not size or not all(0 < side < _TOO_LARGE for side in size):
+        if not is_size(size):
             raise ValueError(f"{size} is no size in pixels")
         return size
 
@@ -73,15 +72,3 @@ def _is_pair(item: Any) -> bool:
 
 def _freeze(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
-
-
-def parse_size(text: str) -> tuple[int, ...]:
-    """Reads ``"224x224"`` or ``"10x1x64x64"`` as integers; a single number is a square.
-
-    Raises:
-        ValueError: The text is not positive integers below 65536 separated by ``x``.
-    """
-    parts = [int(part) for part in text.lower().replace("×", "x").split("x")]
-    if min(parts) <= 0 or max(parts) >= _TOO_LARGE:
-        raise ValueError(f"'{text}' is not a size such as 224 or 800x1280")
-    return (parts[0], parts[0]) if len(parts) == 1 else tuple(parts)

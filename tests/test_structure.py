@@ -21,6 +21,7 @@ LAYERS = (
         "yaml_text",
         "pretraining",
         "variants",
+        "sizes",
         "subject",
         "columns",
         "console",

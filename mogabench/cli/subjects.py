@@ -10,7 +10,8 @@ from mogabench.checkpoints import Description, find_file
 from mogabench.data.identity import SAMPLE
 from mogabench.errors import UserError
 from mogabench.paper import get_paper
-from mogabench.subject import Subject, parse_size
+from mogabench.sizes import parse_size
+from mogabench.subject import Subject
 from mogabench.tables.added import Added
 from mogabench.tables.timed import timed_subjects
 from mogabench.tasks import get_task, make_subject

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +61,10 @@ def parse_meta(texts: Mapping[str, Any]) -> dict[str, Any]:
     others = texts.keys() - set(META)
     if others:
         raise ValueError(f"{', '.join(sorted(others))}: not one of {', '.join(META)}")
-    return {name: parse_field(name, text) for name, text in texts.items()}
+    found = {name: parse_field(name, text) for name, text in texts.items()}
+    if found.get("input_size") == ():
+        raise ValueError("input_size: must be a size such as 224x224")
+    return found
 
 
 def parse_field(name: str, written: Any) -> Any:
@@ -79,8 +83,10 @@ def parse_field(name: str, written: Any) -> Any:
     if not text:
         return None if name == "baseline" else {}
     value = written if isinstance(written, dict) else _json_object(text)
-    for key, entry in value.items():
-        if name != "settings" and not _is_option(entry):
+    for key, entry in value.items() if name != "settings" else ():
+        if not str(key).isidentifier():
+            raise ValueError(f"'{key}' is no name of an option")
+        if not _is_option(entry):
             raise ValueError(
                 f"'{key}' must be a text, a number, true, false or a list of numbers, not "
                 f"{json.dumps(entry)}"
@@ -101,5 +107,9 @@ def _json_object(text: str) -> dict[str, Any]:
 def _is_option(value: Any) -> bool:
     """Whether a value is one that `mogabench.subject.Subject` takes for an option."""
     if isinstance(value, list):
-        return all(isinstance(item, int | float) for item in value)
-    return isinstance(value, str | int | float)
+        return all(map(_is_number, value))
+    return isinstance(value, str) or _is_number(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and abs(value) < math.inf  # which NaN is not

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from mogabench.sizes import is_size
+
 SCALE = {"K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12}
 """What the units of parameters and operations stand for."""
 
@@ -59,8 +61,10 @@ def printed_size(text: str) -> tuple[int, ...]:
         ValueError: The text is not a size.
     """
     try:
-        if text.endswith("²"):
-            return (int(text[:-1]),) * 2
-        return tuple(map(int, re.split("[x×]", text))) if text else ()
+        is_square = text.endswith("²")
+        sides = (int(text[:-1]),) * 2 if is_square else tuple(map(int, re.split("[x×]", text)))
     except ValueError:
-        raise ValueError(f"'{text}' is not a size such as 224x224") from None
+        sides = ()
+    if text and not is_size(sides):
+        raise ValueError(f"'{text}' is not a size such as 224x224")
+    return sides

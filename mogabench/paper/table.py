@@ -109,9 +109,11 @@ def cell_subject(row: Row, column: Column) -> Subject | None:
         None for a descriptive cell, and for a row that names no network.
     """
     meta = cell_meta(row, column)
-    if column.metric is None or not (meta.task and meta.backbone):
-        return None
-    return subject_of(meta)
+    return subject_of(meta) if _has_subject(meta, column) else None
+
+
+def _has_subject(meta: Meta, column: Column) -> bool:
+    return bool(column.metric and meta.task and meta.backbone)
 
 
 def subject_of(
@@ -235,7 +237,9 @@ def _row(index: int, line: list[str], about: list[str], table: PaperTable, where
     row = Row(index, printed[table.label_place], Meta(**values), cells)
     for place, column in enumerate(table.columns, len(about) + 1):
         try:
-            cell_meta(row, column)
-        except ValueError as error:  # of the size that another column has
+            meta = cell_meta(row, column)
+            if _has_subject(meta, column) and not meta.input_size:
+                raise ValueError("the row names no size: a column 'input_size' must have it")
+        except ValueError as error:  # also of the size that another column has
             raise UserError(f"{where}, column {place}: {error}") from error
     return row

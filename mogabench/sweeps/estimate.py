@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mogabench.errors import UserError, unknown
 from mogabench.paper import get_paper, get_variant
 from mogabench.records import Kind
-from mogabench.subject import parse_size
+from mogabench.sizes import parse_size
 from mogabench.tasks import flag, get_task, load_recipe, make_subject
 from mogabench.variants import VARIANTS, backbone_of, variant_of
 

@@ -70,6 +70,23 @@ def test_columns_that_are_empty_in_every_row_may_be_left_out(folder):
             "'a' must be a text, a number, .* not .{",
         ),
         (f"options,{HEADS}\n[1],{ROW}\n", r"line 2, column 1 \(options\): .* JSON object"),
+        *(
+            (f'options,{HEADS}\n"{{""{name}"": {value}}}",{ROW}\n', f"line 2, column 1 .*{says}")
+            for name, value, says in (
+                *(("a", number, f"not {number}") for number in ("NaN", "-Infinity")),
+                ("a", "[1, NaN]", "not .1, NaN"),
+                (r"\ud800", "1", "is no name of an option"),
+            )
+        ),
+        *(
+            (f"{HEADS}\n{ROW.replace('224x224', size)}\n", rf"line 2, column 4 .*'{size}' is not a")
+            for size in ("0x0", "-1x5", "224x70000")
+        ),
+        (f"{HEADS}\n{ROW.replace('224x224', '')}\n", "line 2, column 8: the row names no size: a"),
+        (
+            "task,method,backbone,Architecture,Params\nclassification,classifier,resnet50,R,25.6M\n",
+            "line 2, column 5: the row names no size: a column 'input_size' must have it",
+        ),
         (f"{HEADS}\n{ROW}\n".encode("utf-16"), "line 1, column 1: not UTF-8"),
         (f"{HEADS}\n".encode() + b"a,b,\xff\n", "line 2, column 5: not UTF-8"),
         (f'{HEADS}\n"{ROW}\n', "line 2, column 1: the quote is not"),
@@ -167,6 +184,9 @@ def test_a_malformed_table_is_one_line_with_its_place_and_breaks_no_other(folder
                 ("without: '('", "'\\(' is no regular expression"),
                 ("times: two", "cell 1: could not convert"),
                 ("options: [1]", "must be a JSON object"),
+                ("options: {a: .nan}", "'a' must be a text, a number, .* not NaN"),
+                ("input_size: 0x0", "cell 1: '0x0' is not a size"),
+                ("input_size: ''", "cell 1: input_size: must be a size"),
                 ("meant: lots", "cell 1: meant: 'lots' is not a number"),
                 ("terms: [5]", "cell 1: each of terms: must be a mapping"),
                 ("rounded_to: 2", "printed_is, rounded_to: must be a list"),
