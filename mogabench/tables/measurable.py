@@ -42,9 +42,9 @@ def unit_of(printed: str, column: Column, subject: Subject) -> str | None:
 
 
 def lower_is_better(cell: Cell) -> bool:
-    """Whether a cell's figure is an error."""
+    """Whether a cell's figure is an error, or memory."""
     metric = _metrics(cell.subject).get(cell.column.metric or "") if cell.subject else None
-    return metric is not None and metric.lower_is_better
+    return cell.column.metric == "memory" or (metric is not None and metric.lower_is_better)
 
 
 def obstacle(table: PaperTable, row: Row, column: Column, *, suggest: bool = False) -> str:

@@ -101,6 +101,14 @@ def test_the_best_figure_is_bold_where_better_is_known(tables):
     # Table 7's errors are better low: 25.6, where 26.9 to 35.2 stand beside.
     assert r"\textbf{25.6}" in by_id["7"] and r"\textbf{35.2}" not in by_id["7"]
     assert r"\textbf{390}" not in by_id["A8"]  # a misprint of 39.0
+    since = join(get_paper("since_2024").table("1"), open_store(packaged_results()))
+    memory = [
+        cell.measured for row in since.rows for cell in row.cells
+        if cell.column.head == "Timed: PyTorch (MB)" and cell.measured is not None
+    ]  # fmt: skip
+    text = render_latex([since])
+    assert rf"\textbf{{{min(memory):.1f}}}" in text
+    assert rf"\textbf{{{max(memory):.1f}}}" not in text
 
 
 def test_a_footnote_stands_below_the_part_that_refers_to_it(tables):
