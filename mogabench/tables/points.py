@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mogabench.files import slug
-from mogabench.paper import paper_figures, printed_value, subject_of
+from mogabench.paper import cell_subject, paper_figures, printed_value
 from mogabench.records import Kind
 
 if TYPE_CHECKING:
@@ -76,6 +76,8 @@ class Scatter:
         ours: The family that stands out: the paper's own.
         front: The points that none is better than in both, from the least accurate; empty where
             the plot does not show them.
+        best: ``min`` where the lower cost is the better one, ``max`` where the higher is, as of
+            speeds.
     """
 
     name: str
@@ -85,6 +87,7 @@ class Scatter:
     points: list[Point]
     ours: str = ""
     front: Sequence[Point] = ()
+    best: Callable[[float, float], float] = min
 
     def area(self, point: Point) -> float:
         """The area of a point's mark, by its operations, in square points; 0 without."""
@@ -116,15 +119,16 @@ def scatters(tables: Sequence[JoinedTable], store: Store) -> list[Scatter]:
                 cost = "images per second, measured"
                 shown = fastest(points) if figure.front else points
                 front = front_of(shown, best=max) if figure.front else []
-                found.append(Scatter(name, title, cost, "img/s", shown, _ours(tables), front))
+                found.append(Scatter(name, title, cost, "img/s", shown, _ours(tables), front, max))
     return found
 
 
 def fastest(points: Sequence[Point]) -> list[Point]:
     """Each network in the runtime that is the fastest for it."""
-    best: dict[str, Point] = {}
+    best: dict[tuple[str, int], Point] = {}
     for point in points:
-        best[point.name] = max(point, best.get(point.name, point), key=lambda p: p.cost)
+        row = point.table, point.row  # not its name, which is one at several input sizes
+        best[row] = max(point, best.get(row, point), key=lambda p: p.cost)
     return list(best.values())
 
 
@@ -135,11 +139,12 @@ def cost_scatters(tables: Sequence[JoinedTable]) -> list[Scatter]:
         shown = _shown(figure, tables) if figure.column else []
         points = [point for table in shown for point in cost_points(table, figure)]
         if points:
-            unit = _unit(next(c for c in shown[0].paper.columns if c.head == figure.column))
-            name = f"figure_{id_}_{figure.name}"
-            front = front_of(points, best=min) if figure.front else []
+            column = next(c for c in shown[0].paper.columns if c.head == figure.column)
+            name, unit = f"figure_{id_}_{figure.name}", _unit(column)
+            best = max if column.metric == "fps" else min
+            front = front_of(points, best=best) if figure.front else []
             found.append(
-                Scatter(name, figure.title, figure.cost, unit, points, _ours(tables), front)
+                Scatter(name, figure.title, figure.cost, unit, points, _ours(tables), front, best)
             )
     return found
 
@@ -223,7 +228,7 @@ def _giga(cell: Cell | None) -> float | None:
 def throughput_points(
     tables: Sequence[PaperTable], store: Store, shows: Callable[[Size], bool], **setup: Any
 ) -> dict[str, list[Point]]:
-    """A figure's points by device, and by threads and batch size on a CPU: img/s, printed top-1.
+    """A figure's points in img/s and printed top-1, by what they were timed on (`machine_of`).
 
     A network has one in PyTorch, and one in the fastest of the other runtimes that it was timed in.
     On a GPU each is of the largest batch. One network alone makes no figure.
@@ -240,11 +245,12 @@ def throughput_points(
             c for c in table.columns if c.metric == "top1" and "recipe" not in c.overrides
         )
         for row in table.rows:
-            own, accuracy = row.meta.input_size, printed_value(row.cells[column.head])
-            fits = shows(own) and row.meta.pretraining == "none"
-            if fits and accuracy is not None:
+            subject, accuracy = cell_subject(row, column), printed_value(row.cells[column.head])
+            if subject is None or accuracy is None or row.meta.pretraining not in ("", "none"):
+                continue
+            if shows(subject.input_size):
                 point = Point(0.0, accuracy, row.label, table=table.id, row=row.index)
-                printed.setdefault(subject_of(row.meta).key, point)
+                printed.setdefault(subject.key, point)
     chosen: dict[tuple[str, str, str], Record] = {}
     for record in store.all(Kind.THROUGHPUT):
         network, runtime = record.subject.key, record.provenance.runtime
@@ -268,17 +274,18 @@ def throughput_points(
 
 
 def machine_of(record: Record, *, with_batch: bool = False) -> str:
-    """What a network was timed on.
+    """What a network was timed on, with the layout of its maps where that is not PyTorch's own.
 
     Args:
         record: Of its throughput.
         with_batch: Whether to name the batch size of a GPU, too, which else is as large as fits.
     """
     where = record.provenance
+    layout = ", channels_last" * where.channels_last
     batch = f", batch {where.batch_size}"
     if where.driver is None:
-        return f"{where.device}, {where.threads} thread(s){batch}"
-    return where.device + batch * with_batch
+        return f"{where.device}, {where.threads} thread(s){batch}{layout}"
+    return where.device + batch * with_batch + layout
 
 
 def _batch(record: Record) -> int:

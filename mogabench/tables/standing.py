@@ -46,7 +46,7 @@ def standing(scatter: Scatter) -> Standing | None:
     if not scatter.front:
         return None
     sizes = [point for point in scatter.points if point.family == scatter.ours]
-    own = sorted(front_of(sizes, best=max if _shows_speed(scatter) else min), key=lambda p: p.cost)
+    own = sorted(front_of(sizes, best=scatter.best), key=lambda p: p.cost)
     if len(own) < 2:
         return None
     costs = np.log([point.cost for point in own])
@@ -75,7 +75,7 @@ def standing_text(scatter: Scatter) -> str:
         return ""
     ours = scatter.ours
     what = scatter.cost.partition(" (")[0]
-    if _shows_speed(scatter):
+    if not any(point.column for point in scatter.points):  # of throughputs
         what = "measured speed, each network in the runtime that is the fastest for it"
     sentences = [
         f"At equal {what}, on the line through the sizes of {ours} that no other of them beats, by "
@@ -88,11 +88,6 @@ def standing_text(scatter: Scatter) -> str:
         names = _by_family((point, "") for point in found.outside)
         sentences.append(f"Beyond the sizes of {ours}, and not compared, are {names}.")
     return " ".join(sentences)
-
-
-def _shows_speed(scatter: Scatter) -> bool:
-    """Whether the higher cost is the better one."""
-    return scatter.unit == "img/s"
 
 
 def _listed(group: Sequence[tuple[Point, float]]) -> str:

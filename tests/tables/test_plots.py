@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from mogabench.paper import get_paper, paper_figures
+from mogabench.paper import Paper, get_paper, paper_figures
+from mogabench.paper.skeleton import write_skeleton
 from mogabench.records import (
     Kind,
     Provenance,
@@ -19,7 +20,13 @@ from mogabench.tables.join import join
 from mogabench.tables.page.details import Details
 from mogabench.tables.page.figures import ratio_charts
 from mogabench.tables.plots import FORMATS, draw_scatter
-from mogabench.tables.points import Point, Scatter, cost_points, throughput_points
+from mogabench.tables.points import (
+    Point,
+    Scatter,
+    cost_points,
+    cost_scatters,
+    throughput_points,
+)
 
 
 def test_figure_1_has_slak_at_its_sparse_size_and_others_as_measured():
@@ -94,14 +101,51 @@ def test_figure_a3_compares_the_networks_of_its_rows_in_one_set_up(tmp_path):
     }
 
 
+def speeds(folder, *rows):
+    """The tables of a paper with classifiers' accuracies, and a plot of a column of speeds."""
+    write_skeleton("mine", folder)
+    with (folder / "mine" / "vocabulary.yaml").open("a") as vocabulary:
+        vocabulary.write("measured: {Speed: {metric: fps, unit: img/s, device: cpu}}\n")
+    (folder / "mine" / "figures.yaml").write_text(
+        "'1': {tables: ['1'], title: T, front: true, column: Speed, cost: img/s, name: speed}\n"
+    )
+    lines = ["task,method,backbone,input_size,Architecture,Top-1", *rows]
+    (folder / "mine" / "table_1_An_example.csv").write_text("\n".join(lines))
+    return Paper("mine", folder / "mine").table("1")
+
+
+def test_the_front_of_a_column_of_speeds_leads_through_the_fastest(tmp_path):
+    store = Store(tmp_path)
+    networks = (("resnet50", 80, 10.0), ("resnet34", 79, 100.0), ("resnet18", 78, 50.0))
+    for backbone, _, speed in networks:
+        store.append(timed(backbone, speed))
+    rows = [f"classification,classifier,{name},224x224,{name},{top1}" for name, top1, _ in networks]
+    [plot] = cost_scatters([join(speeds(tmp_path, *rows), store)])
+    assert [point.name for point in plot.front] == ["resnet34", "resnet50"]
+
+
+def test_a_table_that_states_no_pretraining_has_a_figure_and_may_have_headings(tmp_path):
+    store = Store(tmp_path)
+    for backbone in ("resnet18", "resnet34"):
+        store.append(timed(backbone, 50.0))
+    names = ("resnet18", "resnet34")
+    rows = [f"classification,classifier,{name},224x224,{name},70" for name in names]
+    table = speeds(tmp_path, *rows, ",,,,A heading,70")
+    [points] = throughput_points([table], store, lambda _: True).values()
+    assert [point.name for point in points] == ["resnet18", "resnet34"]
+
+
 def test_on_a_gpu_the_largest_batch_counts_and_the_newest_of_equals(tmp_path):
     store, gpu = Store(tmp_path), {"device": "GPU", "driver": "1", "threads": None}
     for speed, batch in ((800.0, 256), (900.0, 256), (100.0, 1)):
         store.append(timed("moganet_small", speed, batch_size=batch, **gpu))
     store.append(timed("moganet_base", 500.0, batch_size=128, **gpu))
+    for backbone, speed in (("moganet_small", 950.0), ("moganet_base", 700.0)):
+        store.append(timed(backbone, speed, batch_size=256, channels_last=True, **gpu))
     found = throughput_points([get_paper().table("3")], store, any, compiled=False)
     assert {name: [p.cost for p in points] for name, points in found.items()} == {
-        "GPU": [900.0, 500.0]
+        "GPU": [900.0, 500.0],
+        "GPU, channels_last": [950.0, 700.0],
     }
 
 

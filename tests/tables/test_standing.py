@@ -7,7 +7,8 @@ from mogabench.tables.standing import standing, standing_text
 
 
 def plot(*points, front=True):
-    return Scatter("a", "A", "rate", "img/s", list(points), "Ours", points[:1] if front else ())
+    shown = points[:1] if front else ()
+    return Scatter("a", "A", "rate", "img/s", list(points), "Ours", shown, best=max)
 
 
 OURS = (Point(100.0, 80.0, "Ours-S"), Point(10.0, 84.0, "Ours-B"))
@@ -35,11 +36,15 @@ def test_a_size_that_another_one_beats_is_no_part_of_the_line():
 
 
 def test_each_network_counts_in_its_fastest_runtime():
-    ours = (*OURS, Point(1000.0, 80.0, "Ours-S", runtime="openvino"))
-    slow, fast = Point(5.0, 85.0, "New-A"), Point(100.0, 85.0, "New-A", runtime="openvino")
-    found = standing(plot(*fastest([*ours, slow, fast])))
-    assert found.above == [(fast, 3.0)]  # half way from 84 to 80 as the sizes are now timed
-    assert not found.outside
+    small, base = (replace(point, row=row) for row, point in enumerate(OURS))
+    slow = Point(5.0, 85.0, "New-A", row=2)
+    fast = replace(slow, cost=100.0, runtime="openvino")
+    larger = replace(fast, cost=10.0, accuracy=86.0, row=3)  # the same name, at another input size
+    found = standing(
+        plot(*fastest([small, base, replace(small, cost=1000.0), slow, fast, larger]))
+    )
+    # half way from 84 to 80 as the sizes are now timed, and beside B
+    assert found.above == [(fast, 3.0), (larger, 2.0)] and not found.outside
 
 
 def test_a_plot_without_a_front_or_with_one_size_says_nothing():
