@@ -101,6 +101,14 @@ def test_a_row_shows_print_measurement_and_difference_and_what_is_known_of_them(
     assert facts["which gives"] == "0.6 of it: 30.42"
 
 
+def test_a_figure_is_sorted_in_ones(store):
+    text = RENDERERS["html"]([join(get_paper("since_2024").table("1"), store)])
+    of_row = re.search(r'<tr id="t1-7".*?</tr>', text).group()
+    printed, measured, *_ = re.findall(r'data-value="(.*?)"[^>]*>([^<]*)', of_row)[2:]
+    assert printed == ("425000000", "425M") and measured[1].startswith("42")  # StarNet-S1
+    assert float(measured[0]) == pytest.approx(425e6, rel=0.01)
+
+
 def test_the_front_page_counts_every_cell_once(page, tables):
     statuses = Counter(
         cell.status.value for table in tables for row in table.rows for cell in row.cells
@@ -302,6 +310,24 @@ def test_in_a_browser_points_and_rows_are_linked_and_nothing_is_fetched(browser)
     ]  # fmt: skip
     page = browser.current_url.partition("#")[0]
     assert [url for url in asked if not url.startswith("data:")] == [page]
+
+
+@pytest.mark.slow
+def test_in_a_browser_m_is_less_than_g_and_what_is_empty_is_last(browser, store, tmp_path):
+    first, file = browser.current_url, tmp_path / "since.html"
+    file.write_text(RENDERERS["html"]([join(get_paper("since_2024").table("1"), store)]))
+    browser.get(file.as_uri())
+    head = "[...document.querySelectorAll('th[data-place=\"7\"] button')]"
+    assert browser.execute_script(f"return {head}.map((one) => one.textContent)") == ["printed"]
+    for direction in (1, -1):
+        shown = browser.execute_script(
+            f"{head}[0].click(); return [...document.querySelectorAll('#table-1 tbody tr')]"
+            ".map((row) => row.cells[7].textContent)"
+        )
+        figures = [float(t[:-1]) * {"M": 1e6, "G": 1e9}[t[-1]] for t in shown if t]
+        assert figures == sorted(figures, reverse=direction < 0) and 425e6 in figures
+        assert not any(shown[len(figures) :]) and len(figures) < len(shown)
+    browser.get(first)
 
 
 @pytest.mark.slow

@@ -216,7 +216,12 @@ function nearest(marks, { clientX, clientY, target }) {
   return best;
 }
 
-// Sorting: by a head upwards, then downwards, then as in the paper.
+// Sorting: by a head upwards, then downwards, then as in the paper; cells without anything are last.
+function sortKey(cell) {
+  const text = cell.textContent;
+  const number = parseFloat(cell.dataset.value ?? text.replace("−", "-").replace("+", ""));
+  return { text, number, rank: ["", "-", "−", "—"].includes(text) ? 2 : Number.isNaN(number) ? 1 : 0 };
+}
 for (const head of all("th[data-place]")) {
   const button = make("button", "", { type: "button" });
   button.append(...head.childNodes);
@@ -230,14 +235,13 @@ for (const head of all("th[data-place]")) {
     for (const other of all("th[aria-sort]", head.closest("thead"))) other.removeAttribute("aria-sort");
     if (order !== "none") head.setAttribute("aria-sort", order);
     const sign = order === "descending" ? -1 : 1;
-    const rows = order === "none" ? asPrinted : [...asPrinted].sort((a, b) => sign * compare(a, b));
+    const rows = order === "none" ? asPrinted : [...asPrinted].sort((a, b) => compare(a, b, sign));
     body.append(...rows);
   });
-  const compare = (a, b) => {
-    const [one, other] = [a, b].map((row) => row.cells[head.dataset.place].textContent);
-    const [x, y] = [one, other].map((text) => parseFloat(text.replace("−", "-").replace("+", "")));
-    if (Number.isNaN(x) !== Number.isNaN(y)) return Number.isNaN(x) ? 1 : -1;
-    return Number.isNaN(x) ? one.localeCompare(other) : x - y;
+  const compare = (a, b, sign) => {
+    const [one, other] = [a, b].map((row) => sortKey(row.cells[head.dataset.place]));
+    if (one.rank !== other.rank) return one.rank - other.rank;
+    return sign * (one.rank ? one.text.localeCompare(other.text) : one.number - other.number);
   };
 }
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from mogabench.paper import SCALE, read_number
 from mogabench.tables.explain import explain
 from mogabench.tables.grid import NEAR, figure, percent, to_grid
 from mogabench.tables.layout import CHANGE, MEASURED, kinds, split_head
@@ -51,6 +52,7 @@ class Field:
         is_label: Whether it names the row.
         is_minor: Whether a narrow screen leaves it out.
         detail: The number of its cell's list in the page's details.
+        value: What it is sorted by, in ones; empty for the number that its text begins with.
     """
 
     text: str
@@ -61,6 +63,7 @@ class Field:
     is_label: bool = False
     is_minor: bool = False
     detail: int | None = None
+    value: str = ""
 
 
 @dataclass(frozen=True)
@@ -151,7 +154,8 @@ def _line(table: JoinedTable, row: JoinedRow, shown: Sequence[list[str]], detail
         fields += [
             Field(text, is_figure, "" if len(kinds_of_cell) > 1 else group_of(cell),
                   "*" if cell.erratum and not is_figure else "",
-                  is_label=number == label, is_minor=cell.column.is_minor, detail=detail),
+                  is_label=number == label, is_minor=cell.column.is_minor, detail=detail,
+                  value=_in_ones(cell.paper, _printed_unit(cell)) if is_figure else ""),
             *_measured(cell, kinds_of_cell[1:], detail),
         ]  # fmt: skip
     is_ours = table.paper.paper.owns(row.row.meta.backbone)
@@ -162,11 +166,23 @@ def _measured(cell: Cell, shown: Sequence[str], detail: int | None) -> Iterator[
     """The fields behind the print: what was measured and, of costs, how far off that is."""
     group = group_of(cell)
     near = cell.status in (Status.WITHIN_TOLERANCE, Status.WITHIN_NOISE)
+    mark, value = NEAR if near else _MARKS.get(group, ""), _in_ones(cell.measured, cell.unit)
     texts = {
-        MEASURED: (figure(cell.measured, cell.like), NEAR if near else _MARKS.get(group, "")),
-        CHANGE: (percent(cell.difference), ""),
+        MEASURED: (figure(cell.measured, cell.like), mark, value),
+        CHANGE: (percent(cell.difference), "", ""),
     }
     for kind in shown:
-        text, mark = texts[kind]
-        sign = mark if cell.measured is not None else ""
-        yield Field(text.replace("-", "−"), True, group, sign, is_measured=True, detail=detail)
+        text, mark, value = texts[kind]
+        text, sign = text.replace("-", "−"), mark if cell.measured is not None else ""
+        yield Field(text, True, group, sign, is_measured=True, detail=detail, value=value)
+
+
+def _printed_unit(cell: Cell) -> str:
+    """The unit of a printed number, also of a row without a network."""
+    number = read_number(cell.printed)
+    return (number.unit if number else "") or cell.column.unit or ""
+
+
+def _in_ones(number: float | None, unit: str) -> str:
+    """A number of a unit such as M; empty without one."""
+    return "" if number is None or unit not in SCALE else f"{number * SCALE[unit]:.9g}"
