@@ -60,6 +60,8 @@ class Derivation:
         rounding: ``nearest``, or ``down`` or ``up`` where the printed digits were cut off or
             rounded up.
         meant: What the derivation gives where the print is a misprint of that; None for the print.
+        in_plots: Whether plots show it in place of the measured figure, as of a network of which
+            a part of the weights is zero.
     """
 
     text: str
@@ -67,6 +69,7 @@ class Derivation:
     rounded_to: tuple[int, ...] = ()
     rounding: Literal["nearest", "down", "up"] = "nearest"
     meant: str | None = None
+    in_plots: bool = False
 
     @property
     def is_of_the_same_network(self) -> bool:
@@ -192,7 +195,7 @@ def _add(found: Cells, table: PaperTable, row: int, head: str, entry: Mapping[st
 def _derivation(entry: Any, name: str, column: Column, printed: str) -> Derivation:
     """Reads a derivation; one of a single measurement has the fields of its term in it."""
     check_kind(entry, dict, name)
-    whole = {"text", "terms", "rounded_to", "rounding", "meant"}
+    whole = {"text", "terms", "rounded_to", "rounding", "meant", "in_plots"}
     alone = {name: value for name, value in entry.items() if name not in whole}
     rounding = entry.get("rounding", "nearest")
     if rounding not in ROUNDINGS:
@@ -200,12 +203,14 @@ def _derivation(entry: Any, name: str, column: Column, printed: str) -> Derivati
     terms, rounded_to = entry.get("terms", [alone]), entry.get("rounded_to", [])
     check_kind(terms, list, f"{name}, terms")
     check_kind(rounded_to, list, f"{name}, rounded_to")
+    check_kind(entry.get("in_plots", False), bool, f"{name}, in_plots")
     return Derivation(
         text=entry["text"],
         terms=tuple(map(_term, terms)),
         rounded_to=tuple(map(int, rounded_to)),
         rounding=rounding,
         meant=_as_printed(entry, "meant", column, printed),
+        in_plots=entry.get("in_plots", False),
     )
 
 

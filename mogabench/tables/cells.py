@@ -54,7 +54,7 @@ class Cell:
         account: What the erratum's reason comes to in numbers, such as what was measured of the
             other configuration; empty for most cells.
         caveat: What a reader of the measured number must know; empty for most cells.
-        printed_for: What the printed number is a number of, by a proven derivation; None for most.
+        plotted: What plots show in place of the measured number; None for most.
         counts: The measured operations by each convention, in the unit; empty for other figures.
         records: What the measured number was read from.
         dataset: What the quality is measured on; empty for the task's own data set.
@@ -75,7 +75,7 @@ class Cell:
     erratum: str = ""
     account: str = ""
     caveat: str = ""
-    printed_for: float | None = None
+    plotted: float | None = None
     counts: Mapping[str, float] = field(default_factory=dict)
     records: tuple[Record, ...] = ()
     dataset: str = ""
@@ -195,18 +195,19 @@ def _judge_cost(
     proven = known.should_be is not None or known.printed_is is not None
     if known.should_be is not None:
         proven &= agrees(known.should_be, measured, metric, tolerant=tolerant)
-    printed_for = None
+    plotted = None
     if known.printed_is is not None:
         value = derived[0][1]
-        printed_for = None if value is None else value / SCALE[cell.unit]
-        proven &= printed_for is not None and gives(
-            known.printed_is, printed_for, cell.printed, metric, tolerant=tolerant
+        scaled = None if value is None else value / SCALE[cell.unit]
+        proven &= scaled is not None and gives(
+            known.printed_is, scaled, cell.printed, metric, tolerant=tolerant
         )
+        plotted = scaled if proven and known.printed_is.in_plots else None
     return replace(
         cell,
         status=Status.KNOWN_REASON if proven else Status.UNEXPLAINED,
         account="; ".join(texts),
-        printed_for=printed_for if proven else None,
+        plotted=plotted,
     )
 
 

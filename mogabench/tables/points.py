@@ -183,7 +183,7 @@ def cost_points(table: JoinedTable, figure: PaperFigure) -> list[Point]:
     """A figure's points: what its column measures against printed top-1.
 
     SLaK's accuracies are those of networks with 40 % of the weights at zero, so it stands at the
-    number of the others, as its errata derive it.
+    number of the others, as its errata derive it. What is 0 or less has no place on the axis.
 
     Returns:
         The points; none where a column of the figure was not selected.
@@ -196,13 +196,12 @@ def cost_points(table: JoinedTable, figure: PaperFigure) -> list[Point]:
         if cost is None or accuracy is None:
             return []
         shown = figure.shows(row.row.meta.input_size)
-        if shown and cost.measured is not None and accuracy.paper is not None:
-            size = cost.measured if cost.printed_for is None else cost.printed_for
-            size = cost.in_unit(size, _unit(cost.column))
+        size = cost.measured if cost.plotted is None else cost.plotted
+        if shown and size is not None and size > 0 and accuracy.paper is not None:
             is_count = cost.column.metric == "operations"  # then the axis shows them
             operations = None if is_count else metrics.get("operations")
             point = Point(
-                size,
+                cost.in_unit(size, _unit(cost.column)),
                 accuracy.paper,
                 row.row.label,
                 table=table.paper.id,

@@ -190,6 +190,7 @@ def test_a_malformed_table_is_one_line_with_its_place_and_breaks_no_other(folder
                 ("meant: lots", "cell 1: meant: 'lots' is not a number"),
                 ("terms: [5]", "cell 1: each of terms: must be a mapping"),
                 ("rounded_to: 2", "printed_is, rounded_to: must be a list"),
+                ("in_plots: 2", "printed_is, in_plots: must be true or false"),
             )
         ),
         *(

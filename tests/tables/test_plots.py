@@ -51,6 +51,33 @@ def test_costs_that_are_printed_in_m_and_g_stand_on_one_axis():
     assert starnet.x == pytest.approx(0.425)
 
 
+def test_a_plot_shows_what_is_measured_also_where_the_print_is_of_another_form():
+    """RepViT-M0.9 has 5.5 M parameters as trained; 5.1M is printed, of the form for inference."""
+    table = join(get_paper("since_2024").table("1"), open_store(packaged_results()))
+    figure = replace(paper_figures(table.paper.paper)["1"], column="Param.")
+    points = {point.name: point.cost for point in cost_points(table, figure)}
+    assert points["RepViT-M0.9"] == pytest.approx(5.49, abs=0.005)
+
+
+def test_what_has_no_logarithm_is_in_no_plot():
+    """Table 1 of the paper prints differences, which may be negative, and 0 where it measures."""
+    table = join(get_paper().table("3"), open_store(packaged_results()))
+    figure = paper_figures(get_paper())["1"]
+
+    def with_params(index, **changes):
+        cells = tuple(
+            replace(cell, **changes) if cell.column.head == "Param. (M)" else cell
+            for cell in table.rows[index].cells
+        )
+        return replace(table.rows[index], cells=cells)
+
+    rows = (with_params(0, paper=-22.0), with_params(1, measured=0.0), *table.rows[2:])
+    odd = replace(table, rows=rows)
+    assert len(cost_points(odd, figure)) == len(cost_points(table, figure)) - 1
+    for chart, whole in zip(*(ratio_charts([t], Details()) for t in (odd, table)), strict=True):
+        assert len(chart.marks) == len(whole.marks) - 2 * (chart.id == "parameters_ratio")
+
+
 def test_a_figure_comes_as_png_svg_and_pdf_and_the_same_each_time():
     points = [Point(1.0, 80.0, "MogaNet-T"), Point(1.01, 80.0, "Swin-T"), Point(2.0, 82.0, "A-B")]
     plot = Scatter("a", "A long title " * 12, "cost", "M", points)

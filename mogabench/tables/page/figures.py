@@ -116,7 +116,10 @@ def _detail_of(point: Point, details: Details) -> int | None:
 
 
 def ratio_charts(tables: Sequence[JoinedTable], details: Details) -> list[Chart]:
-    """Measured against printed, for parameters and for operations; what is far off has a label."""
+    """Measured against printed, for parameters and for operations; what is far off has a label.
+
+    A figure of another sign than the printed one, or 0, has no place on the axis of ratios.
+    """
     charts = []
     for metric, name, unit in (("params", "Parameters", "M"), ("operations", "Operations", "G")):
         found = [
@@ -124,7 +127,8 @@ def ratio_charts(tables: Sequence[JoinedTable], details: Details) -> list[Chart]
             for table in tables
             for row in table.rows
             for cell in row.cells
-            if cell.column.metric == metric and cell.paper and group_of(cell) in _COMPARED
+            if cell.column.metric == metric and group_of(cell) in _COMPARED
+            if cell.difference is not None and cell.difference > -1
         ]
         if found:
             charts.append(_ratios(f"{name.lower()}_ratio", name, unit, found, details))
