@@ -36,7 +36,7 @@ from mogabench.paper.table import (
     places_of,
     subject_of,
 )
-from mogabench.paper.vocabulary import TIMED, Column
+from mogabench.paper.vocabulary import TIMED, UNITS, Column
 
 __all__ = [
     "ABOUT",
@@ -46,6 +46,7 @@ __all__ = [
     "SCALE",
     "TABLE_NAME",
     "TIMED",
+    "UNITS",
     "Ablation",
     "Column",
     "CountingSource",

@@ -15,11 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-TIMED = {"fps": ("throughput", 1.0), "memory": ("peak_memory", 1e6)}
-"""The metrics that a timing gives: the value of its record, and what of it one of a table's is."""
+TIMED = {"fps": "throughput", "memory": "peak_memory"}
+"""The metrics that a timing gives, with the value of its record."""
 
-MEASURED = ("params", "operations", "activations", *TIMED)
-"""The metrics that can be measured without data, and so without anything printed."""
+UNITS: Mapping[str, Mapping[str, float]] = {
+    **dict.fromkeys(("params", "operations", "activations"), SCALE),
+    "fps": {"img/s": 1.0, "seq/s": 1.0},
+    "memory": {"MB": 1e6, "GB": 1e9},
+}
+"""The metrics that are measured without data, with the units of their figures."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class Column:
     Attributes:
         head: The head as printed, ``Group: Column`` where it has two levels.
         metric: What its numbers are: a task's metric, ``params``, ``operations``, ``fps`` or
-            ``memory`` (at its peak, in MB); None for a descriptive column.
+            ``memory`` (at its peak); None for a descriptive column.
         unit: The unit of the printed numbers that state none; None where it is the metric's own.
         overrides: Fields of the rows' `Meta` that are different for this column's cells.
         options: Keyword arguments of the backbone, added to the row's.
@@ -134,10 +138,10 @@ def read_vocabulary(path: Path) -> Vocabulary:
 def _check_measured(meaning: Mapping[str, Any], where: str) -> None:
     """Refuses a column that nothing is printed in and that nothing here would fill."""
     metric = str(meaning.get("metric"))
-    if metric not in MEASURED:
-        raise UserError(f"{where}: {unknown('metric that is measured', metric, MEASURED)}")
-    if metric not in TIMED and meaning.get("unit") not in SCALE:
-        raise UserError(f"{where}: its figures need a unit: {', '.join(SCALE)}")
+    if metric not in UNITS:
+        raise UserError(f"{where}: {unknown('metric that is measured', metric, UNITS)}")
+    if meaning.get("unit") is None:
+        raise UserError(f"{where}: its figures need a unit: {', '.join(UNITS[metric])}")
     if metric == "operations" and not meaning.get("convention"):
         raise UserError(f"{where}: needs a convention: {', '.join(CONVENTIONS)}")
 
@@ -157,9 +161,8 @@ def _meaning(head: str, entry: Any, path: Path) -> dict[str, Any]:
     if entry.get("convention", "paper") not in CONVENTIONS:
         raise UserError(f"{where}: {unknown('convention', entry['convention'], CONVENTIONS)}")
     metric, unit = entry.get("metric"), entry.get("unit")
-    is_count = metric in MEASURED and metric not in TIMED
-    if is_count and unit is not None and unit not in SCALE:
-        raise UserError(f"{where}: {unknown(f'unit of {metric}', str(unit), SCALE)}")
+    if metric in UNITS and unit is not None and unit not in UNITS[metric]:
+        raise UserError(f"{where}: {unknown(f'unit of {metric}', str(unit), UNITS[metric])}")
     try:
         overrides = parse_meta(entry.get("overrides", {}))
         parse_meta({"options": entry.get("options", {})})

@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from mogabench.paper import SCALE, TIMED, cell_meta, cell_subject, decimals, printed_value
+from mogabench.paper import (
+    SCALE,
+    TIMED,
+    UNITS,
+    cell_meta,
+    cell_subject,
+    decimals,
+    printed_value,
+)
 from mogabench.records import Kind, is_stale
 from mogabench.tables.commands import command_for, timing_command
 from mogabench.tables.costs import cost, derive
@@ -225,7 +233,8 @@ def _join_timing(cell: Cell, subject: Subject, gpu: str, store: Store) -> Cell:
 
     On another device than the paper's nothing is compared.
     """
-    name, scale = TIMED[cell.column.metric or ""]
+    metric = cell.column.metric or ""
+    name, scale = TIMED[metric], UNITS[metric][cell.unit]
     wanted = {**_SET_UPS[cell.column.device], "runtime": cell.column.runtime}
     records = store.matching(subject.key, Kind.THROUGHPUT, **wanted)
     if cell.column.device == "cuda":  # of the largest batch

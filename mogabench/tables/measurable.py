@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mogabench import recipes
 from mogabench.errors import unknown
-from mogabench.paper import SCALE, TIMED, cell_meta, cell_subject, read_number
+from mogabench.paper import TIMED, UNITS, cell_meta, cell_subject, read_number
 from mogabench.tasks import tasks
 
 if TYPE_CHECKING:
@@ -27,18 +27,27 @@ def unit_of(printed: str, column: Column, subject: Subject) -> str | None:
     """The unit of a cell's number: its own, its column's, or that of the task's metric.
 
     Returns:
-        None for a number of parameters or operations without a unit, or one with a unit that is
-        none of its metric.
+        None for a cost or a timing without a unit, or a number with one that is none of its
+        metric; empty for an unknown metric.
     """
+    stated, units = _stated_unit(printed, column), _units(column, subject)
+    if not stated and column.metric not in UNITS:
+        return next(iter(units), "")
+    return stated if stated in units or not units else None
+
+
+def _stated_unit(printed: str, column: Column) -> str:
     number = read_number(printed)
-    own = number.unit if number else ""
-    if column.metric in COSTS:
-        unit = own or column.unit
-        return unit if unit in SCALE else None
-    if own not in ("", "%") or (own and column.metric in TIMED):
-        return None
-    metric = _metrics(subject).get(column.metric or "")
-    return own or column.unit or (metric.unit if metric else "")
+    return (number.unit if number else "") or column.unit or ""
+
+
+def _units(column: Column, subject: Subject) -> list[str]:
+    """The units of a column's metric, its own first; none for an unknown metric."""
+    name = column.metric or ""
+    if name in UNITS:
+        return list(UNITS[name])
+    metric = _metrics(subject).get(name)
+    return [metric.unit, *["%"] * (metric.unit == "1")] if metric else []
 
 
 def lower_is_better(cell: Cell) -> bool:
@@ -82,8 +91,9 @@ def _number_fault(printed: str, column: Column, subject: Subject) -> str:
     if read_number(printed) is None:
         return f"'{printed}' is not a number"
     if unit_of(printed, column, subject) is None:
-        right = "such as M or G" if column.metric in COSTS else "none, or %"
-        return f"'{printed}' has no unit of {column.metric}: {right}"
+        stated, right = _stated_unit(printed, column), ", ".join(_units(column, subject))
+        what = f"is in {stated}, which is" if stated else "has"
+        return f"'{printed}' {what} no unit of {column.metric} (valid: {right})"
     return ""
 
 

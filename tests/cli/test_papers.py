@@ -159,7 +159,8 @@ def test_check_says_what_is_measured_and_why_the_rest_is_not(mogabench, mine):
     assert "table C1. My table: 3 rows" in lines
     assert "counted FLOPs (1)" in lines
     assert "needs imagenet-1k Top-1 (1)" in lines
-    assert "not measured Params of ResNet-18: '11.7' has no unit of params: such as M or G" in lines
+    unit = "'11.7' has no unit of params (valid: K, M, G, B, T)"
+    assert f"not measured Params of ResNet-18: {unit}" in lines
     wrong = "not measured Params, FLOPs of Typed wrong: unknown backbone 'resnet_18'; did you mean"
     assert any(line.startswith(wrong) for line in lines)
     none = "not measured Params, FLOPs, Top-1 of Without a network: the row names no network"

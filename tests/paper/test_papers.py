@@ -130,6 +130,9 @@ def test_a_malformed_table_is_one_line_with_its_place_and_breaks_no_other(folder
                 ("metric: operations, unit: G", "needs a convention: matmul"),
                 ("metric: operations, unit: G, convention: mmcv", "unknown convention 'mmcv'"),
                 ("metric: fps, device: gpu", "device can only be cpu or cuda, not gpu"),
+                ("metric: fps, unit: ms", "unknown unit of fps 'ms' .valid: img/s, seq/s"),
+                ("metric: memory, unit: MiB", "unknown unit of memory 'MiB'; did you mean MB"),
+                ("metric: memory", "its figures need a unit: MB, GB"),
             )
         ),
         (
@@ -251,7 +254,7 @@ def test_what_ought_to_be_printed_may_be_a_word_where_the_column_has_words(folde
 
 def test_a_measured_column_does_not_hide_a_printed_one(folder):
     with (folder / "vocabulary.yaml").open("a") as vocabulary:
-        vocabulary.write("measured: {FLOPs: {metric: fps}}\n")
+        vocabulary.write("measured: {FLOPs: {metric: fps, unit: img/s}}\n")
     with pytest.raises(UserError, match=r"line 1: 'FLOPs' is a column of 'measured' .* as well"):
         Paper("mine", folder).table("1")
 

@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import timm
 import mogabench.models  # noqa: F401  (registers MogaNet with timm)
 from mogabench.paper import get_paper, paper_figures
 from mogabench.records import Kind, Provenance, Quantity, Record, Store, open_store
+from mogabench.tables.cells import join_cell
 from mogabench.tables.join import join
 from mogabench.tables.points import cost_scatters
 from mogabench.tasks import get_task, make_subject
@@ -221,9 +223,13 @@ def test_a_timing_is_of_the_columns_device_and_runtime_at_the_rows_size(tmp_path
         store.append(record)
     table = get_paper("since_2024").table("1")
     rows = {row.row.label: row for row in join(table, store).rows}
-    timings = [cell.measured for cell in rows["MobileNetV4-Conv-L"].cells[-6:]]
     # img/s and MB on a thread by PyTorch and by OpenVINO, and on a GPU
-    assert timings == [7.5, 150.0, 9.25, 185.0, 40.0, 800.0]
+    expected = [7.5, 150.0, 9.25, 185.0, 40.0, 800.0]
+    timed_row = rows["MobileNetV4-Conv-L"]
+    assert [cell.measured for cell in timed_row.cells[-6:]] == expected
+    in_giga = [replace(column, unit="GB") for column in table.columns if column.metric == "memory"]
+    found = [join_cell(table, timed_row.row, column, store).measured for column in in_giga]
+    assert found == [value / 1000 for value in expected[1::2]]
     *_, missing, _, on_gpu = rows["MobileNetV4-Conv-M"].cells
     profile = "mogabench profile mobilenetv4_conv_medium"
     assert missing.status is None and missing.command == (

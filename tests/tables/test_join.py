@@ -1,5 +1,8 @@
 """The join, checked against figures worked out by hand from the printed tables."""
 
+import re
+from dataclasses import replace
+
 import pytest
 
 from mogabench.measure.sweep import measure_complexity
@@ -7,9 +10,11 @@ from mogabench.paper import Paper, get_paper
 from mogabench.paper.skeleton import write_skeleton
 from mogabench.records import Data, Kind, Provenance, Quantity, Record, Store, Training
 from mogabench.subject import Subject
+from mogabench.tables.cells import join_cell
 from mogabench.tables.checking import check_table
 from mogabench.tables.commands import command_for
 from mogabench.tables.join import join, unmeasured
+from mogabench.tables.measurable import obstacle
 from mogabench.tables.rendering import RENDERERS
 from mogabench.tables.rendering.entries import FIELDS, json_entries
 from mogabench.tables.verdict import Status
@@ -102,6 +107,27 @@ def test_a_table_may_be_of_data_of_ones_own(tmp_path):
         quality(subject("resnet50"), 90.1, None, data="folder:flowers", pretraining="none")
     )
     assert cell_of(join(table, store), "ResNet-50", "Top-1").measured == 90.1
+
+
+@pytest.mark.parametrize(
+    ("table", "label", "head", "printed", "unit", "says"),
+    [
+        ("3", "DeiT-S", "Top-1 Acc (%)", "79.8", "1", "'79.8' is in 1, .* unit of top1 .valid: %"),
+        ("3", "DeiT-S", "Top-1 Acc (%)", "79.8M", None, "'79.8M' is in M, which is no unit of top1"),
+        ("A12", "ResNet-18", "Hand: PA-MPJPE (mm)↓", "9.7", "m", "no unit of pa_mpjpe .valid: mm"),
+        ("A14", "MogaNet", "FPS (s)", "255%", "seq/s", "255%' is in %, .* .valid: img/s, seq/s"),
+        ("A14", "MogaNet", "FPS (s)", "255", None, "'255' has no unit of fps .valid: img/s"),
+    ],
+)
+def test_a_figure_in_a_unit_that_is_not_converted_is_not_compared(
+    tmp_path, table, label, head, printed, unit, says
+):
+    table = get_paper().table(table)
+    row = next(row for row in table.rows if row.label == label)
+    row = replace(row, cells={**row.cells, head: printed})
+    column = replace(next(c for c in table.columns if c.head == head), unit=unit)
+    assert join_cell(table, row, column, Store(tmp_path)).status is None
+    assert re.search(says, obstacle(table, row, column))
 
 
 def by_table(store, paper="convnext", head="acc@1"):
