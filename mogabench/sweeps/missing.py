@@ -142,7 +142,7 @@ def _command(cell: Cell) -> str | None:
     if cell.measured is None:
         return cell.command
     if cell.subject and cell.column.device == "cpu" and any(map(_is_of_another_cpu, cell.records)):
-        return timing_command(cell.subject, cell.column.runtime)
+        return timing_command(cell.subject, cell.column)
     return None
 
 

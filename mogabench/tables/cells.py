@@ -127,14 +127,10 @@ def join_cell(table: PaperTable, row: Row, column: Column, store: Store) -> Cell
         joined = _join_timing(cell, subject, table.paper.about.gpu, store)
     else:
         joined = _join_quality(cell, meta, subject, store)
-    if joined.measured is None and not column.is_printed:
-        is_timed = column.metric in TIMED
-        on_gpu = column.device == "cuda"
-        command = timing_command(subject, column.runtime, on_gpu=on_gpu) if is_timed else None
-        return replace(joined, command=command)
     if joined.measured is None:
+        status = Status.NOT_MEASURED if column.is_printed else None
         command = None if obstacle(table, row, column) else _command(subject, meta, column)
-        return replace(joined, status=Status.NOT_MEASURED, command=command)
+        return replace(joined, status=status, command=command)
     return joined
 
 
@@ -279,13 +275,13 @@ def _noise(metric: str, subject: Subject, value: float, samples: int) -> float |
     return found.noise(value, samples) if found.noise and samples else None
 
 
-def _command(subject: Subject, meta: Meta, column: Column) -> str:
+def _command(subject: Subject, meta: Meta, column: Column) -> str | None:
     """What would measure a cell."""
-    kinds = dict.fromkeys(TIMED, Kind.THROUGHPUT) | dict.fromkeys(COSTS, Kind.COMPLEXITY)
-    kind = kinds.get(column.metric or "", Kind.QUALITY)
+    if column.metric in TIMED:
+        return timing_command(subject, column)
     return command_for(
         subject,
-        kind,
+        Kind.COMPLEXITY if column.metric in COSTS else Kind.QUALITY,
         recipe=meta.recipe or None,
         settings=meta.settings,
         pretraining=meta.pretraining,

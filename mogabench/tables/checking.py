@@ -8,7 +8,10 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from mogabench.errors import UserError
+from mogabench.escaping import command_line
 from mogabench.paper import TABLE_NAME, TIMED, cell_meta, cell_subject, printed_value
+from mogabench.paper.papers import paper_options
+from mogabench.tables.commands import timing_command
 from mogabench.tables.costs import needed_subjects
 from mogabench.tables.measurable import COSTS, is_buildable, obstacle
 from mogabench.tasks import tasks
@@ -25,7 +28,8 @@ _MOST = 3
 
 def check_table(table: PaperTable) -> list[tuple[str, str]]:
     """What there is to say of a table, each with its heading, in reading order."""
-    done: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
+    done: defaultdict[tuple[str, str], defaultdict[str, int]]
+    done = defaultdict(lambda: defaultdict(int))
     reasons: defaultdict[str, defaultdict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     refusal = cache(_refusal)  # cells share networks
     for row in table.rows:
@@ -37,12 +41,12 @@ def check_table(table: PaperTable) -> list[tuple[str, str]]:
             if reason:
                 reasons[reason][column.head].append(row.label)
             elif has_figure and column.metric is not None:
-                done[_how(table, row.index, column.metric)][column.head] += 1
+                done[_how(table, row, column)][column.head] += 1
     texts = [column.head for column in table.columns if column.metric is None]
     return [
         ("table", f"{table.id}. {table.title}: {len(table.rows)} rows"),
         *_possible_mistakes(table),
-        *((how, _heads(by_head.items())) for how, by_head in done.items()),
+        *((how, _heads(by_head.items()) + by) for (how, by), by_head in done.items()),
         *(("not measured", f"{_cells(found)}: {why}") for why, found in reasons.items()),
         *([("text", ", ".join(texts))] if texts else []),
         *(("errata", f"{len(known)} cells") for known in [table.paper.errata(table.id)] if known),
@@ -110,17 +114,18 @@ def _refusal(subject: Subject) -> str:
     return ""
 
 
-def _how(table: PaperTable, index: int, metric: str) -> str:
-    """What brings a figure: counting, timing, or an evaluation on data."""
-    if metric in COSTS:
-        return "counted"
-    if metric in TIMED:
-        return "timed by 'mogabench profile'"
-    row = table.rows[index]
-    cells = ((cell_subject(row, each), each) for each in table.columns if each.metric == metric)
-    subject, column = next((one, each) for one, each in cells if one is not None)
+def _how(table: PaperTable, row: Row, column: Column) -> tuple[str, str]:
+    """What brings a figure: counting, timing, or an evaluation on data; and by which command."""
+    subject = cell_subject(row, column)
+    assert subject is not None  # as of every cell that nothing is in the way of
+    if column.metric in COSTS:
+        return "counted", ""
+    if column.metric in TIMED:
+        words = ["--task", subject.task, *paper_options(table.paper)]
+        is_named = timing_command(subject, column) is not None
+        return "timed", f", by '{command_line('profile', *([] if is_named else words))}'"
     own = cell_meta(row, column).dataset
-    return f"needs {own or tasks()[subject.task].datasets.get(subject.method, 'data')}"
+    return f"needs {own or tasks()[subject.task].datasets.get(subject.method, 'data')}", ""
 
 
 def _heads(counts: Iterable[tuple[str, int]]) -> str:

@@ -14,9 +14,15 @@ from mogabench.variants import variant_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from mogabench.paper import Column
     from mogabench.subject import OptionValue, Subject
 
-_ON_GPU = ("--gpu", "--dtype", "bfloat16", "--channels-last")
+_SET_UPS = {
+    "cpu": ("--batch-size", "1", "--threads", "1"),
+    "cuda": ("--gpu", "--dtype", "bfloat16", "--channels-last"),
+    None: (),
+}
+"""How a column's figures are timed, by its device."""
 
 
 def command_for(
@@ -28,7 +34,7 @@ def command_for(
     pretraining: str = "none",
     dataset: str = "",
 ) -> str:
-    """A command line that measures the subject.
+    """A command line that counts the subject or evaluates it.
 
     Args:
         subject: What to measure.
@@ -39,8 +45,6 @@ def command_for(
             ``none``; empty where it is not known.
         dataset: What the printed figure was measured on; empty for the task's own data set.
     """
-    if kind == Kind.THROUGHPUT:
-        return command_line(*_profile(subject))
     words, task = ["run", subject.task], get_task(subject.task)
     if len(task.methods) > 1:
         words += ["--method", subject.method]
@@ -55,32 +59,24 @@ def command_for(
     return command_line(*words)
 
 
-def timing_command(subject: Subject, runtime: str | None, *, on_gpu: bool = False) -> str | None:
-    """A command line that times a network on a thread of the CPU, an image at a time, or on a GPU.
-
-    Args:
-        subject: What to time.
-        runtime: What runs it; None for PyTorch.
-        on_gpu: Whether it is timed on a GPU, in bfloat16 and channels_last.
+def timing_command(subject: Subject, column: Column) -> str | None:
+    """A command line that times a network as a column's figures are.
 
     Returns:
-        None for a method or options that ``mogabench profile`` does not time.
+        None for a method or options that ``mogabench profile`` times by the name of a paper alone.
     """
     task = get_task(subject.task)
     if subject.method != task.methods[0] or subject.options or subject.part:
         return None
-    words = _profile(subject)
-    words += _ON_GPU if on_gpu else ("--batch-size", "1", "--threads", "1")
+    words = ["profile", subject.backbone]
+    if subject.task != "classification":
+        words += ["--task", subject.task]
+    words += _SET_UPS[column.device]
     if subject.input_size != task.default_sizes[subject.method]:
         words += _size(subject)
-    if runtime is not None:
-        words += ["--runtime", runtime]
+    if column.runtime is not None:
+        words += ["--runtime", column.runtime]
     return command_line(*words)
-
-
-def _profile(subject: Subject) -> list[str]:
-    task = [] if subject.task == "classification" else ["--task", subject.task]
-    return ["profile", subject.backbone, *task]
 
 
 def _size(subject: Subject) -> list[str]:

@@ -57,7 +57,7 @@ def lower_is_better(cell: Cell) -> bool:
 
 
 def obstacle(table: PaperTable, row: Row, column: Column, *, suggest: bool = False) -> str:
-    """Why no command measures what is printed; empty where one does, and for no figure.
+    """Why no command measures a figure; empty where one does, and where none is printed.
 
     Args:
         table: The printed table.
@@ -68,12 +68,12 @@ def obstacle(table: PaperTable, row: Row, column: Column, *, suggest: bool = Fal
     """
     printed = row.cells.get(column.head, "")
     subject = cell_subject(row, column)
-    if column.metric is None or not printed:
+    if column.metric is None or (column.is_printed and not printed):
         return ""
     if subject is None:
         return _missing_name(cell_meta(row, column))
     return (
-        _number_fault(printed, column, subject)
+        (_number_fault(printed, column, subject) if column.is_printed else "")
         or _unknown_part(subject, suggest=suggest)
         or _missing_statement(table.paper, cell_meta(row, column), column, subject)
     )

@@ -1,10 +1,10 @@
-"""What a paper shows throughputs of."""
+"""What a paper shows timings of."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mogabench.paper import cell_subject, paper_figures
+from mogabench.paper import TIMED, cell_subject, paper_figures
 from mogabench.tables.measurable import is_buildable
 from mogabench.tasks import make_subject
 
@@ -15,19 +15,24 @@ if TYPE_CHECKING:
 
 
 def timed_subjects(paper: Paper, task: Task[Any, Any]) -> list[Subject]:
-    """The networks of a task that a figure of a paper times or, without one, its tables.
+    """The networks of a task that the figures of a paper time, and then those that its tables do.
 
     Those that are not here are left out.
     """
-    for figure in paper_figures(paper).values():
-        if figure.task == task.name:
-            return [make_subject(task, name) for name in figure.networks]
-    subjects = (
-        cell_subject(row, column)
+    of_figures = [
+        make_subject(task, name)
+        for figure in paper_figures(paper).values()
+        for name in figure.networks
+        if figure.task == task.name
+    ]
+    of_tables = [
+        subject
         for table in paper.tables()
         for column in table.columns
         for row in table.rows
-        if column.metric == "fps"
-    )
-    of_task = dict.fromkeys(one for one in subjects if one and one.task == task.name)
-    return [subject for subject in of_task if is_buildable(subject)]
+        if column.metric in TIMED
+        and (subject := cell_subject(row, column))
+        and subject.task == task.name
+        and is_buildable(subject)
+    ]
+    return list(dict.fromkeys([*of_figures, *of_tables]))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mogabench.cli.subjects import subjects_to_time
 from mogabench.records import Data, Kind, Provenance, Quantity, Record, Store
 from mogabench.subject import Subject
 from mogabench.tables import row
@@ -165,6 +166,34 @@ def test_check_says_what_is_measured_and_why_the_rest_is_not(mogabench, mine):
     assert any(line.startswith(wrong) for line in lines)
     none = "not measured Params, FLOPs, Top-1 of Without a network: the row names no network"
     assert none in lines
+
+
+def test_check_promises_no_figure_that_nothing_measures(mogabench, mine):
+    """Nor a timing by a command that would time another method's network."""
+    row = "{},{},{},224x224,{},11.7M"
+    mine(
+        row.format("classification", "classifier", "resnet18", "A"),
+        row.format("classification", "classifier", "resnet_18", "B"),
+        row.format("clasification", "classifier", "resnet18", "C"),
+        row.format("detection", "mask_rcnn", "resnet18", "D"),
+        ",,,,A heading,",
+        heads="task,method,backbone,input_size,Architecture,Params",
+    )
+    with Path("mine/vocabulary.yaml").open("a") as vocabulary:
+        vocabulary.write("measured: {Memory (MB): {metric: memory, unit: MB, device: cpu}}\n")
+    out, _ = mogabench("paper", "check", "mine")
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert "timed Memory (MB) (1), by 'mogabench profile'" in lines
+    together = "mogabench profile --task detection --papers . --paper mine"
+    assert f"timed Memory (MB) (1), by '{together}'" in lines
+    reasons = "\n".join(line for line in lines if line.startswith("not measured"))
+    assert "Params, Memory (MB) of B: unknown backbone 'resnet_18'" in reasons
+    assert "Params, Memory (MB) of C: unknown task 'clasification'" in reasons
+    assert "Memory (MB) of A heading: the row names no network" in reasons
+    out, _ = mogabench("explain", "--papers", ".", "--paper", "mine", "C1:C:Memory")
+    assert "no command  unknown task 'clasification'" in out
+    of_paper = subjects_to_time("detection", [], None, paper="mine", papers=Path())
+    assert [one.method for one in of_paper] == ["mask_rcnn"]
 
 
 def test_check_says_what_a_network_refuses_and_what_may_be_a_mistake(mogabench, mine):

@@ -6,13 +6,13 @@ from dataclasses import replace
 import pytest
 
 from mogabench.measure.sweep import measure_complexity
-from mogabench.paper import Paper, get_paper
+from mogabench.paper import Column, Paper, get_paper
 from mogabench.paper.skeleton import write_skeleton
 from mogabench.records import Data, Kind, Provenance, Quantity, Record, Store, Training
 from mogabench.subject import Subject
 from mogabench.tables.cells import join_cell
 from mogabench.tables.checking import check_table
-from mogabench.tables.commands import command_for
+from mogabench.tables.commands import command_for, timing_command
 from mogabench.tables.join import join, unmeasured
 from mogabench.tables.measurable import obstacle
 from mogabench.tables.rendering import RENDERERS
@@ -267,6 +267,16 @@ def test_a_throughput_differs_with_the_device(tmp_path, device, status, note):
     cell = cell_of(join(get_paper().table("A14"), store), "MogaNet", "FPS (s)")
     assert (cell.measured, cell.status) == (1000.0, status)
     assert note in cell.caveat
+
+
+def test_the_command_of_a_printed_throughput_times_the_rows_network():
+    printed = Column("FPS", "fps", unit="img/s")
+    of_size = timing_command(subject("convnext_xlarge", (384, 384)), printed)
+    assert of_size == "mogabench profile convnext_xlarge --size 384x384"
+    mask = Subject(
+        task="detection", method="mask_rcnn", backbone="resnet50", input_size=(800, 1280)
+    )
+    assert timing_command(mask, printed) is None  # profile times RetinaNet of that name
 
 
 def test_a_gpus_throughput_is_that_of_the_largest_batch(tmp_path):
