@@ -173,9 +173,11 @@ def _join_cost(
 def _caveat(records: tuple[Record, ...], *others: str) -> str:
     """The records' notes, whether other code made them, and what else there is to say."""
     notes = [note for record in records for note in record.notes]
-    if any(map(is_stale, records)):
-        notes.append("made by other code than this version's")
-    return "; ".join(dict.fromkeys([*notes, *others]))
+    return "; ".join(dict.fromkeys([*notes, *_age(records), *others]))
+
+
+def _age(records: tuple[Record, ...]) -> list[str]:
+    return ["made by other code than this version's"] * any(map(is_stale, records))
 
 
 def _judge_cost(
@@ -241,8 +243,8 @@ def _join_timing(cell: Cell, subject: Subject, gpu: str, store: Store) -> Cell:
         return cell
     measured = record.values[name].value / scale
     cell = replace(cell, measured=measured, records=(record,))
-    if cell.paper is None:
-        return cell
+    if cell.paper is None:  # other notes, as on how memory is measured, would stand at every cell
+        return replace(cell, caveat="".join(_age((record,))))
     where = record.provenance
     if not gpu or gpu not in where.device:
         device = f"measured with batch {where.batch_size} on {where.device}"

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from mogabench.paper import CONVENTIONS, TIMED, read_number
-from mogabench.tables.layout import CHANGE, kinds, letter
+from mogabench.paper import CONVENTIONS, read_number
+from mogabench.tables.layout import CHANGE, MEASURED, kinds, letter, timed_on
 from mogabench.tables.measurable import is_buildable
 from mogabench.tables.verdict import STATUS_TEXTS, Status
 from mogabench.tasks import tasks
@@ -165,23 +165,9 @@ def _heads(joined: JoinedTable, number: int) -> list[str]:
     if column.metric is None:
         return [column.head]
     if not column.is_printed:
-        on = f" on {' and '.join(_devices(joined, number))}" if column.metric in TIMED else ""
-        return [column.head + on] * len(kinds(joined, number))
-    heads = [column.head, "measured"]
-    if column.metric in TIMED:
-        heads[1] = f"measured on {' and '.join(_devices(joined, number))}"
+        return [column.head + timed_on(joined, number)] * len(kinds(joined, number))
+    heads = [column.head, MEASURED + timed_on(joined, number)]
     return [*heads, CHANGE] if column.metric in _SHOWS_DIFFERENCE else heads
-
-
-def _devices(joined: JoinedTable, number: int) -> list[str]:
-    """What the figures of a column were timed on."""
-    found = [record.provenance for row in joined.rows for record in row.cells[number].records]
-    return list(
-        dict.fromkeys(
-            where.device if where.driver else f"{where.device}, {where.threads} thread(s)"
-            for where in found
-        )
-    )
 
 
 def _orders(joined: JoinedTable) -> list[str]:
@@ -198,9 +184,9 @@ def _orders(joined: JoinedTable) -> list[str]:
 
             correlation = spearmanr(*zip(*pairs, strict=True)).statistic
             lines.append(
-                f"{column.head}: measured on {' and '.join(_devices(joined, number))}; the printed "
-                f"and the measured order of {len(pairs)} rows have a rank correlation (Spearman's) "
-                f"of {correlation:.2f}."
+                f"{column.head}: measured{timed_on(joined, number)}; the printed and the measured "
+                f"order of {len(pairs)} rows have a rank correlation (Spearman's) of "
+                f"{correlation:.2f}."
             )
     return lines
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from string import ascii_lowercase
 from typing import TYPE_CHECKING
 
+from mogabench.paper import TIMED
 from mogabench.tables.measurable import COSTS
 
 if TYPE_CHECKING:
@@ -26,6 +27,18 @@ def kinds(table: JoinedTable, number: int) -> list[str]:
     if column.metric is None or not is_measured:
         return [PRINTED]
     return [PRINTED, MEASURED, CHANGE] if column.metric in COSTS else [PRINTED, MEASURED]
+
+
+def timed_on(table: JoinedTable, number: int) -> str:
+    """The machines of a column's timings, such as `` on NVIDIA H200``; empty where none is timed."""
+    if table.paper.columns[number].metric not in TIMED:
+        return ""
+    found = [record.provenance for row in table.rows for record in row.cells[number].records]
+    devices = dict.fromkeys(
+        where.device if where.driver else f"{where.device}, {where.threads} thread(s)"
+        for where in found
+    )
+    return f" on {' and '.join(devices)}" if devices else ""
 
 
 def split_head(head: str) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from mogabench.records import Kind, Provenance, Quantity, Record, Store, open_st
 from mogabench.tables.cells import join_cell
 from mogabench.tables.join import join
 from mogabench.tables.points import cost_scatters
+from mogabench.tables.rendering import RENDERERS
 from mogabench.tasks import get_task, make_subject
 
 SOURCES = Path(__file__).parent / "since_2024.tsv"
@@ -189,10 +190,8 @@ def test_what_is_said_of_moganet_is_what_the_counts_say(tables):
         assert set(names) == expected, size
 
 
-def timed(rate, size=384, **where):
-    subject = make_subject(
-        get_task("classification"), "mobilenetv4_conv_large", input_size=(size, size)
-    )
+def timed(rate, size=384, backbone="mobilenetv4_conv_large", **where):
+    subject = make_subject(get_task("classification"), backbone, input_size=(size, size))
     how = {"device": "CPU", "threads": 1, "batch_size": 1, "dtype": "float32", "compiled": False}
     return Record(
         subject=subject,
@@ -239,3 +238,15 @@ def test_a_timing_is_of_the_columns_device_and_runtime_at_the_rows_size(tmp_path
     # A detector of another method than profile's has no command.
     table = get_paper("since_2024").table("2")
     assert all(row.cells[-1].command is None for row in join(table, store).rows)
+
+
+def test_heads_of_timings_name_each_machine_and_what_older_code_timed_is_marked(tmp_path):
+    store = Store(tmp_path)
+    store.append(timed(7.5, device="An older CPU"))
+    store.append(timed(9.0, 224, "starnet_s1", device="The CPU here", code={}))
+    joined = join(get_paper("since_2024").table("1"), store)
+    caveats = [c.caveat for row in joined.rows for c in row.cells if c.measured in (7.5, 9.0)]
+    assert sorted(caveats) == ["", "made by other code than this version's"]
+    for name in ("text", "markdown", "latex", "html"):
+        shown = " ".join(RENDERERS[name]([joined]).split())
+        assert re.search(r"on (The CPU here|An older CPU), 1 thread\(s\) and (The|An older) CPU", shown)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mogabench.paper import SCALE, read_number
 from mogabench.tables.explain import explain
 from mogabench.tables.grid import NEAR, figure, percent, to_grid
-from mogabench.tables.layout import CHANGE, MEASURED, kinds, split_head
+from mogabench.tables.layout import CHANGE, MEASURED, kinds, split_head, timed_on
 from mogabench.tables.page.groups import GROUPS, group_of
 from mogabench.tables.verdict import Status
 
@@ -28,7 +28,7 @@ _MARKS = {group.key: group.mark for group in GROUPS} | {"reproduced": ""}
 class Head:
     """A head; ``place`` is that of the field that it sorts by, None above several fields.
 
-    ``is_minor`` is of what a narrow screen leaves out.
+    ``is_minor`` is of what a narrow screen leaves out, ``on`` where the figures were timed.
     """
 
     text: str
@@ -37,6 +37,7 @@ class Head:
     place: int | None = None
     numeric: bool = True
     is_minor: bool = False
+    on: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,13 +103,15 @@ def _section(table: JoinedTable, details: Details) -> Section:
     return Section(
         table.paper.id,
         table.paper.title,
-        _heads(columns, shown),
+        _heads(columns, shown, [timed_on(table, number) for number in range(len(columns))]),
         [_line(table, row, shown, details) for row in table.rows],
         to_grid(table).summary.split("\n"),
     )
 
 
-def _heads(columns: Sequence[Column], shown: Sequence[list[str]]) -> list[list[Head]]:
+def _heads(
+    columns: Sequence[Column], shown: Sequence[list[str]], on: Sequence[str]
+) -> list[list[Head]]:
     """The heads from the outermost level inwards; a level that no column needs is left out."""
     split = [split_head(column.head) for column in columns]
     has_groups = any(group for group, _ in split)
@@ -130,10 +133,14 @@ def _heads(columns: Sequence[Column], shown: Sequence[list[str]]) -> list[list[H
                 place=place if single else None,
                 numeric=columns[number].metric is not None,
                 is_minor=columns[number].is_minor,
+                on=on[number] if single else "",
             )
             (middle if group or not has_groups else outer).append(head)
             if not single:
-                inner += [Head(text, place=place + n) for n, text in enumerate(shown[number])]
+                inner += [
+                    Head(text, place=place + n, on=on[number] if text == MEASURED else "")
+                    for n, text in enumerate(shown[number])
+                ]
             place += len(shown[number])
     return [level for level in (outer, middle, inner) if level]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mogabench.tables.grid import NEAR, figure, percent
-from mogabench.tables.layout import CHANGE, MEASURED, PRINTED, kinds, split_head
+from mogabench.tables.layout import CHANGE, MEASURED, PRINTED, kinds, split_head, timed_on
 from mogabench.tables.measurable import COSTS, lower_is_better
 from mogabench.tables.rendering.latex.text import ems
 from mogabench.tables.verdict import Status
@@ -37,13 +37,18 @@ class Field:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the float: its heads from the outermost inwards, and its fields."""
+    """A column of the float: its heads from the outermost inwards, and its fields.
+
+    ``timed_on`` is too long for a head and stands below the float, with the table's own ``head``.
+    """
 
     heads: tuple[str, str, str]
     fields: tuple[Field, ...]
     is_numeric: bool
     is_minor: bool = False
     names_rows: bool = False
+    head: str = ""
+    timed_on: str = ""
 
     @property
     def width(self) -> float:
@@ -73,7 +78,10 @@ def columns_of(table: JoinedTable) -> list[Column]:
             if group in flat:
                 heads = ("", group, name)  # next to what it is the head of
             is_numeric = column.metric is not None
-            found.append(Column(heads, fields, is_numeric, column.is_minor, names_rows))
+            on = timed_on(table, number) if kind == MEASURED else ""
+            found.append(
+                Column(heads, fields, is_numeric, column.is_minor, names_rows, column.head, on)
+            )
     return found
 
 

@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from mogabench.tables.grid import NEAR
-from mogabench.tables.layout import kinds, letter
+from mogabench.tables.layout import MEASURED, kinds, letter
 from mogabench.tables.rendering.latex.columns import Column, Field, columns_of
 from mogabench.tables.rendering.latex.fitting import SEPARATION, floats_of
 from mogabench.tables.rendering.latex.text import escape, escape_head, escape_prose
@@ -59,7 +59,7 @@ def _float(table: JoinedTable, columns: list[Column], size: str, part: int) -> s
             *rows,
             r"\bottomrule",
             r"\end{tabular}",
-            *_foot(notes, signs),
+            *_foot(notes, signs, _machines(columns)),
             r"\end{table}",
         ]
     )
@@ -90,7 +90,16 @@ def _head_lines(columns: Sequence[Column]) -> Iterator[str]:
             yield "".join(rules)
 
 
-def _foot(notes: _Notes, signs: set[str]) -> Iterator[str]:
+def _machines(columns: Sequence[Column]) -> list[str]:
+    """What the columns of timings were measured on, a line for each machine."""
+    found: dict[str, list[str]] = {}
+    for column in columns:
+        if column.timed_on:
+            found.setdefault(column.timed_on, []).append(column.head)
+    return [f"{', '.join(heads)}: {MEASURED}{on}" for on, heads in found.items()]
+
+
+def _foot(notes: _Notes, signs: set[str], machines: Sequence[str]) -> Iterator[str]:
     legend = []
     if NEAR in signs:
         legend.append(f"{NEAR} within 0.5 % of the parameters or 1 % of the operations")
@@ -100,7 +109,7 @@ def _foot(notes: _Notes, signs: set[str]) -> Iterator[str]:
         rf"\textsuperscript{{{letter(n)}}}\,{escape_prose(t)}"
         for n, t in enumerate(notes.texts, start=1)
     ]
-    lines += [escape("; ".join(legend))] * bool(legend)
+    lines += [escape("; ".join(legend))] * bool(legend) + list(map(escape_prose, machines))
     if lines:
         yield r"\par\smallskip"
         yield r"\begin{minipage}{\linewidth}\scriptsize\raggedright"
