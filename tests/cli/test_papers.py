@@ -297,13 +297,18 @@ def test_check_ends_with_one_status_whatever_file_is_malformed(mogabench, mine, 
 
 
 def test_operations_that_nobody_counted_are_not_compared(mogabench, mine):
-    options = mine(ROWS[0].format("resnet18", "11.7M"))
+    options = mine(ROWS[0].format("resnet18", "11.7M"), *ROWS[1:])
     Path("mine/counting.yaml").write_text("[]")
     out, _ = mogabench("table", *options, "C1", "--format", "json")
     assert cells(out)["ResNet-18", "FLOPs"]["status"] == "not_measured"
     assert cells(out)["ResNet-18", "Params"]["status"] == "rounds"
     out, _ = mogabench("explain", *options, "C1:ResNet-18:FLOPs")
     assert "counting.yaml does not say who counted it" in out
+    page, _ = mogabench("table", *options, "C1", "--format", "html")
+    answer = re.sub(r"<[^>]+>", "", page.partition('class="answer">')[2].partition("</p>")[0])
+    # one accuracy; operations of ResNet-18, and what is printed of a network that is not here
+    assert answer.endswith("1 more wait for data. 3 cannot be measured here.")
+    assert "Cells by data set: 1 imagenet-1k." in page
 
 
 def test_a_report_holds_any_name_without_harm(mogabench, mine):

@@ -1,4 +1,4 @@
-"""The five groups that the page sorts cells into: what a reader wants to know first."""
+"""The groups that the page sorts cells into: what a reader wants to know first."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mogabench.paper import TIMED
+from mogabench.tables.measurable import COSTS, is_buildable
 from mogabench.tables.verdict import Status
 
 if TYPE_CHECKING:
@@ -56,6 +57,13 @@ GROUPS = (
         "Throughputs printed for a {gpu}: timed on another device, or not yet.",
     ),
     Group("data", "wait for data", "", "Accuracies that need the data set and weights."),
+    Group(
+        "lacking",
+        "cannot be measured here",
+        "",
+        "The network is not here or could not be counted, or counting.yaml does not say how its "
+        "operations were.",
+    ),
 )
 
 _OF_STATUS = {
@@ -68,7 +76,6 @@ _OF_STATUS = {
     Status.BELOW: "unexplained",
     Status.ABOVE: "unexplained",
     Status.OTHER_DEVICE: "gpu",
-    Status.NOT_MEASURED: "data",
 }
 
 
@@ -76,6 +83,9 @@ def group_of(cell: Cell) -> str:
     """The key of a cell's group; empty for a cell that holds no figure of the paper."""
     if cell.status is None:
         return ""
-    if cell.status == Status.NOT_MEASURED and cell.column.metric in TIMED:
-        return "gpu"
-    return _OF_STATUS[cell.status]
+    if cell.status != Status.NOT_MEASURED:
+        return _OF_STATUS[cell.status]
+    assert cell.subject is not None  # as of every cell that holds a figure
+    if cell.column.metric in COSTS or not is_buildable(cell.subject):
+        return "lacking"
+    return "gpu" if cell.column.metric in TIMED else "data"

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mogabench.tables.grid import figure, percent
-from mogabench.tables.measurable import is_buildable
 from mogabench.tables.page.groups import GROUPS, group_of
 from mogabench.tables.page.sections import anchor_of
 from mogabench.tasks import tasks
@@ -120,8 +119,6 @@ def _counts(cells: Sequence[tuple[JoinedTable, JoinedRow, Cell]]) -> dict[str, i
 
 def _data_set(cell: Cell) -> str:
     assert cell.subject is not None  # as of every cell that holds a figure
-    if not is_buildable(cell.subject):
-        return "a network that is not here"
     return cell.dataset or tasks()[cell.subject.task].datasets[cell.subject.method]
 
 
