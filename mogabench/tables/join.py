@@ -61,7 +61,7 @@ def join(table: PaperTable, store: Store) -> JoinedTable:
 
 
 def select_columns(tables: Sequence[JoinedTable], heads: Sequence[str]) -> list[JoinedTable]:
-    """The tables with their first column and those whose heads begin as asked.
+    """The tables with what names their rows, the first column and those that begin as asked.
 
     Raises:
         UserError: No table has a head that begins so.
@@ -75,10 +75,11 @@ def select_columns(tables: Sequence[JoinedTable], heads: Sequence[str]) -> list[
 
 
 def _select(table: JoinedTable, wanted: Sequence[str]) -> JoinedTable:
+    names_rows = (0, table.paper.label_place)
     kept = [
         number
         for number, column in enumerate(table.paper.columns)
-        if number == 0 or any(column.head.casefold().startswith(head) for head in wanted)
+        if number in names_rows or any(column.head.casefold().startswith(head) for head in wanted)
     ]
     columns = tuple(table.paper.columns[number] for number in kept)
     rows = [replace(row, cells=tuple(row.cells[number] for number in kept)) for row in table.rows]

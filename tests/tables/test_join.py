@@ -13,7 +13,7 @@ from mogabench.subject import Subject
 from mogabench.tables.cells import join_cell
 from mogabench.tables.checking import check_table
 from mogabench.tables.commands import command_for, timing_command
-from mogabench.tables.join import join, unmeasured
+from mogabench.tables.join import join, select_columns, unmeasured
 from mogabench.tables.measurable import obstacle
 from mogabench.tables.rendering import RENDERERS
 from mogabench.tables.rendering.entries import FIELDS, json_entries
@@ -224,6 +224,13 @@ def test_what_other_code_counted_is_marked_and_counted_again(tmp_path):
     cell = cell_of(join(get_paper().table("3"), store), "MogaNet-B", "Param. (M)")
     assert (cell.measured, cell.caveat) == (43.720475, "")
     assert subject("moganet_base") not in unmeasured([get_paper().table("3")], store)
+
+
+def test_a_selection_of_columns_keeps_what_names_the_rows(tmp_path):
+    (chosen,) = select_columns([join(get_paper().table("5"), Store(tmp_path))], ["flops"])
+    heads = [column.head for column in chosen.paper.columns]
+    assert heads == ["Method", "Architecture", "FLOPs (G)"] and chosen.paper.label_place == 1
+    assert [cell.printed for cell in chosen.rows[0].cells] == ["Semantic FPN (80K)", "PVT-S", "161"]
 
 
 def test_renderers_say_the_same(tmp_path):
