@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import os
 from bisect import insort
 from collections import defaultdict
@@ -194,12 +195,12 @@ class _RecordFile:
         try:
             with self.path.open("rb") as file:
                 file.seek(self._bytes)
-                lines = file.readlines()
+                content = file.read()  # in one piece: readlines may see what follows a torn end
         except (FileNotFoundError, NotADirectoryError):
             return
         except OSError as error:
             raise UserError(f"cannot read the records in {self.path}: {error.strerror}") from error
-        for line in lines:
+        for line in io.BytesIO(content).readlines():
             yield f"{self.path}:{self._lines + 1}", line
             if line.endswith(b"\n"):
                 self._bytes += len(line)
