@@ -51,6 +51,16 @@ class Kind(StrEnum):
     CHANNEL_ENERGY = "channel_energy"
 
 
+_NEEDED = {
+    Kind.COMPLEXITY: (
+        *("parameters", "trainable_parameters", "operations_paper"),
+        *("activations", "peak_activation_memory"),
+    ),
+    Kind.THROUGHPUT: ("throughput",),
+    Kind.TRAIN_STEP: ("throughput",),
+}
+"""The values that are read of every record of a kind."""
+
 _NEVER_NEGATIVE = (Kind.COMPLEXITY, Kind.INTERACTION)
 _LARGEST = 1e30
 """No measurement is greater, and sums and squares of it are still numbers."""
@@ -174,13 +184,12 @@ class Record(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _timings_have_what_is_read_of_them(self) -> Self:
-        if self.kind in (Kind.THROUGHPUT, Kind.TRAIN_STEP):
-            # The floor is shown as a part of the median time.
-            needed = ["throughput", *["latency_p50"] * ("floor" in self.values)]
-            for name in needed:
-                if name not in self.values:
-                    raise ValueError(f"a record of {self.kind} lacks {name}")
+    def _has_what_is_read_of_it(self) -> Self:
+        # The floor is shown as a part of the median time.
+        needed = (*_NEEDED.get(self.kind, ()), *["latency_p50"] * ("floor" in self.values))
+        for name in needed:
+            if name not in self.values:
+                raise ValueError(f"a record of {self.kind} lacks {name}")
         return self
 
     @model_validator(mode="after")

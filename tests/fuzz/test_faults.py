@@ -15,12 +15,13 @@ from mogabench.data.cache import written_once
 from mogabench.engine.run import WEIGHTS, run
 from mogabench.files import replaced_together, write_whole
 from mogabench.paper import get_paper
-from mogabench.records import Kind, Provenance, Quantity, Record, Store
+from mogabench.records import Kind, Provenance, Record, Store
 from mogabench.records.exchange import merge
 from mogabench.subject import Subject
 from mogabench.tables.join import join
 from mogabench.tables.rendering import ENDINGS, write_tables
 from mogabench.tasks.classification import TASK
+from tests.counted import counted
 from tests.fuzz.faults import every_fault, in_child, needs_strace
 
 pytestmark = [pytest.mark.slow, needs_strace]
@@ -30,7 +31,7 @@ def record(name):
     return Record(
         subject=Subject(task="t", method="m", backbone=name, input_size=(1, 1)),
         kind=Kind.COMPLEXITY,
-        values={"parameters": Quantity(value=1, unit="1")},
+        values=counted(),
         provenance=Provenance(command="test", device="meta"),
     )
 

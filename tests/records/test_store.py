@@ -1,5 +1,6 @@
 """The store keeps every whole record, whatever happens around it."""
 
+import io
 import json
 import multiprocessing
 import os
@@ -14,7 +15,9 @@ import pytest
 
 from mogabench.errors import UserError
 from mogabench.records import Data, Kind, Provenance, Quantity, Record, Store, packaged_results
+from mogabench.records.store import _RecordFile
 from mogabench.subject import Subject
+from tests.counted import counted
 
 
 def subject(backbone="moganet_tiny", **options):
@@ -27,14 +30,11 @@ def subject(backbone="moganet_tiny", **options):
     )
 
 
-_FIGURES = {Kind.THROUGHPUT: "throughput"}
-
-
 def record(value=1.0, backbone="moganet_tiny", kind=Kind.COMPLEXITY, **where):
     return Record(
         subject=subject(backbone),
         kind=kind,
-        values={_FIGURES.get(kind, "parameters"): Quantity(value=value, unit="1")},
+        values=counted(throughput=value) if kind is Kind.THROUGHPUT else counted(parameters=value),
         provenance=Provenance(**{"command": "test", "device": "meta"} | where),
     )
 
@@ -94,13 +94,17 @@ def test_the_latest_of_a_setup_wins(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("figures", "lacking"),
-    [({"latency_p50"}, "throughput"), ({"throughput", "floor"}, "latency_p50")],
+    ("kind", "figures", "lacking"),
+    [
+        (Kind.THROUGHPUT, {"latency_p50"}, "throughput"),
+        (Kind.THROUGHPUT, {"throughput", "floor"}, "latency_p50"),
+        *((Kind.COMPLEXITY, counted().keys() - {name}, name) for name in counted()),
+    ],
 )
-def test_a_timing_without_what_is_shown_of_it_is_no_record(figures, lacking):
-    content = record(kind=Kind.THROUGHPUT).model_dump(mode="json")
+def test_a_record_without_what_is_shown_of_it_is_none(kind, figures, lacking):
+    content = record(kind=kind).model_dump(mode="json")
     content["values"] = {name: {"value": 1.0, "unit": "1"} for name in figures}
-    with pytest.raises(ValueError, match=f"a record of throughput lacks {lacking}"):
+    with pytest.raises(ValueError, match=f"a record of {kind} lacks {lacking}"):
         Record.model_validate(content)
 
 
@@ -161,7 +165,9 @@ def test_a_repeated_measurement_adds_no_record(tmp_path):
         record(1, packages={"torch": "2.15"}),
         record(1, threads=2),
         record(1).model_copy(update={"notes": ["not counted: 1 x sort"]}),
-        record(1).model_copy(update={"values": {"parameters": Quantity(value=1, unit="M")}}),
+        record(1).model_copy(
+            update={"values": counted() | {"parameters": Quantity(value=1, unit="M")}}
+        ),
     ],
 )
 def test_what_differs_from_the_newest_record_is_written_and_then_the_newest(tmp_path, other):
@@ -191,6 +197,33 @@ def test_records_that_may_not_be_read_are_one_clear_line(tmp_path):
     (tmp_path / "records" / "complexity.jsonl").mkdir(parents=True)
     with pytest.raises(UserError, match=r"cannot read .*complexity\.jsonl: Is a directory"):
         list(Store(tmp_path).all())
+
+
+class _Growing(io.RawIOBase):
+    """A file whose last line is half written when its end is read, and whole a moment later."""
+
+    def __init__(self):
+        self.parts = [b"{one}\n{tw", b"", b"o}\n", b""]
+
+    def readable(self):
+        return True
+
+    def seekable(self):
+        return True
+
+    def seek(self, place, _=0):
+        return place
+
+    def readinto(self, buffer):
+        part = self.parts.pop(0)
+        buffer[: len(part)] = part
+        return len(part)
+
+
+def test_the_rest_of_a_line_is_no_line(monkeypatch, tmp_path):
+    monkeypatch.setattr(Path, "open", lambda *_: io.BufferedReader(_Growing()))
+    found = [line for _, line in _RecordFile(tmp_path).read_on()]
+    assert found == [b"{one}\n", b"{tw"]
 
 
 def _append_the_same(folder, barrier):
@@ -233,16 +266,16 @@ def test_several_processes_write_at_once(tmp_path):
 
 def test_a_writer_killed_at_any_moment_loses_no_earlier_record(tmp_path):
     script = (
-        "import sys; sys.path.insert(0, sys.argv[2])\n"
-        "from test_store import record, Store\n"
-        "store = Store(__import__('pathlib').Path(sys.argv[1]))\n"
-        "n = 0\n"
-        "while True:\n"
-        "    store.append(record(n, backbone='x' * 20000)); print(n, flush=True); n += 1\n"
+        "import sys; from itertools import count; from pathlib import Path\n"
+        "from mogabench.records import Quantity, Record, Store\n"
+        "store, record = Store(Path(sys.argv[1])), Record.model_validate_json(sys.argv[2])\n"
+        "for n in count():\n"
+        "    record.values['parameters'] = Quantity(value=n, unit='1')\n"
+        "    store.append(record); print(n, flush=True)\n"
     )
     for _ in range(3):
         child = subprocess.Popen(
-            [sys.executable, "-c", script, str(tmp_path), str(Path(__file__).parent)],
+            [sys.executable, "-c", script, str(tmp_path), record(backbone="x" * 20000).line()],
             stdout=subprocess.PIPE,
             text=True,
         )

@@ -4,8 +4,9 @@ import multiprocessing
 
 import pytest
 
-from mogabench.records import Kind, Provenance, Quantity, Record, Store
+from mogabench.records import Kind, Provenance, Record, Store
 from mogabench.subject import Subject
+from tests.counted import counted
 
 WRITERS, EACH, READERS = 16, 200, 2
 
@@ -14,7 +15,7 @@ def record(writer, number):
     return Record(
         subject=Subject(task="t", method="m", backbone=f"{writer}-{number}", input_size=(1, 1)),
         kind=Kind.COMPLEXITY,
-        values={"parameters": Quantity(value=number, unit="1")},
+        values=counted(parameters=number),
         provenance=Provenance(command="test", device="meta"),
     )
 

@@ -8,12 +8,13 @@ from typer.testing import CliRunner
 
 from mogabench.cli import app
 from mogabench.errors import UserError
-from mogabench.records import Kind, Provenance, Quantity, Record, Store
+from mogabench.records import Kind, Provenance, Record, Store
 from mogabench.subject import Subject
 from mogabench.sweeps.cluster import minutes
 from mogabench.sweeps.estimate import find_device, hours, subject_of
 from mogabench.sweeps.missing import missing
 from mogabench.sweeps.plan import Measurement, core, expand, read_plan
+from tests.counted import counted
 
 PLAN = """
 - run: classification
@@ -43,7 +44,7 @@ def record(subject, kind, command="mogabench", *, device="Some GPU", **values):
     return Record(
         subject=subject,
         kind=kind,
-        values={name: Quantity(value=value, unit="1") for name, value in values.items()},
+        values=counted(**values),
         provenance=Provenance(command=command, device=device),
     )
 

@@ -5,10 +5,21 @@ from dataclasses import replace
 
 import pytest
 
+from mogabench.measure.code import counter_code
 from mogabench.measure.sweep import measure_complexity
 from mogabench.paper import Column, Paper, get_paper
 from mogabench.paper.skeleton import write_skeleton
-from mogabench.records import Data, Kind, Provenance, Quantity, Record, Store, Training
+from mogabench.records import (
+    Data,
+    Kind,
+    Provenance,
+    Quantity,
+    Record,
+    Store,
+    Training,
+    open_store,
+    packaged_results,
+)
 from mogabench.subject import Subject
 from mogabench.tables.cells import join_cell
 from mogabench.tables.checking import check_table
@@ -18,6 +29,7 @@ from mogabench.tables.measurable import obstacle
 from mogabench.tables.rendering import RENDERERS
 from mogabench.tables.rendering.entries import FIELDS, json_entries
 from mogabench.tables.verdict import Status
+from tests.counted import counted
 
 
 def subject(backbone, size=(224, 224)):
@@ -25,14 +37,12 @@ def subject(backbone, size=(224, 224)):
 
 
 def complexity(of, parameters, **operations):
-    values = {"trainable_parameters": Quantity(value=parameters, unit="1")}
-    for convention, macs in operations.items():
-        values[f"operations_{convention}"] = Quantity(value=macs, unit="MAC")
+    macs = {f"operations_{convention}": value for convention, value in operations.items()}
     return Record(
         subject=of,
         kind=Kind.COMPLEXITY,
-        values=values,
-        provenance=Provenance(command="test", device="meta", code={}),
+        values=counted(trainable_parameters=parameters, **macs),
+        provenance=Provenance(command="test", device="meta", code=counter_code()),
     )
 
 
@@ -109,25 +119,30 @@ def test_a_table_may_be_of_data_of_ones_own(tmp_path):
     assert cell_of(join(table, store), "ResNet-50", "Top-1").measured == 90.1
 
 
+TOP1, ERROR, SPEED = (
+    ("3", "Top-1 Acc (%)"),
+    ("A12", "Hand: PA-MPJPE (mm)↓"),
+    ("A14", "FPS (s)"),
+)
+
+
 @pytest.mark.parametrize(
-    ("table", "label", "head", "printed", "unit", "says"),
+    ("figure", "printed", "unit", "says"),
     [
-        ("3", "DeiT-S", "Top-1 Acc (%)", "79.8", "1", "'79.8' is in 1, .* unit of top1 .valid: %"),
-        ("3", "DeiT-S", "Top-1 Acc (%)", "79.8M", None, "'79.8M' is in M, which is no unit of top1"),
-        ("A12", "ResNet-18", "Hand: PA-MPJPE (mm)↓", "9.7", "m", "no unit of pa_mpjpe .valid: mm"),
-        ("A14", "MogaNet", "FPS (s)", "255%", "seq/s", "255%' is in %, .* .valid: img/s, seq/s"),
-        ("A14", "MogaNet", "FPS (s)", "255", None, "'255' has no unit of fps .valid: img/s"),
+        (TOP1, "79.8", "1", "'79.8' is in 1, which is no unit of top1 .valid: %"),
+        (TOP1, "79.8M", None, "'79.8M' is in M, which is no unit of top1"),
+        (ERROR, "9.7", "m", "'9.7' is in m, which is no unit of pa_mpjpe .valid: mm"),
+        (SPEED, "255%", "seq/s", "'255%' is in %, which is no unit of fps .valid: img/s, seq/s"),
+        (SPEED, "255", None, "'255' has no unit of fps .valid: img/s"),
     ],
 )
-def test_a_figure_in_a_unit_that_is_not_converted_is_not_compared(
-    tmp_path, table, label, head, printed, unit, says
-):
-    table = get_paper().table(table)
-    row = next(row for row in table.rows if row.label == label)
-    row = replace(row, cells={**row.cells, head: printed})
+def test_a_figure_in_a_unit_that_is_not_converted_is_not_compared(figure, printed, unit, says):
+    name, head = figure
+    table = get_paper().table(name)
+    row = replace(table.rows[0], cells={**table.rows[0].cells, head: printed})
     column = replace(next(c for c in table.columns if c.head == head), unit=unit)
-    assert join_cell(table, row, column, Store(tmp_path)).status is None
-    assert re.search(says, obstacle(table, row, column))
+    assert join_cell(table, row, column, open_store(packaged_results())).status is None
+    assert re.match(says, obstacle(table, row, column))
 
 
 def by_table(store, paper="convnext", head="acc@1"):
@@ -245,6 +260,18 @@ def test_renderers_say_the_same(tmp_path):
     assert len(entries) == 52 * 3
     assert tuple(entries[0]) == FIELDS
     assert {e["unit"] for e in entries} == {"M", "G", "%"}
+
+
+def test_nothing_that_others_wrote_is_html_in_markdown(tmp_path):
+    record = complexity(subject("moganet_base"), 43.72e6, paper=9.93e9)
+    record.notes.append("<!-- a & b")
+    store, table = Store(tmp_path), get_paper().table("3")
+    store.append(record)
+    first, *others = table.columns
+    table = replace(table, title="<i>", columns=(replace(first, head="<u>|"), *others))
+    text = RENDERERS["markdown"]([join(table, store)])
+    assert "&lt;!-- a &amp; b" in text and "## Table 3. &lt;i>" in text and r"| &lt;u>\| |" in text
+    assert set(re.findall(r"<\W?\w+", text)) <= {"<sup", "</sup"}
 
 
 @pytest.mark.parametrize(
