@@ -67,7 +67,7 @@ def explain(joined: JoinedTable, row: JoinedRow, cell: Cell) -> list[tuple[str, 
         ("reason", cell.erratum),
         ("which gives", cell.account),
         ("note", cell.caveat),
-        *(("made by", text) for text in map(made_by, cell.records)),
+        *zip(("made by", "baseline by"), map(made_by, cell.records), strict=False),
         ("to measure", cell.command or ""),
         ("no command", obstacle(joined.paper, row.row, cell.column)),
     ]

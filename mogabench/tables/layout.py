@@ -30,7 +30,7 @@ def kinds(table: JoinedTable, number: int) -> list[str]:
 
 
 def timed_on(table: JoinedTable, number: int) -> str:
-    """The machines of a column's timings, such as `` on NVIDIA H200``; empty where none is timed."""
+    """The machines of a column's timings, such as `` on NVIDIA H200``; empty without timings."""
     if table.paper.columns[number].metric not in TIMED:
         return ""
     found = [record.provenance for row in table.rows for record in row.cells[number].records]

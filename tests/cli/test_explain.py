@@ -28,6 +28,13 @@ def test_a_cell_shows_all_counts_and_what_its_reason_comes_to(tmp_path):
     assert "evidence" in cell and "torch" in cell["made by"]
 
 
+def test_a_difference_is_made_by_two_records(tmp_path):
+    row = "+CA(·), r = 4, over the baseline"
+    shown = explained("1", row, "Added Param. (M)", "--format", "json", results=tmp_path)
+    (cell,) = json.loads(shown)
+    assert "mogabench" in cell["made by"] and "mogabench" in cell["baseline by"]
+
+
 def test_all_figures_of_a_row(tmp_path):
     lines = explained("A9", "MogaNet-S", results=tmp_path).splitlines()
     assert sum(line.startswith("cell ") for line in lines) == 8  # two costs and six accuracies

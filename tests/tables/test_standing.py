@@ -40,9 +40,7 @@ def test_each_network_counts_in_its_fastest_runtime():
     slow = Point(5.0, 85.0, "New-A", row=2)
     fast = replace(slow, cost=100.0, runtime="openvino")
     larger = replace(fast, cost=10.0, accuracy=86.0, row=3)  # the same name, at another input size
-    found = standing(
-        plot(*fastest([small, base, replace(small, cost=1000.0), slow, fast, larger]))
-    )
+    found = standing(plot(*fastest([small, base, replace(small, cost=1000.0), slow, fast, larger])))
     # half way from 84 to 80 as the sizes are now timed, and beside B
     assert found.above == [(fast, 3.0), (larger, 2.0)] and not found.outside
 

@@ -30,14 +30,17 @@ def _markdown(grid: Grid) -> str:
         shown = f"**{plain}**" if text.status == Status.UNEXPLAINED else plain
         return shown + (f"<sup>{marks(text.footnotes)}</sup>" if text.footnotes else "")
 
-    lines = [f"## {grid.title}", "", line(grid.heads)]
+    lines = [f"## {markdown_text(grid.title)}", "", line([*map(markdown_text, grid.heads)])]
     lines.append(line(["---:" if numeric else ":---" for numeric in grid.numeric]))
     lines += [line([show(text) for text in row]) for row in grid.rows]
     lines += ["", *_notes(grid)]
-    lines += [""] * bool(grid.footnotes) + grid.summary.split("\n")
+    lines += [""] * bool(grid.footnotes) + [*map(markdown_text, grid.summary.split("\n"))]
     return "\n".join(lines)
 
 
 def _notes(grid: Grid) -> list[str]:
     """The footnotes, each a line; two spaces end it, as Markdown has no lists of letters."""
-    return [f"<sup>{marks([n])}</sup> {note}  " for n, note in enumerate(grid.footnotes, start=1)]
+    return [
+        f"<sup>{marks([n])}</sup> {markdown_text(note)}  "
+        for n, note in enumerate(grid.footnotes, start=1)
+    ]
