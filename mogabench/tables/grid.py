@@ -152,10 +152,16 @@ def _importance(joined: JoinedTable, number: int) -> list[Importance]:
 
 
 def figure(value: float | None, like: str) -> str:
-    """A measured number with one more digit than the printed one and its unit; ``—`` for None."""
+    """A measured number with one more digit than the printed one and its unit; ``—`` for None.
+
+    One below 1 that nothing is printed beside, such as the images of a slow detector per second,
+    has three digits.
+    """
     if value is None:
         return MISSING
     printed = read_number(like)
+    if printed is None and 0 < abs(value) < 1:
+        return f"{value:#.3g}"
     decimals, unit = (printed.decimals, printed.unit) if printed else (0, "")
     return f"{value:.{decimals + 1 + (abs(value) < 10 and decimals == 0)}f}{unit}"
 
