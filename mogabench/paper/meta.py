@@ -85,7 +85,7 @@ def parse_field(name: str, written: Any) -> Any:
     value = written if isinstance(written, dict) else _json_object(text)
     for key, entry in value.items() if name != "settings" else ():
         if not str(key).isidentifier():
-            raise ValueError(f"'{key}' is no name of an option")
+            raise ValueError(f"{json.dumps(key)} is no name of an option")
         if not _is_option(entry):
             raise ValueError(
                 f"'{key}' must be a text, a number, true, false or a list of numbers, not "
