@@ -1,6 +1,8 @@
 import json
+import runpy
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -15,6 +17,8 @@ from mogabench.tasks import get_task
 
 RELEASED = json.loads((Path(__file__).parent / "simvp_keys.json").read_text())
 """Names and shapes in OpenSTL's files; tensors that several levels have alike are listed once."""
+
+SCRIPT = runpy.run_path(str(Path(__file__).with_name("make_simvp_reference.py")))
 
 MEASURED = {
     "vit": (46.10, 16.928),
@@ -68,6 +72,16 @@ def test_names_shapes_parameters_and_operations_are_those_of_openstl(translator)
     seen = counted.operations["fvcore"] - UNSEEN_BY_FVCORE.get(translator, 0)
     assert (round(counted.parameters / 1e6, 2), round(seen / 1e9, 3)) == MEASURED[translator]
     assert not counted.unknown
+
+
+@pytest.mark.parametrize("translator", TRANSLATORS)
+def test_frames_are_those_of_openstl(translator):
+    network = SimVP(translator, input_size=SCRIPT["SIZE"], **SCRIPT["WIDTHS"])
+    ours, theirs = (
+        SCRIPT["compute"](network, torch.float32),
+        np.load(SCRIPT["REFERENCE"])[translator],
+    )
+    assert np.linalg.norm(ours - theirs) < 1e-5 * np.linalg.norm(theirs)
 
 
 @pytest.mark.parametrize("translator", TRANSLATORS)
