@@ -77,7 +77,10 @@ def test_training_reaches_every_part(method: str, backbone: str) -> None:
 
 def test_predictions_under_autocast_are_in_full_precision() -> None:
     model = _model("mask_rcnn", amp="bfloat16").eval()
-    pooled = []
+    pooled, maps = [], []
+    model.network.backbone.network.patch_embed1.projection[0].register_forward_hook(
+        lambda _module, _inputs, output: maps.append(output)
+    )
     model.network.roi_head.bbox_roi_extractor.roi_layers[0].register_forward_hook(
         lambda _module, inputs, _output: pooled.append(inputs[1].dtype)
     )
@@ -88,6 +91,9 @@ def test_predictions_under_autocast_are_in_full_precision() -> None:
     assert found.bboxes.dtype == found.scores.dtype == torch.float32
     assert found.masks.shape == (len(found), *SIZE)
     assert set(pooled) == {torch.float32}
+    (features,) = maps
+    assert features.dtype == torch.bfloat16
+    assert features.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_the_runner_does_not_draw_new_weights() -> None:
