@@ -7,6 +7,7 @@ from torch import nn
 from mogabench.tasks import load_recipe
 from mogabench.tasks.pose.heatmaps import decode, encode
 from mogabench.tasks.pose.model import PoseEstimator, joints_mse, unflip
+from mogabench.tasks.pose.recipe import PoseTest
 from mogabench.tasks.pose.skeleton import KEYPOINTS, STRIDE
 
 
@@ -91,3 +92,35 @@ def test_maps_of_mirrored_pictures_turn_back():
     assert back[0, KEYPOINTS.index("right_eye"), 1].tolist() == [0, 0, 0, 0, 1]
     assert back[0, KEYPOINTS.index("nose"), 0].tolist() == [1, 1, 0, 0, 0]
     assert back.sum() == 3
+
+
+class TwoViews(torch.nn.Module):
+    """Sees a left eye in the picture, and a right one in its mirror image."""
+
+    def forward(self, images):
+        maps = torch.zeros(1, 17, 16, 12)
+        left_eye, right_eye = (
+            maps[0, KEYPOINTS.index("left_eye")],
+            maps[0, KEYPOINTS.index("right_eye")],
+        )
+        if images[0, 0, 0, 0] == 1:
+            left_eye[5, 4], left_eye[5, 5], left_eye[4, 4] = 1, 0.5, 0.3
+        else:  # columns 12 - 5 and 12 - 6 of the picture itself
+            right_eye[5, 5], right_eye[5, 6] = 1.5, 0.2
+        return maps
+
+
+@pytest.mark.parametrize(
+    ("flip", "found"),
+    [
+        # A quarter towards the higher neighbours, right and up.
+        (False, [4 * 4.25, 4 * 4.75, 1]),
+        # Of the means 1/2 in column 4 and 1.5/2 in column 7, a quarter towards 0.2/2 in column 6.
+        (True, [4 * 6.75, 4 * 5, 0.75]),
+    ],
+)
+def test_the_flip_test_takes_the_mean_of_both_views(flip, found):
+    picture = torch.zeros(1, 3, 64, 48)
+    picture[..., 0] = 1
+    points = PoseEstimator(TwoViews(), PoseTest(flip=flip)).predict(picture)
+    assert points[0, KEYPOINTS.index("left_eye")].tolist() == found

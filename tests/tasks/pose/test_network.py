@@ -2,12 +2,15 @@ from decimal import ROUND_HALF_UP, Decimal
 
 import pytest
 import torch
+from torch.nn import functional
 
 from mogabench.errors import UserError
 from mogabench.measure.complexity import count_subject
 from mogabench.subject import Subject
 from mogabench.tasks import get_task
-from mogabench.tasks.pose.network import build_network
+from mogabench.tasks.pose.network import KeypointHead, build_network
+
+NORM = ("running_mean", "running_var", "weight", "bias")
 
 
 def subject(backbone, size=(256, 192), **options):
@@ -107,3 +110,17 @@ def test_heat_maps_are_a_quarter_of_the_picture(backbone):
 def test_networks_that_cannot_be_built(bad, message):
     with pytest.raises(UserError, match=f"^{message}[^\n]*$"):
         build_network(bad)
+
+
+def test_the_head_is_three_deconvolutions_with_norms_and_a_convolution(randomise):
+    head = randomise(KeypointHead(8, 32))
+    values = head.state_dict()
+    maps = features = torch.randn(2, 8, 3, 2)
+    for layer in (0, 3, 6):
+        deconvolution = values[f"deconv_layers.{layer}.weight"]
+        maps = functional.conv_transpose2d(maps, deconvolution, stride=2, padding=1)
+        norm = (values[f"deconv_layers.{layer + 1}.{name}"] for name in NORM)
+        maps = functional.batch_norm(maps, *norm).relu()
+    expected = functional.conv2d(maps, values["final_layer.weight"], values["final_layer.bias"])
+    assert expected.shape == (2, 17, 24, 16)
+    torch.testing.assert_close(head(features), expected)
