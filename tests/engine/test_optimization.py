@@ -163,3 +163,27 @@ def test_one_cycle_needs_a_momentum(name, has_momentum):
     with nullcontext() if has_momentum else refused:
         wrapper = optim_wrapper(torch.nn.Linear(1, 1), recipe, amp=None, accumulation=1)
         rate_setter(recipe.schedule, wrapper.optimizer, 9)(0)  # where PyTorch would refuse it
+
+
+def test_the_optimizer_is_the_recipes():
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), torch.nn.BatchNorm2d(4))
+    settings = "lr: 0.01, weight_decay: 0.2, betas: [0.7, 0.8], eps: 1e-5, decay_biases: true"
+    recipe = load_recipe("sample_digits", overrides=[f"optimizer={{name: adamw, {settings}}}"])
+    groups = optim_wrapper(network, recipe, amp=None, accumulation=1).optimizer.param_groups
+    assert {(g["lr"], tuple(g["betas"]), g["eps"]) for g in groups} == {(0.01, (0.7, 0.8), 1e-5)}
+    decays = {id(x): group["weight_decay"] for group in groups for x in group["params"]}
+    # Weight and bias of the convolution, of the norm.
+    assert [decays[id(x)] for x in network.parameters()] == [0.2, 0.2, 0, 0]
+
+
+@pytest.mark.parametrize(("largest", "norm"), [("null", 50**0.5), ("0.5", 0.5)])
+def test_the_gradient_is_clipped(largest, norm):
+    network = torch.nn.Linear(3, 1)
+    sgd = f"optimizer={{name: sgd, lr: 0.1, weight_decay: 0.0, clip_grad: {largest}}}"
+    recipe = load_recipe("sample_digits", overrides=[sgd])
+    before = torch.nn.utils.parameters_to_vector(network.parameters()).detach()
+    wrapper = optim_wrapper(network, recipe, amp=None, accumulation=1)
+    wrapper.update_params(network(torch.tensor([2.0, 3, 6])).sum())  # the gradient: 2, 3, 6, and 1
+    moved = torch.nn.utils.parameters_to_vector(network.parameters()) - before
+    # By timm's Nesterov momentum of 0.9 the first step is 1.9 times as long.
+    assert moved.norm().item() == pytest.approx(0.1 * 1.9 * norm, rel=1e-4)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from mmdet.datasets import CocoDataset
 from mmdet.datasets.samplers import AspectRatioBatchSampler
 from PIL import Image
@@ -26,9 +27,9 @@ from mogabench.engine.run import run
 from mogabench.engine.saving import CHECKPOINT
 from mogabench.errors import UserError
 from mogabench.subject import Subject
-from mogabench.tasks import get_task
+from mogabench.tasks import get_task, load_recipe
 from mogabench.tasks.detection import TASK
-from mogabench.tasks.detection.data import open_split
+from mogabench.tasks.detection.data import Images, open_split, training_transforms
 
 FLOOR = 8.0
 """Box AP in %; three epochs gave 31, and a network that learns nothing has 0."""
@@ -70,6 +71,24 @@ def test_a_killed_and_resumed_training_finds_shapes(tmp_path):
     assert Image.open(work / "predictions.png").size == (1280, 640)
     alone = replace(job(work), train=False, weights=outcome.checkpoint, work_dir=None)
     assert run(alone, TASK).metrics == outcome.metrics
+
+
+def test_images_are_flipped_as_often_as_the_recipe_says():
+    plain, mirrored = (
+        Images(
+            open_split("sample", "train", masks=False),
+            training_transforms(
+                load_recipe("sample_shapes_detection", overrides=[f"augment.hflip={often}"]),
+                masks=False,
+            ),
+            training=True,
+        )[0]
+        for often in ("0.0", "1.0")
+    )
+    assert torch.equal(mirrored["inputs"], plain["inputs"].flip(-1))
+    left, top, right, bottom = plain["data_samples"].gt_instances.bboxes.tensor.T
+    boxes = torch.stack([96 - right, top, 96 - left, bottom], dim=1)
+    torch.testing.assert_close(mirrored["data_samples"].gt_instances.bboxes.tensor, boxes)
 
 
 @pytest.fixture
