@@ -15,9 +15,11 @@ from PIL import Image
 from mogabench import load
 from mogabench.checkpoints import Description
 from mogabench.data.shapes import sample_shapes
+from mogabench.errors import UserError
 from mogabench.records import Kind, Store, packaged_results
 from mogabench.subject import Subject
 from mogabench.tasks import get_task
+from mogabench.tasks.classification import ClassificationOptions
 from tests.cli.same_predictions import make_bold, predict_the_same
 
 TOY = Path(__file__).parents[1] / "tasks" / "toy.py"
@@ -149,6 +151,57 @@ def test_images_without_annotations_are_predicted_and_not_measured(mogabench, tm
     out, _ = mogabench(*arguments, *asked)
     assert "Top-1" not in out and "images" not in out
     assert (tmp_path / "found.csv").read_text().count("a.png") == 1
+
+
+@pytest.fixture
+def asked(mogabench, monkeypatch):
+    """What an evaluation with these words asks `make_job` for."""
+    seen = []
+
+    def record(task, subject, **settings):
+        seen.append({"subject": subject, **settings})
+        raise UserError("seen")
+
+    monkeypatch.setattr("mogabench.engine.make_job.make_job", record)
+    monkeypatch.setattr("mogabench.cli.run._STARTED", 100.0)
+
+    def ask(*words):
+        mogabench("run", "classification", "-v", "xt", "--data", "d", *words, status=2)
+        return seen[-1]
+
+    return ask
+
+
+@pytest.mark.parametrize(
+    ("words", "changes"),
+    [
+        ("--weights official", {"weights": "official"}),
+        ("--pretraining in21k", {"pretraining": "in21k"}),
+        ("--no-ema", {"ema": False}),
+        ("--new-head", {"new_head": True}),
+        ("--train", {"train": True}),
+        ("--resume", {"resume": True}),
+        ("--recipe r.yaml --set a=1 --set b=2", {"recipe": "r.yaml", "overrides": ["a=1", "b=2"]}),
+        ("--time-budget 1.5m", {"deadline": 190.0}),
+        ("--work-dir w", {"work_dir": Path("w")}),
+        ("--device cuda", {"device": "cuda"}),
+        ("--amp bfloat16", {"amp": "bfloat16"}),
+        ("--channels-last", {"channels_last": True}),
+        ("--no-channels-last", {"channels_last": False}),
+        ("--compile", {"compile": True}),
+        ("--runtime openvino", {"runtime": "openvino"}),
+        ("--batch-size 3", {"batch_size": 3}),
+        ("--workers 7", {"workers": 7}),
+        ("--on-bad-image fill", {"on_bad_image": "fill"}),
+        ("--predictions p.csv", {"predictions": Path("p.csv")}),
+        ("--confusion c.csv", {"confusion": Path("c.csv")}),
+        ("--class-map m.txt", {"options": ClassificationOptions(class_map=Path("m.txt"))}),
+        ("--quiet", {"quiet": True}),
+    ],
+)
+def test_each_option_reaches_the_job_and_changes_nothing_else(asked, words, changes):
+    assert asked(*words.split()) == asked() | changes
+    assert not changes.items() <= asked().items()
 
 
 def test_weights_of_another_task_are_refused_by_name(mogabench, tmp_path):

@@ -1,0 +1,90 @@
+"""Weights that do not say what they are for: `mogabench predict` and `mogabench.load`."""
+
+import io
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import timm
+import torch
+from PIL import Image
+from timm.data import create_transform, resolve_model_data_config
+
+from mogabench import load
+from mogabench.errors import UserError
+
+NETWORK = ["--backbone", "test_resnet", "--size", "64", "--option", "num_classes=3"]
+
+
+@pytest.fixture
+def photograph(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    return tmp_path / "a.png"
+
+
+@pytest.fixture
+def expected(photograph, tmp_path):
+    """The classes that timm itself predicts, most probable first, by weights in ``w.pth``."""
+    torch.manual_seed(0)
+    network = timm.create_model("test_resnet", num_classes=3).eval()
+    torch.save(network.state_dict(), tmp_path / "w.pth")
+    transform = create_transform(**resolve_model_data_config(network) | {"input_size": (3, 64, 64)})
+    with torch.inference_mode():
+        odds = network(transform(Image.open(photograph))[None]).softmax(1)[0]
+    return [
+        (label, pytest.approx(float(odds[label]), abs=2e-6))
+        for label in odds.argsort().tolist()[::-1]
+    ]
+
+
+def test_a_network_that_is_named_predicts_as_timm_does(expected, photograph, tmp_path):
+    how = {"network": "test_resnet", "input_size": (64, 64)}
+    found = load(tmp_path / "w.pth", **how, options={"num_classes": 3}).predict(photograph)
+    assert list(zip(found.labels, found.probabilities, strict=True)) == expected
+    (tmp_path / "names.txt").write_text("cat\ndog\neel\n")
+    named = load(tmp_path / "w.pth", **how, class_map=tmp_path / "names.txt").predict(photograph)
+    assert named.probabilities == found.probabilities
+    assert named.classes == tuple(("cat", "dog", "eel")[label] for label, _ in expected)
+
+
+@pytest.mark.parametrize("from_pipe", [False, True])
+def test_the_command_predicts_the_same(from_pipe, expected, photograph, mogabench, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(photograph.read_bytes())))
+    given = ["-"] if from_pipe else [photograph, "--format", "json"]
+    out, _ = mogabench("predict", *given, "--weights", "w.pth", *NETWORK)
+    ((image, classes),) = (found.values() for found in json.loads(out))
+    assert image == ("stdin" if from_pipe else "a.png")
+    assert [(one["label"], one["probability"]) for one in classes] == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "given"),
+    [
+        ("--task video", {"task": "video"}),
+        ("--variant s", {"network": "moganet_small"}),
+        ("--backbone resnet18", {"network": "resnet18"}),
+        ("--method simvp", {"method": "simvp"}),
+        ("--size 64x96", {"input_size": (64, 96)}),
+        ("--option depth=3 --option act=gelu", {"options": {"depth": 3, "act": "gelu"}}),
+        ("--class-map m.txt", {"class_map": Path("m.txt")}),
+        ("--boxes b.json", {"boxes": Path("b.json")}),
+        ("--out-frames 20", {"out_frames": 20}),
+        ("--layout NTHW", {"layout": "NTHW"}),
+        ("--device cuda", {"device": "cuda"}),
+    ],
+)
+def test_each_option_says_what_is_loaded(words, given, mogabench, monkeypatch):
+    seen = {}
+
+    def load(weights, **settings):
+        seen.update(settings, weights=weights)
+        raise UserError("seen")
+
+    monkeypatch.setattr("mogabench.api.load", load)
+    mogabench("predict", "a.png", "--weights", "w.pth", *words.split(), status=2)
+    nothing = dict.fromkeys(("task", "network", "method", "input_size"))
+    assert seen == {"weights": "w.pth", **nothing, "options": {}, "device": "auto"} | given
