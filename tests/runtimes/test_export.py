@@ -19,7 +19,7 @@ from mogabench.engine.job import Job
 from mogabench.errors import UserError
 from mogabench.models.simvp import SimVP
 from mogabench.openmmlab.model import OpenMMLabModel
-from mogabench.runtimes import FORMATS, check_runtime, export, in_runtime
+from mogabench.runtimes import FORMATS, RUNTIMES, check_runtime, export, in_runtime
 from mogabench.runtimes import exporting as module
 from mogabench.runtimes.runtime import TensorRT
 from mogabench.subject import Subject
@@ -169,8 +169,19 @@ def test_bfloat16_in_openvino(network):
     images = torch.randn(2, 3, 64, 64)
     with torch.inference_mode():
         expected = network(images)
-    found = in_runtime(network, IMAGE, "openvino", dtype="bfloat16")(images)
+    runtime = in_runtime(network, IMAGE, "openvino", dtype="bfloat16")
+    found = runtime(images)
+    assert runtime.compiled.get_property("INFERENCE_PRECISION_HINT") == openvino.Type.bf16
     assert float((found - expected).norm() / expected.norm()) < 0.05
+
+
+@pytest.mark.slow
+def test_a_runtime_computes_on_as_many_threads_as_asked(files):
+    session = RUNTIMES["onnxruntime"](files["onnx"].file, threads=2).session
+    assert session.get_session_options().intra_op_num_threads == 2
+    # OpenVINO takes all cores by itself, and never more.
+    compiled = RUNTIMES["openvino"](files["openvino"].file, threads=1).compiled
+    assert compiled.get_property("INFERENCE_NUM_THREADS") == 1
 
 
 @pytest.mark.slow
