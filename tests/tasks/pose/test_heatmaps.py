@@ -99,14 +99,11 @@ class TwoViews(torch.nn.Module):
 
     def forward(self, images):
         maps = torch.zeros(1, 17, 16, 12)
-        left_eye, right_eye = (
-            maps[0, KEYPOINTS.index("left_eye")],
-            maps[0, KEYPOINTS.index("right_eye")],
-        )
+        left, right = (maps[0, KEYPOINTS.index(f"{side}_eye")] for side in ("left", "right"))
         if images[0, 0, 0, 0] == 1:
-            left_eye[5, 4], left_eye[5, 5], left_eye[4, 4] = 1, 0.5, 0.3
+            left[5, 4], left[5, 5], left[4, 4] = 1, 0.5, 0.3
         else:  # columns 12 - 5 and 12 - 6 of the picture itself
-            right_eye[5, 5], right_eye[5, 6] = 1.5, 0.2
+            right[5, 5], right[5, 6] = 1.5, 0.2
         return maps
 
 
