@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from typer.core import TyperCommand
 from typer.testing import CliRunner
 
 from mogabench.cli import app
@@ -17,16 +18,17 @@ SOUND = [
     for line in (
         "count moganet_tiny --size 64 --depth 1",
         "profile moganet_tiny --size 64x64 --batch-size auto --dtype float32 --min-seconds 0.1",
-        "profile resnet18 --batch-size 1 --compare resnet50 --device cpu --format csv",
+        "profile resnet18 resnet50 --batch-size 1 --compare --threads 1 --format json",
         "predict a.png --weights w.pth --task classification --size 64 -o out",
-        "export moganet_tiny --weights w.pth --size 64 -o a.onnx --format onnx",
+        "export --variant t --weights w.pth --size 64 -o a.onnx --to onnx",
         "sweep plan.yaml --dry-run --gpu h200 --hours 8 --jobs 2",
         "sweep plan.yaml --slurm partition=a,gpus=1,time=1h --dry-run",
-        "table 2 --columns top1 --format csv --paper moganet --beside timm=a.csv",
+        "table 2 --columns Top-1 --paper moganet --beside timm=a.csv",
         "table all --papers papers --format html -o a.html",
-        "compare moganet_tiny resnet18 --tasks classification --format markdown",
+        "table 3 --format csv --add resnet18 --size 64 --option a=1 --fresh",
+        "compare moganet_tiny resnet18 --tasks classification --format json",
         "explain 2:MogaNet-T:top1 --format json",
-        "show sample_digits --task classification",
+        "show sample_digits --set optimizer.lr=1e-3",
         "show 2",
         "list models --task detection --format json",
         "list recipes",
@@ -39,10 +41,10 @@ SOUND = [
         "run classification --backbone resnet18 --data data --train --recipe sample_digits "
         "--set optimizer.lr=1e-3 --time-budget 6m --work-dir w --workers 0 --batch-size 8",
         "run pose -v t --data data --train --resume --option drop_path=0.1 --boxes b.json",
-        "run video --method MogaNet --size 10x1x64x64 --data data --layout NTHW",
-        "analyze receptive-field moganet_tiny --size 64 --weights w.pth",
-        "analyze gradcam moganet_tiny --weights w.pth --image a.png --class 3 --layer stages.3",
-        "analyze interaction moganet_tiny --weights w.pth --data data --budget 100",
+        "run video --translator moganet --size 10x1x64x64 --data data --layout NTHW",
+        "analyze receptive-field --models moganet_tiny --size 64 --weights w.pth",
+        "analyze gradcam --models t --weights w.pth --image a.png --class 3 --layer stages.3",
+        "analyze interaction --models moganet_tiny --weights w.pth --data data --budget 100",
     )
 ]
 KEPT = Path(__file__).with_name("corpus").joinpath("command-lines.txt").read_text().splitlines()
@@ -99,6 +101,13 @@ def end_of(words):
     assert error is None or isinstance(error, SystemExit), (words, error)
     assert done.exit_code in (0, 1, 2), words
     return done.exit_code
+
+
+@pytest.mark.parametrize("words", SOUND, ids=" ".join)
+def test_a_sound_command_line_has_what_its_command_takes(words, monkeypatch):
+    monkeypatch.setattr(TyperCommand, "invoke", lambda *_: None)
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
 
 
 @pytest.mark.slow
