@@ -74,8 +74,8 @@ print(mogabench.count("my_net").parameters)
 
 
 def test_count_of_a_detector_and_of_options():
-    detector = mogabench.count("xt", task="detection", method="retinanet")
-    assert round(detector.parameters / 1e6, 1) == 12.1  # Table 4
+    detector = mogabench.count("xt", task="detection", method="mask_rcnn")
+    assert round(detector.parameters / 1e6, 1) == 22.8  # Table 4; by RetinaNet 12.1
     narrow = mogabench.count("xt", options={"num_classes": 10})
     # Table A1: 64 * 3 = 192 channels come to the classifier.
     assert mogabench.count("xt").parameters - narrow.parameters == 990 * (192 + 1)
@@ -88,10 +88,12 @@ def test_a_table_with_a_network_of_ones_own(tmp_path):
     own = mogabench.Added("resnet18", input_size=(64, 64))
     (row,) = [r for r in mogabench.table("2", add=[own], results=tmp_path).rows if r.added]
     assert row.cells[4].measured == pytest.approx(11.689512)  # torchvision's ResNet-18
+    convnext = mogabench.table("1", paper="convnext", results=tmp_path)
+    assert convnext.rows[0].row.label == "ConvNeXt-T"
 
 
 @pytest.mark.slow
-def test_trained_weights_are_loaded_and_exported(tmp_path, job):
+def test_trained_weights_are_loaded_and_exported(tmp_path, job, monkeypatch):
     outcome = run(job("schedule.epochs=1"), TASK)
     predictor = mogabench.load(outcome.checkpoint)
     red = np.full((40, 36, 3), (210, 50, 40), np.uint8)
@@ -102,12 +104,16 @@ def test_trained_weights_are_loaded_and_exported(tmp_path, job):
     twin = outcome.checkpoint.with_suffix(".safetensors")
     assert Description.of(twin) == Description.of(outcome.checkpoint)
     assert mogabench.load(twin).predict(red).probabilities == one.probabilities
+    larger = mogabench.load(twin, input_size=(48, 48))
+    assert larger.job.subject.input_size == larger.job.recipe.size == (48, 48)
     with safe_open(twin, "pt") as file:  # by the library alone
         assert json.loads(file.metadata()["mogabench"])["classes"] == ["blue", "green", "red"]
     written = mogabench.export(outcome.checkpoint, tmp_path / "net.onnx", to="onnx")
     assert written.file.exists() and written.error < 1e-4 and written.input_size == (32, 32)
     with pytest.raises(UserError, match="did you mean onnx"):
         mogabench.export(outcome.checkpoint, to="onx")
+    monkeypatch.delattr("mogabench.runtimes.exporting.fuse")
+    assert mogabench.export(outcome.checkpoint, tmp_path / "net.pt2", fused=False).file.exists()
 
 
 def test_wrong_names_and_inputs():
@@ -126,6 +132,7 @@ def test_profile_gives_a_record():
     settings = mogabench.Settings(batch_size=2, warmup_seconds=0, min_seconds=0.1, max_seconds=0.2)
     record = mogabench.profile("resnet10t", input_size=(32, 32), settings=settings)
     assert record.kind == Kind.THROUGHPUT and record.provenance.batch_size == 2
+    assert record.subject.key == "classification/classifier/resnet10t@32x32"
     values = record.values
     assert values["throughput"].value == pytest.approx(2000 / values["latency_p50"].value)
 

@@ -1,7 +1,9 @@
 """``mogabench count`` as a whole command."""
 
 import json
+import shlex
 
+import pytest
 from typer.testing import CliRunner
 
 from mogabench.cli import app
@@ -30,6 +32,22 @@ def test_the_table_goes_as_deep_as_asked_within_80_columns():
     assert max(map(len, lines)) <= 80
     rows = lines[3 : lines.index("Operations are multiply-accumulates by the convention 'fvcore':")]
     assert {len(line) - len(line.lstrip()) for line in rows} == {0, 2, 4}
+
+
+@pytest.mark.parametrize(
+    # See MOGANET in tests/measure/test_complexity_models.py.
+    ("convention", "giga"),
+    [("matmul", "0.782"), ("fvcore", "0.787"), ("paper", "0.800")],
+)
+def test_the_table_is_of_the_convention_that_is_asked_for(convention, giga):
+    lines = counted("xt", "--depth", "0", "--convention", convention).splitlines()
+    assert giga in lines[3].split()
+
+
+def test_the_network_is_the_one_that_is_asked_for():
+    words = shlex.split("--task detection --method mask_rcnn --size 64x96 --option frozen_stages=1")
+    found = json.loads(counted("xt", *words, "--format", "json"))
+    assert found["subject"] == "detection/mask_rcnn/moganet_xtiny@64x96?frozen_stages=1"
 
 
 def test_an_unknown_convention_names_those_there_are():

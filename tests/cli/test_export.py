@@ -6,6 +6,8 @@ import json
 import onnx
 import pytest
 
+from mogabench.runtimes import in_runtime
+
 NETWORK = ("classification", "--backbone", "test_convnext")
 TRAINING = ("--set", "schedule.epochs=1", "--set", "schedule.warmup_epochs=0")
 
@@ -33,8 +35,15 @@ def test_weights_say_what_they_are_for(mogabench, trained, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_runtime_predicts_what_torch_predicts(mogabench, trained, folder, tmp_path):
-    rows = {}
+def test_a_runtime_predicts_what_torch_predicts(mogabench, trained, folder, tmp_path, monkeypatch):
+    rows, used = {}, set()
+
+    def spy(network, image, name, *, dtype):
+        runtime = in_runtime(network, image, name, dtype=dtype)
+        runtime.register_forward_hook(lambda *_: used.add((name, dtype)))
+        return runtime
+
+    monkeypatch.setattr("mogabench.engine.run.in_runtime", spy)
     for runtime in ("torch", "onnxruntime", "openvino"):
         file = tmp_path / f"{runtime}.csv"
         out, _ = mogabench(
@@ -53,6 +62,7 @@ def test_a_runtime_predicts_what_torch_predicts(mogabench, trained, folder, tmp_
         )
         assert json.loads(out)["quality"]["provenance"].get("runtime", "torch") == runtime
         rows[runtime] = list(csv.reader(file.read_text().splitlines()))
+    assert used == {("onnxruntime", "float32"), ("openvino", "float32")}
     head, *expected = rows.pop("torch")
     assert len(expected) == 12
     for found in rows.values():
@@ -60,7 +70,7 @@ def test_a_runtime_predicts_what_torch_predicts(mogabench, trained, folder, tmp_
         for one, other in zip(found[1:], expected, strict=True):
             for text, wanted in zip(one, other, strict=True):
                 try:
-                    assert float(text) == pytest.approx(float(wanted), abs=2e-3)
+                    assert float(text) == pytest.approx(float(wanted), abs=2e-5)
                 except ValueError:
                     assert text == wanted
 

@@ -17,6 +17,7 @@ from mogabench.cli.profile import profile
 from mogabench.errors import UserError
 from mogabench.measure import comparing, profiling, worker
 from mogabench.measure.comparing import Comparison
+from mogabench.measure.settings import Settings
 from mogabench.paper import get_paper, paper_figures
 from mogabench.records import Kind, Quantity, Record, Store, provenance
 from mogabench.records.provenance import cpu_name
@@ -109,6 +110,29 @@ def test_sweeps_every_dtype_eager_and_compiled(invoke, measured):
     set_ups = [(r.settings.dtype, r.settings.compile) for r in measured[:4]]
     assert set_ups == [(d, c) for d in ("float32", "bfloat16") for c in (False, True)]
     assert {(r.subject.input_size, r.settings.batch_size) for r in measured} == {((192, 192), 16)}
+
+
+def test_each_option_reaches_the_settings(invoke, measured, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    seconds = "--min-seconds 1.5 --max-seconds 2.5 --warmup-seconds 0.5 --min-iterations 7"
+    how = "--gpu --dtype float16 --channels-last --compile --threads 3 --batch-size 4"
+    for words in (f"{seconds} {how}", "--runtime openvino"):
+        assert invoke("resnet18", *words.split()).exit_code == 0
+    assert [request.settings for request in measured] == [
+        Settings(
+            device="cuda",
+            dtype="float16",
+            channels_last=True,
+            compile=True,
+            batch_size=4,
+            warmup_seconds=0.5,
+            min_iterations=7,
+            min_seconds=1.5,
+            max_seconds=2.5,
+            threads=3,
+        ),
+        Settings(runtime="openvino"),
+    ]
 
 
 def test_default_company_is_figure_a3s_eager_in_fp32(invoke, measured):
