@@ -63,7 +63,7 @@ def test_mean_over_orders_is_the_shapley_interaction_index() -> None:
     def game(sets):
         return (values[torch.as_tensor(sets).long() @ powers] - values[0]).numpy()
 
-    index = shapiq.ExactComputer(game, n_players=N)("SII", order=2)
+    index = shapiq.ExactComputer(game=game, n_players=N)("SII", order=2)
     found = of(lambda sets: values[sets.long() @ powers]).mean()
     assert float(found) == pytest.approx(float(index[(2, 5)]), abs=1e-9)
 
