@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from typer.core import TyperCommand
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from mogabench.cli import app
+from mogabench.cli.parsing import parse
 from mogabench.errors import AlreadyReportedError, UserError
 
 SOUND = [
@@ -104,10 +105,8 @@ def end_of(words):
 
 
 @pytest.mark.parametrize("words", SOUND, ids=" ".join)
-def test_a_sound_command_line_has_what_its_command_takes(words, monkeypatch):
-    monkeypatch.setattr(TyperCommand, "invoke", lambda *_: None)
-    done = CliRunner().invoke(app, words)
-    assert done.exit_code == 0, done.output
+def test_a_sound_command_line_has_what_its_command_takes(words):
+    parse(get_command(app), [*words])
 
 
 @pytest.mark.slow

@@ -5,10 +5,13 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from mogabench.cli import app
 from mogabench.records import Kind, Store
 from mogabench.sweeps import local
 from mogabench.sweeps.cluster import Job, run_by, slurm_executor
@@ -48,6 +51,38 @@ def place(tmp_path, monkeypatch):
 
 def tries(place, item):
     return len((place.work / item.name).with_suffix(".tries").read_text())
+
+
+def test_a_command_goes_on_where_it_was_and_takes_each_gpu(place):
+    run = ("run", "classification", "--backbone", "resnet18")
+    more = {
+        (*run, "--data", "d", "--train"): ["--work-dir", "{}", "--resume", "--nproc", "8"],
+        (*run, "--data", "d", "--weights", "official"): ["--nproc", "8"],
+        run: [],
+        ("profile", "resnet18", "--gpu"): ["--skip-existing"],
+    }
+    on_eight = replace(place, processes=8)
+    for words, expected in more.items():
+        item = Measurement(words)
+        begin = [sys.executable, "-c", CHILD, *words, "--results", str(place.results)]
+        own = [word.format(place.work / item.name) for word in expected]
+        assert on_eight.command(item) == [*begin, *own, "--quiet"]
+    assert "--nproc" not in place.command(Measurement((*run, "--data", "d", "--train")))
+
+
+def test_the_gpus_of_a_job_are_the_processes_of_a_training(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr("mogabench.sweeps.cluster.slurm_executor", lambda *given: given)
+    monkeypatch.setattr(
+        "mogabench.sweeps.cluster.run_by", lambda executor, *_, **__: seen.extend(executor) or []
+    )
+    (tmp_path / "plan.yaml").write_text("- {run: classification, backbone: resnet10t, size: 32}\n")
+    words = ["sweep", tmp_path / "plan.yaml", "--results", tmp_path, "--work-dir", tmp_path / "w"]
+    done = CliRunner().invoke(app, [*map(str, words), "--slurm", "partition=a,gpus=8"])
+    assert done.exit_code == 0, done.output
+    place, parameters = seen
+    assert (place.work, place.processes) == (tmp_path / "w", 8)
+    assert parameters == {"partition": "a", "gpus": "8"}
 
 
 def test_what_is_killed_is_begun_again_and_what_fails_is_not(place):
@@ -200,13 +235,14 @@ def test_a_job_array_of_slurm_submits_again_what_was_lost(tmp_path, monkeypatch)
         Measurement(("profile", "resnet_10t")),
         Measurement(("profile", "test_convnext", *QUICK)),
     ]
-    executor = slurm_executor(place, {"partition": "gpu", "time": "1h", "cpus": "2"})
+    executor = slurm_executor(place, {"partition": "gpu", "time": "1h", "cpus": "2", "gpus": "8"})
     failures = run_by(executor, asked, place, retries=1, quiet=True, wait=lambda _: time.sleep(0.5))
     assert [failure.item for failure in failures] == [asked[1]]
     assert "unknown backbone 'resnet_10t'" in failures[0].reason
     scripts = sorted(state.glob("*.script"))
     first = scripts[0].read_text()
     assert "--partition=gpu" in first and "--time=60" in first and "--array=0-2" in first
+    assert "--cpus-per-task=2" in first and "--gpus-per-node=8" in first
     assert len(scripts) == 3  # the array, and the two that were lost
     assert sorted(path.name for path in (tmp_path / "results/records").glob("*.jsonl")) == [
         "throughput.jsonl"
