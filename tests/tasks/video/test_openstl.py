@@ -11,6 +11,12 @@ from mogabench.errors import UserError
 from mogabench.models.simvp import SimVP
 from mogabench.tasks.video import TASK
 
+BUILT_BY_NEW_TIMM = (
+    *("mlpmixer", "convmixer", "poolformer", "uniformer"),
+    *("incepu", "convnext", "van", "hornet", "moganet", "gsta"),
+)
+"""Translators of OpenSTL that a timm of 2025 can build; its Swin and ViT need an older one."""
+
 
 @pytest.fixture
 def evaluation(job, tmp_path, monkeypatch):
@@ -97,3 +103,18 @@ def test_frames_and_metrics_are_openstls(evaluation):
     for part in measured.split(", "):
         name, value = part.split()
         assert float(value) == pytest.approx(outcome.metrics[name], rel=1e-4), name
+
+
+@pytest.mark.parametrize("translator", BUILT_BY_NEW_TIMM)
+def test_weights_load_strictly_both_ways(translator):
+    theirs = pytest.importorskip(
+        "openstl.models.simvp_model", reason="needs OpenSTL's source installed"
+    )
+    ours = SimVP(translator, input_size=(4, 1, 32, 32), encoder_dim=16, hidden_dim=32, depth=3)
+    names = {"moganet": "moga", "mlpmixer": "mlp"}
+    other = theirs.SimVP_Model((4, 1, 32, 32), 16, 32, 4, 3, names.get(translator, translator))
+    for source, target in ((ours, other), (other, ours)):
+        target.load_state_dict(source.state_dict(), strict=True)
+        frames = torch.rand(2, 4, 1, 32, 32)
+        torch.testing.assert_close(ours.eval()(frames), other.eval()(frames))
+        torch.nn.init.normal_(other.dec.readout.weight)  # other weights for the way back
