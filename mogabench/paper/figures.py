@@ -24,7 +24,7 @@ class PaperFigure:
         cost: What its horizontal axis says, where it is not throughputs.
         name: What its files are called behind its number, where it is not throughputs.
         size: The input size that all of its networks have, as ``224x224``; empty for each its own.
-        front: Whether it shows which networks none is better than in both.
+        front: Whether it shows the Pareto front.
         task: The task of its networks.
         networks: Their backbones, where it shows some of the tables' only.
     """

@@ -33,7 +33,7 @@ def draw_scatter(scatter: Scatter) -> dict[str, bytes]:
     """Draws points as one line per family and runtime, each with its size's name.
 
     The paper's own family is on top. Where the points have operations, these are the areas of the
-    marks. A broad line leads through the points that none is better than in both.
+    marks. A broad line leads through the Pareto front.
 
     Returns:
         The picture by the endings of `FORMATS`.

@@ -74,7 +74,7 @@ class Scatter:
         unit: The unit of the costs.
         points: The models.
         ours: The family that stands out: the paper's own.
-        front: The points that none is better than in both, from the least accurate; empty where
+        front: Its Pareto front, from the least accurate; empty where
             the plot does not show them.
         best: ``min`` where the lower cost is the better one, ``max`` where the higher is, as of
             speeds.
@@ -166,7 +166,7 @@ def _ours(tables: Sequence[JoinedTable]) -> str:
 
 
 def front_of(points: Sequence[Point], *, best: Callable[[float, float], float]) -> list[Point]:
-    """The points that no other is better than in both, from the least accurate.
+    """The Pareto front: the points that no other beats in both, from the least accurate.
 
     Args:
         points: Of a plot.

@@ -78,8 +78,8 @@ def standing_text(scatter: Scatter) -> str:
     if not any(point.column for point in scatter.points):  # of throughputs
         what = "measured speed, each network in the runtime that is the fastest for it"
     sentences = [
-        f"At equal {what}, on the line through the sizes of {ours} that no other of them beats, by "
-        "printed accuracies, whose trainings differ:",
+        f"At equal {what}, against the line through {ours}'s own Pareto front, by printed "
+        "accuracies, whose trainings differ:",
         f"more accurate than {ours} are {_listed(found.above)};",
         f"level to {LEVEL} points are {_listed(found.level)};",
         f"less accurate are {_listed(found.below)}.",

@@ -74,10 +74,11 @@ def test_warm_up_cool_down_and_statistics_count(seconds, epochs):
 def test_too_little_time_for_warm_up_and_cool_down_says_what_is_needed(job, monkeypatch):
     monkeypatch.setattr(budget, "_time", lambda *_: budget.Pace(epoch=16.0, evaluation=2.0))
     schedule = "schedule={epochs: 9, warmup_epochs: 3, cooldown_epochs: 1}"
+    setup = TASK.prepare(job(schedule))
     # Five epochs of 18 s are nine tenths of 100 s.
     chosen = job(schedule, deadline=time.monotonic() + 60)
     with pytest.raises(UserError, match=r"5 epochs with .* needs 100 s, .*; give about 4[01] s"):
-        budget.shorten(chosen, TASK.prepare(chosen))
+        budget.shorten(chosen, setup)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,14 @@ DAY = datetime(2026, 1, 1, tzinfo=UTC)
 DATA = Data(name="folder:a", split="val", samples=4, digest="1" * 64)
 
 
-_FIGURES = {Kind.QUALITY: "top1", Kind.THROUGHPUT: "throughput", Kind.COMPLEXITY: "params"}
+_FIGURES = {
+    Kind.QUALITY: ("top1",),
+    Kind.THROUGHPUT: ("throughput",),
+    Kind.COMPLEXITY: (
+        *("parameters", "trainable_parameters", "operations_paper"),
+        *("activations", "peak_activation_memory"),
+    ),
+}
 
 
 def record(value, backbone="resnet18", kind=Kind.QUALITY, *, day=0, **where):
@@ -24,7 +31,7 @@ def record(value, backbone="resnet18", kind=Kind.QUALITY, *, day=0, **where):
             task="classification", method="classifier", backbone=backbone, input_size=(32, 32)
         ),
         kind=kind,
-        values={_FIGURES[kind]: Quantity(value=value, unit="%")},
+        values={name: Quantity(value=value, unit="%") for name in _FIGURES[kind]},
         provenance=Provenance(started=DAY + timedelta(days=day), **given),
     )
 
@@ -102,7 +109,7 @@ def test_conflicts_are_of_what_must_be_equal_only(tmp_path):
     )
     text = run("diff", mine, theirs, status=1)
     assert text.count("conflict: ") == 2
-    assert "top1 50 and 50.5" in text and "params 1000000 and 1000001" in text
+    assert "top1 50 and 50.5" in text and "parameters 1000000 and 1000001" in text
     assert "3 only in" in text and "10 only in" in text
     assert "10 added" in run("merge", theirs, "--results", mine)
     assert "0 only in" in run("diff", theirs, theirs)

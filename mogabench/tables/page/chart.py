@@ -103,7 +103,7 @@ class Chart:
     lines: list[list[Mark]] = field(default_factory=list)
     legend: list[Key] = field(default_factory=list)
     front: list[Mark] = field(default_factory=list)
-    """The marks that none is better than in both."""
+    """The marks of the Pareto front."""
     level: float | None = None
     """Where a line goes across, such as that of equal figures."""
 

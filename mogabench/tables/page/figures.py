@@ -65,8 +65,7 @@ def _scatter(scatter: Scatter, details: Details) -> Chart:
         scatter.title,
         " ".join(
             ["The area of a point is its operations."] * bool(largest)
-            + ["The broad line leads through those that none is better than in both."]
-            * bool(scatter.front)
+            + ["The broad line is the Pareto front."] * bool(scatter.front)
             + [standing_text(scatter)]
         ).strip(),
         log_axis(scatter.cost, [mark.x for mark in marks]),
