@@ -22,7 +22,7 @@ from mogabench.engine.runner import make_runner
 from mogabench.engine.saving import CHECKPOINT, state_of
 from mogabench.engine.statistics import batches_to_measure, measure_statistics
 from mogabench.errors import UserError
-from mogabench.recipes.schema import CosineSchedule, OneCycleSchedule
+from mogabench.recipes.schedules import CosineSchedule, OneCycleSchedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

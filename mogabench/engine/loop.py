@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from torch import nn
     from torch.utils.data import DataLoader
 
-    from mogabench.recipes.schema import Schedule
+    from mogabench.recipes.schedules import Schedule
 
 
 class ResumableLoop(EpochBasedTrainLoop):

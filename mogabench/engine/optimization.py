@@ -13,7 +13,7 @@ from torch import nn
 from mogabench.engine.finite import CheckedAmpOptimWrapper, CheckedOptimWrapper
 from mogabench.engine.parameters import parameter_groups
 from mogabench.errors import UserError, unknown
-from mogabench.recipes.schema import OneCycleSchedule
+from mogabench.recipes.schedules import OneCycleSchedule
 
 if TYPE_CHECKING:
     from mmengine.optim import OptimWrapper

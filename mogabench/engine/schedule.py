@@ -13,7 +13,7 @@ from mmengine.hooks import Hook
 from timm.scheduler import CosineLRScheduler, MultiStepLRScheduler, PolyLRScheduler
 from torch.optim.lr_scheduler import OneCycleLR
 
-from mogabench.recipes.schema import CosineSchedule, OneCycleSchedule, PolySchedule, StepSchedule
+from mogabench.recipes.schedules import CosineSchedule, OneCycleSchedule, PolySchedule, StepSchedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from timm.scheduler.scheduler import Scheduler
     from torch.optim import Optimizer
 
-    from mogabench.recipes.schema import Schedule
+    from mogabench.recipes.schedules import Schedule
 
 
 class FollowSchedule(Hook):

@@ -7,7 +7,9 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
 
 from mogabench.errors import UserError
-from mogabench.recipes.schema import CosineSchedule, Fraction, ProperFraction, Recipe, Section
+from mogabench.recipes.schedules import CosineSchedule
+from mogabench.recipes.schema import Recipe
+from mogabench.recipes.section import Fraction, ProperFraction, Section
 
 
 class Input(Section):

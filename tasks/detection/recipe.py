@@ -8,7 +8,9 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
-from mogabench.recipes.schema import Fraction, Model, Recipe, Section, StepSchedule
+from mogabench.recipes.schedules import StepSchedule
+from mogabench.recipes.schema import Model, Recipe
+from mogabench.recipes.section import Fraction, Section
 
 Scale = Annotated[tuple[PositiveInt, PositiveInt], Field(strict=False)]
 """The largest long and the largest short side that an image is resized to fit, in pixels."""

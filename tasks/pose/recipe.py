@@ -6,7 +6,9 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
-from mogabench.recipes.schema import Fraction, Recipe, Section, StepSchedule
+from mogabench.recipes.schedules import StepSchedule
+from mogabench.recipes.schema import Recipe
+from mogabench.recipes.section import Fraction, Section
 
 
 class PoseInput(Section):

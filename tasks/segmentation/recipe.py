@@ -7,7 +7,9 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from mogabench.errors import UserError
-from mogabench.recipes.schema import Fraction, PolySchedule, Recipe, Section
+from mogabench.recipes.schedules import PolySchedule
+from mogabench.recipes.schema import Recipe
+from mogabench.recipes.section import Fraction, Section
 
 LONG_SIDE = 4
 """The longest that an image may be, as a multiple of the short side that it is resized to."""

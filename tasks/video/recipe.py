@@ -6,7 +6,9 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt
 
-from mogabench.recipes.schema import Model, OneCycleSchedule, Recipe, Section
+from mogabench.recipes.schedules import OneCycleSchedule
+from mogabench.recipes.schema import Model, Recipe
+from mogabench.recipes.section import Section
 
 
 class VideoModel(Model):

@@ -9,7 +9,7 @@ import torch
 from mogabench.engine import budget
 from mogabench.engine.run import run
 from mogabench.errors import UserError
-from mogabench.recipes.schema import CosineSchedule, OneCycleSchedule
+from mogabench.recipes.schedules import CosineSchedule, OneCycleSchedule
 from mogabench.tasks import load_recipe
 from mogabench.tasks.classification import TASK
 

@@ -5,12 +5,7 @@ import pytest
 import torch
 
 from mogabench.engine.schedule import FollowSchedule
-from mogabench.recipes.schema import (
-    CosineSchedule,
-    OneCycleSchedule,
-    PolySchedule,
-    StepSchedule,
-)
+from mogabench.recipes.schedules import CosineSchedule, OneCycleSchedule, PolySchedule, StepSchedule
 
 
 def rates(schedule, lr, steps_per_epoch=1, first=0):

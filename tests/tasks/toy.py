@@ -10,7 +10,8 @@ from pydantic import Field
 from mogabench.catalogue import create_network
 from mogabench.engine.task import Metric, Setup, Source, Task, TaskOptions
 from mogabench.errors import UserError
-from mogabench.recipes.schema import Recipe, StepSchedule
+from mogabench.recipes.schedules import StepSchedule
+from mogabench.recipes.schema import Recipe
 from mogabench.records import Data
 
 if TYPE_CHECKING:
