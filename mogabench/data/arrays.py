@@ -35,3 +35,15 @@ def read_numpy(file: Path, *, mapped: bool = False) -> NDArray[Any] | dict[str, 
     except Exception as error:  # NumPy reads a header as Python, and zip has errors of its own
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise UserError(f"cannot read {file}: {reason}") from error
+
+
+def read_array(path: Path, *, mapped: bool = False) -> NDArray[Any]:
+    """The array of a ``.npy`` file; arguments and errors as of `read_numpy`.
+
+    Raises:
+        UserError: Also where it is an archive of several.
+    """
+    array = read_numpy(path, mapped=mapped)
+    if isinstance(array, dict):
+        raise UserError(f"{path} is an .npz archive by its content; give one array as .npy")
+    return array

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch.utils.data import IterableDataset
 
-from mogabench.data.arrays import read_numpy
+from mogabench.data.arrays import read_array
 from mogabench.data.digits import sample_digits
 from mogabench.data.identity import SAMPLE, data_name
 from mogabench.data.idx import read_idx
@@ -20,6 +20,7 @@ from mogabench.errors import UserError
 from mogabench.records import Data
 from mogabench.tasks.video.clips import has_clips, open_clips
 from mogabench.tasks.video.moving import CANVAS, Scenes, draw_scenes, join, render
+from mogabench.tasks.video.recorded import RECORDED, find_recorded, open_recorded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,7 +38,6 @@ TEST_SEED = 0
 """Of the sequences drawn to test on, where no file has them."""
 
 _LEAST_SIDE = 8
-_RECORDED = "*test_seq.npy"
 _IMAGES = {"train": "train-images*", "test": "t10k-images*"}
 _KNOWN_IMAGES = {
     "741c988805d008ac6e4c904b69001ba184c24b2c540a4ef403f4c71b676cf757": "moving-mnist",
@@ -50,10 +50,6 @@ _KNOWN_IMAGES = {
 Sequences drawn from MNIST's test digits are not those of ``mnist_test_seq.npy``, which the paper's
 figures were measured on, so they have a name of their own.
 """
-
-_OFFICIAL_TEST = "mnist_test_seq.npy"
-_OFFICIAL_TEST_MD5 = "be083ec986bfe91a449d63653c411eb2"
-"""As torchvision checks it."""
 
 
 class Renderer:
@@ -119,37 +115,6 @@ class FixedScenes:
 
     def __getitem__(self, index: int) -> Scenes:
         return self.scenes[index]
-
-
-class RecordedFrames:
-    """The sequences of a file such as ``mnist_test_seq.npy``, which stays on the disk.
-
-    Args:
-        path: The file, for errors.
-        video: Frames ``(T, N, H, W)`` of bytes, or of floats that are bytes, as OpenSTL draws them.
-    """
-
-    def __init__(self, path: Path, video: NDArray[Any]) -> None:
-        self.path, self.video = path, video
-
-    def __len__(self) -> int:
-        return len(self.video[0])
-
-    def __getitem__(self, index: int) -> Tensor:
-        """Frames ``(T, 1, H, W)`` of bytes.
-
-        Raises:
-            UserError: They have numbers that are no bytes.
-        """
-        frames = np.array(self.video[:, index])
-        with np.errstate(invalid="ignore"):  # of what is no byte, which is refused
-            pixels = frames.astype(np.uint8)
-        if not np.array_equal(pixels, frames):
-            raise UserError(
-                f"{self.path} holds {frames.dtype} from {frames.min():g} to {frames.max():g} in "
-                f"sequence {index}; it should hold whole numbers from 0 to 255"
-            )
-        return torch.from_numpy(pixels).unsqueeze(1)
 
 
 class Numbered:
@@ -229,9 +194,9 @@ def _digits(job: VideoJob, sequences: int) -> tuple[Source | None, Source]:
         scenes = FreshScenes(len(images), sequences)
         identity = _identify(job, images, "train", len(images))
         training = Source(scenes, identity, Renderer(images, frames, canvas))
-    recorded = None if job.data == SAMPLE else _recorded(_folder(job))
+    recorded = None if job.data == SAMPLE else find_recorded(_folder(job))
     if recorded:
-        return training, _open_recorded(recorded, frames, canvas)
+        return training, open_recorded(recorded, frames, canvas)
     images = fit_digits(_images(job, "test"), canvas)
     count = SAMPLE_TEST_SEQUENCES if job.data == SAMPLE else TEST_SEQUENCES
     test = FixedScenes(len(images), count, TEST_SEED)
@@ -246,7 +211,7 @@ def read_images(path: Path) -> NDArray[np.uint8]:
         UserError: It cannot be read, or holds something else.
     """
     if path.suffix == ".npy":
-        images = _one_array(path)
+        images = read_array(path)
     else:
         try:
             images = read_idx(path)
@@ -257,13 +222,6 @@ def read_images(path: Path) -> NDArray[np.uint8]:
             f"{path} holds {images.dtype} {images.shape}; it should hold uint8 (N, 28, 28)"
         )
     return images
-
-
-def _one_array(path: Path, *, mapped: bool = False) -> NDArray[Any]:
-    array = read_numpy(path, mapped=mapped)
-    if isinstance(array, dict):
-        raise UserError(f"{path} is an .npz archive by its content; give one array as .npy")
-    return array
 
 
 def _frames_and_canvas(job: VideoJob) -> tuple[int, int]:
@@ -290,7 +248,7 @@ def _images(job: VideoJob, split: str) -> NDArray[np.uint8]:
     folder = _folder(job)
     files = sorted(folder.glob(_IMAGES[split]))
     if not files:
-        other = f" and no {_RECORDED}" if split == "test" else ""
+        other = f" and no {RECORDED}" if split == "test" else ""
         raise UserError(
             f"{folder} has no {_IMAGES[split]}{other}: MNIST and Fashion-MNIST come as "
             "train-images-idx3-ubyte.gz and t10k-images-idx3-ubyte.gz"
@@ -330,36 +288,3 @@ def _identify(
     if split == "test":
         pixels.update(f"{samples} scenes of seed {TEST_SEED}".encode())
     return Data(name=name, split=split, samples=samples, digest=pixels.hexdigest())
-
-
-def _recorded(folder: Path) -> Path | None:
-    """The file of recorded sequences: Moving MNIST's, or the only one."""
-    found = sorted(folder.glob(_RECORDED))
-    official = folder / _OFFICIAL_TEST
-    if official in found:
-        return official
-    if len(found) > 1:
-        names = ", ".join(file.name for file in found)
-        raise UserError(f"{folder} holds {names}: keep only the one to evaluate on there")
-    return found[0] if found else None
-
-
-def _open_recorded(path: Path, frames: int, canvas: int) -> Source:
-    video = _one_array(path, mapped=True)
-    is_number = video.dtype == np.uint8 or np.issubdtype(video.dtype, np.floating)
-    if not is_number or (video.shape[:1], video.shape[2:]) != ((frames,), (canvas,) * 2):
-        raise UserError(
-            f"{path} holds {video.dtype} {video.shape}; it should hold uint8 "
-            f"({frames}, N, {canvas}, {canvas})"
-        )
-    with path.open("rb") as file:
-        official = hashlib.file_digest(file, "md5").hexdigest() == _OFFICIAL_TEST_MD5
-        file.seek(0)
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    name = "moving-mnist" if official else f"file:{path.name}"
-    identity = Data(name=name, split="test", samples=video.shape[1], digest=digest)
-    return Source(RecordedFrames(path, video), identity, _stack)
-
-
-def _stack(frames: list[Tensor]) -> dict[str, Tensor]:
-    return {"frames": torch.stack(frames)}
