@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,6 +15,9 @@ MOST_MEDIAN_ERROR = 1.0
 
 FEWEST_FOR_AN_INTERVAL = 6
 """With five samples, all lie on one side of the median with a probability of 6 %."""
+
+ROUGH_MEDIAN_ERROR = 5.0
+"""The same where tables mark the speed."""
 
 MOST_LACKED_CORE = 5.0
 """How long a process may lack a core, as % of the time.
@@ -71,6 +75,13 @@ def warning_lines(record: Record) -> list[str]:
     elif values["iterations"] < FEWEST_FOR_AN_INTERVAL:
         lines.append(f"the median of {passes} may be off by any amount")
     return lines
+
+
+def is_rough(record: Record) -> bool:
+    """Whether a throughput is known to no better than 5 %, or is of too few passes to tell."""
+    values = _values(record)
+    is_of_few = values.get("iterations", math.inf) < FEWEST_FOR_AN_INTERVAL
+    return is_of_few or values.get("median_error", 0.0) > ROUGH_MEDIAN_ERROR
 
 
 def _values(record: Record) -> dict[str, float]:

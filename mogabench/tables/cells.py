@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from mogabench.measure.trust import is_rough
 from mogabench.paper import (
     SCALE,
     TIMED,
@@ -244,7 +245,8 @@ def _join_timing(cell: Cell, subject: Subject, gpu: str, store: Store) -> Cell:
     measured = record.values[name].value / scale
     cell = replace(cell, measured=measured, records=(record,))
     if cell.paper is None:  # other notes, as on how memory is measured, would stand at every cell
-        return replace(cell, caveat="".join(_age((record,))))
+        rough = ["the speed may be off by more than 5 %"] * (metric == "fps" and is_rough(record))
+        return replace(cell, caveat="; ".join([*_age((record,)), *rough]))
     where = record.provenance
     if not gpu or gpu not in where.device:
         device = f"measured with batch {where.batch_size} on {where.device}"

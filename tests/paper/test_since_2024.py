@@ -202,7 +202,7 @@ def test_what_is_said_of_moganet_is_what_the_counts_say(tables):
         assert set(names) == expected, size
 
 
-def timed(rate, size=384, backbone="mobilenetv4_conv_large", **where):
+def timed(rate, size=384, backbone="mobilenetv4_conv_large", *, values=None, **where):
     subject = make_subject(get_task("classification"), backbone, input_size=(size, size))
     how = {"device": "CPU", "threads": 1, "batch_size": 1, "dtype": "float32", "compiled": False}
     return Record(
@@ -211,6 +211,7 @@ def timed(rate, size=384, backbone="mobilenetv4_conv_large", **where):
         values={
             "throughput": Quantity(value=rate, unit="img/s"),
             "peak_memory": Quantity(value=rate * 2e7, unit="B"),
+            **{name: Quantity(value=value, unit="1") for name, value in (values or {}).items()},
         },
         provenance=Provenance(command="test", **{**how, "channels_last": False, **where}),
     )
@@ -250,6 +251,23 @@ def test_a_timing_is_of_the_columns_device_and_runtime_at_the_rows_size(tmp_path
     # A detector of another method than profile's has no command.
     table = get_paper("since_2024").table("2")
     assert all(row.cells[-1].command is None for row in join(table, store).rows)
+
+
+@pytest.mark.parametrize(
+    ("values", "is_marked"),
+    [
+        ({"iterations": 30, "median_error": 5.0}, False),
+        ({"iterations": 30, "median_error": 5.1}, True),
+        ({"iterations": 6}, False),
+        ({"iterations": 5}, True),
+    ],
+)
+def test_a_rough_speed_is_marked_and_its_memory_is_not(tmp_path, values, is_marked):
+    store = Store(tmp_path)
+    store.append(timed(7.5, code={}, values=values))
+    rows = join(get_paper("since_2024").table("1"), store).rows
+    caveats = {c.measured: c.caveat for row in rows for c in row.cells if c.measured in (7.5, 150)}
+    assert caveats == {7.5: "the speed may be off by more than 5 %" * is_marked, 150: ""}
 
 
 def test_heads_of_timings_name_each_machine_and_what_older_code_timed_is_marked(tmp_path):
