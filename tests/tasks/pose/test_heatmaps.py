@@ -7,7 +7,6 @@ from torch import nn
 from mogabench.tasks import load_recipe
 from mogabench.tasks.pose.heatmaps import decode, encode
 from mogabench.tasks.pose.model import PoseEstimator, joints_mse, unflip
-from mogabench.tasks.pose.recipe import PoseTest
 from mogabench.tasks.pose.skeleton import KEYPOINTS, STRIDE
 
 
@@ -119,5 +118,6 @@ class TwoViews(torch.nn.Module):
 def test_the_flip_test_takes_the_mean_of_both_views(flip, found):
     picture = torch.zeros(1, 3, 64, 48)
     picture[..., 0] = 1
-    points = PoseEstimator(TwoViews(), PoseTest(flip=flip)).predict(picture)
+    recipe = load_recipe("simple_baseline_256x192", overrides=[f"test.flip={flip}".lower()])
+    points = PoseEstimator(TwoViews(), recipe).predict(picture)
     assert points[0, KEYPOINTS.index("left_eye")].tolist() == found
