@@ -165,3 +165,22 @@ def test_neighbours():
     pairs = neighbours(3, 100, 1, generator)
     assert len(set(pairs)) == len(pairs) == 20  # 12 beside each other, 8 across a corner
     assert (0, 4) in pairs and (2, 3) not in pairs
+    assert len(set(neighbours(3, 100, 2, generator))) == 36  # any two of nine
+
+
+def test_radius_seed_and_images_say_which_pairs_are_measured(command, tmp_path):
+    drawn, given = [], ["square_in_test", "--pairs", "5", "--contexts", "1", "--images", "2"]
+    for words in (["--seed", "0"], ["--seed", "5"], ["--seed", "5", "--radius", "3"]):
+        work = tmp_path / f"work-{len(drawn)}"
+        result = command(*given, *words, "--work-dir", str(work), "--format", "json")
+        (record,) = json.loads(result.stdout)
+        assert record["provenance"]["seed"] == int(words[1])
+        (file,) = work.iterdir()
+        drawn.append([json.loads(line)["of"] for line in file.read_text().splitlines()[1:]])
+    assert all(len(of) == 10 and len({place for place, *_ in of}) == 2 for of in drawn)
+    assert drawn[0] != drawn[1]
+    apart = [
+        max(max(abs(one % 4 - two % 4), abs(one // 4 - two // 4)) for _, one, two in of)
+        for of in drawn
+    ]
+    assert apart == [1, 1, 3]

@@ -32,6 +32,7 @@ def test_every_stage_in_miniature(tmp_path):
         "training",
         "interaction",
     }
+    assert any("ms" in line for line in lines)
     assert all(line["ms"] > 0 for line in lines if "ms" in line)
     kinds = {record.kind for record in Store(results).all()}
     assert kinds >= {Kind.THROUGHPUT, Kind.QUALITY}

@@ -342,7 +342,7 @@ def test_of_two_processes_one_counts_stores_and_prints(folder, tmp_path):
 
 
 def test_the_checkout_is_clean_after_these_commands():
-    status = ["git", "-C", str(CHECKOUT), "status", "--short", "results", "work"]
+    status = ["git", "-C", str(CHECKOUT), "status", "--short", "results"]
     done = subprocess.run(status, capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.skip("not a git checkout")

@@ -6,6 +6,7 @@ whose mask is random. What a detector samples of its regions is no longer drawn 
 
 import re
 from dataclasses import replace
+from zipfile import ZipFile
 
 import pytest
 import torch
@@ -109,13 +110,26 @@ def largest_difference(one, other):
 
 
 SEVEN = """
+import numpy as np
+
 from mogabench.engine.randomness import EvaluationOrder
+from mogabench.tasks.pose import metric
+
+metric.SIGMAS = 10 * np.array(metric.SIGMAS)  # or poses of random weights are like none
 
 def seven(self, size, *, rank, world):
     self.places = range(rank, 7, world)
 
 EvaluationOrder.__init__ = seven
 """
+
+
+def contents(file):
+    """The masks by name of an archive, or the entries of a text, in whatever order they are."""
+    if file.suffix == ".zip":
+        with ZipFile(file) as masks:
+            return {name: masks.read(name) for name in masks.namelist()}
+    return sorted(re.findall(rb"[^{}\n]+", file.read_bytes()))
 
 
 @pytest.mark.slow
@@ -134,10 +148,8 @@ def test_three_processes_evaluate_seven_samples_like_one(name, tmp_path):
     files = [tmp_path / f"{ranks}{task.predictions}" for ranks in (1, 3)]
     (alone,) = run_on(1, replace(job, predictions=files[0]), SEVEN)
     together = run_on(3, replace(job, predictions=files[1]), SEVEN)
-    assert alone.metrics
+    assert any(alone.metrics.values())
     for outcome in together:
         assert outcome.metrics == pytest.approx(alone.metrics, rel=1e-6, nan_ok=False)
-    one, other = (file.read_bytes() for file in files)
-    assert len(one) > 0
-    if task.predictions in (".json", ".csv"):
-        assert sorted(re.findall(rb"[^{}\n]+", one)) == sorted(re.findall(rb"[^{}\n]+", other))
+    one, other = map(contents, files)
+    assert one and one == other

@@ -12,7 +12,6 @@ from mogabench.engine.run import run
 from mogabench.errors import UserError
 from mogabench.records import Quantity
 from mogabench.tasks.classification import TASK
-from mogabench.tasks.video.metric import frame_quality
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
@@ -41,12 +40,6 @@ def test_an_evaluation_of_a_network_that_overflows_gives_no_figure(job, tmp_path
     )
     with pytest.raises(UserError, match="the network gives numbers that are not finite"):
         run(evaluation, TASK)
-
-
-def test_a_training_that_diverges_stops_before_its_checkpoint(job):
-    diverging = job("optimizer={name: sgd, lr: 1e30, weight_decay: 0.0}", "schedule.epochs=4")
-    with pytest.raises(UserError, match=r"not finite in step 2, at the learning rate|no longer"):
-        run(diverging, TASK)
 
 
 class Exploding(nn.Module):
@@ -99,12 +92,3 @@ def test_records_take_finite_numbers_only():
     for value in (math.nan, math.inf):
         with pytest.raises(ValidationError):
             Quantity(value=value, unit="1")
-
-
-def test_a_perfect_frame_has_100_db():
-    frame = torch.rand(1, 1, 8, 8)
-    assert frame_quality(frame, frame)["psnr"].item() == 100
-    # An error of 0.1 in each pixel is 20 dB.
-    assert frame_quality(torch.full((1, 1, 8, 8), 0.6), torch.full((1, 1, 8, 8), 0.5))[
-        "psnr"
-    ].item() == pytest.approx(20, abs=1e-4)

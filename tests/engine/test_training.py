@@ -1,5 +1,3 @@
-import os
-import pickle
 import subprocess
 import sys
 from dataclasses import replace
@@ -44,34 +42,6 @@ def test_the_average_is_what_is_saved_and_evaluated(job, tmp_path):
     for each, outcome in zip(jobs, outcomes, strict=True):
         alone = run(replace(each, train=False, weights=outcome.checkpoint, work_dir=None), TASK)
         assert alone.metrics == outcome.metrics
-
-
-@pytest.mark.slow
-def test_two_processes_train_like_one(job, tmp_path):
-    alone = trained(job(*PLAIN))
-    shared = job(*PLAIN, work_dir=tmp_path / "shared")
-    (tmp_path / "job.pickle").write_bytes(pickle.dumps(shared))
-    (tmp_path / "both.py").write_text(
-        "import pickle, sys\n"
-        "from mogabench.engine.run import run\n"
-        "from mogabench.tasks.classification import TASK\n"
-        "metrics = run(pickle.load(open(sys.argv[1], 'rb')), TASK).metrics\n"
-        "sys.stdout.write(f'{metrics}\\n')  # at once, so that the two cannot interleave\n"
-    )
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"]
-    done = subprocess.run(
-        [*command, "--standalone", tmp_path / "both.py", tmp_path / "job.pickle"],
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    both = torch.load(shared.work_dir / WEIGHTS, weights_only=True)["state_dict"]
-    assert largest_difference(alone, both) < 1e-5
-    metrics = done.stdout.splitlines()
-    assert len(metrics) == 2
-    assert metrics[0] == metrics[1]
 
 
 def test_skipped_images_are_named_and_change_nothing_else(job, folder, caplog):

@@ -15,14 +15,6 @@ import mogabench.models  # noqa: F401
 
 HERE = Path(__file__).parent
 SCRIPT = runpy.run_path(str(HERE / "make_moganet_reference.py"))
-PARAMETERS = {  # of the released networks with 1000 classes
-    "moganet_xtiny": 2_956_066,
-    "moganet_tiny": 5_197_332,
-    "moganet_small": 25_335_675,
-    "moganet_base": 43_720_475,
-    "moganet_large": 82_480_978,
-    "moganet_xlarge": 180_991_924,
-}
 
 
 @pytest.fixture(scope="module")
@@ -59,13 +51,6 @@ def test_names_and_shapes_are_the_released_ones():
         ours = timm.create_model("moganet_tiny").state_dict()
     assert {name: list(tensor.shape) for name, tensor in ours.items()} == released
     assert list(ours) == list(released)
-
-
-@pytest.mark.parametrize("name", PARAMETERS)
-def test_number_of_parameters(name):
-    with torch.device("meta"):
-        model = timm.create_model(name)
-    assert sum(parameter.numel() for parameter in model.parameters()) == PARAMETERS[name]
 
 
 @pytest.mark.parametrize("case", SCRIPT["CASES"])

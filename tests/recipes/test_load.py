@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -197,11 +195,6 @@ def test_what_is_not_there(own: Path, tmp_path: Path) -> None:
     assert "unknown recipe 'in1k_300'; did you mean in1k_300e" in complaint("in1k_300")
     assert f"there is no recipe file {tmp_path / 'no.yaml'}" in complaint(tmp_path / "no.yaml")
     assert complaint(own, "b") == "the recipe mine is for t, not b"
-
-
-def test_importing_the_recipes_imports_no_torch() -> None:
-    code = "import sys, mogabench.recipes; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_a_recipe_that_extends_another_states_what_differs(tmp_path: Path) -> None:

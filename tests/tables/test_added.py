@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mogabench.cli import app
+from mogabench.cli.subjects import read_added
 from mogabench.errors import UserError
 from mogabench.paper import get_paper
 from mogabench.records import Store, open_store
@@ -99,6 +100,22 @@ def test_a_backbone_is_no_translator(tmp_path):
     _, (row,) = added_rows("7", Added("resnet26"), Store(tmp_path))
     video = [cell for cell in row.cells if cell.column.head.startswith("Video")]
     assert {cell.status for cell in video} == {None}
+
+
+def test_the_command_adds_the_network_that_its_options_say(tmp_path, monkeypatch):
+    options = {"method": "mask_rcnn", "size": "64x96", "options": ["a=1"]}
+    expected = Added("moganet_small", "mask_rcnn", (64, 96), {"a": 1})
+    assert read_added(["s"], **options) == [expected]
+    counted = []
+    monkeypatch.setattr(
+        "mogabench.measure.sweep.sweep", lambda these, *_, **__: counted.extend(these) or []
+    )
+    words = "table 4 --add resnet26 --method mask_rcnn --size 64x96 --option output_stride=16"
+    done = CliRunner().invoke(app, [*words.split(), "--results", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    assert [one.key for one in counted if one.backbone == "resnet26"] == [
+        "detection/mask_rcnn/resnet26@64x96?output_stride=16"
+    ]
 
 
 def test_all_tables_name_those_that_cannot_take_it(tmp_path, monkeypatch, caplog):

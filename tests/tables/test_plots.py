@@ -16,6 +16,7 @@ from mogabench.records import (
     packaged_results,
 )
 from mogabench.subject import Subject
+from mogabench.tables import plots
 from mogabench.tables.join import join
 from mogabench.tables.page.details import Details
 from mogabench.tables.page.figures import ratio_charts
@@ -86,6 +87,19 @@ def test_a_figure_comes_as_png_svg_and_pdf_and_the_same_each_time():
     assert first == second
     assert first["png"].startswith(b"\x89PNG") and first["pdf"].startswith(b"%PDF")
     assert b"<svg" in first["svg"]
+
+
+def test_each_point_has_its_mark_and_its_name(monkeypatch):
+    figures = []
+    monkeypatch.setattr(plots, "pictures", lambda figure, _: figures.append(figure))
+    points = [Point(1.0, 80.0, "MogaNet-T"), Point(1.5, 81.0, "Swin-S"), Point(2.0, 82.0, "A-B")]
+    draw_scatter(Scatter("a", "A title", "cost", "M", points))
+    [figure] = figures
+    [axes] = figure.axes
+    marks = [place for drawn in axes.collections for place in drawn.get_offsets().tolist()]
+    assert marks == [[1.0, 80.0], [1.5, 81.0], [2.0, 82.0]]
+    assert [text.get_text() for text in axes.texts] == ["T", "S", "B"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["MogaNet", "Swin", "A"]
 
 
 def timed(backbone, speed, kind=Kind.THROUGHPUT, *, subject=None, **where):
