@@ -68,9 +68,13 @@ def request_for(tmp_path, monkeypatch):
     (tmp_path / "mogabench_toys.py").write_text(TOYS)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
-    def make(name, settings=SETTINGS):
+    def make(name, settings=SETTINGS, **options):
         subject = Subject(
-            task="classification", method="classifier", backbone=name, input_size=(32, 32)
+            task="classification",
+            method="classifier",
+            backbone=name,
+            input_size=(32, 32),
+            options=options,
         )
         return Request(subject=subject, settings=settings, packages=("mogabench_toys",))
 
@@ -107,7 +111,7 @@ def test_record_says_what_was_measured_and_how(request_for):
 @pytest.mark.slow
 def test_record_of_a_training_step_is_of_its_own_kind(request_for):
     settings = replace(SETTINGS, train_step=True, channels_last=True)
-    request = request_for("toy_talks", settings)
+    request = request_for("toy_talks", settings, num_classes=10)
     record = measure_in_subprocess(request)
     assert request.name == "toy_talks bfloat16 autocast eager channels-last training step"
     assert record.kind is Kind.TRAIN_STEP
