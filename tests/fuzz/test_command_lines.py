@@ -81,6 +81,7 @@ def alone(monkeypatch, tmp_path):
     for place in (
         "mogabench.tables.row.measure_row",
         "mogabench.measure.complexity.count_subject",
+        "mogabench.measure.sweep.sweep",
         "mogabench.measure.profiling.sweep_throughput",
         "mogabench.measure.comparing.compare",
         "mogabench.engine.launch.start_processes",
