@@ -2,7 +2,7 @@
 
     python benchmarks/video_order.py --results results [--data MNIST_DIR]
 
-Twelve translators, three seeds: 36 trainings by the recipe sample_video, of equal steps on equal
+Thirteen translators, three seeds: 39 trainings by the recipe sample_video, of equal steps on equal
 data, each on one CPU thread for about two minutes. Each one's record is written when it ends, and
 one that has a record is not done again: the same command goes on after a cut.
 

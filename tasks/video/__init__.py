@@ -90,7 +90,7 @@ class Video(Task[VideoRecipe, VideoOptions]):
         outside = sys.modules.get("mogabench.models.simvp.registration")
         return (
             *("vit", "swin", "uniformer", "mlpmixer", "convmixer", "poolformer"),
-            *("incepu", "convnext", "van", "hornet", "moganet", "gsta"),
+            *("incepu", "convnext", "van", "hornet", "moganet", "gsta", "tau"),
             *(outside.registered() if outside else ()),
         )
 
@@ -145,7 +145,7 @@ class Video(Task[VideoRecipe, VideoOptions]):
 
             hooks.append(CompareWithOpenSTL(job, network, predicted_frames(job), built))
         return Setup(
-            Predictor(network, seen, predicted_frames(job)),
+            Predictor(network, seen, predicted_frames(job), recipe and recipe.divergence),
             replace(test, items=numbered, collate=numbered.collate),
             metric,
             train,

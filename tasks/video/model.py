@@ -21,18 +21,25 @@ class Predictor(Trained):
         network: Maps past frames ``(B, T, C, H, W)`` to as many future ones.
         seen: ``T``.
         predicted: ``T'``.
+        divergence: Weight of `differential_divergence` in the loss; None leaves it out.
     """
 
     uses_cuda_graphs = True
 
-    def __init__(self, network: nn.Module, seen: int, predicted: int) -> None:
+    def __init__(
+        self, network: nn.Module, seen: int, predicted: int, divergence: float | None = None
+    ) -> None:
         super().__init__(network, {"type": "BaseDataPreprocessor", "non_blocking": True})
-        self.seen, self.predicted = seen, predicted
+        self.seen, self.predicted, self.divergence = seen, predicted, divergence
 
     def loss(self, frames: Tensor) -> dict[str, Tensor]:
-        """The mean squared error."""
+        """The mean squared error, and the differential divergence by its weight."""
         seen, future = split_frames(frames, self.seen)
-        return {"loss": nn.functional.mse_loss(self.continued(seen), future)}
+        predicted = self.continued(seen)
+        loss = nn.functional.mse_loss(predicted, future)
+        if self.divergence is not None:
+            loss = loss + self.divergence * differential_divergence(predicted, future)
+        return {"loss": loss}
 
     def predict(self, frames: Tensor, **_: Any) -> Tensor:
         """The predicted frames ``(B, T', C, H, W)``."""
@@ -53,3 +60,28 @@ class Predictor(Trained):
             parts.append(self.run(parts[-1]).float())
         frames = torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
         return frames[:, : self.predicted]
+
+
+def differential_divergence(
+    predicted: Tensor, future: Tensor, temperature: float = 0.1, eps: float = 1e-12
+) -> Tensor:
+    """How the changes from frame to frame differ in where they are (TAU; Tan et al., CVPR 2023).
+
+    The softmax over a frame's pixels makes a distribution of each change; the value is the mean of
+    the terms of their Kullback-Leibler divergence, which OpenSTL does not add up over pixels.
+
+    Args:
+        predicted: Frames ``(B, T, C, H, W)``.
+        future: The true ones.
+        temperature: What a change is divided by before the softmax.
+        eps: Keeps quotient and logarithm finite.
+
+    Returns:
+        A scalar; 0 where ``T`` is 1 or 2, as in OpenSTL.
+    """
+    if predicted.shape[1] <= 2:
+        return predicted.new_zeros(())
+    ours, theirs = (
+        (frames.diff(dim=1).flatten(2) / temperature).softmax(-1) for frames in (predicted, future)
+    )
+    return (ours * torch.log(ours / (theirs + eps) + eps)).mean()

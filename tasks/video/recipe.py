@@ -42,10 +42,12 @@ class VideoRecipe(Recipe):
     model: VideoModel
     sequences: PositiveInt
     """Drawn anew for each epoch."""
+    divergence: Annotated[float, Field(ge=0)] | None = None
+    """Weight of the differential divergence, which the loss then has as well (TAU)."""
     input: VideoInput | None = None
     """None leaves the size to the subject."""
 
-    added_later: ClassVar[tuple[str, ...]] = (*Recipe.added_later, "input")
+    added_later: ClassVar[tuple[str, ...]] = (*Recipe.added_later, "divergence", "input")
 
     @property
     def size(self) -> tuple[int, ...] | None:

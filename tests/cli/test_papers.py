@@ -115,9 +115,9 @@ def test_lists_are_of_the_paper_that_is_named(mogabench):
 
 
 def test_explain_says_why_nothing_measures_a_cell(mogabench):
-    out, _ = mogabench("explain", "--paper", "openstl", "1:TAU:Params")
-    assert "cell        Table 1 of OpenSTL, TAU, Params" in out
-    assert "no command  there is no translator 'tau' here" in out
+    out, _ = mogabench("explain", "--paper", "rdnet", "5:RevCol-T:Param")
+    assert "cell        Table 5 of RDNet, RevCol-T, Param" in out
+    assert "no command  there is no backbone 'revcol_tiny' here" in out
     out, _ = mogabench("explain", "--paper", "openstl", "2:VAN:MSE")
     assert "video is measured on moving-mnist, not on OpenSTL's fmnist_test_seq.npy" in out
     out, _ = mogabench("explain", "--paper", "convnext", "2:ConvNeXt-B #2:FLOPs")

@@ -30,7 +30,7 @@ SIZE = (4, 1, 32, 48)
 WIDTHS = {"encoder_dim": 8, "hidden_dim": 48, "depth": 4}
 TRANSLATORS = (
     *("vit", "swin", "uniformer", "mlpmixer", "convmixer", "poolformer"),
-    *("incepu", "convnext", "van", "hornet", "moganet", "gsta"),
+    *("incepu", "convnext", "van", "hornet", "moganet", "gsta", "tau"),
 )
 
 

@@ -33,6 +33,7 @@ MEASURED = {
     "hornet": (45.74, 16.271),
     "moganet": (46.78, 16.519),
     "gsta": (46.77, 16.526),
+    "tau": (44.66, 15.953),
 }
 """Parameters in M and fvcore's operations in G of OpenSTL's networks, counted with fvcore."""
 

@@ -1,4 +1,4 @@
-"""SimVP (Gao et al., CVPR 2022) with the twelve translators of OpenSTL: Tables 7 (right), A14."""
+"""SimVP (Gao et al., CVPR 2022) with the translators of OpenSTL: Tables 7 (right), A14."""
 
 from mogabench.models.simvp.network import SimVP
 from mogabench.models.simvp.registration import register_translator

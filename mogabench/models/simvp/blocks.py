@@ -1,4 +1,4 @@
-"""The blocks that a translator is made of, one kind for each of eleven families.
+"""The blocks that a translator is made of, one kind for each family.
 
 Each is the family's own block, from timm, `mogabench.layers` or `mogabench.models`; what is here
 fits it to maps ``(N, C, H, W)`` and to the names in OpenSTL's released weights.
@@ -23,7 +23,7 @@ from mogabench.layers.hornet import HorBlock
 from mogabench.layers.initialisation import init_conv, init_linear
 from mogabench.layers.moga import ChannelAggregation, MogaBlock, SpatialAggregation
 from mogabench.models.uniformer import LocalBlock
-from mogabench.models.van import VanBlock
+from mogabench.models.van import LargeKernelAttention, SpatialAttention, VanBlock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -175,6 +175,26 @@ class GatedLargeKernel(nn.Module):
         return gated
 
 
+class TemporalAttention(LargeKernelAttention):
+    """VAN's, whose factors a second factor for each channel scales (TAU; Tan et al., CVPR 2023)."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__(dim)
+        hidden_dim = dim // max(dim // 16, 4)
+        self.avg_pool = nn.AdaptiveAvgPool2d(1)
+        self.fc = nn.Sequential(
+            nn.Linear(dim, hidden_dim, bias=False),
+            nn.ReLU(inplace=True),
+            nn.Linear(hidden_dim, dim, bias=False),
+            nn.Sigmoid(),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps ``(N, C, H, W)`` to the same shape."""
+        of_channels: Tensor = self.fc(self.avg_pool(x).flatten(1))
+        return super().forward(x) * of_channels[..., None, None]
+
+
 def _stored_as(block: Any, names: Mapping[str, str]) -> nn.Module:
     """Makes a block's state dict have other names.
 
@@ -255,6 +275,15 @@ def _van(place: Place, unit: Callable[[int], nn.Module] | None = None) -> nn.Mod
     return _stored_as(block.apply(init_conv), names)
 
 
+def _tau(place: Place) -> nn.Module:
+    """VAN's block; PyTorch's own initial weights stay in the attention, as in OpenSTL."""
+    block: Any = _van(place)
+    block.attn = SpatialAttention(place.dim)
+    block.attn.spatial_gating_unit = TemporalAttention(place.dim)
+    whole: nn.Module = block
+    return whole
+
+
 def _hornet(place: Place) -> nn.Module:
     block = HorBlock(place.dim, place.hidden_dim, order=_HORNET_ORDER, drop_path=place.drop_path)
     return block.apply(init_conv).apply(init_linear)
@@ -284,5 +313,6 @@ BLOCKS: Mapping[str, Callable[[Place], nn.Module]] = {
     "hornet": _hornet,
     "moganet": _moganet,
     "gsta": lambda place: _van(place, GatedLargeKernel),
+    "tau": _tau,
 }
 """Makes a block for a place, with its initial weights as in OpenSTL, by the translator's name."""

@@ -13,7 +13,7 @@ from mogabench.tasks.video import TASK
 
 BUILT_BY_NEW_TIMM = (
     *("mlpmixer", "convmixer", "poolformer", "uniformer"),
-    *("incepu", "convnext", "van", "hornet", "moganet", "gsta"),
+    *("incepu", "convnext", "van", "hornet", "moganet", "gsta", "tau"),
 )
 """Translators of OpenSTL that a timm of 2025 can build; its Swin and ViT need an older one."""
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.nn import functional
 from torch.optim.lr_scheduler import OneCycleLR
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -36,6 +37,7 @@ def test_recipes_have_each_translators_learning_rate(epochs):
         assert recipe.optimizer.lr == LEARNING_RATES.get(variant, 1e-3)
         assert (recipe.schedule.epochs, recipe.batch_size, recipe.sequences) == (epochs, 16, 10_000)
         assert recipe.model.model_dump(exclude_defaults=True) == {}
+        assert recipe.divergence == (0.1 if variant == "tau" else None)
     assert load_recipe("mmnist_200e", variant="moganet").expected.values["mse"] == 25.57
 
 
@@ -67,8 +69,12 @@ def _stopping_after(steps):
     return run_iter
 
 
-def test_a_training_takes_the_steps_of_openstls_plain_loop(job, monkeypatch):
-    """Adam and the one-cycle schedule of PyTorch on the mean squared error, as OpenSTL has them."""
+@pytest.mark.parametrize("divergence", [None, 5.0])
+def test_a_training_takes_the_steps_of_openstls_plain_loop(job, monkeypatch, divergence):
+    """Adam and the one-cycle schedule of PyTorch on the mean squared error, as OpenSTL has them.
+
+    TAU's second term is large here, so that it decides on the loss.
+    """
     monkeypatch.setattr("mogabench.tasks.video.data.TEST_SEQUENCES", 2)
     first, batches, losses = {}, [], []
     original = Predictor.train_step
@@ -82,7 +88,8 @@ def test_a_training_takes_the_steps_of_openstls_plain_loop(job, monkeypatch):
 
     monkeypatch.setattr(Predictor, "train_step", train_step)
     small = job().subject.model_copy(update={"input_size": (4, 1, 32, 32)})
-    run(job("schedule.epochs=3", subject=small, device="cpu"), TASK)
+    weight = "null" if divergence is None else divergence
+    run(job("schedule.epochs=3", f"divergence={weight}", subject=small, device="cpu"), TASK)
 
     network = SimVP(input_size=(4, 1, 32, 32), encoder_dim=16, hidden_dim=32, depth=2).train()
     network.load_state_dict(first)
@@ -91,7 +98,17 @@ def test_a_training_takes_the_steps_of_openstls_plain_loop(job, monkeypatch):
     cycle = OneCycleLR(optimizer, rate, total_steps=len(losses), final_div_factor=1e4)
     expected = []
     for frames in batches:
-        loss = torch.nn.functional.mse_loss(network(frames[:, :4]), frames[:, 4:])
+        predicted = network(frames[:, :4])
+        loss = functional.mse_loss(predicted, frames[:, 4:])
+        if divergence:
+            ours, theirs = (
+                torch.exp((each[:, 1:] - each[:, :-1]).flatten(2) * 10)
+                for each in (predicted, frames[:, 4:])
+            )
+            ours, theirs = (each / each.sum(-1, keepdim=True) for each in (ours, theirs))
+            second = torch.mean(ours * torch.log(ours / (theirs + 1e-12) + 1e-12))
+            assert divergence * second > loss / 10
+            loss = loss + divergence * second
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
