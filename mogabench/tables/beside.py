@@ -38,8 +38,11 @@ _MOST = 3
 """Sets of weights that a cell shows."""
 
 _IN21K = {"in21k", "in22k"}
-_MORE_THAN_IN1K = {"ft", "in12k", "jft", *_IN21K}
-"""Words of timm's tags, such as ``fb_in22k_ft_in1k``: data sets, and ``ft`` between two of them."""
+_MORE_THAN_IN1K = {"in12k", "jft", "ssld", "swag", *_IN21K}
+"""Words of timm's tags, such as ``ns_jft_in1k``, that say that there were more images."""
+
+_MASKED = {"mae", "fcmae"}
+"""Words for training on masked images, which are ImageNet-1K's where no other data set is named."""
 
 _SIZES = ("img_size", "infer_img_size", "train_img_size")
 
@@ -120,7 +123,8 @@ def _begins_as(tag: str, pretraining: str) -> bool:
     words = set(tag.split("_"))
     if pretraining == "in21k":
         return bool(words & _IN21K)
-    return "in1k" in words and not words & _MORE_THAN_IN1K
+    is_from_other_data = "ft" in words and not words & _MASKED  # fine-tuned, as fb_wsl_ig1b_ft_in1k
+    return "in1k" in words and not is_from_other_data and not words & _MORE_THAN_IN1K
 
 
 def _number(text: str | None, where: str) -> str:

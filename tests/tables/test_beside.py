@@ -53,15 +53,18 @@ def test_figures_stand_below_their_source_and_by_their_weights(table, tmp_path):
 @pytest.mark.parametrize(
     ("pretraining", "cell"),
     [
-        ("none", "80.1 a1_in1k, 79.8 ra_in1k, 79.4 c1_in1k, and 2 more"),
-        ("in1k", "80.1 a1_in1k, 79.8 ra_in1k, 79.4 c1_in1k, and 2 more"),
-        ("in21k", "82.3 augreg_in21k_ft_in1k, 80.0 ms_in22k_ft_in1k"),
-        ("", "82.3 augreg_in21k_ft_in1k, 81.2 fb_swsl_ig1b_ft_in1k, 80.1 a1_in1k, and 6 more"),
+        ("none", "82.8 mae_in1k_ft_in1k, 76.7 fcmae_ft_in1k, 80.1 a1_in1k, and 4 more"),
+        ("in1k", "82.8 mae_in1k_ft_in1k, 76.7 fcmae_ft_in1k, 80.1 a1_in1k, and 4 more"),
+        ("in21k", "82.3 augreg_in21k_ft_in1k, 83.0 fcmae_ft_in22k_in1k, 80.0 ms_in22k_ft_in1k"),
+        ("", "83.8 swag_lc_in1k, 84.9 bd_ssld_6m_in1k, 82.3 augreg_in21k_ft_in1k, and 11 more"),
     ],
 )
 def test_weights_of_the_rows_pretraining_are_shown_and_at_most_three(tmp_path, pretraining, cell):
     weights = {
-        "augreg_in21k_ft_in1k": "82.3", "fb_swsl_ig1b_ft_in1k": "81.2", "a1_in1k": "80.1",
+        "swag_lc_in1k": "83.8", "bd_ssld_6m_in1k": "84.9",
+        "augreg_in21k_ft_in1k": "82.3", "fb_swsl_ig1b_ft_in1k": "81.2",
+        "fcmae_ft_in22k_in1k": "83.0", "mae_in1k_ft_in1k": "82.8", "fcmae_ft_in1k": "76.7",
+        "a1_in1k": "80.1",
         "ms_in22k_ft_in1k": "80.0", "ra_in1k": "79.8", "sw_in12k_ft_in1k": "79.5",
         "c1_in1k": "79.4", "no_figure_in1k": "", "bt_in1k": "77", "tv_in1k": "76.1",
     }  # fmt: skip
