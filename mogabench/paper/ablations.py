@@ -6,12 +6,13 @@ are, in reading order.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mogabench.errors import unknown
+from mogabench.errors import UserError, unknown
 from mogabench.paper.meta import Meta
 from mogabench.paper.numbers import printed_value
-from mogabench.paper.reading import read_yaml
+from mogabench.paper.reading import build, read_yaml
 from mogabench.paper.table import cell_meta
 
 if TYPE_CHECKING:
@@ -51,13 +52,42 @@ class Ablation(NamedTuple):
     variants: tuple[Variant, ...]
 
 
+@dataclass(frozen=True)
+class _TableEntry:
+    """What is written of an ablation that is a table: its ID, and the metric of its cells."""
+
+    table: str
+    metric: str
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """What is written of an ablation in full."""
+
+    title: str
+    backbone: str
+    recipe: str
+    variants: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class _VariantEntry:
+    """What is written of one of its networks."""
+
+    label: str
+    options: Mapping[str, Any]
+
+
 def ablations(paper: Paper) -> Mapping[str, Ablation]:
-    """All ablations of a paper, by name."""
+    """All ablations of a paper, by name.
+
+    Raises:
+        UserError: The file is malformed, or a table that it names.
+    """
+    path = paper.folder / "ablations.yaml"
     return {
-        name: _of_table(name, paper.table(entry["table"]), entry["metric"])
-        if "table" in entry
-        else _of_text(name, entry)
-        for name, entry in read_yaml(paper.folder / "ablations.yaml").items()
+        str(name): _ablation(paper, str(name), entry, f"{path}, ablation {name}")
+        for name, entry in read_yaml(path).items()
     }
 
 
@@ -87,24 +117,29 @@ def get_variant(paper: Paper, name: str) -> Variant:
     raise unknown("ablation", name, [variant.name for variant in ablation.variants])
 
 
-def _of_text(name: str, entry: dict[str, Any]) -> Ablation:
-    variants = (
-        Variant(
-            f"{name}/{number}",
-            variant["label"],
-            Meta(
-                task="classification",
-                method="classifier",
-                backbone=entry["backbone"],
-                input_size=(224, 224),
-                recipe=entry["recipe"],
-                options=variant["options"],
-            ),
-            None,
+def _ablation(paper: Paper, name: str, entry: Any, where: str) -> Ablation:
+    if not (isinstance(entry, dict) and "table" in entry):
+        return _of_text(name, build(_Entry, entry, where), where)
+    written = build(_TableEntry, entry, where)
+    if written.table not in paper.table_ids:
+        raise UserError(f"{where}: {unknown('table', written.table, paper.table_ids)}")
+    return _of_table(name, paper.table(written.table), written.metric)
+
+
+def _of_text(name: str, entry: _Entry, where: str) -> Ablation:
+    variants = []
+    for number, written in enumerate(entry.variants, 1):
+        variant = build(_VariantEntry, written, f"{where}, variant {number}")
+        meta = Meta(
+            task="classification",
+            method="classifier",
+            backbone=entry.backbone,
+            input_size=(224, 224),
+            recipe=entry.recipe,
+            options=variant.options,
         )
-        for number, variant in enumerate(entry["variants"], 1)
-    )
-    return Ablation(name, entry["title"], tuple(variants))
+        variants.append(Variant(f"{name}/{number}", variant.label, meta, None))
+    return Ablation(name, entry.title, tuple(variants))
 
 
 def _of_table(name: str, table: PaperTable, metric: str) -> Ablation:

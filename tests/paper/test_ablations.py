@@ -4,7 +4,8 @@ import pytest
 
 from mogabench.errors import UserError
 from mogabench.measure.sweep import sweep
-from mogabench.paper import ablations, get_paper, get_variant, subject_of
+from mogabench.paper import Paper, ablations, get_paper, get_variant, subject_of
+from mogabench.paper.skeleton import write_skeleton
 from mogabench.records import Kind, Store
 from mogabench.tables.costs import cost
 
@@ -28,6 +29,13 @@ def test_a_name_says_which_network():
     assert (variant.printed, variant.meta.backbone) == (83.9, "moganet_base")
     assert variant.meta.options == {"norm_after": "ln", "norm_within": "bn"}
     assert variant.meta.settings == {"ema": None}
+
+
+def test_a_paper_of_ones_own_may_write_numbers_without_quotes(tmp_path):
+    folder = write_skeleton("mine", tmp_path)
+    (folder / "ablations.yaml").write_text("1: {table: 1, metric: top1}")
+    variant = get_variant(Paper("mine", folder), "1/1")
+    assert (variant.label, variant.printed) == ("ResNet-50", 76.1)
 
 
 @pytest.mark.parametrize("name", ["A5/9", "A5", "A5/", "A9/1", ""])
