@@ -83,10 +83,11 @@ class PaperTable:
 
 
 def places_of(name: str, labels: Sequence[str]) -> list[int]:
-    """Where rows of that label are; ``label #2`` is the second of them."""
-    label, _, number = name.partition(" #")
-    found = [place for place, other in enumerate(labels) if other == label]
-    return found[int(number) - 1 : int(number)] if number.isdigit() else found
+    """Where rows of that label are; ``label #2`` is the second of them where no label is so."""
+    label, mark, number = name.rpartition(" #")
+    is_one = bool(mark) and number.isdecimal() and name not in labels
+    found = [place for place, other in enumerate(labels) if other == (label if is_one else name)]
+    return found[int(number) - 1 : int(number)] if is_one else found
 
 
 def cell_meta(row: Row, column: Column) -> Meta:
@@ -152,11 +153,14 @@ def read_table(path: Path, table_id: str, title: str, paper: Paper) -> PaperTabl
     if len(about) == len(heads):
         raise UserError(f"{path}, line {number}: no printed column after {','.join(heads)}")
     columns = []
-    for place, head in enumerate(heads[len(about) :], len(about)):
+    for place, head in enumerate(heads):
         try:
-            if head in META or head in heads[:place]:
-                reason = "comes after a printed column" if head in META else "is there twice"
-                raise UserError(f"'{head}' {reason}")
+            if head in heads[:place]:
+                raise UserError(f"'{head}' is there twice")
+            if place < len(about):
+                continue
+            if head in META:
+                raise UserError(f"'{head}' comes after a printed column")
             column = vocabulary.column(head)
             if column.size_column is not None and column.size_column not in heads:
                 raise UserError(

@@ -8,11 +8,13 @@ import pytest
 from mogabench.errors import UserError
 from mogabench.paper import (
     Paper,
+    ablations,
     decimals,
     get_paper,
     paper_figures,
     paper_names,
     papers,
+    places_of,
     printed_value,
 )
 from mogabench.paper.skeleton import write_skeleton
@@ -61,6 +63,7 @@ def test_columns_that_are_empty_in_every_row_may_be_left_out(folder):
         (f"{HEADS},Top-5\n{ROW},90\n", "line 1, column 11: unknown column 'Top-5'; did you mean"),
         (f"{HEADS},A: FLOPs\n{ROW},90\n", "line 1, column 11: unknown group of columns 'A'"),
         (f"{HEADS},Params\n{ROW},9\n", "line 1, column 11: 'Params' is there twice"),
+        (f"task,{HEADS}\nx,{ROW}\n", "line 1, column 2: 'task' is there twice"),
         (f"{HEADS},recipe\n{ROW},x\n", "line 1, column 11: 'recipe' comes after a printed column"),
         (f"{HEADS}\n{ROW.replace('224x224', '224by224')}\n", r"line 2, column 4 \(input_size\): "),
         (f"{HEADS}\n{ROW.replace('none', 'in22k')}\n", r"line 2, column 5 \(pretraining\): unkn"),
@@ -158,6 +161,16 @@ def test_a_malformed_table_is_one_line_with_its_place_and_breaks_no_other(folder
                 ('"../x"', "size: 224x224", "figure ../x: '../x' cannot be in a file's name"),
             )
         ),
+        *(
+            ("ablations.yaml", f"A1: {entry}", f"ablation A1{says}")
+            for entry, says in (
+                ("3", ": must be a mapping with title"),
+                ("{table: '1'}", ": lacks 'metric'"),
+                ("{table: '9', metric: top1}", ": unknown table '9'"),
+                ("{title: T, backbone: b, recipe: r, variants: 3}", ", variants: must be a list"),
+                ("{title: T, backbone: b, recipe: r, variants: [3]}", ", variant 1: must be a ma"),
+            )
+        ),
         ("errata.yaml", "'1': {cells: 3}", "cells: must be a list"),
         ("errata.yaml", "'1': {by_digits: 3}", "by_digits: must be true or false"),
         ("vocabulary.yaml", "groups: {A: {overrides: {size: 3}}}", "size: not one of task,"),
@@ -238,7 +251,7 @@ def test_a_malformed_file_beside_the_tables_is_named(folder, name, content, says
     (folder / name).write_text(content)
     with pytest.raises(UserError, match=rf"{name}.*({says})") as error:
         paper = Paper("mine", folder)
-        _ = paper.counting_sources, paper.errata("1"), paper_figures(paper)
+        _ = paper.counting_sources, paper.errata("1"), paper_figures(paper), ablations(paper)
     assert "\n" not in str(error.value)
 
 
@@ -257,6 +270,18 @@ def test_a_measured_column_does_not_hide_a_printed_one(folder):
         vocabulary.write("measured: {FLOPs: {metric: fps, unit: img/s}}\n")
     with pytest.raises(UserError, match=r"line 1: 'FLOPs' is a column of 'measured' .* as well"):
         Paper("mine", folder).table("1")
+
+
+@pytest.mark.parametrize(
+    ("name", "places"),
+    [
+        *(("Net", [0, 2]), ("Net #2", [2]), ("Net #3", []), ("Net #0", [])),
+        *(("Net #big", [1, 4]), ("Net #big #2", [4]), ("Net #small", []), ("Net #²", [])),
+        *(("Variant #1", [3]), ("Variant #2", []), ("", [5]), ("1", [])),
+    ],
+)
+def test_a_name_of_a_row_is_its_whole_label_or_counts_those_so_called(name, places):
+    assert places_of(name, ["Net", "Net #big", "Net", "Variant #1", "Net #big", ""]) == places
 
 
 def test_papers_of_ones_own_are_found_in_a_folder(folder):
