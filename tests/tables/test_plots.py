@@ -142,15 +142,17 @@ def test_figure_a3_compares_the_networks_of_its_rows_in_one_set_up(tmp_path):
     }
 
 
-def speeds(folder, *rows):
+def speeds(folder, *rows, head="Top-1"):
     """The tables of a paper with classifiers' accuracies, and a plot of a column of speeds."""
     write_skeleton("mine", folder)
-    with (folder / "mine" / "vocabulary.yaml").open("a") as vocabulary:
-        vocabulary.write("measured: {Speed: {metric: fps, unit: img/s, device: cpu}}\n")
+    vocabulary = folder / "mine" / "vocabulary.yaml"
+    groups = "groups: {100 epochs: {overrides: {recipe: rsb_a3_100e}}}"
+    measured = "measured: {Speed: {metric: fps, unit: img/s, device: cpu}}\n"
+    vocabulary.write_text(vocabulary.read_text().replace("groups: {}", groups) + measured)
     (folder / "mine" / "figures.yaml").write_text(
         "'1': {tables: ['1'], title: T, front: true, column: Speed, cost: img/s, name: speed}\n"
     )
-    lines = ["task,method,backbone,input_size,Architecture,Top-1", *rows]
+    lines = [f"task,method,backbone,input_size,Architecture,{head}", *rows]
     (folder / "mine" / "table_1_An_example.csv").write_text("\n".join(lines))
     return Paper("mine", folder / "mine").table("1")
 
@@ -165,13 +167,14 @@ def test_the_front_of_a_column_of_speeds_leads_through_the_fastest(tmp_path):
     assert [point.name for point in plot.front] == ["resnet34", "resnet50"]
 
 
-def test_a_table_that_states_no_pretraining_has_a_figure_and_may_have_headings(tmp_path):
+@pytest.mark.parametrize("head", ["Top-1", "100 epochs: Top-1"])
+def test_a_table_that_states_no_pretraining_has_a_figure_and_may_have_headings(tmp_path, head):
     store = Store(tmp_path)
     for backbone in ("resnet18", "resnet34"):
         store.append(timed(backbone, 50.0))
     names = ("resnet18", "resnet34")
     rows = [f"classification,classifier,{name},224x224,{name},70" for name in names]
-    table = speeds(tmp_path, *rows, ",,,,A heading,70")
+    table = speeds(tmp_path, *rows, ",,,,A heading,70", head=head)
     [points] = throughput_points([table], store, lambda _: True).values()
     assert [point.name for point in points] == ["resnet18", "resnet34"]
 
