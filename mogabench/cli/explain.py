@@ -9,6 +9,7 @@ import typer
 from mogabench.cli.completion import complete_table
 from mogabench.cli.options import (
     FormatOption,
+    ImportOption,
     PaperOption,
     PapersOption,
     QuietOption,
@@ -41,6 +42,7 @@ def explain(
     ] = 0,
     paper: PaperOption = None,
     papers: PapersOption = None,
+    packages: ImportOption = None,
     results: ResultsOption = None,
     quiet: QuietOption = False,
     output_format: FormatOption = "text",
@@ -61,7 +63,7 @@ def explain(
     table, row, column = _address(chosen, table, row, column)
     for found in find_rows(join(chosen.table(table), store), row):  # before anything is measured
         find_cells(found, column)
-    (joined,), _ = measured_tables(chosen, [table], store, quiet=quiet)
+    (joined,), _ = measured_tables(chosen, [table], store, packages=packages, quiet=quiet)
     cells = [
         (cell, explain_cell(joined, found, cell))
         for found in find_rows(joined, row)

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mogabench.cli.options import PaperOption, PapersOption, QuietOption, ResultsOption
+from mogabench.cli.options import (
+    ImportOption,
+    PaperOption,
+    PapersOption,
+    QuietOption,
+    ResultsOption,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +32,7 @@ _UNEXPLAINED = "unexplained.md"
 def report(
     paper: PaperOption = None,
     papers: PapersOption = None,
+    packages: ImportOption = None,
     results: ResultsOption = None,
     fresh: Annotated[bool, typer.Option(help="Count again what has a record.")] = False,
     quiet: QuietOption = False,
@@ -51,7 +58,9 @@ def report(
     if index.exists() and _WRITTEN_BY not in index.read_text():
         raise UserError(f"{index} is not a report's index; give another folder with --results")
     paper_figures(chosen)  # what is malformed is refused before anything is counted
-    tables, failures = measured_tables(chosen, ["all"], store, fresh=fresh, quiet=quiet)
+    tables, failures = measured_tables(
+        chosen, ["all"], store, packages=packages, fresh=fresh, quiet=quiet
+    )
     if not tables:
         raise UserError(f"{chosen.folder} has no table that can be read")
     analyses = _write_analyses(store) if chosen.is_default else []

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from mogabench.paper.skeleton import write_skeleton
 from tests.forking import run_command
 
 NET = """
@@ -65,6 +66,22 @@ def test_a_network_that_was_edited_is_counted_again(tmp_path):
             file.write_text(NET.replace("7)", f"{outputs})"))
             millions = f"{4 * outputs / 1e6:.2f}".rstrip("0")
             assert millions in counted(file, *arguments), (arguments, outputs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["report", "explain 1:ResNet-50:Params"])
+def test_a_network_in_a_paper_of_ones_own_is_counted(tmp_path, command):
+    table = write_skeleton("mine", tmp_path) / "table_1_An_example.csv"
+    table.write_text(table.read_text().replace("resnet50", "linear_net"))
+    (tmp_path / "nets.py").write_text(NET.replace("7)", "900_000)"))
+    options = ["--papers", ".", "--paper", "mine", "--import", "nets.py", "--results", "out"]
+    cache = str(tmp_path / "cache")
+    done = run_command(*command.split(), *options, cwd=tmp_path, MOGABENCH_CACHE=cache)
+    assert done.returncode == 0, done.stderr
+    if command == "report":
+        assert "3.60M" in (tmp_path / "out" / "papers" / "mine" / "table_1.md").read_text()
+    else:
+        assert "3.6 M" in done.stdout
 
 
 @pytest.mark.slow
