@@ -71,6 +71,7 @@ def test_the_log_tells_what_does_not_fit_or_is_missing(tmp_path):
 @pytest.mark.slow
 def test_a_backbone_of_any_name_compiles(tmp_path):
     names = ["my_net&50%", "a^b~c\\d{e}", "Ünïcode–模型", "#1 <fast> |x|"]
+    names += ["[12] ResNet", "*Net", "模型"]
     table = get_paper().table("3")
     for name in names:
         table = add_network(table, Added("resnet26"))
@@ -79,6 +80,7 @@ def test_a_backbone_of_any_name_compiles(tmp_path):
         table = replace(table, rows=(*rows, own))
     text = render_latex([join(table, open_store(packaged_results()))])
     assert r"my\_net\&50\%" in text and "[U+6A21]" in text
+    assert all(f"\n{{}}{name} &" in text for name in ("[12] ResNet", "*Net"))
     assert complaints(compiled(text, tmp_path)) == []
 
 

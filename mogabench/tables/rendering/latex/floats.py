@@ -36,7 +36,7 @@ def _render_table(table: JoinedTable) -> str:
 def _float(table: JoinedTable, columns: list[Column], size: str, part: int) -> str:
     notes = _Notes()
     rows = [
-        " & ".join(_set(item, notes) for item in fields) + r" \\"
+        _row(" & ".join(_set(item, notes) for item in fields))
         for fields in zip(*(column.fields for column in columns), strict=True)
     ]
     alignment = "".join("r" if column.is_numeric else "l" for column in columns)
@@ -115,6 +115,11 @@ def _foot(notes: _Notes, signs: set[str], machines: Sequence[str]) -> Iterator[s
         yield r"\begin{minipage}{\linewidth}\scriptsize\raggedright"
         yield "\\par\n".join(lines)
         yield r"\end{minipage}"
+
+
+def _row(text: str) -> str:
+    r"""A line of the body; the ``\\`` or rule above would take what begins so as its argument."""
+    return "{}" * text.startswith(("[", "*")) + text + r" \\"
 
 
 def _set(item: Field, notes: _Notes) -> str:
