@@ -139,12 +139,11 @@ def _results(results: Path | None) -> Iterator[Finding]:
     from mogabench.records import Store, open_store
 
     store = open_store(results)
-    found = _counts(Store(store.results))
-    if store.base is not None:
-        found += f"; in the package: {_counts(Store(store.base))}"
-    yield Finding("records", f"in {store.folder}: {found}")
-    for problem in store.problems:
-        yield Finding("a record", "unreadable", problem)
+    stores = [Store(folder) for folder in (store.results, store.base) if folder is not None]
+    counts = "; in the package: ".join(map(_counts, stores))
+    yield Finding("records", f"in {store.folder}: {counts}")
+    for problem in (problem for store in stores for problem in store.problems):
+        yield Finding("a record", problem, "delete this line, or restore it from a copy")
 
 
 def _counts(store: Store) -> str:

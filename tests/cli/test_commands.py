@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mogabench.cli.doctor import _openstl
+from mogabench.cli.doctor import _openstl, _results
 from tests.forking import run_command
 
 COMMAND = str(Path(sys.executable).with_name("mogabench"))
@@ -208,6 +208,15 @@ def test_doctor_says_why_openstl_does_not_import(tmp_path, monkeypatch):
     assert finding.found == "the video-prediction library, which does not import"
     assert finding.mend.endswith("ModuleNotFoundError: No module named 'no_such_lightning'")
     assert not finding.fatal
+
+
+def test_doctor_names_a_record_that_cannot_be_read(tmp_path):
+    (tmp_path / "records").mkdir()
+    file = tmp_path / "records" / "quality.jsonl"
+    file.write_text('{"broken": 1}\n')
+    records, problem = _results(tmp_path)
+    assert "none yet" in records.found and not records.mend
+    assert problem.found.startswith(f"{file}:1 ") and problem.mend and not problem.fatal
 
 
 def test_models_of_a_task_are_listed_with_their_counts(tmp_path):
