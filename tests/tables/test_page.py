@@ -5,6 +5,7 @@ import re
 import shutil
 from collections import Counter
 from dataclasses import replace
+from datetime import date
 from html.parser import HTMLParser
 
 import pytest
@@ -291,14 +292,17 @@ def test_in_a_browser_points_and_rows_are_linked_and_nothing_is_fetched(browser)
     click(browser, point)  # of a row that the filter hides
     assert chosen(browser)[:2] == [hidden.partition("#")[2], True] and found.text == ""
 
-    rows = "[...document.querySelectorAll('#table-3 tbody tr')]"
-    sizes = f"return {rows}.map((row) => row.cells[4].innerText)"
-    printed = browser.execute_script(sizes)
-    for order in (sorted(printed, key=float), sorted(printed, key=float, reverse=True), printed):
-        browser.execute_script(
-            "document.querySelector('#table-3 [data-place=\"4\"] button').click()"
-        )
-        assert list(map(float, browser.execute_script(sizes))) == list(map(float, order))
+    for table, place, key in (("table-3", 4, float), ("trainings", 6, date.fromisoformat)):
+        rows = f"[...document.querySelectorAll('#{table} tbody tr')]"
+        texts = f"return {rows}.map((row) => row.cells[{place}].innerText)"
+        printed = browser.execute_script(texts)
+        upwards = sorted(printed, key=key)
+        assert printed not in (upwards, upwards[::-1])
+        for order in (upwards, upwards[::-1], printed):
+            browser.execute_script(
+                f"document.querySelector('#{table} [data-place=\"{place}\"] button').click()"
+            )
+            assert list(map(key, browser.execute_script(texts))) == list(map(key, order))
 
     said = [entry["message"] for entry in browser.get_log("browser")]
     assert said == []

@@ -219,7 +219,8 @@ function nearest(marks, { clientX, clientY, target }) {
 // Sorting: by a head upwards, then downwards, then as in the paper; cells without anything are last.
 function sortKey(cell) {
   const text = cell.textContent;
-  const number = parseFloat(cell.dataset.value ?? text.replace("−", "-").replace("+", ""));
+  const isDate = /^\d{4}-\d/.test(text); // whose year alone would count
+  const number = isDate ? NaN : parseFloat(cell.dataset.value ?? text.replace("−", "-").replace("+", ""));
   return { text, number, rank: ["", "-", "−", "—"].includes(text) ? 2 : Number.isNaN(number) ? 1 : 0 };
 }
 for (const head of all("th[data-place]")) {
