@@ -161,6 +161,8 @@ def _meaning(head: str, entry: Any, path: Path) -> dict[str, Any]:
     if entry.get("convention", "paper") not in CONVENTIONS:
         raise UserError(f"{where}: {unknown('convention', entry['convention'], CONVENTIONS)}")
     metric, unit = entry.get("metric"), entry.get("unit")
+    if entry.get("convention") and metric not in (None, "operations"):  # a group may name none
+        raise UserError(f"{where}: a convention is of operations, not of {metric}; leave it out")
     if metric in UNITS and unit is not None and unit not in UNITS[metric]:
         raise UserError(f"{where}: {unknown(f'unit of {metric}', str(unit), UNITS[metric])}")
     try:

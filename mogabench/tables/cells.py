@@ -152,13 +152,15 @@ def _join_cost(
     tolerant: bool,
 ) -> Cell:
     scale = SCALE[cell.unit]
-    if cell.column.convention:
-        cell = replace(cell, convention=cell.column.convention)
-    elif cell.column.metric == "operations":
-        if counted is None:
+    metric = cell.column.metric or ""
+    if metric == "operations":
+        if cell.column.convention:
+            cell = replace(cell, convention=cell.column.convention)
+        elif counted is None:
             return cell
-        cell = replace(cell, convention=counted.convention, counted_by=counted.source)
-    found = cost(meta, cell.column.metric or "", cell.convention, store)
+        else:
+            cell = replace(cell, convention=counted.convention, counted_by=counted.source)
+    found = cost(meta, metric, cell.convention, store)
     if found is None:
         return cell
     cell = replace(
@@ -195,7 +197,7 @@ def _judge_cost(
     if known is None:
         return replace(cell, status=Status.UNEXPLAINED)
     derived = [
-        (derivation, derive(derivation, meta, cell.convention, store))
+        (derivation, derive(derivation, meta, metric, cell.convention, store))
         for derivation in known.derivations
     ]
     texts = [_account(derivation, value, cell) for derivation, value in derived]

@@ -67,17 +67,18 @@ def cost(meta: Meta, metric: str, convention: str | None, store: Store) -> Cost 
 
 
 def derive(
-    derivation: Derivation, meta: Meta, convention: str | None, store: Store
+    derivation: Derivation, meta: Meta, metric: str, convention: str | None, store: Store
 ) -> float | None:
     """What a derivation comes to, without rounding; None where a record is missing.
 
     Args:
         derivation: The derivation.
         meta: What the row is about.
-        convention: How the row's operations are counted; None for parameters.
+        metric: As of `cost`.
+        convention: As there.
         store: The records.
     """
-    values = [_term_value(term, meta, convention, store) for term in derivation.terms]
+    values = [_term_value(term, meta, metric, convention, store) for term in derivation.terms]
     known = [value for value in values if value is not None]
     return sum(known) if len(known) == len(values) else None
 
@@ -123,8 +124,10 @@ def _term_subjects(term: Term, meta: Meta) -> list[tuple[float, Subject]]:
     return subjects
 
 
-def _term_value(term: Term, meta: Meta, convention: str | None, store: Store) -> float | None:
-    name = _operations(term.convention or convention) if convention else "trainable_parameters"
+def _term_value(
+    term: Term, meta: Meta, metric: str, convention: str | None, store: Store
+) -> float | None:
+    name = _operations(term.convention or convention) if convention else _VALUES[metric]
     total = 0.0
     for times, subject in _term_subjects(term, meta):
         record = _record(subject, store)

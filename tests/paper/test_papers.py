@@ -132,6 +132,7 @@ def test_a_malformed_table_is_one_line_with_its_place_and_breaks_no_other(folder
                 ("metric: params", "its figures need a unit: K, M"),
                 ("metric: operations, unit: G", "needs a convention: matmul"),
                 ("metric: operations, unit: G, convention: mmcv", "unknown convention 'mmcv'"),
+                ("metric: params, unit: M, convention: paper", "is of operations, not of params"),
                 ("metric: fps, device: gpu", "device can only be cpu or cuda, not gpu"),
                 ("metric: fps, unit: ms", "unknown unit of fps 'ms' .valid: img/s, seq/s"),
                 ("metric: memory, unit: MiB", "unknown unit of memory 'MiB'; did you mean MB"),

@@ -36,12 +36,12 @@ def subject(backbone, size=(224, 224)):
     return Subject(task="classification", method="classifier", backbone=backbone, input_size=size)
 
 
-def complexity(of, parameters, **operations):
+def complexity(of, parameters, *, activations=1, **operations):
     macs = {f"operations_{convention}": value for convention, value in operations.items()}
     return Record(
         subject=of,
         kind=Kind.COMPLEXITY,
-        values=counted(trainable_parameters=parameters, **macs),
+        values=counted(trainable_parameters=parameters, activations=activations, **macs),
         provenance=Provenance(command="test", device="meta", code=counter_code()),
     )
 
@@ -117,6 +117,31 @@ def test_a_table_may_be_of_data_of_ones_own(tmp_path):
         quality(subject("resnet50"), 90.1, None, data="folder:flowers", pretraining="none")
     )
     assert cell_of(join(table, store), "ResNet-50", "Top-1").measured == 90.1
+
+
+def test_each_cost_is_its_own_metric_below_a_groups_convention_and_in_an_erratum(tmp_path):
+    folder = write_skeleton("mine", tmp_path)
+    (folder / "vocabulary.yaml").write_text(
+        "columns: {Params: {metric: params}, FLOPs: {metric: operations},"
+        "Acts: {metric: activations}}\n"
+        "groups: {Counted: {convention: fvcore}}\ndescriptive: [Model]\n"
+    )
+    (folder / "errata.yaml").write_text(
+        "'1': {cells: [{row: ResNet-50, column: 'Counted: Acts', reason: cut,"
+        "printed_is: {text: cut, rounding: down}}]}\n"
+    )
+    (folder / "table_1_An_example.csv").write_text(
+        "task,method,backbone,input_size,Model,Counted: Params,Counted: FLOPs,Counted: Acts\n"
+        "classification,classifier,resnet50,224x224,ResNet-50,25.6M,4.1G,11.1M\n"
+    )
+    store = Store(tmp_path / "results")
+    store.append(complexity(subject("resnet50"), 25.557e6, fvcore=4.145e9, activations=11.18e6))
+    [row] = join(Paper("mine", folder).table("1"), store).rows
+    assert [(cell.measured, cell.status, cell.account) for cell in row.cells[1:]] == [
+        (25.557, Status.ROUNDS, ""),
+        (4.145, Status.ROUNDS, ""),
+        (11.18, Status.KNOWN_REASON, "cut: 11.180"),
+    ]
 
 
 TOP1, ERROR, SPEED = (
