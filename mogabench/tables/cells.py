@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mogabench.measure.trust import is_rough
 from mogabench.paper import (
@@ -29,19 +29,7 @@ if TYPE_CHECKING:
     from mogabench.paper import Column, CountingSource, Derivation, Erratum, Meta, PaperTable, Row
     from mogabench.records import Record, Store
     from mogabench.subject import Subject
-
-PLAIN_RUN: dict[str, Any] = {
-    "dtype": "float32",
-    "compiled": False,
-    "channels_last": False,
-    "busy": False,
-}
-_SET_UPS: dict[str | None, dict[str, Any]] = {
-    "cpu": {**PLAIN_RUN, "on_gpu": False, "threads": 1, "batch_size": 1},
-    "cuda": {**PLAIN_RUN, "on_gpu": True, "dtype": "bfloat16", "channels_last": True},
-    None: PLAIN_RUN,
-}
-"""How a timing of a column has been made, by the column's device."""
+    from mogabench.tables.timed import Timings
 
 
 @dataclass(frozen=True)
@@ -102,8 +90,18 @@ class Cell:
         return figure * SCALE[self.unit] / SCALE[unit] if self.unit in SCALE else figure
 
 
-def join_cell(table: PaperTable, row: Row, column: Column, store: Store) -> Cell:
-    """Joins a cell of a table with the records; a user's own row has no printed text."""
+def join_cell(
+    table: PaperTable, row: Row, column: Column, store: Store, timings: Timings | None
+) -> Cell:
+    """Joins a cell of a table with the records; a user's own row has no printed text.
+
+    Args:
+        table: The table.
+        row: A row of it.
+        column: A column of it.
+        store: The records.
+        timings: What the column shows, where it is one of timings.
+    """
     printed = row.cells.get(column.head, "")
     known = table.erratum(row, column)
     cell = Cell(column, printed, printed_value(printed), erratum=_reason(known))
@@ -124,8 +122,8 @@ def join_cell(table: PaperTable, row: Row, column: Column, store: Store) -> Cell
         # Who counted the rows that a user's own stands beside counted it as well.
         counted = table.paper.counting_source(cell_meta(model, column))
         joined = _join_cost(cell, meta, known, counted, store, tolerant=not table.notes.by_digits)
-    elif column.metric in TIMED:
-        joined = _join_timing(cell, subject, table.paper.about.gpu, store)
+    elif timings is not None:
+        joined = _join_timing(cell, subject, table.paper.about.gpu, timings)
     else:
         joined = _join_quality(cell, meta, subject, store)
     if joined.measured is None:
@@ -168,14 +166,19 @@ def _join_cost(
         measured=found.value / scale,
         counts={name: value / scale for name, value in found.by_convention.items()},
         records=found.records,
-        caveat=_caveat(found.records),
+        caveat=_caveat(found.records, metric),
     )
     return _judge_cost(cell, meta, known, store, tolerant=tolerant)
 
 
-def _caveat(records: tuple[Record, ...], *others: str) -> str:
+def _caveat(records: tuple[Record, ...], metric: str, *others: str) -> str:
     """The records' notes, whether other code made them, and what else there is to say."""
-    notes = [note for record in records for note in record.notes]
+    notes = [
+        note
+        for record in records
+        for note in record.notes
+        if metric != "fps" or not note.startswith(TIMED["memory"])
+    ]
     return "; ".join(dict.fromkeys([*notes, *_age(records), *others]))
 
 
@@ -229,22 +232,13 @@ def _account(derivation: Derivation, value: float | None, cell: Cell) -> str:
     return f"{derivation.text}: {scaled:.{digits}f}"
 
 
-def _join_timing(cell: Cell, subject: Subject, gpu: str, store: Store) -> Cell:
-    """A throughput or memory is the eager one of a machine that was not busy.
-
-    On another device than the paper's nothing is compared.
-    """
+def _join_timing(cell: Cell, subject: Subject, gpu: str, timings: Timings) -> Cell:
+    """On another device than the paper's nothing is compared."""
     metric = cell.column.metric or ""
-    name, scale = TIMED[metric], UNITS[metric][cell.unit]
-    wanted = {**_SET_UPS[cell.column.device], "runtime": cell.column.runtime}
-    records = store.matching(subject.key, Kind.THROUGHPUT, **wanted)
-    if cell.column.device == "cuda":  # of the largest batch
-        record = max(records, key=lambda one: one.provenance.batch_size or 0, default=None)
-    else:
-        record = next(records, None)
-    if record is None or name not in record.values:
-        return cell
-    measured = record.values[name].value / scale
+    record = timings.records.get(subject.key)
+    if record is None:
+        return replace(cell, caveat=timings.left_out.get(subject.key, ""))
+    measured = record.values[TIMED[metric]].value / UNITS[metric][cell.unit]
     cell = replace(cell, measured=measured, records=(record,))
     if cell.paper is None:  # other notes, as on how memory is measured, would stand at every cell
         rough = ["the speed may be off by more than 5 %"] * (metric == "fps" and is_rough(record))
@@ -252,10 +246,11 @@ def _join_timing(cell: Cell, subject: Subject, gpu: str, store: Store) -> Cell:
     where = record.provenance
     if not gpu or gpu not in where.device:
         device = f"measured with batch {where.batch_size} on {where.device}"
-        caveat = _caveat((record,), f"{device}, printed for a {gpu or 'device that is not named'}")
+        printed = f"printed for a {gpu or 'device that is not named'}"
+        caveat = _caveat((record,), metric, f"{device}, {printed}")
         return replace(cell, status=Status.OTHER_DEVICE, caveat=caveat)
     status = Status.ROUNDS if rounds_to(cell.printed, measured) else Status.UNEXPLAINED
-    return replace(cell, status=status, caveat=_caveat((record,)))
+    return replace(cell, status=status, caveat=_caveat((record,), metric))
 
 
 def _join_quality(cell: Cell, meta: Meta, subject: Subject, store: Store) -> Cell:

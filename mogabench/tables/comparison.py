@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from mogabench.catalogue import check_backbone
 from mogabench.records import Kind
-from mogabench.tables.cells import PLAIN_RUN
 from mogabench.tables.grid import MISSING
-from mogabench.tables.points import machine_of
+from mogabench.tables.timed import PLAIN_RUN, machine_of
 from mogabench.tasks import make_subject
 
 if TYPE_CHECKING:

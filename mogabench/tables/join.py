@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mogabench.errors import unknown
-from mogabench.paper import cell_meta, cell_subject
+from mogabench.paper import TIMED, cell_meta, cell_subject
 from mogabench.records import is_counted
 from mogabench.tables.cells import join_cell
 from mogabench.tables.costs import needed_subjects
 from mogabench.tables.measurable import COSTS, is_buildable
+from mogabench.tables.timed import choose_timings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -53,8 +54,13 @@ class JoinedTable:
 
 def join(table: PaperTable, store: Store) -> JoinedTable:
     """Joins a table with the records."""
+    timings = [
+        choose_timings(table, column, store) if column.metric in TIMED else None
+        for column in table.columns
+    ]
+    columns = list(zip(table.columns, timings, strict=True))
     rows = [
-        JoinedRow(row, tuple(join_cell(table, row, column, store) for column in table.columns))
+        JoinedRow(row, tuple(join_cell(table, row, column, store, own) for column, own in columns))
         for row in table.rows
     ]
     return JoinedTable(table, tuple(rows))

@@ -30,15 +30,13 @@ def kinds(table: JoinedTable, number: int) -> list[str]:
 
 
 def timed_on(table: JoinedTable, number: int) -> str:
-    """The machines of a column's timings, such as `` on NVIDIA H200``; empty without timings."""
-    if table.paper.columns[number].metric not in TIMED:
+    """The machine of a column's timings, such as `` on NVIDIA H200``; empty without timings."""
+    records = (record for row in table.rows for record in row.cells[number].records)
+    found = next(records, None)
+    if table.paper.columns[number].metric not in TIMED or found is None:
         return ""
-    found = [record.provenance for row in table.rows for record in row.cells[number].records]
-    devices = dict.fromkeys(
-        where.device if where.driver else f"{where.device}, {where.threads} thread(s)"
-        for where in found
-    )
-    return f" on {' and '.join(devices)}" if devices else ""
+    where = found.provenance
+    return f" on {where.device}" + f", {where.threads} thread(s)" * (not where.driver)
 
 
 def split_head(head: str) -> tuple[str, str]:

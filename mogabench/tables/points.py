@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mogabench.files import slug
 from mogabench.paper import cell_subject, paper_figures, printed_value
 from mogabench.records import Kind
+from mogabench.tables.timed import batch_of, machine_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -254,7 +255,7 @@ def throughput_points(
         network, runtime = record.subject.key, record.provenance.runtime
         if network in printed and record.same_setup(busy=False, runtime=runtime, **setup):
             key = machine_of(record), network, runtime or ""
-            chosen[key] = max(record, chosen.get(key, record), key=_batch)  # the newest of equals
+            chosen[key] = max(record, chosen.get(key, record), key=batch_of)  # the newest of equals
     best: dict[tuple[str, str, bool], Point] = {}
     for (machine, network, runtime), record in chosen.items():
         rate = record.values["throughput"].value
@@ -269,22 +270,3 @@ def throughput_points(
         for machine, company in points.items()
         if len({point.name for point in company}) > 1
     }
-
-
-def machine_of(record: Record, *, with_batch: bool = False) -> str:
-    """What a network was timed on, with the layout of its maps where that is not PyTorch's own.
-
-    Args:
-        record: Of its throughput.
-        with_batch: Whether to name the batch size of a GPU, too, which else is as large as fits.
-    """
-    where = record.provenance
-    layout = ", channels_last" * where.channels_last
-    batch = f", batch {where.batch_size}"
-    if where.driver is None:
-        return f"{where.device}, {where.threads} thread(s){batch}{layout}"
-    return where.device + batch * with_batch + layout
-
-
-def _batch(record: Record) -> int:
-    return record.provenance.batch_size or 0

@@ -24,6 +24,7 @@ from mogabench.subject import Subject
 from mogabench.tables.cells import join_cell
 from mogabench.tables.checking import check_table
 from mogabench.tables.commands import command_for, timing_command
+from mogabench.tables.grid import to_grid
 from mogabench.tables.join import join, select_columns, unmeasured
 from mogabench.tables.measurable import obstacle
 from mogabench.tables.rendering import RENDERERS
@@ -34,6 +35,18 @@ from tests.counted import counted
 
 def subject(backbone, size=(224, 224)):
     return Subject(task="classification", method="classifier", backbone=backbone, input_size=size)
+
+
+def speed(translator, value, **where):
+    how = {"device": "cpu", "threads": 1, "batch_size": 1, "code": {}, **where}
+    return Record(
+        subject=Subject(
+            task="video", method="simvp", backbone=translator, input_size=(10, 1, 64, 64)
+        ),
+        kind=Kind.THROUGHPUT,
+        values={"throughput": Quantity(value=value, unit="seq/s")},
+        provenance=Provenance(command="test", **how),
+    )
 
 
 def complexity(of, parameters, *, activations=1, **operations):
@@ -166,7 +179,7 @@ def test_a_figure_in_a_unit_that_is_not_converted_is_not_compared(figure, printe
     table = get_paper().table(name)
     row = replace(table.rows[0], cells={**table.rows[0].cells, head: printed})
     column = replace(next(c for c in table.columns if c.head == head), unit=unit)
-    assert join_cell(table, row, column, open_store(packaged_results())).status is None
+    assert join_cell(table, row, column, open_store(packaged_results()), None).status is None
     assert re.match(says, obstacle(table, row, column))
 
 
@@ -311,21 +324,42 @@ def test_nothing_that_others_wrote_is_html_in_markdown(tmp_path):
     ],
 )
 def test_a_throughput_differs_with_the_device(tmp_path, device, status, note):
-    translator = Subject(
-        task="video", method="simvp", backbone="moganet", input_size=(10, 1, 64, 64)
-    )
     store = Store(tmp_path)
-    store.append(
-        Record(
-            subject=translator,
-            kind=Kind.THROUGHPUT,
-            values={"throughput": Quantity(value=1000.0, unit="seq/s")},
-            provenance=Provenance(command="test", device=device, batch_size=16, code={}),
-        )
-    )
+    timed = speed("moganet", 1000.0, device=device, batch_size=16)
+    store.append(timed.model_copy(update={"notes": ["peak_memory is a growth", "with TF32"]}))
     cell = cell_of(join(get_paper().table("A14"), store), "MogaNet", "FPS (s)")
     assert (cell.measured, cell.status) == (1000.0, status)
-    assert note in cell.caveat
+    assert cell.caveat.startswith("with TF32") and note in cell.caveat
+
+
+V100, OF_TWO = "Tesla V100-SXM2", [("A", "vit", 2), ("A", "swin", 3)]
+
+
+@pytest.mark.parametrize(
+    ("timings", "shown", "left_out", "head"),
+    [  # in the order of their time
+        ([*OF_TWO, ("A", "van", 1), ("B", "van", 9)], {"ViT": 2, "Swin": 3, "VAN": 1}, set(), "A"),
+        ([*OF_TWO, ("B", "vit", 5), ("B", "swin", 4)], {"ViT": 5, "Swin": 4}, set(), "B"),
+        ([("B", "vit", 5), ("B", "swin", 4), *OF_TWO], {"ViT": 2, "Swin": 3}, set(), "A"),
+        ([*OF_TWO, ("B", "van", 9)], {"ViT": 2, "Swin": 3}, {"VAN"}, "A"),
+        ([(V100, "van", 288), *OF_TWO, ("A", "van", 1)], {"VAN": 288}, {"ViT", "Swin"}, V100),
+    ],
+)
+def test_a_column_of_timings_is_of_one_machine(tmp_path, timings, shown, left_out, head):
+    store = Store(tmp_path)
+    for machine, translator, value in timings:
+        driver = "1" if machine == V100 else None
+        store.append(speed(translator, value, device=machine, driver=driver))
+    joined = join(get_paper().table("A14"), store)
+    cells = {row.row.label: row.cells[3] for row in joined.rows}
+    assert {label: cell.measured for label, cell in cells.items() if cell.measured} == shown
+    assert {label for label, cell in cells.items() if "is left out: " in cell.caveat} == left_out
+    grid = to_grid(joined)
+    assert f"measured on {head}" + ", 1 thread(s)" * (head != V100) in grid.heads
+    # ViT, Swin and VAN are printed with 290, 294 and 288.
+    is_ranked = "order of 3 rows have a rank correlation (Spearman's) of 1.00" in grid.summary
+    assert is_ranked == (len(shown) == 3)
+    assert (cells["VAN"].status == Status.ROUNDS) == (head == V100)
 
 
 def test_the_command_of_a_printed_throughput_times_the_rows_network():
@@ -356,17 +390,11 @@ def test_a_gpus_throughput_is_that_of_the_largest_batch(tmp_path):
 
 
 def test_a_throughput_of_a_busy_machine_is_left_out_for_an_older_one(tmp_path):
-    translator = Subject(
-        task="video", method="simvp", backbone="moganet", input_size=(10, 1, 64, 64)
-    )
     store = Store(tmp_path)
 
     def measured():
         return cell_of(join(get_paper().table("A14"), store), "MogaNet", "FPS (s)").measured
 
     for value, busy, shown in ((300.0, True, None), (900.0, False, 900), (400.0, True, 900)):
-        where = Provenance(command="test", device="cpu", batch_size=1, code={}, busy=busy)
-        values = {"throughput": Quantity(value=value, unit="seq/s")}
-        record = Record(subject=translator, kind=Kind.THROUGHPUT, values=values, provenance=where)
-        store.append(record)
+        store.append(speed("moganet", value, busy=busy))
         assert measured() == shown
