@@ -38,9 +38,10 @@ def compare(
     """Compare networks over several tasks.
 
     Prints the costs as one table, then the throughputs and the accuracies that have a record. Costs
-    are of each task's first method at the tables' size; what has no record is counted. Throughputs
-    are in eager float32, a table for each device. Accuracies are compared where data, size, recipe
-    and epochs are the same. A task is left out where it takes none of the networks: video takes
+    are of each task's first method at the tables' size; what has no record is counted. FLOPs are
+    multiply-accumulates of convolutions, linear layers and matrix products. Throughputs are in
+    eager float32, a table for each device. Accuracies are compared where data, size, recipe and
+    epochs are the same. A task is left out where it takes none of the networks: video takes
     translators, such as moganet.
     """
     from mogabench.catalogue import import_packages

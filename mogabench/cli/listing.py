@@ -71,7 +71,8 @@ def list_models(
     import_packages(packages)
     tables = get_paper(paper, papers).tables()
     if task is not None:
-        heads = ("backbone", "method", "size", "param. (M)", "FLOPs (G)", "tables")
+        costs = ("param. (M)", "FLOPs (G)", "convention")
+        heads = ("backbone", "method", "size", *costs, "tables")
         _print(heads, list(_of_task(tables, task, pattern or "*", results)), output_format)
         return
     used: dict[str, list[str]] = {}
@@ -93,28 +94,30 @@ def _of_task(
     from fnmatch import fnmatch
 
     from mogabench.records import Kind, open_store
-    from mogabench.tables.join import subjects_of
+    from mogabench.tables.join import conventions_of, subjects_of
     from mogabench.tables.measurable import is_buildable
     from mogabench.tasks import get_task
 
     name, store = get_task(task).name, open_store(results)
     found: dict[Subject, list[str]] = {}
+    conventions: dict[Subject, str] = {}
     for table in tables:
+        conventions = conventions_of(table) | conventions  # of several, the first table's
         for subject in dict.fromkeys(subjects_of(table)):
             if subject.task == name and fnmatch(subject.backbone, pattern):
                 found.setdefault(subject, []).append(table.id)
     for subject, ids in found.items():
         if is_buildable(subject):
             record = store.latest(subject.key, Kind.COMPLEXITY)
-            counted = ("—", "—")
-            if record is not None:
-                values = {key: quantity.value for key, quantity in record.values.items()}
-                counted = (
-                    f"{values['trainable_parameters'] / 1e6:.2f}",
-                    f"{values['operations_paper'] / 1e9:.2f}",
-                )
+            values = record.values if record else {}
+            convention = conventions.get(subject, "—")
+            costs = {"trainable_parameters": 1e6, f"operations_{convention}": 1e9}
+            counted = [
+                f"{values[key].value / scale:.2f}" if key in values else "—"
+                for key, scale in costs.items()
+            ]
             size = "x".join(map(str, subject.input_size))
-            yield subject.backbone, subject.method, size, *counted, ", ".join(ids)
+            yield subject.backbone, subject.method, size, *counted, convention, ", ".join(ids)
 
 
 @app.command("weights")

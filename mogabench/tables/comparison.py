@@ -71,7 +71,10 @@ def check_networks(tasks: Sequence[Task[Any, Any]], networks: Sequence[str]) -> 
 def subjects(task: Task[Any, Any], networks: Sequence[str]) -> list[Subject | None]:
     """What is counted of each network: the task's first method at its size; None if it has none."""
     known = task.backbones()
-    return [make_subject(task, name) if name in known else None for name in networks]
+    return [
+        make_subject(task, name) if name.partition(".")[0] in known else None  # without its tag
+        for name in networks
+    ]
 
 
 def compare(task: Task[Any, Any], networks: Sequence[str], store: Store) -> list[Line]:
@@ -98,10 +101,12 @@ def _costs(task: str, where: str, chosen: Sequence[Subject | None], store: Store
     counted = [store.latest(one.key, Kind.COMPLEXITY) if one else None for one in chosen]
     for name, figure, unit, scale in (
         ("trainable_parameters", "param.", "M", 1e6),
-        ("operations_paper", "FLOPs", "G", 1e9),
+        ("operations_matmul", "FLOPs, matmul", "G", 1e9),  # leaves nothing of attention out
         ("activations", "act.", "M", 1e6),
     ):
-        values = tuple(r.values[name].value / scale if r else None for r in counted)
+        values = tuple(
+            r.values[name].value / scale if r and name in r.values else None for r in counted
+        )
         yield Line(Kind.COMPLEXITY, task, where, figure, unit, values)
 
 

@@ -118,6 +118,20 @@ def subjects_of(table: PaperTable) -> Iterator[Subject]:
                     yield subject
 
 
+def conventions_of(table: PaperTable) -> dict[Subject, str]:
+    """How the printed operations of a table's networks are counted, where somebody says so."""
+    found: dict[Subject, str] = {}
+    for row in table.rows:
+        for column in table.columns:
+            subject = cell_subject(row, column)
+            if column.metric == "operations" and column.is_printed and subject is not None:
+                source = table.paper.counting_source(cell_meta(row, column))
+                convention = column.convention or (source.convention if source else None)
+                if convention:
+                    found.setdefault(subject, convention)
+    return found
+
+
 def _needed_subjects(table: PaperTable) -> Iterator[Subject]:
     """What the costs of a table and their errata are read from; some more than once."""
     for row in table.rows:

@@ -6,9 +6,11 @@ import pytest
 from typer.testing import CliRunner
 
 from mogabench.cli import app
+from mogabench.measure.code import counter_code
 from mogabench.records import Data, Kind, Provenance, Quantity, Record, Store, Training
 from mogabench.subject import Subject
 from mogabench.tasks import get_task, make_subject
+from tests.counted import counted
 
 RESNETS = ("resnet18", "resnet34")
 WEIGHTS = {"resnet18": 11_689_512, "resnet34": 21_797_672}
@@ -49,6 +51,24 @@ def test_each_task_has_a_section_with_the_networks_that_it_takes(tmp_path):
     ]
     video = next(place for place, line in enumerate(lines) if line.startswith("video"))
     assert lines[video + 1].split()[0] == "moganet"
+
+
+def test_a_network_may_have_a_tag_and_operations_are_those_with_the_products_of_attention(tmp_path):
+    names, store = ("resnet18.a1_in1k", "resnet34"), Store(tmp_path)
+    for place, name in enumerate(names, 1):
+        macs = {"operations_paper": 9e9, "operations_matmul": place * 1e9}
+        values = counted(trainable_parameters=place * 1e7, activations=place * 1e6, **macs)
+        how = Provenance(command="test", device="meta", code=counter_code())
+        subject = make_subject(get_task("classification"), name)
+        store.append(Record(subject=subject, kind=Kind.COMPLEXITY, values=values, provenance=how))
+    given = ("--tasks", "classification", "--results", tmp_path, "--format", "json")
+    costs = json.loads(compare(*names, *given))[:3]
+    assert [(line["figure"], list(line["values"].values())) for line in costs] == [
+        ("param.", [10.0, 20.0]),
+        ("FLOPs, matmul", [1.0, 2.0]),
+        ("act.", [1.0, 2.0]),
+    ]
+    assert list(costs[0]["values"]) == list(names)
 
 
 def test_qualities_stand_together_only_where_the_conditions_are_the_same(tmp_path):

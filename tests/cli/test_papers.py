@@ -112,6 +112,15 @@ def test_lists_are_of_the_paper_that_is_named(mogabench):
     assert [table["rows"] for table in tables] == ["26", "13"]
     models = json.loads(mogabench("list", "models", "--paper", "convnext", "-f", "json")[0])
     assert {"backbone": "convnext_xlarge", "tables": "2"} in models and len(models) == 5
+    given = ("--paper", "since_2024", "--task", "classification", "-f", "json")
+    found = {one["backbone"]: one for one in json.loads(mogabench("list", "models", *given)[0])}
+    # As printed: 5.0 by MogaNet's authors, 425 M by fvcore; Hiera's paper has 5 with attention.
+    for name, operations, convention in (
+        ("moganet_small", "4.97", "paper"),
+        ("starnet_s1", "0.42", "fvcore"),
+        ("hiera_tiny_224", "4.90", "matmul"),
+    ):
+        assert (found[name]["FLOPs (G)"], found[name]["convention"]) == (operations, convention)
 
 
 def test_explain_says_why_nothing_measures_a_cell(mogabench):
