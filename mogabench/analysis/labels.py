@@ -17,7 +17,8 @@ def network_labels(records: Sequence[Record]) -> list[str]:
     have the first digits of these' digest.
     """
     options = [set(record.subject.options) for record in records]
-    shared = set.intersection(*options) if len({one.subject for one in records}) > 1 else set()
+    networks = {(record.subject.backbone, record.subject.options) for record in records}
+    shared = set.intersection(*options) if len(networks) > 1 else set()
     labels = []
     for record, own in zip(records, options, strict=True):
         text = ", ".join(f"{name}={value}" for name, value in sorted(own - shared))

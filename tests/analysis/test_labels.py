@@ -3,12 +3,12 @@ from mogabench.records import Kind, Record, provenance
 from mogabench.subject import Subject
 
 
-def record(backbone, weights, **options):
+def record(backbone, weights, side=32, **options):
     subject = Subject(
         task="classification",
         method="classifier",
         backbone=backbone,
-        input_size=(32, 32),
+        input_size=(side, side),
         options=options,
     )
     where = provenance(device="a CPU", weights=weights)
@@ -21,7 +21,9 @@ def test_options_of_all_are_left_out():
 
 
 def test_one_network_has_all_its_options():
-    assert network_labels([record("xt", "a", depth=2)]) == ["xt (depth=2)"]
+    records = [record("xt", "a", side, depth=2) for side in (32, 64)]
+    assert network_labels(records[:1]) == ["xt (depth=2)"]
+    assert network_labels(records) == ["xt (depth=2)", "xt (depth=2)"]
 
 
 def test_weights_tell_equal_networks_apart():
