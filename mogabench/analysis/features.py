@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from math import isqrt
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from mogabench.analysis.grid import find_grid
 from mogabench.errors import UserError
 
 if TYPE_CHECKING:
@@ -32,17 +33,18 @@ def last_map(network: nn.Module, images: Tensor) -> Tensor:
             f"{type(network).__name__} has no forward_features, timm's method for the feature map "
             "before the pooling"
         )
-    return as_map(forward(images), network)
+    return as_map(forward(images), network, images)
 
 
-def as_map(features: Any, network: nn.Module) -> Tensor:
-    """Features of timm's layouts as a map ``(N, D, H, W)``.
+def as_map(features: Any, network: nn.Module, images: Tensor) -> Tensor:
+    """Features of timm's layouts as a map ``(N, D, H', W')``.
 
     Args:
-        features: ``(N, D, H, W)``, ``(N, H, W, D)``, or tokens ``(N, L, D)`` of a square grid after
+        features: ``(N, D, H', W')``, ``(N, H', W', D)``, or tokens ``(N, L, D)`` of a grid after
             the network's prefix tokens.
-        network: Says by timm's ``output_fmt`` whether channels come last, and how many tokens are
-            no patches.
+        network: Says by timm's ``output_fmt`` whether channels come last, how many tokens are no
+            patches, and, if it is Hiera, in which order these are.
+        images: What the features are of, ``(..., H, W)``.
 
     Raises:
         UserError: They are none of these.
@@ -53,9 +55,15 @@ def as_map(features: Any, network: nn.Module) -> Tensor:
         is_last = getattr(network, "output_fmt", "NCHW") == "NHWC"
         return features.permute(0, 3, 1, 2) if is_last else features
     patches = features[:, getattr(network, "num_prefix_tokens", 0) :]
-    side = isqrt(patches.shape[1])
-    if side * side != patches.shape[1]:
+    count, height, width = patches.shape[1], *images.shape[-2:]
+    reroll: Any = getattr(network, "reroll", None)
+    if reroll is not None:  # Hiera's tokens lie by windows, nested as each block's schedule says
+        block = next(b for b, (_, size) in reroll.schedule.items() if prod(size) == count)
+        rows: Tensor = reroll(patches, block)
+        return rows.permute(0, 3, 1, 2)
+    grid = find_grid((1, *patches.shape[1:]), (height, width))
+    if grid is None or grid.prefix:
         raise UserError(
-            f"{type(network).__name__} gives {patches.shape[1]} tokens, which are no square map"
+            f"{type(network).__name__} gives {count} tokens, which are no map of {height}x{width}"
         )
-    return patches.transpose(1, 2).reshape(len(patches), -1, side, side)
+    return grid.maps(patches)

@@ -11,8 +11,9 @@ from typer.testing import CliRunner
 
 import mogabench.models  # noqa: F401
 from mogabench.analysis.channels.energy import evenness, measure, saliency
-from mogabench.analysis.channels.layers import layers
+from mogabench.analysis.channels.layers import layers, listening
 from mogabench.analysis.channels.record import curve
+from mogabench.analysis.features import as_map
 from mogabench.analysis.figures import written_figures
 from mogabench.cli import app
 from mogabench.errors import UserError
@@ -106,9 +107,46 @@ def test_layers_of_networks(name, options, expected):
         assert [places[one.module] for one in found] == [f"blocks.{n}" for n in (2, 5, 8, 11)]
 
 
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("vit_tiny_patch16_224", {"depth": 4}),  # 4x16 tokens, as many as of a square
+        ("hiera_tiny_224", {"stages": (1, 1, 1, 1)}),  # by windows until its last stage
+    ],
+)
+def test_maps_of_tokens_are_those_of_timm(name, options):
+    network = timm.create_model(name, img_size=(64, 256), **options).eval()
+    image = torch.randn(1, 3, 64, 256)
+    chosen = layers(network)
+    with torch.inference_mode(), listening(network, chosen) as heard:
+        network(image)
+    with torch.inference_mode():
+        expected = network.forward_intermediates(image, intermediates_only=True)
+    for layer, maps in zip(chosen, expected, strict=True):
+        assert torch.equal(as_map(heard[layer.name], network, image), maps)
+
+
+class Branches(nn.Module):
+    """Two branches for one stage, as HRNet and CrossViT have them."""
+
+    def __init__(self, module: str) -> None:
+        super().__init__()
+        self.feature_info = [{"module": module}]
+        self.split, self.unused = nn.MaxPool2d(1, return_indices=True), nn.Identity()
+
+    def forward(self, x):
+        return self.split(x)[0].mean((2, 3))
+
+
 def test_what_cannot_be_measured_is_refused():
     with pytest.raises(UserError, match="has no feature_info"):
         layers(nn.Identity())
+    with pytest.raises(UserError, match="stage 1 output: Branches gives no single map"):
+        measure(Branches("split"), images((1.0, 1.0), (1.0, 1.0)), batch_size=2, quiet=True)
+    with pytest.raises(UserError, match="stage 1 output: Branches does not run the module"):
+        measure(Branches("unused"), images((1.0, 1.0), (1.0, 1.0)), batch_size=2, quiet=True)
+    with torch.device("meta"), pytest.raises(UserError, match="Twins has no attribute `block`"):
+        layers(timm.create_model("twins_svt_small", depths=(1, 1, 1, 1)))
     with pytest.raises(UserError, match="fewer than two images give its channels finite energy"):
         measure(Scaled(), images((1.0, 1.0), (0.0, 0.0)), batch_size=2, quiet=True)
     with pytest.raises(UserError, match="a standard error takes two"):

@@ -8,8 +8,8 @@ from torch import nn
 
 import mogabench.models  # noqa: F401  registers MogaNet
 from mogabench.analysis.gradcam.cam import Activation, activation_map
-from mogabench.analysis.gradcam.grid import Grid, find_grid
 from mogabench.analysis.gradcam.layer import choose_layer
+from mogabench.analysis.grid import Grid, find_grid
 from mogabench.errors import UserError
 
 SIZE = (64, 96)  # not square: rows and columns cannot change places
@@ -166,6 +166,11 @@ def test_layers_that_show_nothing_are_refused():
         choose_layer(network, image, "head")
     with pytest.raises(UserError, match="did you mean blocks"):
         choose_layer(network, image, "blocks.11")
+    hiera = timm.create_model("hiera_tiny_224", img_size=64, stages=(1, 1, 1, 1)).eval()
+    nn.init.normal_(hiera.head.fc.weight)
+    assert choose_layer(hiera, image[:, :64, :64], "blocks.3").grid == Grid("NLC", 2, 2)
+    with pytest.raises(UserError, match="order in its last stage only"):
+        choose_layer(hiera, image[:, :64, :64], "blocks.1")
 
 
 def test_grids():

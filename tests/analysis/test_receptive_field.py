@@ -118,18 +118,18 @@ def test_a_final_layer_norm_does_not_hide_the_field():
 
 
 def test_layouts_of_features():
-    maps = torch.rand(2, 5, 4, 4)
+    maps, images = torch.rand(2, 5, 2, 8), torch.rand(2, 3, 32, 128)
     network = Features(None)
-    assert torch.equal(as_map(maps, network), maps)
+    assert torch.equal(as_map(maps, network, images), maps)
     tokens = maps.flatten(2).transpose(1, 2)
-    assert torch.equal(as_map(tokens, network), maps)
+    assert torch.equal(as_map(tokens, network, images), maps)
     network.num_prefix_tokens = 2
-    assert torch.equal(as_map(torch.cat([tokens[:, :2], tokens], 1), network), maps)
+    assert torch.equal(as_map(torch.cat([tokens[:, :2], tokens], 1), network, images), maps)
     network.output_fmt = "NHWC"
-    assert torch.equal(as_map(maps.permute(0, 2, 3, 1), network), maps)
-    for bad in (tokens, [maps], maps[0, 0]):
-        with pytest.raises(UserError, match=r"no square map|no single feature map"):
-            as_map(bad, network)
+    assert torch.equal(as_map(maps.permute(0, 2, 3, 1), network, images), maps)
+    for bad in (tokens[:, 1:], [maps], maps[0, 0]):
+        with pytest.raises(UserError, match=r"no map of 32x128|no single feature map"):
+            as_map(bad, network, images)
     with pytest.raises(UserError, match="has no forward_features"):
         last_map(nn.Identity(), maps)
 

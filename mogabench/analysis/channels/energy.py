@@ -63,10 +63,15 @@ def measure(
             batch = torch.stack(list(images[start : start + batch_size]))
             network(batch.contiguous(memory_format=torch.channels_last))
             for name, found in each.items():
-                square = as_map(heard[name], network).double().square()
+                if name not in heard:
+                    raise UserError(
+                        f"{name}: {type(network).__name__} does not run the module that its "
+                        "feature_info names"
+                    )
+                square = as_map(heard[name], network, batch).double().square()
                 found.append(square.mean(dim=(2, 3)).cpu())
             step(f"of {len(batch)} images")
-    sides = {name: min(as_map(features, network).shape[2:]) for name, features in heard.items()}
+    sides = {name: min(as_map(maps, network, batch).shape[2:]) for name, maps in heard.items()}
     return [_summarise(layer, torch.cat(each[layer.name]), sides[layer.name]) for layer in chosen]
 
 
@@ -105,8 +110,8 @@ def saliency(network: nn.Module, image: Tensor, layer: Layer) -> Tensor:
     with listening(network, [layer]) as heard:
         logit = network(batch).max()
     (gradient,) = torch.autograd.grad(logit, heard[layer.name])
-    importance = as_map(gradient, network).mean(dim=(2, 3), keepdim=True)
-    return (as_map(heard[layer.name], network).detach() * importance)[0].abs()
+    importance = as_map(gradient, network, image).mean(dim=(2, 3), keepdim=True)
+    return (as_map(heard[layer.name], network, image).detach() * importance)[0].abs()
 
 
 def _summarise(layer: Layer, each: Tensor, side: int) -> Energy:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from torch import Tensor
+
 from mogabench.errors import UserError
 from mogabench.layers.moga import ChannelAggregation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from torch import Tensor, nn
+    from torch import nn
 
 _STAGES = 4
 
@@ -63,10 +65,13 @@ def layers(network: nn.Module) -> list[Layer]:
         )
     names = [stage["module"] for stage in info]
     chosen = names[:: -max(len(names) // _STAGES, 1)][:_STAGES][::-1]
-    return [
-        Layer(stage, "output", network.get_submodule(name), False)
-        for stage, name in enumerate(chosen, 1)
-    ]
+    try:
+        modules = [network.get_submodule(name) for name in chosen]
+    except AttributeError as error:
+        raise UserError(
+            f"feature_info, timm's list of a network's stages, names what is not there: {error}"
+        ) from error
+    return [Layer(stage, "output", module, False) for stage, module in enumerate(modules, 1)]
 
 
 def _hidden(mlp: ChannelAggregation, stage: int) -> Iterator[Layer]:
@@ -86,6 +91,9 @@ def listening(network: nn.Module, to: Sequence[Layer]) -> Iterator[dict[str, Ten
 
     Yields:
         The features of the last pass by the layers' names, in the network's own layout.
+
+    Raises:
+        UserError: During a pass, where a layer gives several tensors.
     """
     heard: dict[str, Tensor] = {}
 
@@ -97,7 +105,9 @@ def listening(network: nn.Module, to: Sequence[Layer]) -> Iterator[dict[str, Ten
         return hook
 
     def keep_output(layer: Layer) -> Any:
-        def hook(_: nn.Module, given: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        def hook(_: nn.Module, given: tuple[Tensor, ...], output: Any) -> Tensor:
+            if not isinstance(output, Tensor):
+                raise UserError(f"{layer.name}: {type(network).__name__} gives no single map")
             heard[layer.name] = output
             return output.clone()
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from mogabench.analysis.gradcam.grid import Grid, find_grid
+from mogabench.analysis.grid import Grid, find_grid
 from mogabench.errors import UserError, unknown
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def choose_layer(network: nn.Module, image: Tensor, name: str | None = None) -> 
         raise unknown("layer", name, filter(None, modules))
     calls = _trace(network, image)
     if name is not None:
-        return _named(calls, name)
+        return _named(calls, name, hasattr(network, "reroll"))
     calls = _up_to_last_stage(calls, getattr(network, "feature_info", None))
     chosen = next((call for call in reversed(calls) if not _is_norm(call.layer.module)), None)
     if chosen is not None and not chosen.spread:
@@ -101,10 +101,15 @@ def _up_to_last_stage(calls: list[_Call], info: Any) -> list[_Call]:
     return of_width[: ends[-1]] if ends else calls
 
 
-def _named(calls: list[_Call], name: str) -> Layer:
+def _named(calls: list[_Call], name: str, is_hiera: bool) -> Layer:
     call = next((call for call in reversed(calls) if call.layer.name == name), None)
     if call is None:
         raise UserError(f"--layer {name}: its output is no map of several positions")
+    if is_hiera and call.layer.grid != calls[-1].layer.grid:
+        raise UserError(
+            f"--layer {name}: Hiera's tokens are in the image's order in its last stage only; give "
+            "a layer of that one"
+        )
     if not call.spread:
         raise UserError(
             f"--layer {name}: the class does not depend on several of its positions; give an "
