@@ -3,6 +3,7 @@
 import csv
 import json
 import sys
+from shutil import copy
 
 import numpy as np
 import pytest
@@ -89,8 +90,8 @@ def test_figure_numbers_and_records(command, tmp_path):
     assert result.exit_code == 0, result.output
     ((title, name),) = written_figures(tmp_path / "results")
     assert (title, name) == (
-        "Figure 8's counterpart: Grad-CAM activation maps of flag.png",
-        "analyses/gradcam_flag",
+        "Figure 8's counterpart: Grad-CAM activation maps of flag.png: colours_in_test stated.pth",
+        "analyses/gradcam_flag-colours-in-test-stated-pth-blue",
     )
     rows = list(csv.DictReader((tmp_path / "results" / f"{name}.csv").open()))
     heat = np.array([float(row["heat"]) for row in rows]).reshape(2, 8, 8)
@@ -114,17 +115,24 @@ def test_figure_numbers_and_records(command, tmp_path):
 
 
 def test_networks_of_one_name_are_told_apart(command, tmp_path):
-    files = ("--weights", "stated.pth", "--weights", str(tmp_path / "stated.pth"))
-    result = command("--models", "colours_in_test,colours_in_test", *files)
+    files = ["stated.pth", str(tmp_path / "stated.pth"), "1/out/stated.pth", "2/out/stated.pth"]
+    for folder in ("1/out", "2/out"):
+        (tmp_path / folder).mkdir(parents=True)
+        copy("stated.pth", folder)
+    result = command(
+        "--models", ",".join(["colours_in_test"] * 4), *(f"--weights={file}" for file in files)
+    )
     assert result.exit_code == 0, result.output
-    rows = csv.DictReader((tmp_path / "results" / "analyses" / "gradcam_flag.csv").open())
-    assert {row["network"] for row in rows} == {
-        "colours_in_test stated.pth",
-        f"colours_in_test {tmp_path.name}/stated.pth",
-    }
     assert command(*NETWORK, "stated.pth", "--layer", "act").exit_code == 0
-    rows = csv.DictReader((tmp_path / "results" / "analyses" / "gradcam_flag.csv").open())
-    assert {row["network"] for row in rows} == {"colours_in_test act"}
+    assert command(*NETWORK, "stated.pth", "--layer", "act", "--class", "blue").exit_code == 0
+    called = {}
+    for _, name in written_figures(tmp_path / "results"):
+        rows = csv.DictReader((tmp_path / "results" / f"{name}.csv").open())
+        called[name.rpartition("_")[2]] = {row["network"] for row in rows}
+    short = [files[0], f"{tmp_path.name}/stated.pth", *files[2:]]
+    several = {f"colours_in_test {file}" for file in short}
+    assert sorted(called.values(), key=len)[2] == several
+    assert called["flag-colours-in-test-act-red"] == called["flag-colours-in-test-act-blue"]
 
 
 @pytest.mark.slow

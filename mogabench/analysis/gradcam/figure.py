@@ -5,9 +5,8 @@ from __future__ import annotations
 from textwrap import wrap
 from typing import TYPE_CHECKING, NamedTuple
 
-from mogabench.analysis.figures import Figure, csv_text
+from mogabench.analysis.figures import Figure, csv_text, figure_name
 from mogabench.data.images import read_image
-from mogabench.files import slug
 from mogabench.tables.plots import pictures
 
 if TYPE_CHECKING:
@@ -55,9 +54,10 @@ def figure(panels: Sequence[Sequence[Panel]]) -> Figure:
     files = [row[0].image for row in panels]
     names = ", ".join(file.name for file in files[:_MOST_NAMED])
     names += f" and {len(files) - _MOST_NAMED} more" * (len(files) > _MOST_NAMED)
-    title = f"Figure 8's counterpart: Grad-CAM activation maps of {names}"
-    name = "_".join(["gradcam", *(slug(file.stem) for file in files[:_MOST_NAMED])])
-    name += f"_and_{len(files) - _MOST_NAMED}_more" * (len(files) > _MOST_NAMED)
+    networks = dict.fromkeys(panel.network for panel in panels[0])
+    classes = dict.fromkeys(panel.class_name for row in panels for panel in row)
+    title = f"Figure 8's counterpart: Grad-CAM activation maps of {names}: {'; '.join(networks)}"
+    name = figure_name("gradcam", [*(file.stem for file in files), *networks, *classes])
     return Figure(name, _draw(panels, title), _as_csv(panels))
 
 

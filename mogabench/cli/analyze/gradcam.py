@@ -112,9 +112,11 @@ def _check_images(files: Sequence[Path]) -> None:
 def _titles(pairs: Sequence[tuple[str, str]], layers: Sequence[str] | None) -> list[str]:
     """What tells the networks apart: name, weights where several share it, layer where given."""
     names = [name for name, _ in pairs]
+    ends = [(name, "/".join(Path(weights).parts[-2:])) for name, weights in pairs]
     titles = []
-    for place, (name, weights) in enumerate(pairs):
-        parts = [name, *["/".join(Path(weights).parts[-2:])] * (names.count(name) > 1)]
+    for place, (pair, end) in enumerate(zip(pairs, ends, strict=True)):
+        name, file = end if ends.count(end) == 1 else pair
+        parts = [name, *[file] * (names.count(name) > 1)]
         titles.append(" ".join([*parts, *(layers or [])[place : place + 1]]))
     return titles
 
