@@ -107,9 +107,11 @@ def in_groups(function: Callable[[Tensor], Tensor], x: Tensor, dim: int) -> Tens
     Returns:
         The function of ``x``.
     """
+    if torch.compiler.is_compiling() or not suits_cpu(x):  # a graph would keep what is asked below
+        return function(x)
     images, _, height, width = x.shape
     at_once = max(1, _CACHED // (dim * height * width * x.element_size()))
-    if images <= at_once or torch.compiler.is_compiling() or not suits_cpu(x):
+    if images <= at_once:
         return function(x)
     return torch.cat([function(group) for group in torch.split(x, at_once)])
 

@@ -64,6 +64,17 @@ def test_images_go_through_in_groups_that_the_cache_holds(dim: int, sizes: list[
     assert seen[-1] == 5  # in another layout nothing is gained
 
 
+def test_an_exported_graph_takes_a_batch_of_any_size() -> None:
+    class Grouped(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return in_groups(functional.relu, x, 2**10)  # two at once
+
+    x, batch = channels_last(2, 3, 32, 32), {0: torch.export.Dim.DYNAMIC}
+    program = torch.export.export(Grouped(), (x,), dynamic_shapes=(batch,)).module()
+    for images in (x[:1], x.repeat(5, 1, 1, 1)):
+        assert torch.equal(program(images), images.relu())
+
+
 @pytest.mark.parametrize("widths", [(2, 6, 8), (0, 3, 5), (4, 0, 4), (3, 5, 0)])
 def test_orders_in_one_buffer(widths: tuple[int, int, int]) -> None:
     torch.manual_seed(0)
