@@ -19,6 +19,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from mogabench.layers.fused_moga import FusedChannelAggregation
+
 
 @singledispatch
 def paper_operations(module: nn.Module, source: Any, out: Any) -> int:
@@ -77,3 +79,12 @@ def _per_output(module: nn.Module, source: Tensor, out: Tensor) -> int:
 @paper_operations.register(nn.AdaptiveAvgPool1d | nn.AdaptiveAvgPool2d | nn.AdaptiveAvgPool3d)
 def _per_input(module: nn.Module, source: Tensor, out: Any) -> int:
     return source.numel()
+
+
+@paper_operations.register
+def _fused_channels(module: FusedChannelAggregation, source: Tensor, out: Tensor) -> int:
+    """Its depth-wise convolution and, with CA, the used rows of its last one: it calls neither."""
+    used: list[Tensor] = [*module.dwconv.parameters()]
+    if module.act is not None:
+        used += [values[: module.dim + 1] for values in module.fc2.parameters()]
+    return out.numel() // module.dim * sum(values.numel() for values in used)

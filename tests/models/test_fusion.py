@@ -8,8 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from mogabench.layers.fused_moga import FusedSpatialAggregation
+from mogabench.layers.fused_moga import FusedChannelAggregation, FusedSpatialAggregation
+from mogabench.layers.fusion import SplitNorm
 from mogabench.layers.large_kernel import DilatedDepthwise
+from mogabench.layers.moga import CHANNEL_AGGREGATIONS, ChannelAggregation
 from mogabench.measure.complexity import count
 from mogabench.models import fuse
 from mogabench.models.moganet import MogaNet
@@ -142,6 +144,18 @@ def test_counts_on_the_meta_device():
     of_the_means = sum(d * dim**2 for d, dim in zip((3, 3, 12, 2), (32, 64, 128, 256), strict=True))
     assert fused.operations["matmul"] - plain.operations["matmul"] == of_the_means
     assert fused.unknown == {}
+
+
+@pytest.mark.parametrize("aggregation", CHANNEL_AGGREGATIONS)
+def test_the_papers_convention_counts_an_aggregation_as_the_plain_one(aggregation):
+    """Its convolutions are the same ones, and the convention counts nothing else of them."""
+    with torch.device("meta"):
+        plain = ChannelAggregation(8, 24, aggregation=aggregation).eval()
+        norm = SplitNorm(nn.Identity(), torch.ones(8), torch.zeros(8))
+        fused = FusedChannelAggregation(norm, plain, torch.ones(8)).eval()
+        maps = torch.empty(2, 8, 6, 5)
+    found, expected = (count(module, maps).operations["paper"] for module in (fused, plain))
+    assert found == expected
 
 
 @pytest.mark.slow
