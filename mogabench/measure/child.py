@@ -94,7 +94,8 @@ def _network(request: Request, file: Path | None) -> nn.Module:
     network = task.build(request.subject)
     if file is None:
         return network
-    return task.with_graph(network, RUNTIMES[settings.runtime](file, dtype=settings.dtype))
+    graph = RUNTIMES[settings.runtime](file, dtype=settings.dtype, threads=settings.threads)
+    return task.with_graph(network, graph)
 
 
 def _exported(request: Request, folder: Path) -> Path:

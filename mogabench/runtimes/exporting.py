@@ -221,14 +221,12 @@ def _attend(query: Tensor, key: Tensor, value: Tensor, *options: Any, **more: An
 
 def _write_openvino(program: ExportedProgram, description: str, file: Path) -> None:
     openvino = import_runtime("openvino")
-    onnx = file.with_suffix(".onnx.part")
-    try:
+    with TemporaryDirectory(dir=file.parent) as folder:  # large weights lie in a file of their own
+        onnx = Path(folder) / "network.onnx"
         _write_onnx(program, "", onnx)
         model = openvino.Core().read_model(onnx)
-    finally:
-        onnx.unlink(missing_ok=True)
-    model.set_rt_info(description, METADATA)
-    openvino.save_model(model, file, compress_to_fp16=False)
+        model.set_rt_info(description, METADATA)
+        openvino.save_model(model, file, compress_to_fp16=False)
 
 
 def _write_program(program: ExportedProgram, description: str, file: Path) -> None:

@@ -22,10 +22,10 @@ class Runtime(nn.Module):
     Args:
         file: The exported file.
         dtype: What it computes in, one of the runtime's `dtypes`.
-        threads: Threads of one operator.
+        threads: Threads of one operator; None takes as many as PyTorch.
 
     Raises:
-        UserError: The runtime is not installed.
+        UserError: The runtime is not installed, or this machine does not compute so.
     """
 
     package = ""
@@ -38,7 +38,7 @@ class Runtime(nn.Module):
 
     def __init__(self, file: Path, *, dtype: str = "float32", threads: int | None = None) -> None:
         super().__init__()
-        self._open(file, dtype, threads or torch.get_num_threads())
+        self._open(file, dtype, threads)
 
     @classmethod
     def check_installed(cls) -> None:
@@ -58,7 +58,7 @@ class Runtime(nn.Module):
             shape = "x".join(map(str, x.shape))
             raise UserError(f"{self.package} fails on inputs of {shape}: {reason}") from error
 
-    def _open(self, file: Path, dtype: str, threads: int) -> None:
+    def _open(self, file: Path, dtype: str, threads: int | None) -> None:
         raise NotImplementedError
 
     def _run(self, x: Tensor) -> Tensor:
@@ -73,10 +73,10 @@ class OnnxRuntime(Runtime):
     provider = "CPUExecutionProvider"
     """Its name of what computes."""
 
-    def _open(self, file: Path, dtype: str, threads: int) -> None:
+    def _open(self, file: Path, dtype: str, threads: int | None) -> None:
         onnxruntime = import_runtime(self.package)
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = threads or torch.get_num_threads()
         options.inter_op_num_threads = 1
         options.log_severity_level = 4  # its errors arrive as exceptions
         providers = [(self.provider, self._provider_options(dtype))]
@@ -143,9 +143,16 @@ class OpenVino(Runtime):
     format = "openvino"
     dtypes = ("float32", "bfloat16")
 
-    def _open(self, file: Path, dtype: str, threads: int) -> None:
+    def _open(self, file: Path, dtype: str, threads: int | None) -> None:
         core = import_runtime(self.package).Core()
-        self.compiled = core.compile_model(str(file), "CPU", self.options(dtype, threads))
+        options = self.options(dtype, threads or torch.get_num_threads())
+        self.compiled = core.compile_model(str(file), "CPU", options)
+        # What the processor lacks it replaces without a word.
+        precision, used = map(self.compiled.get_property, options)
+        if precision.get_type_name() != options["INFERENCE_PRECISION_HINT"]:
+            raise UserError(f"OpenVINO has no {dtype} on this processor; compute in float32")
+        if threads not in (None, used):
+            raise UserError(f"OpenVINO computes on at most {used} threads here, not on {threads}")
 
     @staticmethod
     def options(dtype: str, threads: int) -> dict[str, str | int]:
@@ -164,7 +171,7 @@ class Program(Runtime):
     package = "torch"
     format = "pt2"
 
-    def _open(self, file: Path, dtype: str, threads: int) -> None:
+    def _open(self, file: Path, dtype: str, threads: int | None) -> None:
         self.program = torch.export.load(file).module()
 
     def _run(self, x: Tensor) -> Tensor:

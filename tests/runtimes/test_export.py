@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -13,6 +14,7 @@ import timm
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.onnx._internal.exporter import _onnx_program
 
 import mogabench.models  # noqa: F401  (registers MogaNet with timm)
 from mogabench.engine.job import Job
@@ -54,7 +56,7 @@ def run(name: str, file: Path, images: torch.Tensor) -> np.ndarray:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("shape", [(1, 3, 64, 64), (5, 3, 96, 160), (2, 3, 32, 32)])
+@pytest.mark.parametrize("shape", [(1, 3, 64, 64), (9, 3, 96, 160), (2, 3, 32, 32)])
 @pytest.mark.parametrize("name", FORMATS)
 def test_files_compute_the_same_for_any_batch_and_size(network, files, name, shape):
     images = torch.randn(shape)
@@ -133,6 +135,13 @@ def test_a_file_that_gives_nan_for_another_batch_is_not_kept(monkeypatch, tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
+def test_weights_beside_the_intermediate_file_are_not_kept(monkeypatch, tmp_path):
+    monkeypatch.setattr(_onnx_program, "_LARGE_MODEL_THRESHOLD", 0)  # of 1.5 GiB
+    network = nn.Sequential(nn.Conv2d(3, 64, 3), nn.AdaptiveAvgPool2d(1)).eval()
+    export(network, IMAGE, tmp_path / "x.xml", "openvino")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["x.bin", "x.xml"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
 def test_sequences(randomise, runtime):
@@ -175,6 +184,23 @@ def test_bfloat16_in_openvino(network):
     assert float((found - expected).norm() / expected.norm()) < 0.05
 
 
+class WithoutBfloat16:
+    """OpenVINO on a processor without bfloat16, where it drops what asks for that."""
+
+    def compile_model(self, model, device, options):
+        return openvino.Core().compile_model(
+            model, device, options | {"INFERENCE_PRECISION_HINT": "f32"}
+        )
+
+
+def test_bfloat16_is_refused_where_the_processor_lacks_it(monkeypatch):
+    stand_in = SimpleNamespace(Core=WithoutBfloat16)
+    monkeypatch.setattr("mogabench.runtimes.runtime.import_runtime", lambda _: stand_in)
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1)).eval()
+    with pytest.raises(UserError, match="OpenVINO has no bfloat16 on this processor"):
+        in_runtime(network, IMAGE, "openvino", dtype="bfloat16")
+
+
 @pytest.mark.slow
 def test_a_runtime_computes_on_as_many_threads_as_asked(files):
     session = RUNTIMES["onnxruntime"](files["onnx"].file, threads=2).session
@@ -182,6 +208,8 @@ def test_a_runtime_computes_on_as_many_threads_as_asked(files):
     # OpenVINO takes all cores by itself, and never more.
     compiled = RUNTIMES["openvino"](files["openvino"].file, threads=1).compiled
     assert compiled.get_property("INFERENCE_NUM_THREADS") == 1
+    with pytest.raises(UserError, match=r"at most \d+ threads here, not on 999"):
+        RUNTIMES["openvino"](files["openvino"].file, threads=999)
 
 
 @pytest.mark.slow
