@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 class DepthwiseConv2d(nn.Conv2d):
     """`torch.nn.Conv2d` with one filter per channel, stride 1, an odd kernel and the same size.
 
-    Maps in channels_last layout take a faster way, on a CPU and on an NVIDIA GPU.
+    Maps in channels_last layout take a faster way on a CPU, and on an NVIDIA GPU in inference and
+    in compiled training.
 
     Args:
         dim: Channels.
@@ -54,7 +55,7 @@ def convolve(
     """
     if gelu and torch.is_grad_enabled():  # that pass has no gradient
         return channels_last.gelu(convolve(x, weight, bias, dilation))
-    if suits_kernels(x):
+    if suits_kernels(x) and not _trains_eagerly():
         (x,) = in_autocast_type(x)
         convolved: Tensor = depthwise(x, weight, bias, dilation, gelu)
         return convolved
@@ -64,6 +65,15 @@ def convolve(
         padding = dilation * (weight.shape[-1] // 2)
         out = nn.functional.conv2d(x, weight, bias, 1, padding, dilation, len(weight))
     return channels_last.gelu(out, in_place=True) if gelu else out
+
+
+def _trains_eagerly() -> bool:
+    """Whether Python starts the operators of a pass with gradients one by one.
+
+    For the kernels that takes it longer than they need: on an H200 a step of MogaNet-S at batch 128
+    took 205 ms by them and 160 ms by cuDNN.
+    """
+    return torch.is_grad_enabled() and not torch.compiler.is_compiling()
 
 
 def convolve_multi_order(

@@ -7,6 +7,7 @@ times both on MogaNet-S's layers. The gradient of the input is the same kernel a
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
@@ -53,9 +54,16 @@ def _span(x: Tensor) -> int:
 
 @torch.library.custom_op("mogabench::depthwise", mutates_args=())
 def depthwise(
-    x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int, gelu: bool = False
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    dilation: int,
+    gelu: bool = False,
+    flipped: bool = False,
 ) -> Tensor:
-    """Convolves each channel with its filter, keeping the size; has no gradient with GELU.
+    """Convolves each channel with its filter, keeping the size.
+
+    With GELU or flipped filters it has no gradient.
 
     Args:
         x: Maps ``(N, C, H, W)`` in channels_last layout, or a slice of the channels of such.
@@ -63,24 +71,32 @@ def depthwise(
         bias: ``(C,)`` or None.
         dilation: Distance of the filters' taps.
         gelu: Whether GELU follows.
+        flipped: Whether the filters are taken upside down and left to right.
 
     Returns:
         ``(N, C, H, W)`` in channels_last layout, of the type of ``x``.
     """
     out = _like(x)
-    _launch(x, weight, bias, out, dilation, gelu=gelu)
+    _launch(x, weight, bias, out, dilation, gelu=gelu, flipped=flipped)
     return out
 
 
 @depthwise.register_fake
-def _(x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int, gelu: bool = False) -> Tensor:
+def _(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    dilation: int,
+    gelu: bool = False,
+    flipped: bool = False,
+) -> Tensor:
     return _like(x)
 
 
 def _keep_inputs(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    x, weight, bias, dilation, gelu = inputs
-    if gelu:
-        raise NotImplementedError("the pass with GELU has no gradient")
+    x, weight, bias, dilation, gelu, flipped = inputs
+    if gelu or flipped:
+        raise NotImplementedError("the passes with GELU and with flipped filters have no gradient")
     ctx.save_for_backward(x, weight)
     ctx.dilation, ctx.has_bias = dilation, bias is not None
 
@@ -90,12 +106,12 @@ def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     grad = grad.contiguous(memory_format=torch.channels_last)
     of_x = of_weight = of_bias = None
     if ctx.needs_input_grad[0]:
-        of_x = depthwise(grad, weight.flip(2, 3), None, ctx.dilation)
+        of_x = depthwise(grad, weight, None, ctx.dilation, flipped=True)
     if ctx.needs_input_grad[1] or ctx.needs_input_grad[2]:
         sums = depthwise_sums(x, grad, weight.shape[-1], ctx.dilation).to(weight.dtype)
         of_weight = sums[:-1].t().reshape(weight.shape)
         of_bias = sums[-1] if ctx.has_bias else None
-    return of_x, of_weight, of_bias, None, None
+    return of_x, of_weight, of_bias, None, None, None
 
 
 @torch.library.custom_op("mogabench::depthwise_sums", mutates_args=())
@@ -115,7 +131,7 @@ def depthwise_sums(x: Tensor, grad: Tensor, kernel: int, dilation: int) -> Tenso
 
     n, c, h, w = x.shape
     tap_rows = kernel if kernel == 3 else 1
-    tiling = _tiling(x, dilation)
+    tiling = _tiling(c, w, dilation)
     steps, blocks = tiling.steps(x, dilation), _ceil(c, tiling.channels) * (kernel // tap_rows)
     steps_each = _ceil(steps, _ceil(_PARTIAL_SUMS, blocks))
     programs = _ceil(steps, steps_each)
@@ -201,9 +217,9 @@ class Tiling(NamedTuple):
         }
 
 
-def _tiling(x: Tensor, dilation: int) -> Tiling:
+@cache
+def _tiling(c: int, w: int, dilation: int) -> Tiling:
     """Tiles of at most `_WIDEST` columns, as equal as can be."""
-    c, w = x.shape[1], x.shape[3]
     across = _ceil(w, dilation)
     columns = _ceil(across, _ceil(across, _WIDEST))
     channels = min(_power_of_two(c), _MOST_CHANNELS)
@@ -220,6 +236,7 @@ def _launch(
     dilation: int,
     *,
     gelu: bool = False,
+    flipped: bool = False,
     rest: Tensor | None = None,
     split: int | None = None,
 ) -> None:
@@ -233,20 +250,22 @@ def _launch(
     if c == 0:
         return
     kernel = weight.shape[-1]
-    tiling, taps = _tiling(x, dilation), _by_taps(weight)
+    tiling, taps = _tiling(c, w, dilation), _by_taps(weight)
+    # Flipped, the taps are read from the last one backwards.
+    first, step = (taps[-1], -taps.stride(0)) if flipped else (taps[0], taps.stride(0))
     steps, blocks = tiling.steps(x, dilation), _ceil(c, tiling.channels)
     steps_each = max(1, min(steps * blocks // _PROGRAMS, _MOST_STEPS))
     with _on_device_of(x):
         kernels.convolve[(_ceil(steps, steps_each), blocks)](
             x,
-            taps,
+            first,
             x if bias is None else bias,
             out,
             out if rest is None else rest,
             n,
             h,
             w,
-            taps.stride(0),
+            step,
             steps_each,
             STRIDE=pixel_step(x),
             OUT_STRIDE=pixel_step(out),

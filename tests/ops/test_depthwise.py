@@ -162,6 +162,24 @@ def test_layer_goes_through_the_kernels(monkeypatch: pytest.MonkeyPatch) -> None
     assert calls and relative_error(found, expected) < TOLERANCE[torch.float32]
 
 
+@pytest.mark.parametrize(
+    ("trains", "is_compiled", "by_kernels"),
+    [(False, False, 1), (False, True, 1), (True, False, 0), (True, True, 1)],
+)
+def test_eager_training_leaves_the_kernels_out(
+    trains: bool, is_compiled: bool, by_kernels: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+    monkeypatch.setattr(module, "suits_kernels", lambda x: True)
+    monkeypatch.setattr(module, "depthwise", lambda x, *_: calls.append(1) or x)
+    layer = DepthwiseConv2d(2, 3)
+    if is_compiled:
+        layer.compile(backend="eager")
+    with torch.set_grad_enabled(trains):
+        layer(torch.randn(1, 2, 4, 4))
+    assert len(calls) == by_kernels
+
+
 @in_interpreter
 def test_kernels_pass_the_checks_of_custom_operators() -> None:
     x = torch.randn(1, 3, 4, 6).to(memory_format=torch.channels_last).to(DEVICE)
