@@ -37,7 +37,10 @@ def provenance(*, device: str, **known: Any) -> Provenance:
 
 def command_line() -> str:
     """The command that is running, as one would type it."""
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    program = Path(sys.argv[0])
+    if program.name == "__main__.py":  # of ``python -m mogabench``
+        program = program.parent
+    return shlex.join([program.name, *sys.argv[1:]])
 
 
 @cache

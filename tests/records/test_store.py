@@ -15,6 +15,7 @@ import pytest
 
 from mogabench.errors import UserError
 from mogabench.records import Data, Kind, Provenance, Quantity, Record, Store, packaged_results
+from mogabench.records.provenance import command_line
 from mogabench.records.store import _RecordFile
 from mogabench.subject import Subject
 from tests.counted import counted
@@ -306,3 +307,9 @@ def test_a_full_disk_is_one_clear_line_and_leaves_no_half_record(tmp_path, monke
         store.append(record(2))
     assert path.read_bytes() == before
     assert [r.values["parameters"].value for r in store.all()] == [1]
+
+
+@pytest.mark.parametrize("program", ["/usr/bin/mogabench", "/src/mogabench/__main__.py"])
+def test_a_record_names_its_command_as_one_types_it(program, monkeypatch):
+    monkeypatch.setattr(sys, "argv", [program, "run", "a b"])
+    assert command_line() == "mogabench run 'a b'"
