@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import statistics
 import sys
 import time
 from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 import torch._dynamo
@@ -21,10 +23,17 @@ from mogabench.engine.compiling import compile_for_training
 from mogabench.machine import device_name
 from mogabench.ops import channels_last, depthwise
 from mogabench.records import provenance
+from mogabench.records.provenance import packages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+PROJECT = Path(__file__).parents[2]
+_FILE = "gpu.jsonl"
+_STAGE = Path(sys.argv[0]).stem
+_MEASURED = ("benchmarks/gpu_stages", "mogabench/layers", "mogabench/models", "mogabench/ops")
+"""Folders whose code decides the figures."""
+T = TypeVar("T")
 torch._dynamo.config.recompile_limit = 64  # a code for each stage and batch size
 _LONGEST = 24
 _NAME_LENGTH = 80
@@ -92,8 +101,11 @@ class Bench:
         end.synchronize()
         return start.elapsed_time(end)
 
-    def captured(self, call: Callable[[], object]) -> Callable[[], object]:
-        """A call as a CUDA graph, which takes the GPU's time alone; on a CPU the call itself."""
+    def captured(self, call: Callable[[], T]) -> Callable[[], T]:
+        """A call as a CUDA graph, which takes the GPU's time alone; on a CPU the call itself.
+
+        What it returns is overwritten each time.
+        """
         if not self.on_gpu:
             return call
         stream = torch.cuda.Stream()
@@ -103,8 +115,12 @@ class Bench:
         torch.cuda.current_stream().wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
-            call()
-        replay: Callable[[], object] = graph.replay
+            out = call()
+
+        def replay() -> T:
+            graph.replay()
+            return out
+
         return replay
 
     def kernel_times(self, call: Callable[[], object]) -> dict[str, float]:
@@ -139,19 +155,41 @@ class Bench:
 
     def note(self, name: str, **figures: object) -> None:
         """Prints figures and writes them at once, so that a cut costs none that exists."""
-        stage = Path(sys.argv[0]).stem
         texts = (f"{k} {v:.5g}" if isinstance(v, float) else f"{k} {v}" for k, v in figures.items())
-        print(f"  {stage}: {name}: {', '.join(texts)}", flush=True)
+        print(f"  {_STAGE}: {name}: {', '.join(texts)}", flush=True)
         origin = provenance(device=device_name(self.device))
-        versions = {"torch": origin.packages["torch"], "commit": origin.commit}
-        line = {"stage": stage, "name": name, **figures, "device": origin.device, **versions}
+        commit = {"commit": origin.commit, "dirty": origin.dirty}
+        line = {"stage": _STAGE, "name": name, **figures, **self._conditions, **commit}
         self.results.mkdir(parents=True, exist_ok=True)
-        with (self.results / "gpu.jsonl").open("a", encoding="utf-8") as file:
+        with (self.results / _FILE).open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
+
+    def knows(self, name: str, **figures: object) -> bool:
+        """Whether there is a line of the same under the same conditions; if so, says it."""
+        wanted = {"stage": _STAGE, "name": name, **figures, **self._conditions}
+        is_known = any(wanted.items() <= line.items() for line in self._lines)
+        if is_known:
+            print(f"  {_STAGE}: {name}: known", flush=True)
+        return is_known
+
+    @cached_property
+    def _lines(self) -> list[dict[str, object]]:
+        """What the project's results and those of this bench held when it was first asked for."""
+        files = [folder / _FILE for folder in (PROJECT / "results", self.results)]
+        texts = [file.read_text(encoding="utf-8") for file in files if file.exists()]
+        return [json.loads(line) for text in texts for line in text.splitlines()]
+
+    @cached_property
+    def _conditions(self) -> dict[str, str]:
+        """Where figures are measured, and a digest of the code that they are of."""
+        sources = [file for name in _MEASURED for file in sorted((PROJECT / name).rglob("*.py"))]
+        code = hashlib.sha256(b"".join(file.read_bytes() for file in sources)).hexdigest()[:12]
+        return {"device": device_name(self.device), "torch": packages()["torch"], "code": code}
 
 
 def open_bench() -> Bench:
-    """Reads the command line, which all stages share."""
+    """Reads the command line, which all stages share, and lets cuDNN choose its fastest kernels."""
+    torch.backends.cudnn.benchmark = True
     parser = argparse.ArgumentParser()
     parser.add_argument("models", nargs="*")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")

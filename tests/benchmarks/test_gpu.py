@@ -1,13 +1,26 @@
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import timm
+import torch
+from timm.layers import DropPath
 
 from mogabench.records import Kind, Store
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "gpu.py"
+STAGES = SCRIPT.with_name("gpu_stages")
+
+
+@pytest.fixture
+def stage(monkeypatch):
+    """What a stage's script defines."""
+    monkeypatch.syspath_prepend(STAGES)
+    return lambda name: SimpleNamespace(**runpy.run_path(str(STAGES / f"{name}.py")))
 
 
 @pytest.mark.slow
@@ -34,6 +47,8 @@ def test_every_stage_in_miniature(tmp_path):
     }
     assert any("ms" in line for line in lines)
     assert all(line["ms"] > 0 for line in lines if "ms" in line)
+    timed = [line for line in lines if line["stage"] == "inference" and "ms" in line]
+    assert timed and all(line["outputs_error"] < 1e-5 for line in timed)
     kinds = {record.kind for record in Store(results).all()}
     assert kinds >= {Kind.THROUGHPUT, Kind.QUALITY}
 
@@ -46,3 +61,59 @@ def test_a_stage_that_gets_no_time_is_a_failure_on_the_cpu(tmp_path):
     )
     assert ended.returncode == 1
     assert ended.stderr.splitlines()[-1] == "failed: operators, moganet, networks, video, others"
+
+
+def test_every_scale_and_norm_counts_in_the_error_of_outputs(stage):
+    torch.manual_seed(0)
+    network = stage("inference")._randomised(timm.create_model("moganet_xtiny"))
+    images = torch.randn(1, 3, 64, 64)  # on one pixel, feature decomposition does nothing
+    names = ("scale", "running_mean", "running_var", "norm1.weight", "norm2.bias", "norm.weight")
+    with torch.inference_mode():
+        expected = network(images)
+        for name, value in network.state_dict().items():
+            if any(part in name for part in names):
+                kept = value.clone()
+                value.mul_(2)
+                error = (network(images) - expected).norm() / expected.norm()
+                assert error > 1e-4, name
+                value.copy_(kept)
+
+
+def test_simvp_trains_without_chance(stage):
+    problem = stage("training")._video(SimpleNamespace(on_gpu=False, device="cpu"), "simvp")
+    drops = [part for part in problem.network.modules() if isinstance(part, DropPath)]
+    assert drops and all(part.drop_prob == 0 for part in drops)
+
+
+@pytest.mark.slow
+def test_what_is_known_of_the_same_code_is_not_measured_again(tmp_path):
+    command = [sys.executable, str(STAGES / "layers.py"), "--device", "cpu"]
+    first, second = (
+        subprocess.run(
+            [*command, "--results", str(tmp_path)], capture_output=True, text=True, check=True
+        ).stdout.splitlines()
+        for _ in range(2)
+    )
+    assert [line.endswith(": known") for line in first] == [False, False, False]
+    assert [line.endswith(": known") for line in second] == [False, True, True]
+    lines = [json.loads(line) for line in (tmp_path / "gpu.jsonl").read_text().splitlines()]
+    assert [line["name"] for line in lines].count("copy") == 2 and len(lines) == 4
+    assert all("dirty" in line for line in lines)
+
+
+def test_a_command_that_cannot_begin_ends_no_other(capfd):
+    script = SimpleNamespace(**runpy.run_path(str(SCRIPT)))
+    stage = script.Stage("video", 1, (), least=200)
+    assert script._run(stage, ("/no/such/program",), 300) == 1
+    assert "No such file" in capfd.readouterr().out
+    assert script._run(stage, ("/no/such/program",), 199) is None
+    assert "199 s are too few" in capfd.readouterr().out
+
+
+@pytest.mark.slow
+def test_an_unknown_stage_is_refused():
+    command = [sys.executable, str(SCRIPT), "--device", "cpu", "networks", "videos"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    expected = "no stage videos; the stages are operators, moganet, networks, video, others"
+    assert ended.stderr.splitlines() == [expected]
