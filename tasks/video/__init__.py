@@ -145,7 +145,7 @@ class Video(Task[VideoRecipe, VideoOptions]):
 
             hooks.append(CompareWithOpenSTL(job, network, predicted_frames(job), built))
         return Setup(
-            Predictor(network, seen, predicted_frames(job), recipe and recipe.divergence),
+            Predictor(network, seen, predicted_frames(job), recipe.divergence if recipe else None),
             replace(test, items=numbered, collate=numbered.collate),
             metric,
             train,
