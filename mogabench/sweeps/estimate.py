@@ -94,7 +94,7 @@ def hours(item: Measurement, device: Device, store: Store) -> float | None:
     network, or at the median rate of all networks that were timed on the device. The data is taken
     to be that of the paper.
     """
-    if item.words[0] == "profile":
+    if item.words[0] == "profile" or item.value("--data") is None:
         return _PROFILE_HOURS
     subject, samples = subject_of(item), _samples(item)
     if subject is None or samples is None:

@@ -115,13 +115,18 @@ def expand(entry: dict[str, Any]) -> list[Measurement]:
     """The measurements of a ``run`` or ``profile`` entry, one for each point of its grid.
 
     Raises:
-        UserError: A value cannot be one of an option.
+        UserError: A value cannot be one of an option, or an option is not one of plans.
     """
     settings = dict(entry)
     command = "run" if "run" in settings else "profile"
     asked = settings.pop(command)
     if command == "run" and not isinstance(asked, str):
         raise UserError(f"run: {asked} is not a task's name, such as classification")
+    if any(str(name).replace("_", "-") == "time-budget" for name in settings):
+        raise UserError(
+            "time_budget: a sweep resumes trainings that were interrupted, and --time-budget is "
+            "only for new ones; state the length, such as set: {schedule.epochs: 5}"
+        )
     first = [(command, str(name)) for name in as_list(asked)]
     seeds = seed_options(settings.pop("seeds", None))
     grid = [list(_words(command, name, value)) for name, value in settings.items()]

@@ -97,6 +97,8 @@ def test_what_a_record_was_made_by_is_not_missing(tmp_path):
     elsewhere = f"mogabench run classification {words} --results /a --work-dir=/b --resume -q"
     store = Store(tmp_path / "results")
     store.append(record(network("resnet34"), Kind.QUALITY, elsewhere, top1=1))
+    interrupted = elsewhere.replace("seed=1", "seed=0")  # when the network was counted
+    store.append(record(network("resnet34"), Kind.COMPLEXITY, interrupted))
     found = missing(read_plan(plan), store)
     assert found.done == 1 and len(found.measurements) == 7
     assert core(shlex.split(elsewhere)[1:]) not in [core(m.words) for m in found.measurements]
@@ -165,6 +167,8 @@ def test_hours_are_those_of_the_samples_at_the_recorded_rate(tmp_path):
         assert hours(evaluation, device, store) == pytest.approx(seconds / 3600)
         seconds += 3 * 300 * (1_281_167 // 1024) * 1024 / rate
         assert hours(training, device, store) == pytest.approx(seconds / 3600)
+    timing = Measurement(("run", "classification", "--backbone", "resnet18"))
+    assert hours(timing, device, store) == pytest.approx(60 / 3600)  # as `profile` takes
     with pytest.raises(UserError, match="unknown device with a recorded throughput 'h100'"):
         find_device("h100", store)
 
@@ -239,6 +243,7 @@ def test_of_a_budget_what_fits_is_taken_in_order(tmp_path):
         ("- run: pose\n  backbone: resnet18\n  seeds: many", "seeds: many is neither"),
         ("- run: pose\n  backbone: resnet18\n  seeds: 0", "seeds: 0 is neither"),
         ("- run: pose\n  backbone: resnet18\n  seeds: 1000000000000", "a number of seeds, up to"),
+        ("- {run: pose, backbone: resnet18, time_budget: 6m}", "time_budget: a sweep resumes"),
         ("- profile: resnet18\n  batch_sizes: 1", "batch-sizes"),
         ("- tables: [99]", "unknown table '99'"),
         ("- {tables: [1], paper: [convnext, rdnet]}", "paper: .*: an entry is of one paper"),

@@ -252,14 +252,15 @@ def test_a_job_array_of_slurm_submits_again_what_was_lost(tmp_path, monkeypatch)
 @pytest.mark.slow
 def test_the_whole_command_measures_what_is_missing_once(tmp_path):
     plan = tmp_path / "plan.yaml"
-    plan.write_text("- {run: classification, backbone: [resnet10t, test_convnext], size: 32}\n")
+    plan.write_text(
+        "- {run: classification, backbone: [test_resnet, test_convnext], data: sample, "
+        "train: true, set: {schedule.epochs: 1, schedule.warmup_epochs: 0}}\n"
+    )
     command = [sys.executable, "-m", "mogabench", "sweep", plan, "--quiet"]
     command += ["--results", tmp_path / "results", "--work-dir", tmp_path / "work"]
     for line in ("2 to measure, 0 measured before", "0 to measure, 2 measured before"):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith(line)
-    counted = [
-        record.subject.backbone for record in Store(tmp_path / "results").all(Kind.COMPLEXITY)
-    ]
-    assert sorted(counted) == ["resnet10t", "test_convnext"]
+    trained = [record.subject.backbone for record in Store(tmp_path / "results").all(Kind.QUALITY)]
+    assert sorted(trained) == ["test_convnext", "test_resnet"]
