@@ -14,6 +14,7 @@ from mmengine.evaluator import Evaluator
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner, ValLoop
 from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import IterableDataset
 
 from mogabench.engine.batches import batches_per_step
 from mogabench.engine.curve import KeepCurve
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
     from mogabench.engine.job import Job
     from mogabench.engine.task import Setup
-    from mogabench.records import Data
 
 
 _REPLACED_HOOKS = (
@@ -108,8 +108,8 @@ def make_runner(job: Job[Any, Any], setup: Setup) -> QuietRunner:
         plan = _plan(job, world) if setup.train is not None else ""
         hooks.append(ShowProgress(quiet=job.quiet, plan=plan))
     if setup.train is not None:
-        identity = _identity(job, setup.train.identity)
         loader = training_loader(job, setup.train, batches_per_step(job)[0])
+        identity = _identity(job, loader)
         options = _training_options(job, setup.model.network, loader)
         loaders.insert(0, loader)
         hooks += _training_hooks(job, identity)
@@ -169,16 +169,20 @@ def _plan(job: Job[Any, Any], world: int) -> str:
     )
 
 
-def _identity(job: Job[Any, Any], data: Data) -> dict[str, str]:
+def _identity(job: Job[Any, Any], loader: Loader) -> dict[str, str]:
     """What makes a training the same; a resumed one must have it equal."""
     assert job.recipe is not None
-    return {
+    identity = {
         "network": job.subject.key,
         "recipe digest": job.recipe.digest,
-        "data digest": data.digest,
+        "data digest": loader.identity.digest,
         "initial weights": "none" if job.weights is None else sha256(job.weights),
         "precision": job.amp or "float32",
     }
+    if isinstance(loader.dataset, IterableDataset):
+        # A stream's length is rounded up to whole batches of each worker.
+        identity["number of steps in an epoch"] = str(len(loader) // batches_per_step(job)[1])
+    return identity
 
 
 def _training_options(job: Job[Any, Any], network: nn.Module, loader: Loader) -> dict[str, Any]:

@@ -90,7 +90,7 @@ def is_resumable(job: Job[Any, Any], identity: dict[str, str]) -> bool:
 
     Raises:
         UserError: The checkpoint cannot be read, or is of another network, recipe, data, precision
-            or beginning.
+            or beginning, or of epochs of another length.
     """
     assert job.work_dir is not None
     file = job.work_dir / CHECKPOINT
@@ -103,7 +103,8 @@ def is_resumable(job: Job[Any, Any], identity: dict[str, str]) -> bool:
             raise UserError(
                 f"{file} is of another training: its {what} was {saved.get(what)}, not {value}; "
                 "--resume needs the same network, --recipe, --set, --data, --weights and --amp as "
-                "before, another training another --work-dir"
+                "before, of a stream also --workers, --nproc and --batch-size; another training "
+                "needs another --work-dir"
             )
     return True
 

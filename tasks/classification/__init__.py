@@ -135,7 +135,11 @@ class Classification(Task[ClassificationRecipe, ClassificationOptions]):
                 test_split.identity,
                 annotated=test_split.annotated,
             ),
-            TopAccuracy(test_split.classes, test_split.name_of),
+            TopAccuracy(
+                test_split.classes,
+                test_split.name_of,
+                test_split.identity.samples if test_split.is_stream else 0,
+            ),
             train,
             notes=notes + opened.notes,
             same_shapes=True,

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from mogabench.engine.metric import GatheredMetric
+from mogabench.errors import UserError
 from mogabench.tasks.classification.folders import UNKNOWN
 
 if TYPE_CHECKING:
@@ -57,11 +58,17 @@ class TopAccuracy(GatheredMetric):
     Args:
         classes: The classes' names; empty where the data does not say, and numbers are taken.
         name_of: Gives the name of the image at a place in the split.
+        declared: How many images a stream says it has; 0 where the images are listed.
     """
 
-    def __init__(self, classes: Sequence[str] = (), name_of: Callable[[int], str] = str) -> None:
+    def __init__(
+        self,
+        classes: Sequence[str] = (),
+        name_of: Callable[[int], str] = str,
+        declared: int = 0,
+    ) -> None:
         super().__init__()
-        self.classes, self.name_of = classes, name_of
+        self.classes, self.name_of, self.declared = classes, name_of, declared
 
     def process(self, data_batch: dict[str, Tensor], data_samples: Sequence[Tensor]) -> None:
         """Notes the most probable classes of each image of a batch."""
@@ -72,7 +79,17 @@ class TopAccuracy(GatheredMetric):
         self.results.extend(Guess(*row) for row in rows)
 
     def compute_metrics(self, results: list[Guess]) -> dict[str, float]:
-        """The accuracies in percent."""
+        """The accuracies in percent.
+
+        Raises:
+            UserError: A stream has fewer images than it says; its reader goes on where it cannot
+                read.
+        """
+        if len(results) < self.declared:
+            raise UserError(
+                f"only {len(results)} of the {self.declared} images to evaluate could be read: "
+                "files of the stream are missing or damaged, or the declared size is wrong"
+            )
         right = [guess.label == guess.best[0] for guess in results]
         top5 = sum(guess.label in guess.best for guess in results)
         images = Counter(guess.label for guess in results)

@@ -6,8 +6,10 @@ import tarfile
 from dataclasses import replace
 
 import pytest
+import torch
 
 from mogabench.engine.run import run
+from mogabench.errors import UserError
 from mogabench.tasks.classification import TASK
 from mogabench.tasks.classification.data import open_splits
 from tests.engine.ranks import run_on
@@ -57,12 +59,35 @@ def test_a_class_map_names_the_numbers_of_a_stream(job, shards, tmp_path):
     assert [label for _, label in test.source] == [label for _, label in plain.source]
 
 
+def of_three_classes(wanted):
+    options = {"options": (("num_classes", 3),)}
+    return replace(wanted, subject=wanted.subject.model_copy(update=options))
+
+
+@pytest.mark.parametrize(("lost", "read"), [("validation-1", 7), ("validation-*", 0)])
+def test_what_is_left_of_a_stream_is_not_taken_for_the_whole(job, shards, tmp_path, lost, read):
+    for file in (tmp_path / "shards").glob(f"{lost}.tar"):
+        file.unlink()
+    wanted = of_three_classes(job(data=shards, train=False, weights=tmp_path / "w.pth"))
+    torch.save(TASK.build(wanted.subject).state_dict(), wanted.weights)
+    with pytest.raises(UserError, match=f"^only {read} of the 11 images to evaluate could be read"):
+        run(wanted, TASK)
+
+
+@pytest.mark.slow
+def test_a_stream_is_resumed_where_its_epochs_are_as_long(job, shards):
+    """47 samples are three steps of 16 by one worker, and four by four of at least 12 each."""
+    wanted = of_three_classes(job(data=shards, workers=1))
+    first = run(wanted, TASK)
+    with pytest.raises(UserError, match=r"number of steps in an epoch was 3, not 4; .* --workers"):
+        run(replace(wanted, workers=4, resume=True), TASK)
+    assert run(replace(wanted, resume=True), TASK).metrics == first.metrics
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("ranks", "workers"), [(2, 1), (3, 4)])
 def test_processes_evaluate_each_sample_of_a_stream_once(job, shards, ranks, workers):
-    wanted = job(data=shards, workers=workers)
-    options = {"options": (("num_classes", 3),)}
-    wanted = replace(wanted, subject=wanted.subject.model_copy(update=options))
+    wanted = of_three_classes(job(data=shards, workers=workers))
     trained = run(wanted, TASK)  # to the end of each epoch, without a batch size of a device
     assert trained.by_class["images"] == {"0": 3, "1": 4, "2": 4}
     again = replace(wanted, train=False, weights=trained.checkpoint, work_dir=None)
