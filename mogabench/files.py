@@ -10,6 +10,7 @@ import shutil
 import stat
 from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from mogabench.errors import UserError
@@ -17,7 +18,6 @@ from mogabench.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from io import BufferedReader
-    from pathlib import Path
 
 
 _UNFINISHED, _FINISHED = ".unfinished", ".finished"
@@ -28,18 +28,24 @@ _staging: ContextVar[Path | None] = ContextVar("staging", default=None)
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Replaces the file's content in one step, creating its folder where needed.
+    r"""Replaces the file's content in one step, creating its folder where needed.
 
-    Within `replaced_together` that step comes at the end.
+    Within `replaced_together` that step comes at the end. Of a link it is the file that the link
+    leads to, and a device or a pipe is written to as it is. Bytes of names that are not UTF-8 are
+    written out, as JSON has them (``\udce9``).
 
     Raises:
         UserError: It cannot be written; a file that was there before is unchanged.
     """
-    data = content.encode() if isinstance(content, str) else content
+    data = content.encode(errors="backslashreplace") if isinstance(content, str) else content
     folder = _staging.get()
     if folder is not None:
         path = folder / _UNFINISHED / path.relative_to(folder)
     with _one_line(f"cannot write {path}"):
+        if path.exists() and not path.is_file():
+            path.write_bytes(data)
+            return
+        path = Path(os.path.realpath(path))
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.new")
         with _locked(temporary) as file:

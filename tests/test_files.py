@@ -1,5 +1,6 @@
 """Files that are written together: all of them, or none."""
 
+import json
 import multiprocessing
 import os
 import signal
@@ -91,6 +92,27 @@ def test_writers_of_one_file_leave_the_whole_of_one_and_nothing_else(tmp_path):
         child.join()
     assert [child.exitcode for child in pool] == [0, 0, 0, 0]
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_link_and_a_pipe_stay_what_they_are(tmp_path):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to("there/file")
+    for text in ("old", "new"):
+        write_whole(tmp_path / "link", text)
+        assert (tmp_path / "there" / "file").read_text() == text
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    write_whole(tmp_path / "pipe", "text")
+    assert os.read(reader, 9) == b"text"
+    os.close(reader)
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "pipe").is_fifo()
+    assert {path.name for path in tmp_path.rglob("*")} == {"there", "link", "file", "pipe"}
+
+
+def test_a_name_that_is_not_utf_8_is_one_that_json_can_hold(tmp_path):
+    name = os.fsdecode(b"caf\xe9 \xc3\xa9.jpg")
+    write_whole(tmp_path / "list.json", json.dumps([name], ensure_ascii=False))
+    assert json.loads((tmp_path / "list.json").read_text("utf-8")) == [name]
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
