@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,7 +20,7 @@ from mogabench.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from mogabench.engine.prediction import Item, Prediction, Predictor
 
@@ -128,12 +129,14 @@ def predict(
     if folder is not None:
         check_writable(folder)
     found: list[dict[str, Any]] = []
-    stems = _stems(items)
+    stems: Sequence[str] = ()
     for place, prediction in _predictions(predictor, items):
         if not is_quiet:
             print_line(f"{prediction.item.name}: {prediction.describe()}")
         if folder is not None:
-            _write(folder, stems[place], prediction, items)
+            files = prediction.files()
+            stems = stems or _stems([item.name for item in items], files)
+            _write(folder, {stems[place] + ending: files[ending] for ending in files}, items)
         found += prediction.to_json()
     if is_quiet:
         print_json(found)
@@ -164,25 +167,32 @@ def _predictions(predictor: Predictor, items: Sequence[Item]) -> Iterator[tuple[
         raise UserError(f"none of the {len(items)} {predictor.takes}s could be read")
 
 
-def _stems(items: Sequence[Item]) -> list[str]:
+def _stems(names: Sequence[str], endings: Collection[str]) -> Sequence[str]:
     """What the files of each item are called by: its name, without its ending where that will do.
 
-    Names are below the folder that they were found in, so no two are equal.
+    Args:
+        names: The items', no two of which are equal.
+        endings: What the names of each item's files end in.
+
+    Raises:
+        UserError: Two files would have one name even so.
     """
-    names = [item.name for item in items]
-    short = [str(PurePosixPath(name).with_suffix("")) for name in names]
-    return [
-        name if short.count(stem) > 1 else stem for name, stem in zip(names, short, strict=True)
-    ]
+    from mogabench.errors import UserError
+
+    for stems in ([str(PurePosixPath(name).with_suffix("")) for name in names], names):
+        files = Counter(stem + ending for stem in stems for ending in endings)
+        if files.total() == len(files):
+            return stems
+    raise UserError(f"two items would write {files.most_common(1)[0][0]}: rename one of them")
 
 
-def _write(folder: Path, stem: str, prediction: Prediction, items: Sequence[Item]) -> None:
+def _write(folder: Path, files: Mapping[str, bytes], items: Sequence[Item]) -> None:
     from mogabench.errors import UserError
     from mogabench.files import write_whole
 
     given = {item.content.resolve() for item in items if isinstance(item.content, Path)}
-    for ending, content in prediction.files().items():
-        file = folder / f"{stem}{ending}"
+    for name, content in files.items():
+        file = folder / name
         if file.resolve() in given:
             raise UserError(f"--output {folder}: {file} is one of the images; choose another one")
         write_whole(file, content)

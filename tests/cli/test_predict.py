@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import shutil
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +16,7 @@ from PIL import Image
 from timm.data import create_transform, resolve_model_data_config
 
 from mogabench import load
+from mogabench.cli.predict import _stems
 from mogabench.errors import UserError
 
 NETWORK = ["--backbone", "test_resnet", "--size", "64", "--option", "num_classes=3"]
@@ -59,6 +62,32 @@ def test_the_command_predicts_the_same(from_pipe, expected, photograph, mogabenc
     ((image, classes),) = (found.values() for found in json.loads(out))
     assert image == ("stdin" if from_pipe else "a.png")
     assert [(one["label"], one["probability"]) for one in classes] == expected
+
+
+def test_each_item_has_files_of_its_own(expected, photograph, mogabench, tmp_path):
+    names = ["x.jpg", "x.png", "x.jpg.png", "x_mask.png", os.fsdecode(b"caf\xe9.png")]
+    (tmp_path / "photos").mkdir()
+    for name in names:
+        shutil.copy(photograph, tmp_path / "photos" / name)
+    mogabench("predict", "photos", "--weights", "w.pth", *NETWORK, "-o", "out")
+    listed = json.loads((tmp_path / "out" / "predictions.json").read_text())
+    assert {one["image"] for one in listed} == {*names}
+    files = {path.name for path in (tmp_path / "out").iterdir()} - {"predictions.json"}
+    assert files == {f"{name}.png" for name in names}
+
+
+@pytest.mark.parametrize(
+    ("names", "stems"),
+    [
+        (["a.jpg", "b.jpg"], ["a", "b"]),
+        (["a.jpg", "a_mask.jpg"], ["a.jpg", "a_mask.jpg"]),
+        (["a/b.jpg", "a_mask.jpg", "b.jpg"], ["a/b", "a_mask", "b"]),
+    ],
+)
+def test_a_mask_is_not_replaced_by_the_picture_of_another_image(names, stems):
+    assert _stems(names, (".png", "_mask.png")) == stems
+    with pytest.raises(UserError, match=r"two items would write a_mask\.png: rename"):
+        _stems(["a", "a_mask"], (".png", "_mask.png"))
 
 
 @pytest.mark.parametrize(
