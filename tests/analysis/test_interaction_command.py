@@ -16,6 +16,7 @@ from mogabench import catalogue
 from mogabench.analysis.figures import written_figures
 from mogabench.analysis.interaction.patches import PatchGame, log_odds, neighbours
 from mogabench.cli import app
+from mogabench.files import sha256
 from mogabench.records import Kind, Store
 
 
@@ -135,6 +136,25 @@ def test_the_figure_and_its_numbers_are_written(command, tmp_path):
     assert float(rows[0]["order"]) == 0 and float(rows[-1]["order"]) == 1
     with Image.open(tmp_path / "results" / f"{name}.png") as picture:
         assert picture.width > 500
+
+
+def test_a_figure_is_of_its_own_images_and_shows_every_checkpoint(command, tmp_path):
+    files = tmp_path / "weights.pth", tmp_path / "other.pth"
+    torch.save({"scale": torch.tensor(2.0)}, files[1])
+    given = ("square_in_test,square_in_test", "--weights", str(files[1]))
+    for work in ("first", "second"):
+        done = command(
+            *given, "--pairs", "1", "--contexts", "2", "--work-dir", str(tmp_path / work)
+        )
+        assert done.exit_code == 0, done.output
+        Image.new("RGB", (16, 16), "white").save(tmp_path / "data" / "val" / "a" / "more.png")
+    written = [name for _, name in written_figures(tmp_path / "results")]
+    assert len(written) == 2  # the second data set has the first one's name, and another digest
+    for name in written:
+        rows = list(csv.DictReader((tmp_path / "results" / f"{name}.csv").open()))
+        assert {row["network"] for row in rows} == {
+            f"square_in_test, weights {sha256(file)[:8]}" for file in files
+        }
 
 
 def test_hidden_patches_are_zero_and_the_score_is_the_log_odds():

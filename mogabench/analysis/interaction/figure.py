@@ -17,16 +17,14 @@ if TYPE_CHECKING:
     from mogabench.records import Store
 
 
-def figures(store: Store, only: Collection[str] | None = None) -> Iterator[Figure]:
+def figures(store: Store, only: Collection[tuple[str, str]] | None = None) -> Iterator[Figure]:
     """A figure for each data set that the store has interaction strengths on.
 
     Args:
         store: The records.
-        only: The data sets' names; None for all.
+        only: Names and digests of the data sets; None for all.
     """
-    for data, found in curves(store).items():
-        if only is not None and data not in only:
-            continue
+    for data, found in curves(store, only).items():
         title = f"Figure 3's counterpart: multi-order interaction strength on {data}"
         yield Figure(f"interaction_{slug(data)}", _draw(found, title), as_csv(found))
 

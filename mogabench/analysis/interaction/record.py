@@ -11,7 +11,7 @@ from mogabench.analysis.labels import network_labels
 from mogabench.records import Kind, Quantity
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from mogabench.analysis.classifier import Classifier
     from mogabench.analysis.interaction.study import Protocol, Strengths
@@ -89,17 +89,24 @@ def _is_order(name: str, numbers: Mapping[str, float]) -> bool:
     return name.startswith(_STRENGTH) and is_number and _ERROR + order in numbers
 
 
-def curves(store: Store) -> dict[str, list[Curve]]:
-    """The newest curve of each network, by data set."""
-    newest: dict[tuple[str, str], dict[str, Record]] = {}
+def curves(store: Store, only: Collection[tuple[str, str]] | None = None) -> dict[str, list[Curve]]:
+    """The newest curve of each network and its weights, by data set.
+
+    Args:
+        store: The records.
+        only: Names and digests of the data sets; None for all.
+    """
+    newest: dict[tuple[str, str], dict[tuple[str, str | None], Record]] = {}
     for record in store.all(Kind.INTERACTION):
         data = record.provenance.data
         if data is not None and record.values.keys() >= _OF_CURVE:  # else it was not written here
-            newest.setdefault((data.name, data.digest), {})[record.subject.key] = record
+            trained = record.subject.key, record.provenance.weights
+            newest.setdefault((data.name, data.digest), {})[trained] = record
     repeated = Counter(name for name, _ in newest)
     return {
         name if repeated[name] == 1 else f"{name} {digest[:8]}": curves_of(list(of.values()))
         for (name, digest), of in newest.items()
+        if only is None or (name, digest) in only
     }
 
 

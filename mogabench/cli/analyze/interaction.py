@@ -105,7 +105,9 @@ def interaction(
         )  # fmt: skip
         store.append(record)
         records.append(record)
-    measured_on = {record.provenance.data.name for record in records if record.provenance.data}
+    measured_on = {
+        (of.name, of.digest) for record in records if (of := record.provenance.data) is not None
+    }
     for figure in figures(store, measured_on):
         write_figure(figure, store.results)
     if output_format == "json":
