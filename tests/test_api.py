@@ -137,6 +137,19 @@ def test_profile_gives_a_record():
     assert values["throughput"].value == pytest.approx(2000 / values["latency_p50"].value)
 
 
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"train_step": True, "runtime": "openvino"}, "openvino does not train"),
+        ({"device": "cuda", "runtime": "onnxruntime"}, "onnxruntime runs on the CPU"),
+        ({"channels_last": True, "runtime": "onnxruntime"}, "onnxruntime has no .*channels-last"),
+    ],
+)
+def test_a_profile_is_of_what_its_record_says(settings, says):
+    with pytest.raises(UserError, match=says):
+        mogabench.profile("resnet10t", input_size=(32, 32), settings=mogabench.Settings(**settings))
+
+
 def test_a_task_is_registered_once(monkeypatch):
     monkeypatch.setattr("mogabench.tasks._registered", [])
     from tests.tasks import toy

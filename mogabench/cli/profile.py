@@ -140,7 +140,7 @@ def profile(
     from mogabench.measure.profiling import sweep_throughput
     from mogabench.measure.quick import count
     from mogabench.measure.settings import Settings
-    from mogabench.measure.worker import Request
+    from mogabench.measure.worker import Request, check_request
     from mogabench.records import open_store
 
     import_packages(packages)
@@ -166,13 +166,15 @@ def profile(
         threads=threads,
     )
     modes = [False] * (eager or not compiled) + [True] * compiled
-    set_ups = _set_ups(task, settings, dtypes or ["float32"], modes, runtimes or ["torch"])
+    set_ups = _set_ups(settings, dtypes or ["float32"], modes, runtimes or ["torch"])
     if output_format == "csv" and len(set_ups) > 1:
         raise UserError("--format csv is for one set-up: give one --dtype, --runtime and mode")
     requests = [
         Request(subject=subject, settings=settings, packages=tuple(packages or ()))
         for subject, settings in product(subjects, set_ups)
     ]
+    for request in requests:
+        check_request(request)
     if comparing:
         if skip_existing or output_format == "csv":
             raise UserError("--compare uses no records: leave out --skip-existing and --format csv")
@@ -215,7 +217,6 @@ def _batch_size(text: str) -> int | Literal["auto"]:
 
 
 def _set_ups(
-    task_name: str,
     settings: Settings,
     dtypes: Sequence[str],
     modes: Sequence[bool],
@@ -228,43 +229,10 @@ def _set_ups(
     for dtype in dtypes:
         if dtype not in valid:
             raise unknown("dtype", dtype, valid)
-    set_ups = [
+    return [
         replace(settings, dtype=dtype, compile=mode, runtime=runtime)
         for dtype, mode, runtime in product(dict.fromkeys(dtypes), modes, dict.fromkeys(runtimes))
     ]
-    for set_up in set_ups:
-        if set_up.train_step:
-            _check_training(task_name, set_up)
-        if set_up.runtime != "torch":
-            _check_runtime(set_up)
-    return set_ups
-
-
-def _check_training(task_name: str, settings: Settings) -> None:
-    from mogabench.errors import UserError
-    from mogabench.tasks import tasks
-
-    able = [name for name, task in tasks().items() if task.has_training_example()]
-    if task_name not in able:
-        raise UserError(
-            f"--train-step is for {', '.join(able)}: {task_name} has no random data to train on"
-        )
-    if settings.runtime != "torch":
-        raise UserError(f"--runtime {settings.runtime} does not train: leave out --train-step")
-    if (settings.device, settings.dtype) == ("cpu", "float16"):
-        raise UserError("training in float16 needs a GPU; --dtype bfloat16 works on the CPU")
-
-
-def _check_runtime(settings: Settings) -> None:
-    from mogabench.errors import UserError
-    from mogabench.runtimes import check_runtime
-
-    kind = check_runtime(settings.runtime, settings.dtype)
-    if settings.compile or settings.channels_last:
-        raise UserError(f"--runtime {settings.runtime} has no --compile and no --channels-last")
-    if settings.device != kind.device:
-        where = "on the CPU, without --gpu" if kind.device == "cpu" else "on a GPU: add --gpu"
-        raise UserError(f"--runtime {settings.runtime} runs {where}")
 
 
 def _print_comparisons(requests: Sequence[Request], as_json: bool) -> None:

@@ -1,7 +1,7 @@
 """A process of its own for each measurement, so that neither memory nor compiled code leaks.
 
 Here is the parent; `mogabench.measure.child` says what the child answers. Only the child imports
-torch.
+torch, but for a check of another runtime.
 """
 
 from __future__ import annotations
@@ -79,14 +79,29 @@ class Request(BaseModel):
         return f"{self.subject.backbone} {set_up}"
 
 
+def check_request(request: Request) -> None:
+    """Refuses what would be timed as something else than its record says.
+
+    Raises:
+        UserError: The task has no random data to train on, or the runtime or the device does not
+            do what the settings say.
+    """
+    if request.settings.train_step:
+        _check_training(request.subject.task, request.settings)
+    if request.settings.runtime != "torch":
+        _check_runtime(request.settings)
+
+
 def measure_in_subprocess(request: Request) -> Record:
     """Measures in a child process and returns the record, which the caller stores.
 
     An interrupt (Ctrl-C) stops the child before it reaches the caller.
 
     Raises:
+        UserError: It cannot be measured, as `check_request` says.
         MeasurementError: The child failed or was killed.
     """
+    check_request(request)
     started = datetime.now(UTC)
     load = round(os.getloadavg()[0], 2)
     child = subprocess.run(
@@ -165,6 +180,31 @@ def reason(child: subprocess.CompletedProcess[str]) -> str:
         return child.stdout
     last_words = child.stderr.strip().rpartition("\n")[2]
     return f"its process ended with status {child.returncode}: {last_words}"
+
+
+def _check_training(task_name: str, settings: Settings) -> None:
+    from mogabench.tasks import tasks
+
+    able = [name for name, task in tasks().items() if task.has_training_example()]
+    if task_name not in able:
+        raise UserError(
+            f"--train-step is for {', '.join(able)}: {task_name} has no random data to train on"
+        )
+    if settings.runtime != "torch":
+        raise UserError(f"--runtime {settings.runtime} does not train: leave out --train-step")
+    if (settings.device, settings.dtype) == ("cpu", "float16"):
+        raise UserError("training in float16 needs a GPU; --dtype bfloat16 works on the CPU")
+
+
+def _check_runtime(settings: Settings) -> None:
+    from mogabench.runtimes import check_runtime
+
+    kind = check_runtime(settings.runtime, settings.dtype)
+    if settings.compile or settings.channels_last:
+        raise UserError(f"--runtime {settings.runtime} has no --compile and no --channels-last")
+    if settings.device != kind.device:
+        where = "on the CPU, without --gpu" if kind.device == "cpu" else "on a GPU: add --gpu"
+        raise UserError(f"--runtime {settings.runtime} runs {where}")
 
 
 def _record(
