@@ -5,6 +5,7 @@ Each one imports what it needs when it is called, so that importing the package 
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -227,6 +228,7 @@ def export(
             f"--output {file}: give a {FORMATS[to].ending} file in a folder that exists"
         )
     built = chosen.build(subject)
+    graph = chosen.graph(built)
     report = load_into(
         built, resolve_weights(str(weights), subject), subject, backbone=chosen.backbone_module
     )
@@ -234,7 +236,7 @@ def export(
     described = _describe(chosen, subject, report, built)
     if str(weights) == "official":
         described["recipe"] = official_weights(subject).recipe
-    return write(chosen.graph(built), image, file, to, description=described, fused=fused)
+    return write(graph, image, file, to, description=described, fused=fused)
 
 
 def table(
@@ -315,11 +317,9 @@ def _describe(
     from mogabench import __version__
 
     known: dict[str, Any] = {} if report.stated is None else report.stated.to_meta()
-    backbone: Any = network.get_submodule(task.backbone_module)
-    config: dict[str, Any] = getattr(backbone, "pretrained_cfg", {})
-    pixels = {name: list(config[name]) for name in ("mean", "std") if config.get(name)}
+    pixels = task.normalization(network, subject)
     return {
-        **pixels,
+        **({} if pixels is None else asdict(pixels)),
         **{name: value for name, value in known.items() if value},
         **subject.model_dump(mode="json"),
         "weights": report.sha256,

@@ -20,7 +20,7 @@ from mogabench.engine.run import run
 from mogabench.errors import UserError
 from mogabench.records import Kind
 from mogabench.runtimes import export
-from mogabench.tasks import tasks
+from mogabench.tasks import get_task, make_subject, tasks
 from mogabench.tasks.classification import TASK
 
 
@@ -114,6 +114,30 @@ def test_trained_weights_are_loaded_and_exported(tmp_path, job, monkeypatch):
         mogabench.export(outcome.checkpoint, to="onx")
     monkeypatch.delattr("mogabench.runtimes.exporting.fuse")
     assert mogabench.export(outcome.checkpoint, tmp_path / "net.pt2", fused=False).file.exists()
+
+
+@pytest.mark.parametrize(
+    ("task", "network", "options", "mean"),
+    [
+        ("classification", "resnet10t", {"in_chans": 1}, [0.449]),  # of .485, .456 and .406
+        # Its own is 0.5; persons and hands are prepared without asking it.
+        ("pose", "test_convnext", {}, [0.485, 0.456, 0.406]),
+        ("mesh", "test_convnext", {}, [0.485, 0.456, 0.406]),
+        ("video", "moganet", {"hidden_dim": 16, "encoder_dim": 8, "depth": 2}, [0.0]),
+    ],
+)
+@pytest.mark.usefixtures("unwritten")
+def test_an_exported_file_says_how_an_evaluation_normalises(tmp_path, task, network, options, mean):
+    bare = get_task(task).build(make_subject(get_task(task), network, options=options))
+    torch.save(bare.state_dict(), tmp_path / "bare.pth")
+    how = {"to": "pt2", "task": task, "network": network, "options": options}
+    assert mogabench.export(tmp_path / "bare.pth", **how)["mean"] == pytest.approx(mean)
+
+
+@pytest.fixture
+def unwritten(monkeypatch):
+    """Exports nothing: gives the description that the file would carry."""
+    monkeypatch.setattr("mogabench.runtimes.export", lambda *_, description, **__: description)
 
 
 def test_wrong_names_and_inputs():

@@ -119,7 +119,7 @@ def _run(job: Job[Any, Any], task: Task[Any, Any], began: float) -> Outcome:
         runner = make_runner(job, setup)
         for hook in _hooks(runner, ShowProgress):
             stack.callback(hook.close)
-        checkpoint = _train(job, setup, runner) if job.train else None
+        checkpoint = _train(job, setup, runner, task) if job.train else None
         setup.metric.predictions, setup.metric.confusion = job.predictions, job.confusion
         metrics = runner.val_loop.run() if job.train else runner.val()
         if not metrics:
@@ -191,7 +191,7 @@ def _check_unused(job: Job[Any, Any], folder: Path) -> None:
         )
 
 
-def _train(job: Job[Any, Any], setup: Setup, runner: Runner) -> Path:
+def _train(job: Job[Any, Any], setup: Setup, runner: Runner, task: Task[Any, Any]) -> Path:
     """Trains and saves the weights, the averaged ones where the recipe has an average."""
     assert job.work_dir is not None
     runner.train()
@@ -203,7 +203,7 @@ def _train(job: Job[Any, Any], setup: Setup, runner: Runner) -> Path:
         _measure_statistics(trained, runner, job.recipe)
     file = job.work_dir / WEIGHTS
     if runner.rank == 0:
-        meta = _describe(job, setup, epochs=runner.epoch).to_meta()
+        meta = _describe(job, setup, task, epochs=runner.epoch).to_meta()
         weights = trained.network.state_dict()
         save_checkpoint(file, {"state_dict": weights, "meta": meta})
         save_safetensors(file.with_suffix(".safetensors"), weights, meta)
@@ -228,10 +228,12 @@ def _seeded(batches: Iterator[Any], runner: Runner) -> Iterator[Any]:
         yield batch
 
 
-def _describe(job: Job[Any, Any], setup: Setup, *, epochs: int) -> Description:
+def _describe(
+    job: Job[Any, Any], setup: Setup, task: Task[Any, Any], *, epochs: int
+) -> Description:
     """What is saved with the weights, so that they can be used without the job."""
     assert job.recipe is not None
-    pixels = setup.normalization
+    pixels = task.normalization(setup.model.network, job.subject)
     return Description(
         task=job.subject.task,
         method=job.subject.method,

@@ -129,8 +129,6 @@ class Setup:
         eval_size: Height and width that images are evaluated at; None for the subject's size.
         classes: Their names, in the order of the network's outputs; empty where there are none.
         class_ids: What the data numbers them by; empty where it does not number them itself.
-        normalization: Of the images, for whoever uses the weights; None where it is the network's
-            own affair.
         options: What the recipe builds the network with, beside the subject's options.
     """
 
@@ -147,7 +145,6 @@ class Setup:
     eval_size: tuple[int, ...] | None = None
     classes: tuple[str, ...] = ()
     class_ids: tuple[int, ...] = ()
-    normalization: Normalization | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -252,6 +249,18 @@ class Task(ABC, Generic[R, O]):
     def has_training_example(cls) -> bool:
         """Whether there is a `training_example`, so that a training step can be timed."""
         return cls.training_example is not Task.training_example
+
+    def normalization(self, network: nn.Module, subject: Subject) -> Normalization | None:
+        """How the pixels of images become inputs, for whoever uses the weights.
+
+        Args:
+            network: As `prepare` or `build` makes it of the subject.
+            subject: The network's.
+
+        Returns:
+            None where it is the network's own affair.
+        """
+        return None
 
     def graph(self, network: nn.Module) -> nn.Module:
         """The part of a network that is exported: it maps a batch to one tensor.

@@ -105,6 +105,14 @@ class Classification(Task[ClassificationRecipe, ClassificationOptions]):
         labels = torch.randint(classes, (batch_size,))
         return model, {"inputs": images, "labels": labels}
 
+    def normalization(self, network: nn.Module, subject: Subject) -> Normalization:
+        """The network's, as timm resolves it, for its number of channels."""
+        from timm.data import resolve_model_data_config
+
+        from mogabench.tasks.classification.channels import normalization
+
+        return normalization(resolve_model_data_config(network), input_channels(subject))
+
     def prepare(self, job: Job[ClassificationRecipe, ClassificationOptions]) -> Setup:
         """Opens the folders, builds the network for their classes and loads its weights."""
         from mogabench.engine.batches import batches_per_step
@@ -144,7 +152,6 @@ class Classification(Task[ClassificationRecipe, ClassificationOptions]):
             notes=notes + opened.notes,
             same_shapes=True,
             classes=test_split.classes,
-            normalization=opened.pixels,
         )
 
     def predictor(
@@ -186,14 +193,12 @@ class Classification(Task[ClassificationRecipe, ClassificationOptions]):
         from timm.data import resolve_model_data_config
 
         from mogabench.engine.weights import load_job_weights
-        from mogabench.tasks.classification.channels import normalization
 
         subject = job.network_subject(num_classes)
         network = self.build(subject)
         notes = load_job_weights(job, network, classes=classes)
-        config = resolve_model_data_config(network)
-        pixels = normalization(config, input_channels(subject))
-        config |= {"mean": pixels.mean, "std": pixels.std}
+        pixels = self.normalization(network, subject)
+        config = resolve_model_data_config(network) | {"mean": pixels.mean, "std": pixels.std}
         return Opened(network, config, pixels, _num_classes(subject), notes)
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from mogabench.checkpoints import Description
+    from mogabench.data.normalization import Normalization
     from mogabench.engine.job import Job
     from mogabench.engine.prediction import Predictor
     from mogabench.engine.task import Setup
@@ -78,13 +79,19 @@ class Detection(Task[DetectionRecipe, CocoFiles]):
             "classifier with the same backbone."
         )
 
+    def normalization(self, network: Any, subject: Subject) -> Normalization:
+        """That of the network's own preprocessing."""
+        from mogabench.openmmlab.model import normalization
+
+        return normalization(network)
+
     def prepare(self, job: Job[DetectionRecipe, CocoFiles]) -> Setup:
         """Reads the annotations, builds the detector for their classes and loads its weights."""
         from mmengine.dataset import pseudo_collate
 
         from mogabench.engine.task import Setup, Source
         from mogabench.engine.weights import load_job_weights
-        from mogabench.openmmlab.model import OpenMMLabModel, normalization
+        from mogabench.openmmlab.model import OpenMMLabModel
         from mogabench.tasks.detection.annotations import check_same_classes
         from mogabench.tasks.detection.data import (
             Images,
@@ -134,7 +141,6 @@ class Detection(Task[DetectionRecipe, CocoFiles]):
             eval_size=(short, long),
             classes=classes,
             class_ids=test_split.annotations.class_ids,
-            normalization=normalization(network),
         )
 
     def predictor(

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from mogabench.checkpoints import Description
+    from mogabench.data.normalization import Normalization
     from mogabench.engine.job import Job
     from mogabench.engine.prediction import Predictor
     from mogabench.engine.task import Setup
@@ -47,9 +48,14 @@ class Mesh(Task[MeshRecipe, TaskOptions]):
 
         return build_network(subject)
 
+    def normalization(self, network: nn.Module, subject: Subject) -> Normalization:
+        """ImageNet's, whatever the backbone's."""
+        from mogabench.data.views import IMAGENET
+
+        return IMAGENET
+
     def prepare(self, job: Job[MeshRecipe, TaskOptions]) -> Setup:
         """Reads data and body model, builds the network and loads its weights."""
-        from mogabench.data.views import IMAGENET
         from mogabench.engine.task import Setup, Source
         from mogabench.engine.weights import load_job_weights
         from mogabench.tasks.mesh.body import Hand
@@ -83,7 +89,6 @@ class Mesh(Task[MeshRecipe, TaskOptions]):
             notes=notes,
             drawing=DrawMeshes(test_samples, data.body.faces),
             same_shapes=True,
-            normalization=IMAGENET,
         )
 
     def predictor(self, job: Job[MeshRecipe, TaskOptions], stated: Description | None) -> Predictor:

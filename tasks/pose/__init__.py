@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from mogabench.checkpoints import Description
+    from mogabench.data.normalization import Normalization
     from mogabench.engine.job import Job
     from mogabench.engine.model import Trained
     from mogabench.engine.prediction import Predictor
@@ -78,9 +79,14 @@ class Pose(Task[PoseRecipe, PoseOptions]):
         batch = {"inputs": pictures, "targets": targets, "weights": torch.ones(targets.shape[:2])}
         return PoseEstimator(self.build(subject), None), batch
 
+    def normalization(self, network: nn.Module, subject: Subject) -> Normalization:
+        """ImageNet's, whatever the backbone's."""
+        from mogabench.data.views import IMAGENET
+
+        return IMAGENET
+
     def prepare(self, job: Job[PoseRecipe, PoseOptions]) -> Setup:
         """Reads the persons, builds the network and loads its weights."""
-        from mogabench.data.views import IMAGENET
         from mogabench.engine.task import Setup, Source
         from mogabench.engine.weights import load_job_weights
         from mogabench.tasks.pose.data import read_people
@@ -111,7 +117,6 @@ class Pose(Task[PoseRecipe, PoseOptions]):
             drawing=DrawPoses(metric),
             eval_batch=32,
             same_shapes=True,
-            normalization=IMAGENET,
         )
 
     def predictor(self, job: Job[PoseRecipe, PoseOptions], stated: Description | None) -> Predictor:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from mogabench.checkpoints import Description
+    from mogabench.data.normalization import Normalization
     from mogabench.engine.job import Job
     from mogabench.engine.prediction import Predictor
     from mogabench.engine.task import Setup
@@ -95,6 +96,12 @@ class Segmentation(Task[SegmentationRecipe, SegmentationOptions]):
         head.forward = graph.__call__
         return network
 
+    def normalization(self, network: Any, subject: Subject) -> Normalization:
+        """That of the network's own preprocessing."""
+        from mogabench.openmmlab.model import normalization
+
+        return normalization(network)
+
     def prepare(self, job: Job[SegmentationRecipe, SegmentationOptions]) -> Setup:
         """Opens the folders, builds the segmentor for their classes and loads its weights."""
         from mmengine.dataset import pseudo_collate
@@ -102,7 +109,7 @@ class Segmentation(Task[SegmentationRecipe, SegmentationOptions]):
         from mogabench.engine.batches import batches_per_step
         from mogabench.engine.task import Setup, Source
         from mogabench.engine.weights import load_job_weights
-        from mogabench.openmmlab.model import OpenMMLabModel, normalization
+        from mogabench.openmmlab.model import OpenMMLabModel
         from mogabench.tasks.segmentation.data import (
             class_names,
             evaluation_split,
@@ -136,7 +143,6 @@ class Segmentation(Task[SegmentationRecipe, SegmentationOptions]):
             max_eval_batch=1,  # images of different sizes make no batch
             classes=classes,
             class_ids=tuple(range(first_id, first_id + len(classes))),
-            normalization=normalization(network),
         )
 
     def predictor(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from mogabench.checkpoints import Description
+    from mogabench.data.normalization import Normalization
     from mogabench.engine.job import Job
     from mogabench.engine.model import Trained
     from mogabench.engine.prediction import Predictor
@@ -118,9 +119,15 @@ class Video(Task[VideoRecipe, VideoOptions]):
         frames = torch.rand(batch_size, 2 * seen, *frame)
         return Predictor(self.build(subject), seen, seen), {"frames": frames}
 
+    def normalization(self, network: nn.Module, subject: Subject) -> Normalization:
+        """None but to 0 to 1."""
+        from mogabench.data.normalization import Normalization
+
+        channels = subject.input_size[1]
+        return Normalization((0.0,) * channels, (1.0,) * channels)
+
     def prepare(self, job: Job[VideoRecipe, VideoOptions]) -> Setup:
         """Opens or draws the sequences, builds SimVP and loads its weights."""
-        from mogabench.data.normalization import Normalization
         from mogabench.engine.task import Setup
         from mogabench.engine.weights import load_job_weights
         from mogabench.tasks.video.data import Numbered, open_sources, predicted_frames
@@ -132,7 +139,7 @@ class Video(Task[VideoRecipe, VideoOptions]):
         changed = _changed_by_recipe(job)
         built = {**dict(job.subject.options), **changed}
         train, test, left_out = open_sources(job, recipe.sequences if recipe else 0)
-        seen, channels, *_ = job.subject.input_size
+        seen = job.subject.input_size[0]
         network = _network(job.subject, built)
         left_out = [*left_out, *load_job_weights(job, network)]
         metric = FrameQuality(seen)
@@ -154,7 +161,6 @@ class Video(Task[VideoRecipe, VideoOptions]):
             drawing=DrawSequences(seen),
             eval_batch=16,
             same_shapes=True,
-            normalization=Normalization((0.0,) * channels, (1.0,) * channels),
             options=changed,
         )
 
