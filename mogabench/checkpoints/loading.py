@@ -94,6 +94,7 @@ def load_into(
     new_head: bool = False,
     prefer_ema: bool = True,
     classes: Sequence[str] = (),
+    of_classes: Collection[str] = (),
 ) -> Report:
     """Loads a file of a task's whole network or, to train, of its backbone alone.
 
@@ -103,9 +104,11 @@ def load_into(
         subject: What the network is, which must be what the file states, if it does.
         backbone: The name within the network of the timm network; empty where it is one itself.
         train: Whether the backbone's weights are enough.
-        new_head: Whether a head for other classes keeps its own, initial weights.
+        new_head: Whether the head keeps its own, initial weights.
         prefer_ema: Take the averaged weights where the file has both.
         classes: Of the data; a file that states others is refused, unless for a new head.
+        of_classes: The tensors beside the backbone that are new with a new head, whatever their
+            shapes in the file.
 
     Raises:
         UserError: The file cannot be read, is of another network, or of other classes.
@@ -131,6 +134,8 @@ def load_into(
     fit = fit_network(weights, network, backbone)
     _check_rivals(path, fit)
     given = _check_network(path, fit, network, backbone, new_head=new_head)
+    if new_head:
+        given = {name: tensor for name, tensor in given.items() if name not in of_classes}
     _check_numbers(path, given, network.state_dict())
     network.load_state_dict(given, strict=False)
     ignored = (*fit.ignored, *left_out)

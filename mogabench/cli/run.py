@@ -73,7 +73,7 @@ def run(
         ),
     ] = True,
     new_head: Annotated[
-        bool, typer.Option("--new-head", help="Replace a head of another number of classes.")
+        bool, typer.Option("--new-head", help="Train a new head, for other classes.")
     ] = False,
     train: Annotated[bool, typer.Option("--train", help="Train by the recipe.")] = False,
     resume: Annotated[

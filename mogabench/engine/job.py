@@ -31,7 +31,7 @@ class Job(Generic[R, O]):
         weights: A checkpoint to start from.
         pretraining: What the training behind the figure started from, where the user knows.
         ema: Whether to take the averaged weights where ``weights`` has those and the others.
-        new_head: Whether a head for other classes may be replaced by a new one.
+        new_head: Whether to train a new head, for other classes, in place of that of ``weights``.
         train: Whether to train before evaluating.
         resume: Whether to go on from the checkpoint in ``work_dir``.
         device: ``cpu``, ``cuda`` or ``cuda:1``.

@@ -6,6 +6,8 @@ import json
 import shlex
 from typing import TYPE_CHECKING, Any, Literal
 
+import torch
+
 from mogabench.checkpoints import Description, load_into
 from mogabench.errors import UserError
 from mogabench.pretraining import BY_DATA
@@ -13,7 +15,7 @@ from mogabench.recipes import load, names, restore, variant_for
 from mogabench.subject import Subject
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from torch import nn
@@ -25,7 +27,12 @@ if TYPE_CHECKING:
 
 
 def load_job_weights(
-    job: Job[Any, Any], network: nn.Module, *, backbone: str = "", classes: tuple[str, ...] = ()
+    job: Job[Any, Any],
+    network: nn.Module,
+    *,
+    backbone: str = "",
+    classes: tuple[str, ...] = (),
+    build: Callable[[Subject], nn.Module] | None = None,
 ) -> list[str]:
     """Loads a job's weights, if it has any.
 
@@ -38,6 +45,8 @@ def load_job_weights(
         network: The task's network; left as it was if anything does not fit.
         backbone: The name within it of the timm network; empty where it is one itself.
         classes: Of the data, which must be those that a file states; empty where there are none.
+        build: Builds the network, to find what of it depends on the number of classes; None for
+            one that is a classifier, or has no classes.
 
     Returns:
         What was taken, left out and repaired, a line for each kind, for `Setup.notes`.
@@ -48,6 +57,7 @@ def load_job_weights(
     """
     if job.weights is None:
         return []
+    of_classes = _of_classes(job, network, build, len(classes)) if job.new_head and build else ()
     report = load_into(
         network,
         job.weights,
@@ -57,6 +67,7 @@ def load_job_weights(
         prefer_ema=job.ema,
         new_head=job.new_head,
         classes=classes,
+        of_classes=of_classes,
     )
     stated = report.stated
     start = _stated_start(job, stated)
@@ -72,6 +83,17 @@ def load_job_weights(
     if report.ignored:
         lines.append(f"{len(report.ignored)} tensors were left out, such as {report.ignored[0]}")
     return [f"{job.weights.name}: {line}" for line in lines]
+
+
+def _of_classes(
+    job: Job[Any, Any], network: nn.Module, build: Callable[[Subject], nn.Module], classes: int
+) -> set[str]:
+    """The tensors that have another shape in the network for one class more."""
+    options = dict(job.subject.options) | {"num_classes": classes + 1}
+    with torch.device("meta"):
+        other = build(job.subject.model_copy(update={"options": tuple(options.items())}))
+    shapes = {name: tensor.shape for name, tensor in other.state_dict().items()}
+    return {name for name, tensor in network.state_dict().items() if tensor.shape != shapes[name]}
 
 
 def stated_recipe(task: Task[R, Any], stated: Description | None) -> R | None:

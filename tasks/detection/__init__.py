@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mogabench.engine.coco_files import CocoFiles
@@ -112,10 +113,11 @@ class Detection(Task[DetectionRecipe, CocoFiles]):
         classes = test_split.annotations.classes
         if train_split is not None:
             check_same_classes(train_split.annotations, test_split.annotations)
-        network = build_detector(
-            job.network_subject(len(classes)), roi_samples=recipe.model.roi_samples
+        build = partial(build_detector, roi_samples=recipe.model.roi_samples)
+        network = build(job.network_subject(len(classes)))
+        loaded = load_job_weights(
+            job, network, backbone=self.backbone_module, classes=classes, build=build
         )
-        loaded = load_job_weights(job, network, backbone=self.backbone_module, classes=classes)
         train, notes = None, [*test_split.notes, *loaded]
         if train_split is not None:
             images = Images(train_split, training_transforms(recipe, masks=masks), training=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -130,8 +131,11 @@ class Segmentation(Task[SegmentationRecipe, SegmentationOptions]):
             train = Source(split.scenes, split.identity, pseudo_collate)
             _check_batch(job.subject, batches_per_step(job)[0])
         notes = look_at_masks(job, splits)
-        network = build_segmentor(job.network_subject(len(classes)), crop=crop)
-        notes += load_job_weights(job, network, backbone=self.backbone_module, classes=classes)
+        build = partial(build_segmentor, crop=crop)
+        network = build(job.network_subject(len(classes)))
+        notes += load_job_weights(
+            job, network, backbone=self.backbone_module, classes=classes, build=build
+        )
         return Setup(
             OpenMMLabModel(network),
             Source(test.scenes, test.identity, pseudo_collate, annotated=test.annotated),

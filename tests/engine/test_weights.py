@@ -214,6 +214,7 @@ def test_classes_in_another_order_are_refused(job, folder, tmp_path):
     TASK.prepare(replace(again, new_head=True))
 
 
+@pytest.mark.slow
 def test_a_detector_of_other_categories_is_refused(tmp_path):
     shapes = Path(shutil.copytree(sample_shapes() / "coco", tmp_path / "shapes"))
     names = ("disc", "square", "triangle")
@@ -222,7 +223,8 @@ def test_a_detector_of_other_categories_is_refused(tmp_path):
     network = task.prepare(trained).model.network
     meta = Description("detection", "retinanet", "resnet10t", classes=names).to_meta()
     weights = tmp_path / "weights.pth"
-    torch.save({"state_dict": network.state_dict(), "meta": meta}, weights)
+    state = {name: value + 1 for name, value in network.state_dict().items()}
+    torch.save({"state_dict": state, "meta": meta}, weights)
     evaluation = replace(trained, train=False, weights=weights)
     task.prepare(evaluation)
     for part in ("train", "val"):
@@ -233,6 +235,9 @@ def test_a_detector_of_other_categories_is_refused(tmp_path):
         file.write_text(json.dumps(content))
     with pytest.raises(UserError, match=r"disc, square, triangle, but .* triangle, square, disc"):
         task.prepare(replace(evaluation, data=str(shapes)))
+    again = replace(trained, data=str(shapes), weights=weights, new_head=True)
+    new = {"bbox_head.retina_cls.weight", "bbox_head.retina_cls.bias"}
+    assert changed(task.prepare(again).model.network, state) == new  # though there are as many
 
 
 def test_a_segmentor_of_other_classes_is_refused(tmp_path):
@@ -241,10 +246,19 @@ def test_a_segmentor_of_other_classes_is_refused(tmp_path):
     network = task.prepare(trained).model.network
     classes = tuple(reversed(SCENE_CLASSES))
     meta = Description("segmentation", "semantic_fpn", "resnet10t", classes=classes).to_meta()
-    torch.save({"state_dict": network.state_dict(), "meta": meta}, tmp_path / "weights.pth")
+    state = {name: value + 1 for name, value in network.state_dict().items()}
+    torch.save({"state_dict": state, "meta": meta}, tmp_path / "weights.pth")
     evaluation = replace(trained, train=False, weights=tmp_path / "weights.pth")
     with pytest.raises(UserError, match="was trained for the classes"):
         task.prepare(evaluation)
+    again = replace(evaluation, train=True, new_head=True)
+    new = {"decode_head.conv_seg.weight", "decode_head.conv_seg.bias"}
+    assert changed(task.prepare(again).model.network, state) == new
+
+
+def changed(network, state):
+    """The tensors that a network has otherwise than a file."""
+    return {name for name, value in network.state_dict().items() if not value.equal(state[name])}
 
 
 def test_weights_of_another_network_are_refused_by_name(job):
