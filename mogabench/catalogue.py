@@ -145,6 +145,8 @@ def create_network(
 ) -> nn.Module:
     """Builds a timm network, the project's own and imported ones included.
 
+    It has what it was built with as ``built_with``, which timm forgets.
+
     Args:
         name: timm's name of it.
         options: Its keyword arguments. Every network takes a ``drop_path_rate`` of 0.
@@ -154,6 +156,7 @@ def create_network(
         UserError: There is no such network, or it has no such option.
     """
     import timm
+    from timm.models._features import FeatureGetterNet
 
     import_module("mogabench.models")
     if not timm.is_model(name):
@@ -166,6 +169,9 @@ def create_network(
     except (TypeError, RuntimeError, AttributeError) as error:
         reason = str(error).partition("() ")[2] or str(error)
         raise UserError(f"{name} cannot be built with {dict(options)}: {reason}") from error
+    inside = [network.model] if isinstance(network, FeatureGetterNet) else []
+    for module in (network, *inside):
+        vars(module)["built_with"] = given
     return network
 
 

@@ -26,6 +26,9 @@ _BACKBONE = "backbone."
 _COUNTERS = ("total_ops", "total_params")
 """What thop leaves in a network that it has counted."""
 
+_OF_FEATURES = {"features_only", "feature_location", "out_indices", "num_classes", "global_pool"}
+"""Options by which a network is built without some of its parts."""
+
 _SHARED_PARTS = {"norm"}
 """Parts beside a task's backbone that a classifier may have as well."""
 
@@ -225,10 +228,12 @@ def _as_built(model: nn.Module) -> nn.Module:
 
 
 def _whole_network(model: nn.Module) -> nn.Module | None:
-    """The network, without values, that timm builds by the name of another one of its kind."""
+    """The network, without values, that timm builds by the name and the options of a part of it."""
     name = (getattr(model, "pretrained_cfg", None) or {}).get("architecture", "")
     if not timm.is_model(name):
         return None
+    given: dict[str, Any] = getattr(model, "built_with", {})
+    options = {option: value for option, value in given.items() if option not in _OF_FEATURES}
     with torch.device("meta"):
-        network: nn.Module = timm.create_model(name)
+        network: nn.Module = timm.create_model(name, **options)
     return network

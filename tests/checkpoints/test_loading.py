@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from mogabench.catalogue import create_network
 from mogabench.checkpoints import load_weights
 from mogabench.errors import UserError
 
@@ -127,6 +128,29 @@ def test_deeper_network_is_not_mistaken_for_a_pruned_one(features, tmp_path):
     path = _saved(_state(deeper), tmp_path / "w.pth")
     with pytest.raises(UserError, match=r": 9 unexpected \(stages[._]2\.blocks\.4"):
         load_weights(timm.create_model("test_convnext", **features), path)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"channel_aggregation": "none"},
+        {"feature_decomposition": False},
+        {"gate": False},
+        {"depths": (3, 3, 10, 1)},
+    ],
+)
+def test_a_network_with_fewer_parts_is_not_mistaken_for_a_pruned_one(trained, tmp_path, options):
+    features = create_network("moganet_xtiny", {**options, "features_only": True})
+    with pytest.raises(UserError, match=r"does not fit moganet_xtiny: \d+ unexpected"):
+        load_weights(features, _saved(trained, tmp_path / "w.pth"))
+
+
+def test_what_is_pruned_is_of_a_network_of_the_same_options(tmp_path):
+    pruned = {"features_only": True, "out_indices": (0,)}
+    path = _saved(_state(timm.create_model("test_vit", depth=8)), tmp_path / "w.pth")
+    load_weights(create_network("test_vit", {"depth": 8, **pruned}), path)
+    with pytest.raises(UserError, match=r"unexpected \(blocks\.7"):
+        load_weights(create_network("test_vit", {"depth": 7, **pruned}), path)
 
 
 def test_other_class_count_needs_a_new_head(trained, tmp_path):
