@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from mogabench.errors import UserError, unknown
+from mogabench.subject import changes_for_weights
 
 if TYPE_CHECKING:
     from mogabench.subject import Subject
@@ -46,7 +47,8 @@ def official_weights(subject: Subject, recipe: str | None = None) -> Release:
         recipe: How they must have been trained; None takes the first release there is.
 
     Raises:
-        UserError: Nothing was released for that network, at that size or by that recipe.
+        UserError: Nothing was released for that network with its options, at that size or by that
+            recipe.
     """
     wanted = {"task": subject.task, "method": subject.method}
     entries = [item for item in _entries() if wanted.items() <= item.items()]
@@ -57,11 +59,21 @@ def official_weights(subject: Subject, recipe: str | None = None) -> Release:
         released = {name: None for item in entries for name in item["files"]}
         trained = f" trained by {recipe}" if recipe else ""
         raise unknown(f"backbone with official weights{trained}", subject.backbone, released)
-    for item in of_backbone:
-        size = item.get("input_size", subject.input_size)
-        options = item.get("options", {}).items()
-        if tuple(size) == subject.input_size and options <= dict(subject.options).items():
+    of_size = [
+        item
+        for item in of_backbone
+        if tuple(item.get("input_size", subject.input_size)) == subject.input_size
+    ]
+    options, changes = dict(subject.options), ""
+    for item in of_size:
+        released = item.get("options", {})
+        changes = changes_for_weights(released, options)
+        if released.items() <= options.items() and not changes:
             return _release(item, subject.backbone)
+    if changes:
+        raise UserError(
+            f"{subject.backbone} was released with other options: {changes}, or pass --weights FILE"
+        )
     sizes = " and ".join("x".join(map(str, item.get("input_size", ()))) for item in of_backbone)
     raise UserError(
         f"{subject.backbone} was released at {sizes} pixels, not at "

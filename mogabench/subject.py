@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal
+import re
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from mogabench.sizes import is_size
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 OptionValue = str | int | float | bool | tuple[int | float, ...]
 
+
+_SAME_WEIGHTS = re.compile(
+    r"drop|init|img|window|^(always_partition|reaches|output_stride"
+    r"|num_classes|global_pool|head|frozen_stages|norm_eval)$"
+)
+"""Options that may differ between a network and the one whose weights it takes: those of training,
+of the sizes of images and windows, and of what lies behind the backbone."""
 
 Name = Annotated[str, Field(max_length=2**16)]
 
@@ -64,6 +75,37 @@ class Subject(BaseModel):
         text = f"{self.task}/{self.method}/{self.backbone}@{size}" + f"?{options}" * bool(options)
         text = text if self.part is None else f"{text} part {self.part}"
         return text if self.form is None else f"{text} for {self.form}"
+
+
+def assignment(name: str, value: Any) -> str:
+    """``NAME=VALUE`` as the command line reads it, the value in JSON unless it is text."""
+    text = (
+        value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), default=str)
+    )
+    return f"{name}={text}"
+
+
+def changes_for_weights(trained: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """How a network's options must change for weights to compute what they were trained to.
+
+    Args:
+        trained: The options of the network that the weights are of.
+        wanted: Those of the network that is to take them.
+
+    Returns:
+        What to give and to leave out on the command line; empty where nothing need change.
+    """
+    theirs, ours = (
+        {
+            f"--option {assignment(name, value)}"
+            for name, value in options.items()
+            if not _SAME_WEIGHTS.search(name)
+        }
+        for options in (trained, wanted)
+    )
+    steps = [f"give {option}" for option in sorted(theirs - ours)]
+    steps += [f"leave out {option}" for option in sorted(ours - theirs)]
+    return " and ".join(steps)
 
 
 def _is_pair(item: Any) -> bool:

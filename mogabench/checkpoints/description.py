@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from mogabench.checkpoints.reading import read_state_dict
 from mogabench.errors import UserError
+from mogabench.subject import changes_for_weights
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,7 +106,7 @@ class Description:
         return cls.from_meta(read_state_dict(path).meta.get("meta"))
 
     def check_network(self, path: Path, subject: Subject, *, train: bool) -> None:
-        """Refuses the weights of another network.
+        """Refuses the weights of another network, or of the same with other options.
 
         Args:
             path: The file, for the error.
@@ -121,6 +122,11 @@ class Description:
             raise UserError(
                 f"{path} holds the weights of {'/'.join(own)}, not of {'/'.join(wanted)}"
             )
+        given = dict(subject.options)
+        named = {*(self.options if self.own_options is None else self.own_options), *given}
+        trained = {name: value for name, value in self.options.items() if name in named}
+        if changes := changes_for_weights(trained, given):
+            raise UserError(f"{path} is of a {self.backbone} with other options: {changes}")
 
     def check_classes(self, path: Path, classes: Sequence[str], *, train: bool) -> None:
         """Refuses weights for other classes, or for the same in another order.

@@ -38,7 +38,7 @@ def resolve_weights(
     """
     if spec == "official":
         if train and subject.task != _BACKBONE["task"]:
-            subject = subject.model_copy(update={**_BACKBONE, "options": ()})
+            subject = subject.model_copy(update=_BACKBONE)
         release = official_weights(subject, None if train else recipe)
         return fetch(release, progress=progress)
     return find_file(spec)

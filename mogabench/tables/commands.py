@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from mogabench.escaping import command_line
 from mogabench.records import Kind
 from mogabench.releases import is_released
+from mogabench.subject import assignment
 from mogabench.tasks import get_task
 from mogabench.variants import variant_of
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mogabench.paper import Column
-    from mogabench.subject import OptionValue, Subject
+    from mogabench.subject import Subject
 
 _SET_UPS = {
     "cpu": ("--batch-size", "1", "--threads", "1"),
@@ -111,9 +111,4 @@ def _file(pretraining: str) -> list[str]:
 
 
 def _each(option: str, values: Mapping[str, Any]) -> list[str]:
-    return [word for item in values.items() for word in (option, _assignment(*item))]
-
-
-def _assignment(name: str, value: OptionValue) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
-    return f"{name}={text}"
+    return [word for item in values.items() for word in (option, assignment(*item))]

@@ -20,6 +20,7 @@ from mogabench.errors import UserError
 from mogabench.releases import Release, is_released, listed_weights, official_weights
 from mogabench.subject import Subject
 
+GELU = (("gate_act", "gelu"),)
 PAGE = "https://github.com/Westlake-AI/MogaNet/releases/tag/moganet-in1k-weights"
 CONTENT = b"\x80" + random.Random(0).randbytes(2_999_999)
 OTHER = b"\x80" + CONTENT[:0:-1]
@@ -211,6 +212,12 @@ def test_what_was_not_released():
         UserError, match="moganet_small was released at 224x224 pixels, not at 256x256"
     ):
         resolve_weights("official", classifier("moganet_small", 256))
+    for train, subject in (
+        (False, classifier("moganet_tiny", 224).model_copy(update={"options": GELU})),
+        (True, detector("retinanet", "moganet_tiny", **dict(GELU))),  # begins with the classifier
+    ):
+        with pytest.raises(UserError, match="other options: leave out --option gate_act=gelu, or"):
+            resolve_weights("official", subject, train=train)
     with pytest.raises(UserError, match="unknown backbone with official weights 'resnet50'"):
         resolve_weights("official", classifier("resnet50", 224))
     with pytest.raises(UserError, match=r"there is no file 'mine\.pth'"):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 import timm
 import torch
 
-from mogabench.checkpoints import Description, read_state_dict
+from mogabench.checkpoints import Description, load_into, read_state_dict
 from mogabench.data.shapes import SCENE_CLASSES, sample_shapes
 from mogabench.engine.make_job import make_job
 from mogabench.engine.record import quality_record
@@ -269,6 +270,34 @@ def test_weights_of_another_network_are_refused_by_name(job):
         match=r"weights of classification/classifier/test_convnext, not of .*/test_resnet$",
     ):
         run(other, TASK)
+
+
+@pytest.mark.parametrize(
+    ("own", "given", "says"),
+    [
+        ({"gate_act": "gelu"}, {}, "give --option gate_act=gelu$"),
+        ({}, {"attn_force_fp32": True}, "leave out --option attn_force_fp32=true$"),
+        (
+            {"split": (1, 2)},
+            {"split": (1, 3)},
+            r"give .* split=\[1,2\] and leave .* split=\[1,3\]$",
+        ),
+        # Those of training, and those that the paper's dense networks have for larger images.
+        ({"drop_rate": 0.1, "num_classes": 9}, {"drop_path_rate": 0.2, "norm_eval": True}, ""),
+        ({"img_size": 224}, {"reaches": (3, 3), "always_partition": True, "focal_windows": 9}, ""),
+    ],
+)
+def test_no_training_begins_with_a_network_of_other_options(tmp_path, own, given, says):
+    network = timm.create_model("moganet_xtiny")
+    named = ("classification", "classifier", "moganet_xtiny")
+    meta = Description(*named, options={**own, "num_classes": 9}, own_options=own).to_meta()
+    torch.save({"state_dict": network.state_dict(), "meta": meta}, tmp_path / "w.pth")
+    subject = Subject(
+        task=named[0], method=named[1], backbone=named[2], input_size=(32, 32), options=given
+    )
+    refused = pytest.raises(UserError, match=f"moganet_xtiny with other options: {says}")
+    with refused if says else nullcontext():
+        load_into(network, tmp_path / "w.pth", subject, train=True)
 
 
 def test_a_training_keeps_the_weights_that_it_starts_from(job, tmp_path):
