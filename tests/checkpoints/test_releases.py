@@ -143,8 +143,8 @@ def test_every_translator_of_table_a14_was_released_after_200_and_2000_epochs():
         for item in listed_weights()
         if item.task == "video"
     }
-    # Those of the table, and gSTA.
-    assert len({name for name, _ in files}) == 12 and len(files) == 24
+    # Those of the table, gSTA and TAU.
+    assert len({name for name, _ in files}) == 13 and len(files) == 26
     assert files["moganet", "mmnist_2000e"] == (
         "https://github.com/chengtan9907/OpenSTL/releases/download/mmnist-weights/"
         "mmnist_simvp_s_moganet_one_ep2000.pth",
