@@ -222,6 +222,11 @@ def export(
     chosen, subject, _ = _stated_network(
         weights, task=task, network=network, method=method, input_size=input_size, options=options
     )
+    if chosen.graph_part:
+        raise UserError(
+            f"no file can hold a network for {chosen.name}: its last part depends on what is in "
+            f"the image. 'run' and 'profile' with --runtime compute its {chosen.graph_part} in one"
+        )
     file = Path(output or f"{subject.backbone}{FORMATS[to].ending}")
     if file.suffix != FORMATS[to].ending or not file.parent.is_dir():
         raise UserError(

@@ -115,7 +115,7 @@ def _run(job: Job[Any, Any], task: Task[Any, Any], began: float) -> Outcome:
         if kept is None:
             setup = replace(setup, drawing=None)
         if job.runtime != "torch":
-            _move_to_runtime(job, setup, task)
+            setup = _move_to_runtime(job, setup, task)
         runner = make_runner(job, setup)
         for hook in _hooks(runner, ShowProgress):
             stack.callback(hook.close)
@@ -169,12 +169,13 @@ def _report_nothing_measured(job: Job[Any, Any], test: Source) -> None:
         )
 
 
-def _move_to_runtime(job: Job[Any, Any], setup: Setup, task: Task[Any, Any]) -> None:
+def _move_to_runtime(job: Job[Any, Any], setup: Setup, task: Task[Any, Any]) -> Setup:
     model = setup.model
     (image,) = task.example_inputs(job.subject)
     graph = task.graph(model.network.eval())
     in_it = in_runtime(graph, image, job.runtime, dtype=job.amp or "float32")
     model.network = task.with_graph(model.network, in_it)
+    return replace(setup, notes=[*setup.notes, *task.runtime_notes(job.runtime)])
 
 
 def _finite(metric: str, value: float) -> float:

@@ -191,6 +191,8 @@ class Task(ABC, Generic[R, O]):
         channels_last: Whether its images are laid out as NHWC, unless the command line says else.
         backbone_module: Where in the task's networks the timm network is, such as ``backbone``;
             empty where it is the network itself.
+        graph_part: What of a network its `graph` holds, such as ``backbone and neck``, where that
+            is not all: another runtime then computes this part, and no file can hold the network.
         example: The network of the example in the command line's help.
     """
 
@@ -213,6 +215,7 @@ class Task(ABC, Generic[R, O]):
     takes_channels: ClassVar[bool] = False
     channels_last: ClassVar[bool] = False
     backbone_module: ClassVar[str] = ""
+    graph_part: ClassVar[str] = ""
     example: ClassVar[str] = "--variant xt"
 
     def backbones(self) -> Collection[str]:
@@ -263,12 +266,14 @@ class Task(ABC, Generic[R, O]):
         return None
 
     def graph(self, network: nn.Module) -> nn.Module:
-        """The part of a network that is exported: it maps a batch to one tensor.
-
-        Raises:
-            UserError: The task's networks cannot be exported.
-        """
+        """What another runtime computes of a network: it maps a batch to one tensor or several."""
         return network
+
+    def runtime_notes(self, runtime: str) -> list[str]:
+        """What a record of a network in a runtime has to say; see `graph_part`."""
+        if runtime == "torch" or not self.graph_part:
+            return []
+        return [f"{runtime} computes {self.graph_part}, PyTorch the rest"]
 
     def with_graph(self, network: nn.Module, graph: nn.Module) -> nn.Module:
         """The network, in which another module computes its `graph`."""

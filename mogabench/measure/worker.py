@@ -23,6 +23,7 @@ from mogabench.measure.settings import Roof, Round, Settings, Throughput, set_up
 from mogabench.measure.trust import disturbances, warning_lines
 from mogabench.records import Kind, Quantity, Record, provenance
 from mogabench.subject import Subject
+from mogabench.tasks import get_task
 
 COMMAND = (sys.executable, "-P", "-m", "mogabench.measure.child")
 ANSWER = TypeAdapter(tuple[Throughput, Roof, dict[str, str]])
@@ -224,7 +225,7 @@ def _record(
         subject=request.subject,
         kind=request.kind,
         values={name: Quantity(value=value, unit=units[name]) for name, value in values.items()},
-        notes=list(found.notes),
+        notes=[*found.notes, *get_task(request.subject.task).runtime_notes(settings.runtime)],
         provenance=provenance(
             device=found.device,
             driver=found.driver,

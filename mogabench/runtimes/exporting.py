@@ -19,6 +19,7 @@ from mogabench.runtimes.runtime import (
     OpenVino,
     Program,
     Runtime,
+    all_of,
     check_runtime,
     import_runtime,
 )
@@ -77,7 +78,7 @@ def export(
     """Writes a network to a file that another runtime reads, and compares the two.
 
     Args:
-        network: Maps a batch of images to one tensor; left as it is.
+        network: Maps a batch of images to one tensor or to several; left as it is.
         image: One example input ``(1, …, H, W)``.
         file: Where to write.
         to: A format of `FORMATS`.
@@ -150,7 +151,7 @@ def in_runtime(network: nn.Module, image: Tensor, name: str, *, dtype: str = "fl
     """A network as another runtime computes it, by way of a file that is not kept.
 
     Args:
-        network: Maps a batch of images to one tensor; left as it is.
+        network: Maps a batch of images to one tensor or to several; left as it is.
         image: One example input ``(1, …, H, W)``.
         name: A runtime of `RUNTIMES`.
         dtype: What it computes in.
@@ -166,7 +167,7 @@ def in_runtime(network: nn.Module, image: Tensor, name: str, *, dtype: str = "fl
 
 
 def _difference(network: nn.Module, written: Runtime, image: Tensor, any_size: bool) -> float:
-    """The greatest relative difference, NaN if one is.
+    """The greatest relative difference of an output, NaN if one is.
 
     It is over random batches of two sizes, and of images of two where it can.
     """
@@ -178,8 +179,9 @@ def _difference(network: nn.Module, written: Runtime, image: Tensor, any_size: b
     for batch_size, more in ((1, 0), (3, 32)):
         height += more * any_size
         batch = torch.rand(batch_size, *shape, height, width, generator=generator)
-        expected, found = network(batch).double(), written(batch).double()
-        errors.append((found - expected).norm() / expected.norm())
+        outputs = zip(all_of(network(batch)), all_of(written(batch)), strict=True)
+        for expected, found in outputs:
+            errors.append((found.double() - expected.double()).norm() / expected.double().norm())
     return float(torch.stack(errors).max())  # Python's max may pass over NaN
 
 
@@ -189,13 +191,18 @@ def _write_onnx(program: ExportedProgram, description: str, file: Path) -> None:
         _spell_out_attention(program),
         opset_version=_OPSET,
         input_names=["images"],
-        output_names=["outputs"],
+        output_names=_output_names(program),
         dynamo=True,
         verbose=False,
     )
     assert converted is not None
     converted.model.metadata_props[METADATA] = description
     converted.save(file)
+
+
+def _output_names(program: ExportedProgram) -> list[str]:
+    names = [f"outputs_{place}" for place in range(len(program.graph_signature.user_outputs))]
+    return names if len(names) > 1 else ["outputs"]
 
 
 def _spell_out_attention(program: ExportedProgram) -> ExportedProgram:

@@ -1,4 +1,4 @@
-"""Runtimes for exported files; each is a network ``Tensor -> Tensor``."""
+"""Runtimes for exported files; each is a network from one tensor to one or to several."""
 
 from __future__ import annotations
 
@@ -12,8 +12,12 @@ from torch import Tensor, nn
 from mogabench.errors import UserError, unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
+
+
+Outputs = Tensor | tuple[Tensor, ...]
+"""What a file computes: a tensor where it has one output, else one for each."""
 
 
 class Runtime(nn.Module):
@@ -45,23 +49,24 @@ class Runtime(nn.Module):
         """Raises `UserError` where it cannot run."""
         import_runtime(cls.package)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Outputs:
         """Runs the file on a batch of images.
 
         Raises:
             UserError: The runtime fails, such as on images of another size than the file's.
         """
         try:
-            return self._run(x)
+            first, *others = self._run(x)
         except Exception as error:
             reason = str(error).strip().partition("\n")[0]
             shape = "x".join(map(str, x.shape))
             raise UserError(f"{self.package} fails on inputs of {shape}: {reason}") from error
+        return (first, *others) if others else first
 
     def _open(self, file: Path, dtype: str, threads: int | None) -> None:
         raise NotImplementedError
 
-    def _run(self, x: Tensor) -> Tensor:
+    def _run(self, x: Tensor) -> Iterable[Tensor]:
         raise NotImplementedError
 
 
@@ -92,21 +97,21 @@ class OnnxRuntime(Runtime):
         if self.session.get_providers()[0] != self.provider:
             raise UserError(f"ONNX Runtime cannot start its {self.provider} on this machine")
         self.input = self.session.get_inputs()[0].name
-        self.output = self.session.get_outputs()[0].name
+        self.outputs = [output.name for output in self.session.get_outputs()]
 
     def _provider_options(self, dtype: str) -> dict[str, str]:
         return {}
 
-    def _run(self, x: Tensor) -> Tensor:
+    def _run(self, x: Tensor) -> Iterable[Tensor]:
         x = x.to(self.device, torch.float32).contiguous()
         if x.is_cuda:
             torch.cuda.synchronize()  # it reads them on a stream of its own
         binding, index = self.session.io_binding(), x.device.index or 0
         binding.bind_input(self.input, self.device, index, np.float32, tuple(x.shape), x.data_ptr())
-        binding.bind_output(self.output)
+        for name in self.outputs:
+            binding.bind_output(name)
         self.session.run_with_iobinding(binding)
-        (out,) = binding.copy_outputs_to_cpu()
-        return torch.from_numpy(out).to(self.device)
+        return [torch.from_numpy(out).to(self.device) for out in binding.copy_outputs_to_cpu()]
 
 
 class TensorRT(OnnxRuntime):
@@ -160,9 +165,10 @@ class OpenVino(Runtime):
         hint = {"float32": "f32", "bfloat16": "bf16"}[dtype]
         return {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": threads}
 
-    def _run(self, x: Tensor) -> Tensor:
-        out = self.compiled(x.float().contiguous().numpy())[0]
-        return torch.from_numpy(out.copy())  # it is written to again by the next call
+    def _run(self, x: Tensor) -> Iterable[Tensor]:
+        found = self.compiled(x.float().contiguous().numpy())
+        # They are written to again by the next call.
+        return [torch.from_numpy(found[output].copy()) for output in self.compiled.outputs]
 
 
 class Program(Runtime):
@@ -174,9 +180,13 @@ class Program(Runtime):
     def _open(self, file: Path, dtype: str, threads: int | None) -> None:
         self.program = torch.export.load(file).module()
 
-    def _run(self, x: Tensor) -> Tensor:
-        out: Tensor = self.program(x)
-        return out
+    def _run(self, x: Tensor) -> Iterable[Tensor]:
+        return all_of(self.program(x))
+
+
+def all_of(outputs: Outputs) -> tuple[Tensor, ...]:
+    """The tensors that a network gives, be it one or several."""
+    return (outputs,) if isinstance(outputs, Tensor) else tuple(outputs)
 
 
 RUNTIMES: Mapping[str, type[Runtime]] = {

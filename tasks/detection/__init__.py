@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from mogabench.engine.coco_files import CocoFiles
 from mogabench.engine.task import Metric, Task
-from mogabench.errors import UserError
 from mogabench.ops import provide_mmcv_ops
 from mogabench.tasks.detection.recipe import COUNTED_SIZE, DetectionRecipe
 
@@ -54,6 +53,7 @@ class Detection(Task[DetectionRecipe, CocoFiles]):
     has_classes = True
     example = "--method retinanet --backbone resnet10t"
     backbone_module = "backbone.network"
+    graph_part = "backbone and neck"
     datasets = dict.fromkeys(_METHODS, "coco-2017")
     counted_input = "one image; detectors of two stages take 1000 proposals and 100 masks"
 
@@ -70,15 +70,17 @@ class Detection(Task[DetectionRecipe, CocoFiles]):
         return FixedRegions(build_detector(subject))
 
     def graph(self, network: nn.Module) -> nn.Module:
-        """Refuses: what a detector computes depends on the boxes that it finds.
+        """Images to the maps of the pyramid; what comes after depends on the boxes in them."""
+        from mogabench.tasks.detection.network import Pyramid
 
-        Raises:
-            UserError: Always.
-        """
-        raise UserError(
-            "mmdet detectors cannot be exported: their control flow depends on the boxes. Export a "
-            "classifier with the same backbone."
-        )
+        return Pyramid(_detector(network))
+
+    def with_graph(self, network: nn.Module, graph: nn.Module) -> nn.Module:
+        """The detector, whose neck takes images."""
+        from mogabench.tasks.detection.network import replace_pyramid
+
+        replace_pyramid(_detector(network), graph)
+        return network
 
     def normalization(self, network: Any, subject: Subject) -> Normalization:
         """That of the network's own preprocessing."""
@@ -174,6 +176,11 @@ class Detection(Task[DetectionRecipe, CocoFiles]):
         from mogabench.recipes import load
 
         return load(self.default_recipe(subject), self).at_size(subject.input_size)
+
+
+def _detector(network: Any) -> Any:
+    """The detector in what `Detection.build` gives, or itself."""
+    return getattr(network, "detector", network)
 
 
 TASK = Detection()

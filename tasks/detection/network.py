@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mmdet.registry import MODELS
+from torch import Tensor, nn
 
 from mogabench.errors import unknown
 from mogabench.openmmlab.backbone import TimmBackbone
@@ -72,6 +73,24 @@ def build_detector(subject: Subject, *, roi_samples: int | None = None) -> BaseD
         if roi_samples and part.get("num") == _ROI_SAMPLES:
             part["num"] = roi_samples
     return build_network(MODELS, model)
+
+
+class Pyramid(nn.Module):
+    """A detector's backbone and neck as a graph."""
+
+    def __init__(self, detector: BaseDetector) -> None:
+        super().__init__()
+        self.backbone, self.neck = detector.backbone, detector.neck
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Maps preprocessed images ``(N, 3, H, W)`` to a map for each stride, from the finest."""
+        maps: tuple[Tensor, ...] = self.neck(self.backbone(images))
+        return maps
+
+
+def replace_pyramid(detector: BaseDetector, pyramid: nn.Module) -> None:
+    """Lets another module, which takes images, compute a detector's maps."""
+    detector.backbone, detector.neck = nn.Identity(), pyramid
 
 
 def _config(method: str, options: dict[str, Any]) -> str:

@@ -81,6 +81,10 @@ def test_a_runtime_predicts_what_torch_predicts(mogabench, trained, folder, tmp_
         (("--weights", "none.pth", "--to", "onnx"), "there is no file 'none.pth'"),
         (("--weights", "official", "--to", "onxx"), "unknown format 'onxx'; did you mean onnx?"),
         (("--weights", "official", "--to", "pt2"), "give --variant"),
+        (
+            ("--weights", "official", "--to", "pt2", "-v", "s", "--task", "detection"),
+            "no file can hold a network for detection",
+        ),
         (("--weights", "official", "--to", "pt2", "-v", "s", "-o", "a.onnx"), "give a .pt2 file"),
         (("--weights", "official", "--to", "pt2", "-v", "s", "-o", "no/a.pt2"), "that exists"),
     ],

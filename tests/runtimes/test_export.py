@@ -234,9 +234,25 @@ def test_a_segmentor_gives_its_logits_and_goes_on_as_before(randomise, method):
         model.predict(images.fill_(torch.inf), None)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["retinanet", "mask_rcnn"])
+def test_a_detector_goes_on_as_before_from_the_maps_of_a_runtime(randomise, method):
+    task = get_task("detection")
+    subject = Subject(task=task.name, method=method, backbone="moganet_xtiny", input_size=(64, 96))
+    network = randomise(task.build(subject))
+    images = torch.randn(2, 3, 64, 96)
+    with torch.inference_mode():
+        expected, maps = network(images), network.detector.extract_feat(images)
+        graph = in_runtime(task.graph(network), images[:1], "openvino")
+        assert [m.shape for m in graph(images)] == [m.shape for m in maps]
+        there = task.with_graph(network, graph)
+        assert not list(there.detector.backbone.parameters())
+        found = there(images)
+    for one, other in zip(found, expected, strict=True):
+        assert float((one - other).norm() / other.norm()) < 1e-5
+
+
 def test_what_cannot_be_exported_is_refused(network, monkeypatch):
-    with pytest.raises(UserError, match=r"mmdet detectors cannot be exported: .* same backbone"):
-        get_task("detection").graph(network)
     with pytest.raises(UserError, match="onnxruntime computes in float32 here, not in bfloat16"):
         in_runtime(network, IMAGE, "onnxruntime", dtype="bfloat16")
     with pytest.raises(UserError, match="valid: torch, onnxruntime, openvino, tensorrt"):
