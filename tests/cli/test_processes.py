@@ -62,15 +62,16 @@ def children(process):
 
 
 def test_a_training_and_an_evaluation_in_processes_of_their_own(folder, tmp_path):
+    next(folder.glob("val/*/3.png")).unlink()  # of 11 images one process has six, the other five
     arguments = ["--train", "--set", "schedule.epochs=1", "--batch-size", 4, "--work-dir", "work"]
     trained = finished(tmp_path, command(folder, *arguments))
     assert trained.returncode == 0, trained.stderr
     assert "batch 16 = 2 devices x 4 images x 2 steps" in trained.stderr
     again = ["--weights", "work/weights.pth", "--set", "schedule.epochs=1"]
-    evaluated = finished(tmp_path, command(folder, *again, nproc=5))
+    evaluated = finished(tmp_path, command(folder, *again, nproc=1))
     assert evaluated.returncode == 0, evaluated.stderr
     one, other = Store(tmp_path / "results").all(Kind.QUALITY)
-    assert one.values == other.values  # of 12 images, so two processes have three and three two
+    assert one.values == other.values
     assert evaluated.stdout.splitlines()[:2] == trained.stdout.splitlines()[:2]
     exported = finished(tmp_path, command(folder, *again, "--runtime", "onnxruntime"))
     assert exported.returncode == 0, exported.stderr
