@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import count, islice
 from math import ceil
 from pathlib import Path
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from torch.utils.data import DataLoader
 
     from mogabench.recipes.schedules import Schedule
+
+
+_WITHOUT_GRADIENT = re.compile(r"did not receive grad for rank \d+: ([\d ]+)")
+"""What DistributedDataParallel says of them in the second step."""
 
 
 class ResumableLoop(EpochBasedTrainLoop):
@@ -118,6 +123,14 @@ class ResumableLoop(EpochBasedTrainLoop):
             ]
         except LossNotFiniteError as error:
             raise self._diverged(data_batch, error) from None
+        except RuntimeError as error:
+            if idle := _without_gradient(self.runner.model, error):
+                raise UserError(
+                    f"the loss does not depend on {len(idle)} parameter(s) of the network, such as "
+                    f"{idle[0]}, and several processes cannot train it so: call requires_grad_("
+                    "False) on them, or train in one process"
+                ) from error
+            raise
         share_buffers(self.runner.model)
         outputs = {
             name: torch.stack([log[name].detach() for log in logs]).mean() for name in logs[0]
@@ -160,3 +173,12 @@ class ResumableLoop(EpochBasedTrainLoop):
         self.dataloader.dataset.start(epoch)
         seed_everything(self.seed, self.runner.rank, epoch)
         return islice(iter(self.dataloader), batches, None)
+
+
+def _without_gradient(model: nn.Module, error: RuntimeError) -> list[str]:
+    """Names of the network's parameters that an error of DistributedDataParallel is about."""
+    found = _WITHOUT_GRADIENT.search(str(error))
+    if found is None:
+        return []
+    learning = [name for name, value in model.named_parameters() if value.requires_grad]
+    return [learning[int(number)].removeprefix("module.network.") for number in found[1].split()]

@@ -59,3 +59,28 @@ def test_all_stop_at_the_step_in_which_the_loss_of_one_is_not_finite(job):
     assert "not finite in step 5, at the learning rate" in str(said)
     assert "is the output of stages.1 (ConvNeXtStage) in process 1; a lower" in str(said)
     assert sum(isinstance(error, AlreadyReportedError) for error in found) == 1
+
+
+IDLE = """
+from torch import nn
+from mogabench.tasks.classification import TASK
+
+build = type(TASK).build
+
+def with_idle(self, subject):
+    network = build(self, subject)
+    network.idle = nn.Linear(2, 3)
+    return network
+
+type(TASK).build = with_idle
+"""
+
+
+@pytest.mark.slow
+def test_what_the_loss_does_not_depend_on_is_named(job):
+    found = run_on(2, job("schedule.epochs=1", "batch_size=12"), IDLE)
+    (said,) = [error for error in found if not isinstance(error, AlreadyReportedError)]
+    assert isinstance(said, UserError)
+    assert "loss does not depend on 2 parameter(s) of the network, such as idle.weight" in str(said)
+    (alone,) = run_on(1, job("schedule.epochs=1", "batch_size=12"), IDLE)
+    assert alone.metrics
