@@ -97,12 +97,14 @@ def variants(name_or_path: str | Path, owner: RecipeOwner[Recipe]) -> list[str]:
 def variant_for(backbone: str, name_or_path: str | Path, owner: RecipeOwner[Recipe]) -> str | None:
     """Which of its variants a recipe has for a backbone: a MogaNet's size, or else its own name.
 
+    A tag of timm's, such as ``.in1k``, makes no difference unless a variant has it.
+
     Raises:
         UserError: There is no such recipe, or its file cannot be read.
     """
-    size = variant_of(backbone)
-    has_own = size is None and backbone in variants(name_or_path, owner)
-    return backbone if has_own else size
+    known, untagged = variants(name_or_path, owner), backbone.partition(".")[0]
+    own = [name for name in (backbone, untagged) if name in known]
+    return variant_of(untagged) or (own[0] if own else None)
 
 
 def load(

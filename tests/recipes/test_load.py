@@ -67,6 +67,27 @@ def test_every_recipe_resolves_for_every_variant_it_declares(name: str) -> None:
         assert (recipe.name, recipe.variant) == (name, variant)
 
 
+@pytest.mark.parametrize(
+    ("backbone", "variant"),
+    [
+        ("moganet_tiny", "t"),
+        ("moganet_tiny.untrained", "t"),
+        ("convnext_tiny", "convnext_tiny"),
+        ("convnext_tiny.fb_in1k", "convnext_tiny"),
+        ("convnext_small.fb_in22k", "convnext_small.fb_in22k"),
+        ("resnet18.tv_in1k", None),
+    ],
+)
+def test_a_tag_of_timm_changes_no_variant_unless_it_has_its_own(
+    tmp_path: Path, backbone: str, variant: str | None
+) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "extends: simple_baseline_256x192\nvariants: {convnext_small.fb_in22k: {batch_size: 8}}"
+    )
+    assert recipes.variant_for(backbone, file, recipe_task(file)) == variant
+
+
 def test_a_variant_changes_just_what_it_names(own: Path) -> None:
     base, tiny = load(own), load(own, "t")
     changed = base.model_dump()
