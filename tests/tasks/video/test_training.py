@@ -17,6 +17,7 @@ from mogabench.engine.make_job import make_job
 from mogabench.engine.run import run
 from mogabench.errors import UserError
 from mogabench.models.simvp import SimVP
+from mogabench.paper import get_paper
 from mogabench.recipes import names, variants
 from mogabench.records import Kind, open_store
 from mogabench.subject import Subject
@@ -38,7 +39,15 @@ def test_recipes_have_each_translators_learning_rate(epochs):
         assert (recipe.schedule.epochs, recipe.batch_size, recipe.sequences) == (epochs, 16, 10_000)
         assert recipe.model.model_dump(exclude_defaults=True) == {}
         assert recipe.divergence == (0.1 if variant == "tau" else None)
-    assert load_recipe("mmnist_200e", variant="moganet").expected.values["mse"] == 25.57
+    rows = get_paper().table("A14").rows
+    assert {row.meta.backbone for row in rows} == {*variants(name, TASK)} - {"tau"}
+    for row in rows:
+        expected = load_recipe(name, variant=row.meta.backbone).expected
+        printed = {
+            metric: float(row.cells[f"{epochs} epochs: {head}"])
+            for metric, head in (("mse", "MSE↓"), ("mae", "MAE↓"), ("ssim", "SSIM↑"))
+        }
+        assert (expected.table, expected.values) == ("A14", printed)
 
 
 @pytest.mark.slow
