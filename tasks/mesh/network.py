@@ -84,7 +84,8 @@ def build_network(subject: Subject, **options: Any) -> MeshNetwork:
         **options: More of them, such as ``drop_path_rate``.
 
     Raises:
-        UserError: timm has no such backbone, it has no such option, or the pictures are not square.
+        UserError: timm has no such backbone, it has no such option or does not say its width, or
+            the pictures are not square.
     """
     height, width = subject.input_size
     if height != width:
@@ -92,5 +93,10 @@ def build_network(subject: Subject, **options: Any) -> MeshNetwork:
         raise UserError(f"a mesh network's pictures are square, not {height}x{width}")
     given = options | dict(subject.options) | {"num_classes": 0}
     backbone: Any = create_network(subject.backbone, given, subject.input_size)
-    channels = getattr(backbone, "head_hidden_size", backbone.num_features)
+    channels = getattr(backbone, "head_hidden_size", getattr(backbone, "num_features", None))
+    if channels is None:
+        raise UserError(
+            f"{subject.backbone} does not say how many features it gives without a classifier: it "
+            "needs an attribute num_features, as timm's networks have"
+        )
     return MeshNetwork(backbone, channels, CODES[subject.method])

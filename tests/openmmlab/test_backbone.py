@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 import timm
@@ -8,6 +9,7 @@ from torch import nn
 from mogabench.checkpoints import load_weights
 from mogabench.errors import UserError
 from mogabench.openmmlab.backbone import TimmBackbone
+from mogabench.openmmlab.pyramid import pyramid_of
 
 NETWORKS = {
     "moganet_xtiny": (32, 64, 96, 192),
@@ -20,6 +22,21 @@ NETWORKS = {
     "efficientnet_b0": (24, 40, 112, 320),
     "deit_tiny_patch16_224": (192, 192, 192, 192),
 }
+
+
+@timm.models.register_model
+def net_without_configuration(pretrained: bool = False, **options: Any) -> nn.Module:
+    network = timm.create_model("resnet10t", **options)
+    for name in ("pretrained_cfg", "default_cfg"):
+        vars(network).pop(name, None)
+    return network
+
+
+def test_a_network_that_timm_has_not_configured_takes_images_as_mmdet_does() -> None:
+    found = pyramid_of("net_without_configuration", {})
+    assert found.mean == pytest.approx((123.675, 116.28, 103.53))
+    assert found.std == pytest.approx((58.395, 57.12, 57.375))
+    assert pyramid_of("test_vit", {}).mean == (127.5, 127.5, 127.5)  # its own
 
 
 @pytest.mark.parametrize("name", NETWORKS)

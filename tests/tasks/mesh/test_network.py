@@ -2,6 +2,8 @@ from decimal import ROUND_HALF_UP, Decimal
 
 import pytest
 import torch
+from timm.models import register_model
+from torch import nn
 
 from mogabench.errors import UserError
 from mogabench.measure.complexity import count_subject
@@ -11,6 +13,11 @@ from mogabench.tasks.mesh.code import CODES
 from mogabench.tasks.mesh.network import IterativeRegressor, build_network
 
 SIZES = {"expose_hand": (224, 224), "expose_face": (256, 256)}
+
+
+@register_model
+def net_of_unsaid_width(pretrained=False, **_):
+    return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
 def subject(backbone, method="expose_hand", **options):
@@ -89,6 +96,7 @@ def test_one_perceptron_betters_the_estimate_three_times():
             "a mesh network's pictures are square, not 64x128",
         ),
         (subject("test_resnet", colour="red"), "test_resnet cannot be built with .*colour"),
+        (subject("net_of_unsaid_width"), "net_of_unsaid_width does not say .* num_features"),
     ],
 )
 def test_networks_that_cannot_be_built(bad, message):
