@@ -16,13 +16,15 @@ def kept(job):
 
 
 def test_the_curve_has_each_step_and_each_evaluation(job):
-    wanted = job("schedule={epochs: 2, warmup_epochs: 1, warmup_lr: 0.0}", *PLAIN)
+    schedule = "schedule={epochs: 3, warmup_epochs: 1, warmup_lr: 0.0, evaluate_every: 2}"
+    wanted = job(schedule, *PLAIN)
     outcome = run(wanted, TASK)
     points = kept(wanted)
-    # 48 images in batches of 16, evaluated after each epoch; the rate rises to .05 over the first.
+    # 48 images in batches of 16, evaluated after two epochs and at the end; the rate rises to .05
+    # over the first.
     assert [(point["step"], "top1" in point) for point in points] == [
-        *((1, False), (2, False), (3, False), (3, True)),
-        *((4, False), (5, False), (6, False), (6, True)),
+        *((1, False), (2, False), (3, False), (4, False), (5, False), (6, False), (6, True)),
+        *((7, False), (8, False), (9, False), (9, True)),
     ]
     assert [point["lr"] for point in points[:3]] == pytest.approx([0, 0.05 / 3, 0.1 / 3])
     assert {name: points[-1][name] for name in outcome.metrics} == outcome.metrics

@@ -1,24 +1,27 @@
 from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
 import timm
 import torch
 
 import mogabench.models  # noqa: F401  (registers MogaNet with timm)
-from mogabench.engine.optimization import RampedAverage, optim_wrapper
+from mogabench.engine.optimization import AverageWeights, RampedAverage, optim_wrapper
 from mogabench.engine.schedule import rate_setter
 from mogabench.errors import UserError
 from mogabench.openmmlab.backbone import TimmBackbone
+from mogabench.recipes.schema import Ema
 from mogabench.subject import Subject
 from mogabench.tasks import load_recipe
 from mogabench.tasks.pose.network import build_network
 
 
 def test_the_decay_of_the_average_grows_exponentially_from_first_to_last():
-    average = RampedAverage(torch.nn.Linear(1, 1), total=301, first=0.9, last=0.9999)
+    hook = AverageWeights(Ema(decay_start=0.9, decay=0.9999))
+    hook.before_run(SimpleNamespace(model=torch.nn.Linear(1, 1), max_iters=301))
     # 1 - decay falls from 1e-1 to 1e-4: a factor of ten in each third.
     for step, decay in ((0, 0.9), (100, 0.99), (200, 0.999), (300, 0.9999)):
-        assert average.decay(step) == pytest.approx(decay, abs=1e-12)
+        assert hook.ema_model.decay(step) == pytest.approx(decay, abs=1e-12)
 
 
 def test_the_average_follows_weights_and_running_statistics():
