@@ -145,7 +145,8 @@ def create_network(
 ) -> nn.Module:
     """Builds a timm network, the project's own and imported ones included.
 
-    It has what it was built with as ``built_with``, which timm forgets.
+    It has what it was built with as ``built_with``, which timm forgets, and a ``pretrained_cfg``:
+    timm's default for images where its function states none.
 
     Args:
         name: timm's name of it.
@@ -156,6 +157,7 @@ def create_network(
         UserError: There is no such network, or it has no such option.
     """
     import timm
+    from timm.data import resolve_model_data_config
     from timm.models._features import FeatureGetterNet
 
     import_module("mogabench.models")
@@ -172,6 +174,8 @@ def create_network(
     inside = [network.model] if isinstance(network, FeatureGetterNet) else []
     for module in (network, *inside):
         vars(module)["built_with"] = given
+    if not hasattr(network, "pretrained_cfg"):  # which timm's builder gives
+        vars(network)["pretrained_cfg"] = resolve_model_data_config(network)
     return network
 
 

@@ -7,7 +7,6 @@ from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import torch
-from timm.data import resolve_model_data_config
 from timm.layers import GroupNorm1, LayerNorm2d
 from torch import nn
 
@@ -93,7 +92,7 @@ def _look_at(name: str, options: Mapping[str, Any]) -> Pyramid:
             f"strides 4, 8, 16 and 32 (timm lists {sorted(set(strides)) or 'none'})"
         )
     parameters = signature(type(network)).parameters
-    config = resolve_model_data_config(network)  # also of a network without timm's own
+    config: Any = network.pretrained_cfg
     return Pyramid(
         indices=indices,
         channels=tuple(levels[index][1] for index in indices),
