@@ -20,6 +20,7 @@ from sybil.example import Example
 from mogabench.cli import app
 from mogabench.cli.parsing import parse
 from mogabench.errors import UserError
+from mogabench.files import slug
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -80,6 +81,15 @@ def test_commands_exist(page):
             parse(typer.main.get_command(app), arguments)
         except UserError as error:
             pytest.fail(f"{command}: {error}")
+
+
+@pytest.mark.parametrize("page", [*PAGES, *ROOT.glob("[CS]*.md")], ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for path, heading in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", page.read_text()):
+        target = page.parent / path if path else page
+        assert target.exists(), path
+        if heading:
+            assert heading in map(slug, re.findall(r"^#+ (.*)", target.read_text(), re.M))
 
 
 @pytest.mark.slow
