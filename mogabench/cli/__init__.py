@@ -56,7 +56,10 @@ def choose_command(
         typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
-    """Show every table of the MogaNet paper: printed, measured, and the difference."""
+    """Reproduce the tables of the MogaNet paper, and train and compare networks.
+
+    Start with 'mogabench table 3'. 'mogabench COMMAND --help' shows the options of a command.
+    """
 
 
 @tasks_app.callback()

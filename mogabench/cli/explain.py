@@ -26,7 +26,7 @@ def explain(
         str,
         typer.Argument(
             metavar="TABLE[:ROW:COLUMN]",
-            help="1 … 7, A1 … A15; 3:MogaNet-S:FLOPs.",
+            help="A table's ID, or with row and column such as 3:MogaNet-S:FLOPs.",
             autocompletion=complete_table,
         ),
     ],

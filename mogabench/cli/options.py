@@ -19,8 +19,8 @@ ResultsOption = Annotated[
     typer.Option(
         "--results",
         metavar="DIR",
-        help="Your results, which take precedence over the packaged records; default: mogabench in "
-        "$XDG_DATA_HOME or ~/.local/share.",
+        help="Folder of your results, which take precedence over the packaged records; default: "
+        "mogabench in $XDG_DATA_HOME or ~/.local/share.",
     ),
 ]
 PaperOption = Annotated[
@@ -33,18 +33,18 @@ PaperOption = Annotated[
 ]
 PapersOption = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", help="A folder with papers of yours, each in its own folder."),
+    typer.Option(metavar="DIR", help="Folder with papers of your own, each in a folder."),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Plain lines, no progress bar.")]
 FormatOption = Annotated[
-    Literal["text", "json"], typer.Option("--format", "-f", help="json: for programs.")
+    Literal["text", "json"], typer.Option("--format", "-f", help="json is for programs.")
 ]
 ImportOption = Annotated[
     list[str] | None,
     typer.Option(
         "--import",
         metavar="NAME|PATH",
-        help="A package or a .py file with backbones or a task.",
+        help="Import a package or a .py file that registers backbones or a task; repeat for more.",
     ),
 ]
 VariantOption = Annotated[
@@ -65,7 +65,9 @@ BackboneOption = Annotated[
         autocompletion=complete_network,
     ),
 ]
-MethodOption = Annotated[str | None, typer.Option(help="One of the task's methods.")]
+MethodOption = Annotated[
+    str | None, typer.Option(help="A method of the task, see 'mogabench list tasks'.")
+]
 SizeOption = Annotated[
     str | None,
     typer.Option(metavar="N|HxW", help="Input size; default: the task's."),
@@ -76,17 +78,25 @@ StatedSizeOption = Annotated[
 ]
 OptionsOption = Annotated[
     list[str] | None,
-    typer.Option("--option", metavar="NAME=VALUE", help="A keyword argument of the backbone."),
+    typer.Option(
+        "--option",
+        metavar="NAME=VALUE",
+        help="A keyword argument of the backbone; repeat for more.",
+    ),
 ]
 RecipeOption = Annotated[
     str | None,
     typer.Option(
         metavar="NAME|FILE",
-        help="See 'mogabench list recipes'.",
+        help="A recipe of 'mogabench list recipes', or a YAML file.",
         autocompletion=complete_recipe,
     ),
 ]
 OverridesOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override a field of the recipe."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change a setting of the recipe, such as schedule.epochs=5; repeat for more.",
+    ),
 ]

@@ -32,7 +32,7 @@ def predict(
     images: Annotated[
         list[str],
         typer.Argument(
-            metavar="IMAGE|FOLDER|VIDEO|-", help="'-' reads an image from standard input."
+            metavar="IMAGE|FOLDER|VIDEO|-", help="Inputs; '-' reads an image from standard input."
         ),
     ],
     weights: Annotated[
@@ -68,9 +68,9 @@ def predict(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="For poses: persons in COCO's results format, such as 'predict' writes with a "
-            "detector, by file_name or by the ids that files are named by; default: a person fills "
-            "each image.",
+            help="For poses: boxes of persons in COCO's results format, as 'predict' writes them "
+            "with a detector; each states the file_name of its image, or the id that the file is "
+            "named by. Default: a person fills each image.",
         ),
     ] = None,
     out_frames: Annotated[

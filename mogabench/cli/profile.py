@@ -68,11 +68,13 @@ def profile(
         str,
         typer.Option(
             metavar="N|auto",
-            help="auto: 256 on a GPU and 8 on a CPU, halved while memory does not suffice.",
+            help="auto: 256 on a GPU and 8 on a CPU, halved until it fits into memory.",
         ),
     ] = "auto",
     size: SizeOption = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="Threads on the CPU.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads on the CPU; default: PyTorch's.")
+    ] = None,
     min_iterations: Annotated[
         int, typer.Option(min=1, help="Time at least this many passes.")
     ] = 30,
@@ -89,12 +91,12 @@ def profile(
     skip_existing: Annotated[
         bool,
         typer.Option(
-            "--skip-existing", help="Skip what was timed on this device while it was not busy."
+            "--skip-existing", help="Skip what this device timed before while it was not busy."
         ),
     ] = False,
     check: Annotated[
         str | None,
-        typer.Option(metavar="fvcore", help="Compare operation counts with fvcore's instead."),
+        typer.Option(metavar="fvcore", help="Time nothing; compare counts with fvcore's."),
     ] = None,
     train_step: Annotated[
         bool,
@@ -124,13 +126,13 @@ def profile(
 ) -> None:
     """Measure throughput, latency and peak memory of networks.
 
-    Images (or sequences) per second, of inference or of a training step.
+    Prints images (or sequences) per second, of inference or of a training step.
 
-    Each network runs in a process of its own, and its record is stored at once. It is timed until
-    the median is known to 1 %. A record of a busy or throttled machine is marked, and tables and
-    plots leave it out. The floor is the longer of the time of the operations and the time to move
-    weights, inputs and outputs, at the measured rates. Peak memory is that of the process above
-    what its libraries take.
+    Each network runs in a process of its own, until the median time is known to 1 %, and its record
+    is stored at once. A record of a busy or throttled machine is marked, and tables and plots leave
+    it out. The floor is the longer of two times at the rates measured on the machine: that of the
+    operations, and that of moving weights, inputs and outputs. Peak memory leaves out what the
+    libraries take.
     """
     from mogabench.catalogue import import_packages
     from mogabench.cli.profile_output import print_csv, print_records

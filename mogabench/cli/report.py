@@ -34,7 +34,7 @@ def report(
     papers: PapersOption = None,
     packages: ImportOption = None,
     results: ResultsOption = None,
-    fresh: Annotated[bool, typer.Option(help="Count again what has a record.")] = False,
+    fresh: Annotated[bool, typer.Option(help="Count again, even what has a record.")] = False,
     quiet: QuietOption = False,
 ) -> None:
     """Write every table, the plots and a page to explore them.

@@ -39,7 +39,8 @@ def run(
         str | None,
         typer.Option(
             metavar="A5/4",
-            help="A network of 'mogabench list ablations', which are MogaNet's.",
+            help="A network of an ablation of MogaNet's paper; 'mogabench list ablations A5' lists "
+            "those of A5.",
             autocompletion=complete_ablated,
         ),
     ] = None,
@@ -53,27 +54,35 @@ def run(
     options: OptionsOption = None,
     data: Annotated[
         str | None,
-        typer.Option(metavar="DIR|NAME|sample", help="Data to evaluate or train on."),
+        typer.Option(
+            metavar="DIR|NAME|sample",
+            help="Data to evaluate or train on; sample: a small set for a first try.",
+        ),
     ] = None,
     weights: Annotated[
-        str | None, typer.Option(metavar="official|FILE", help="Weights to evaluate or start from.")
+        str | None,
+        typer.Option(
+            metavar="official|FILE",
+            help="Weights to evaluate or, with --train, to start from; official: those that were "
+            "released.",
+        ),
     ] = None,
     pretraining: Annotated[
         Pretraining | None,
         typer.Option(
-            help="What the training started from, where the weights do not say; the accuracy fills "
-            "only rows of tables that started from the same."
+            help="What the training of the weights started from, where they do not say; the "
+            "accuracy fills only rows of tables that started from the same."
         ),
     ] = None,
     ema: Annotated[
         bool,
         typer.Option(
             "--ema/--no-ema",
-            help="Use averaged weights: those of the file, and in training as the recipe says.",
+            help="Use averaged weights: those in the file and, in training, those of the recipe.",
         ),
     ] = True,
     new_head: Annotated[
-        bool, typer.Option("--new-head", help="Train a new head, for other classes.")
+        bool, typer.Option("--new-head", help="Train a new head on --weights, for other classes.")
     ] = False,
     train: Annotated[bool, typer.Option("--train", help="Train by the recipe.")] = False,
     resume: Annotated[
@@ -85,12 +94,17 @@ def run(
         str | None,
         typer.Option(
             metavar="6m",
-            help="Train as many epochs as end, with the evaluation, in this time. For cosine and "
+            help="Train as many epochs as fit into this time, with the evaluation. For cosine and "
             "one-cycle schedules, on one device.",
         ),
     ] = None,
     work_dir: Annotated[
-        Path | None, typer.Option("--work-dir", metavar="DIR", help="Checkpoints and logs.")
+        Path | None,
+        typer.Option(
+            "--work-dir",
+            metavar="DIR",
+            help="Folder for checkpoints and logs; default: work/TASK/BACKBONE-RECIPE.",
+        ),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     nproc: Annotated[
@@ -120,7 +134,7 @@ def run(
     batch_size: Annotated[
         int | None,
         typer.Option(
-            help="Samples per pass and device; the recipe's batch is kept by accumulation."
+            help="Samples per pass and device; gradients are accumulated up to the recipe's batch."
         ),
     ] = None,
     workers: Annotated[int, typer.Option(help="Processes that load data.")] = min(
@@ -129,8 +143,8 @@ def run(
     on_bad_image: Annotated[
         Literal["skip", "fill", "fail"],
         typer.Option(
-            help="Of an image that cannot be read: skip leaves it out and counts it, fill takes "
-            "what there is of a truncated one, fail ends the run."
+            help="What is done about an image that cannot be read: skip leaves it out and counts "
+            "it, fill uses what there is of a truncated one, fail ends the run."
         ),
     ] = "skip",
     predictions: Annotated[
@@ -150,7 +164,7 @@ def run(
     ] = False,
     throughput: Annotated[
         bool,
-        typer.Option("--throughput", help="Time the network even with --data."),
+        typer.Option("--throughput", help="With --data: time the network as well."),
     ] = False,
     paper: PaperOption = None,
     papers: PapersOption = None,

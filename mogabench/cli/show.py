@@ -28,8 +28,8 @@ def show(
     name: Annotated[
         str,
         typer.Argument(
-            help="A table's ID, a network's name, a recipe's name or file, or how a record's id "
-            "begins.",
+            help="A table's ID, a network's name, a recipe's name or file, or the first digits of "
+            f"a record's id, at least {_SHORTEST_ID}.",
             autocompletion=complete_name,
         ),
     ],
@@ -41,8 +41,7 @@ def show(
 ) -> None:
     """Print what is known of a table, a network, a recipe or a record.
 
-    A recipe is printed as it is written; with --variant or --set, with the values that it resolves
-    to.
+    A recipe is printed as it is written; with --variant or --set, with the value of every setting.
     """
     from mogabench import recipes
     from mogabench.console import print_pairs

@@ -28,11 +28,11 @@ def sweep(
         ),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print what would run and, with --gpu, for how long.")
+        bool, typer.Option("--dry-run", help="Print what would run; with --gpu, also for how long.")
     ] = False,
     gpu: Annotated[
         str | None,
-        typer.Option(metavar="h200", help="Estimate times on this device, by its records."),
+        typer.Option(metavar="h200", help="Estimate times on this device from its records."),
     ] = None,
     hours: Annotated[
         float | None, typer.Option(min=0, help="Run only what fits into these hours on --gpu.")
@@ -46,7 +46,7 @@ def sweep(
         ),
     ] = 3,
     work_dir: Annotated[
-        Path, typer.Option("--work-dir", metavar="DIR", help="Checkpoints and logs.")
+        Path, typer.Option("--work-dir", metavar="DIR", help="Folder for checkpoints and logs.")
     ] = Path("sweep"),
     results: ResultsOption = None,
     quiet: QuietOption = False,
@@ -55,10 +55,10 @@ def sweep(
 
     A plan is a YAML list. An entry '- run: TASK' or '- profile: MODEL' takes the options of that
     command; a list of values makes a grid, 'seeds: 3' a training for each seed. An entry
-    '- tables: [2, 3]' measures what these tables miss, with 'data: {TASK: DIR}' and, for networks
-    without released weights, 'train: true'.
+    '- tables: [2, 3]' measures what is missing in these tables, with 'data: {TASK: DIR}'; with
+    'train: true' it also trains networks that have no released weights.
 
-    Each measurement is a process of its own. Running again does only what is missing; an
+    Each measurement is a process of its own. Running a plan again measures only what is missing; an
     interrupted training goes on. 'mogabench records merge' gathers what other machines measured.
     """
     from mogabench.console import print_error, print_line

@@ -29,7 +29,7 @@ def table(
         list[str],
         typer.Argument(
             metavar="TABLE…",
-            help="1 … 7, A1 … A15, or all; see 'mogabench list tables'.",
+            help="IDs of tables, such as 3 or A5, or all; see 'mogabench list tables'.",
             autocompletion=complete_table,
         ),
     ],
@@ -43,7 +43,11 @@ def table(
     papers: PapersOption = None,
     add: Annotated[
         list[str] | None,
-        typer.Option("--add", metavar="BACKBONE", help="Add a network of yours to the table."),
+        typer.Option(
+            "--add",
+            metavar="BACKBONE",
+            help="Add a timm model to the table, with --import one of your own; repeat for more.",
+        ),
     ] = None,
     method: Annotated[
         str | None, typer.Option(help="With --add: only this method of the table.")
@@ -59,22 +63,26 @@ def table(
         ),
     ] = None,
     packages: ImportOption = None,
-    fresh: Annotated[bool, typer.Option(help="Count again what has a record.")] = False,
+    fresh: Annotated[bool, typer.Option(help="Count again, even what has a record.")] = False,
     beside: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME=FILE", help="Show figures of timm's results/*.csv in columns named NAME."
+            metavar="NAME=FILE",
+            help="Show figures of a CSV file of timm's results/ in columns called NAME.",
         ),
     ] = None,
     columns: Annotated[
         str | None,
-        typer.Option(metavar="HEAD,…", help="Only the columns whose heads begin so."),
+        typer.Option(
+            metavar="HEAD,…",
+            help="Show only columns whose heads begin with one of these, such as param,flops.",
+        ),
     ] = None,
     wide: Annotated[
-        bool, typer.Option("--wide", help="All columns, whatever the terminal's width.")
+        bool, typer.Option("--wide", help="Show all columns, whatever the terminal's width.")
     ] = False,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write to a file instead.")
+        Path | None, typer.Option("--output", "-o", help="Write to a file, instead of printing.")
     ] = None,
     results: ResultsOption = None,
     quiet: QuietOption = False,

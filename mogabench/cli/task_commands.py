@@ -109,7 +109,7 @@ def make_command(task: Task[Any, Any]) -> Any:
     del shared["task"], shared["own"]
     shared["method"] = _replace_help(
         shared["method"],
-        f"The task's method: {', '.join(task.methods)}; default: the weights', or the first.",
+        f"A method of the task: {', '.join(task.methods)}; default: the weights', or the first.",
     )
     if task.backbone_word != "backbone":
         del shared["variant"], shared["ablation"]  # MogaNet's sizes are none

@@ -21,13 +21,13 @@ class CocoFiles(TaskOptions):
 
     annotations: str | None = Field(
         default=None,
-        description="Annotation file below --data, with {split} for train and val; default: COCO's "
-        "or Roboflow's names.",
+        description="Annotation file in --data, with {split} where its name has train or val; "
+        "default: COCO's or Roboflow's names.",
         json_schema_extra={"metavar": "FILE"},
     )
     images: str | None = Field(
         default=None,
-        description="Folder of its images below --data, likewise.",
+        description="Folder of its images in --data, likewise with {split}.",
         json_schema_extra={"metavar": "DIR"},
     )
 

@@ -38,7 +38,9 @@ def ablation(
     name: Annotated[
         str,
         typer.Argument(
-            metavar="A5", help="See 'mogabench list ablations'.", autocompletion=complete_ablation
+            metavar="A5",
+            help="An ablation of 'mogabench list ablations'.",
+            autocompletion=complete_ablation,
         ),
     ],
     variant: VariantOption = None,
@@ -63,7 +65,7 @@ def ablation(
         int, typer.Option(min=1, help="Trainings at a time, each on one thread.")
     ] = len(os.sched_getaffinity(0)),
     work_dir: Annotated[
-        Path, typer.Option(metavar="DIR", help="Keeps the trained weights.")
+        Path, typer.Option(metavar="DIR", help="Folder that keeps the trained weights.")
     ] = Path("work/ablation"),
     packages: ImportOption = None,
     results: ResultsOption = None,

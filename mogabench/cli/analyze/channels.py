@@ -27,7 +27,7 @@ def channels(
     size: Annotated[
         str | None, typer.Option(metavar="N|HxW", help="Input size; default: the weights', or 224.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Draws images and random weights.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of images and random weights.")] = 0,
     batch_size: Annotated[int, typer.Option(min=1, help="Images per pass.")] = 16,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     packages: ImportOption = None,

@@ -28,10 +28,11 @@ def interaction(
     ],
     data: Annotated[
         str,
-        typer.Option(metavar="DIR|sample", help="Images in class folders, as for run."),
+        typer.Option(metavar="DIR|sample", help="Images in class folders."),
     ],
     class_map: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Class folders in label order, one a line.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Lists the class folders in label order, one a line."),
     ] = None,
     budget: Annotated[
         int | None, typer.Option(min=1, help="At most this many forward passes of each network.")
@@ -49,7 +50,7 @@ def interaction(
             help="Greatest distance within a pair, in rows and columns; 1: neighbours.",
         ),
     ] = 1,
-    seed: Annotated[int, typer.Option(help="Draws images, pairs and contexts.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of images, pairs and contexts.")] = 0,
     size: Annotated[
         str | None, typer.Option(metavar="N|HxW", help="Input size; default: the weights', or 224.")
     ] = None,
@@ -65,7 +66,10 @@ def interaction(
         str, typer.Option(metavar="TYPE", help="float32, or for speed bfloat16 or float16.")
     ] = "float32",
     work_dir: Annotated[
-        Path, typer.Option(metavar="DIR", help="Keeps what is measured; running again goes on.")
+        Path,
+        typer.Option(
+            metavar="DIR", help="Folder that keeps what is measured; running again goes on there."
+        ),
     ] = Path("work/interaction"),
     packages: ImportOption = None,
     results: ResultsOption = None,
@@ -74,9 +78,9 @@ def interaction(
 ) -> None:
     """Measure the multi-order interaction strength.
 
-    How strongly pairs of patches interact, by the size of their context (Eq. 11 and 12; Figures 3,
-    7 and A2), on images that each network recognises, with standard errors. Figures and their
-    numbers go to the results.
+    It says how strongly pairs of patches interact, by the size of their context (Eq. 11 and 12;
+    Figures 3, 7 and A2), on images that each network recognises, with standard errors. Figures and
+    their numbers go to the results.
     """
     from mogabench.analysis.classifier import pair_up
     from mogabench.analysis.figures import write_figure

@@ -24,9 +24,10 @@ DataOption = Annotated[
     str | None,
     typer.Option(
         metavar="DIR|sample",
-        help="Images in class folders, as for run; networks without weights see noise.",
+        help="Images in class folders; networks without weights get noise.",
     ),
 ]
 ClassMapOption = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Class folders in label order, one a line.")
+    Path | None,
+    typer.Option(metavar="FILE", help="Lists the class folders in label order, one a line."),
 ]

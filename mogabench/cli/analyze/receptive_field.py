@@ -30,7 +30,7 @@ def receptive_field(
         list[str] | None,
         typer.Option(metavar="N", help="Input size; repeat for more; default: 224 and 448."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Draws images and random weights.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of images and random weights.")] = 0,
     batch_size: Annotated[int, typer.Option(min=1, help="Images per pass.")] = 8,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     packages: ImportOption = None,
@@ -40,8 +40,8 @@ def receptive_field(
 ) -> None:
     """Measure effective receptive fields.
 
-    Which pixels the centre of the last feature map sees, as RepLKNet reports them: the area of the
-    smallest square around the centre that holds 20, 30, 50 and 99 % of the contribution, with
+    They say which pixels the centre of the last feature map sees, as RepLKNet reports: the area of
+    the smallest square around the centre that holds 20, 30, 50 and 99 % of the contribution, with
     standard errors. It depends on the input size. The figure and its numbers go to the results.
     """
     from mogabench.analysis.classifier import pair_up
