@@ -158,7 +158,7 @@ def open_regular(path: Path) -> BufferedReader:
     if not stat.S_ISREG(kind):
         os.close(descriptor)
         code = errno.EISDIR if stat.S_ISDIR(kind) else errno.EINVAL
-        text = os.strerror(code) if stat.S_ISDIR(kind) else "it is no regular file"
+        text = os.strerror(code) if stat.S_ISDIR(kind) else "it is not a regular file"
         raise OSError(code, text, str(path))
     return os.fdopen(descriptor, "rb")
 

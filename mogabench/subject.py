@@ -64,7 +64,7 @@ class Subject(BaseModel):
     @classmethod
     def _sides_of_an_image(cls, size: tuple[int, ...]) -> tuple[int, ...]:
         if not is_size(size):
-            raise ValueError(f"{size} is no size in pixels")
+            raise ValueError(f"{size} is not a size in pixels")
         return size
 
     @property

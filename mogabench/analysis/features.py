@@ -64,6 +64,7 @@ def as_map(features: Any, network: nn.Module, images: Tensor) -> Tensor:
     grid = find_grid((1, *patches.shape[1:]), (height, width))
     if grid is None or grid.prefix:
         raise UserError(
-            f"{type(network).__name__} gives {count} tokens, which are no map of {height}x{width}"
+            f"{type(network).__name__} gives {count} tokens, which are not a map of "
+            f"{height}x{width}"
         )
     return grid.maps(patches)

@@ -159,7 +159,7 @@ def _check_kind(part: Path, release: Release) -> None:
     elif is_zip or start.startswith(_PICKLE):
         return
     else:
-        problem = "what arrived is no file of weights" if start else "nothing arrived"
+        problem = "what arrived is not a file of weights" if start else "nothing arrived"
     part.unlink()
     raise _by_hand(release, problem)
 

@@ -260,7 +260,7 @@ def _print_check(
     if check != "fvcore":
         raise unknown("check", check, ["fvcore"])
     if output_format == "csv":
-        raise UserError("--format csv is of timings: --check prints text or json")
+        raise UserError("--format csv is for timings: --check prints text or json")
     found = {}
     with progress("counting", len(subjects), quiet=quiet) as advance:
         for subject in subjects:

@@ -55,7 +55,7 @@ def show(
         _show_recipe(name, variant, overrides or [])
         return
     if variant is not None or overrides:
-        raise UserError(f"{name} is no recipe: only a recipe takes --variant and --set")
+        raise UserError(f"{name} is not a recipe: only a recipe takes --variant and --set")
     chosen = get_paper(paper, papers)
     found = _about(name, chosen, open_store(results))
     if not found:

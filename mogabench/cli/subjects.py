@@ -92,7 +92,9 @@ def subjects_to_time(
         UserError: Something in it is unknown, or the paper times no network of the task.
     """
     if models and (paper or papers):
-        raise UserError("--paper says which networks to time: leave it out, or name none")
+        raise UserError(
+            "--paper times the networks of a paper: leave it out, or the networks' names"
+        )
     task = get_task(task_name)
     pixels = None if size is None else read_size(size, task)
     if models:

@@ -130,7 +130,7 @@ def _parameters(text: str) -> dict[str, str]:
 
     pairs = [part.partition("=") for part in text.split(",") if part]
     if not all(name and equals and value for name, equals, value in pairs):
-        raise UserError(f"--slurm {text} is not such as partition=gpu,gpus=8,time=24h")
+        raise UserError(f"--slurm {text}: give NAME=VALUE,…, such as partition=gpu,gpus=8,time=24h")
     found = {name: value for name, _, value in pairs}
     if not found.get("gpus", "1").isdecimal():
         raise UserError(f"--slurm gpus={found['gpus']}: give a number")

@@ -160,7 +160,8 @@ def _choose_format(given: str | None, output: Path | None) -> str:
         if output is None:
             return "text"
         if output.suffix not in ENDINGS:
-            raise unknown(f"ending of {output} (or give --format)", output.suffix, ENDINGS)
+            wrong = unknown(f"ending of {output}", output.suffix, ENDINGS)
+            raise UserError(f"{wrong}; or give --format")
         return ENDINGS[output.suffix]
     if given not in ENDINGS.values():
         raise unknown("format", given, ENDINGS.values())

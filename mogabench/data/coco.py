@@ -190,8 +190,8 @@ def check_sizes(path: Path, images: list[Image], folder: Path) -> None:
             )
     if differing:
         raise UserError(
-            f"{path} states another size than that of {len(differing)} of its images, so its "
-            f"boxes may be elsewhere: {list_some(differing)}"
+            f"{path} states the wrong size for {len(differing)} of its images, so its "
+            f"boxes may be misplaced: {list_some(differing)}"
         )
 
 

@@ -55,7 +55,7 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     if len(content) > _MOST_BYTES:
         raise ValueError(f"it holds more than {_MOST_BYTES} bytes")
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] != _BYTES:
-        raise ValueError("it is no IDX file of bytes")
+        raise ValueError("it is not an IDX file of bytes")
     axes = content[3]
     try:
         shape = struct.unpack_from(f">{axes}I", content, 4)

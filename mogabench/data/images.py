@@ -204,8 +204,8 @@ def _from_array(pixels: NDArray[Any], name: str) -> Image.Image:
     if not pixels.size or not (is_grey or is_coloured):
         raise ImageError(
             name,
-            f"an array {pixels.shape} of {pixels.dtype} is no image; one is (H, W), or of uint8 "
-            "(H, W, 3) in RGB or (H, W, 4) in RGBA",
+            f"an array {pixels.shape} of {pixels.dtype} is not an image; an image is (H, W), or of "
+            "uint8 (H, W, 3) in RGB or (H, W, 4) in RGBA",
         )
     return Image.fromarray(np.ascontiguousarray(pixels))
 

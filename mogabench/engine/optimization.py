@@ -56,7 +56,7 @@ def optim_wrapper(
     has_momentum = not {"betas", "momentum"}.isdisjoint(optimizer.defaults)
     if isinstance(recipe.schedule, OneCycleSchedule) and not has_momentum:
         raise UserError(
-            f"the schedule onecycle moves the momentum, which {settings.name} has not: "
+            f"the schedule onecycle moves the momentum, which {settings.name} does not have: "
             "take adam, adamw or sgd"
         )
     options: dict[str, Any] = {
@@ -82,7 +82,7 @@ def _check_betas(settings: Optimizer, kind: OptimInfo) -> None:
         own = inspect.signature(kind.opt_class).parameters["betas"].default
         raise UserError(
             f"the optimizer {settings.name} has {kind.num_betas} betas, not {[*settings.betas]}; "
-            f"--set 'optimizer.betas={[*own]}' takes its own"
+            f"--set 'optimizer.betas={[*own]}' sets its defaults"
         )
 
 

@@ -180,7 +180,7 @@ def _move_to_runtime(job: Job[Any, Any], setup: Setup, task: Task[Any, Any]) -> 
 
 def _finite(metric: str, value: float) -> float:
     if not math.isfinite(value):
-        raise UserError(f"the evaluation gives {metric} {value}: no figure to record")
+        raise UserError(f"the evaluation gives {metric} {value}, which cannot be recorded")
     return value
 
 

@@ -97,7 +97,7 @@ def make_runner(job: Job[Any, Any], setup: Setup) -> QuietRunner:
     for source in (setup.train, setup.test):
         if source is not None and not source.identity.samples:
             raise UserError(
-                f"{source.identity.name} has nothing in its part '{source.identity.split}'"
+                f"{source.identity.name} has no samples in its part '{source.identity.split}'"
             )
     setup.model.adapt(job)
     tested = evaluation_loader(job, setup.test, evaluation_batch(job, setup))
@@ -191,7 +191,7 @@ def _training_options(job: Job[Any, Any], network: nn.Module, loader: Loader) ->
     if len(loader) < accumulation:
         raise UserError(
             f"{loader.identity.samples} training samples are less than one step of "
-            f"{job.recipe.batch_size}; --set batch_size=N takes fewer"
+            f"{job.recipe.batch_size}; a smaller --set batch_size=N needs fewer"
         )
     return {
         "train_dataloader": loader,

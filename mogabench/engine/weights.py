@@ -222,7 +222,7 @@ def _check_recipe(file: Path, stated: Description, recipe: Recipe) -> None:
     if not is_same:
         raise UserError(
             f"{file} was trained by {_words(stated.recipe, own)}, not by "
-            f"{_words(recipe.name, given)}: give what it was trained by"
+            f"{_words(recipe.name, given)}: give the recipe that it was trained by"
         )
 
 

@@ -244,7 +244,9 @@ def _term(entry: Any) -> Term:
     try:
         re.compile(own.get("without", ""))
     except re.error as error:
-        raise UserError(f"without: '{own['without']}' is no regular expression: {error}") from error
+        raise UserError(
+            f"without: '{own['without']}' is not a regular expression: {error}"
+        ) from error
     if "times" in own:
         own["times"] = float(own["times"])
     return Term(**own, changes=parse_meta({k: entry[k] for k in entry.keys() - own.keys()}))

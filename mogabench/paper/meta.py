@@ -85,7 +85,7 @@ def parse_field(name: str, written: Any) -> Any:
     value = written if isinstance(written, dict) else _json_object(text)
     for key, entry in value.items() if name != "settings" else ():
         if not str(key).isidentifier():
-            raise ValueError(f"{json.dumps(key)} is no name of an option")
+            raise ValueError(f"{json.dumps(key)} is not the name of an option")
         if not _is_option(entry):
             raise ValueError(
                 f"'{key}' must be a text, a number, true, false or a list of numbers, not "
@@ -98,7 +98,7 @@ def _json_object(text: str) -> dict[str, Any]:
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
-        raise ValueError(f"'{text}' is no JSON: {error.msg}") from None
+        raise ValueError(f"'{text}' is not JSON: {error.msg}") from None
     if not isinstance(value, dict):
         raise ValueError(f"'{text}' must be a JSON object, such as {{\"name\": 1}}")
     return value

@@ -90,7 +90,7 @@ class Paper:
         self.folder = folder
         about = folder / ABOUT
         if not about.is_file():
-            raise UserError(f"{folder} is no paper's folder: it has no {ABOUT}")
+            raise UserError(f"{folder} is not a paper's folder: it has no {ABOUT}")
         self.about: About = build(About, read_yaml(about), str(about))
         self._tables: dict[str, PaperTable] = {}
         self._errata: dict[str, Cells] = {}

@@ -104,6 +104,6 @@ def _folder_of(entry: EntryPoint) -> Path:
         return Path(next(iter(entry.load().__path__)))
     except Exception as error:  # another package may fail in any way
         raise UserError(
-            f"the paper '{entry.name}': {entry.value} is no package that can be imported: "
+            f"the paper '{entry.name}': {entry.value} cannot be imported: "
             f"{type(error).__name__}: {error}"
         ) from error

@@ -23,7 +23,9 @@ def write_skeleton(name: str, parent: Path) -> Path:
         UserError: The name is none, another paper has it, or there is such a folder.
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
-        raise UserError(f"'{name}' is no name of a paper: use small letters, digits, - and _")
+        raise UserError(
+            f"'{name}' cannot be the name of a paper: use small letters, digits, - and _"
+        )
     if name in paper_names():
         raise UserError(f"there is already a paper called '{name}'")
     folder = parent / name

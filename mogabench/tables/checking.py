@@ -57,7 +57,7 @@ def file_problems(paper: Paper) -> list[str]:
     """What is wrong with each file that is no table's, and with names of files."""
     from mogabench.paper import ablations, paper_figures
 
-    found = [f"{path}: is no table's name, which is {TABLE_NAME}" for path in paper.misnamed]
+    found = [f"{path}: is not a table's name, which is {TABLE_NAME}" for path in paper.misnamed]
     files: tuple[Callable[[Paper], object], ...] = (
         lambda paper: paper.vocabulary,
         lambda paper: paper.counting_sources,

@@ -108,7 +108,7 @@ def _fault_of_runs(mask: dict[str, Any], height: int, width: int) -> str | None:
     counts = mask["counts"]
     runs = counts if isinstance(counts, list) else _decode(counts)
     if runs is None or min(runs, default=0) < 0:
-        return f"has counts that are no run lengths as pycocotools writes them: {counts[:20]!r}"
+        return f"has counts that are not run lengths as pycocotools writes them: {counts[:20]!r}"
     if sum(runs) != height * width:
         return (
             f"has runs of {sum(runs)} pixels in all, but its image has {height * width} "

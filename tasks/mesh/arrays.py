@@ -28,7 +28,7 @@ def read_npz(file: Path) -> dict[str, NDArray[Any]]:
     """
     found = read_numpy(file) if is_file(file) and zipfile.is_zipfile(file) else None
     if not isinstance(found, dict):
-        raise UserError(f"{file} is no .npz file, an archive of NumPy's arrays")
+        raise UserError(f"{file} is not a .npz file, an archive of NumPy's arrays")
     return found
 
 

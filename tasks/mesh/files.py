@@ -91,7 +91,7 @@ def read_arrays(file: Path, shapes: Mapping[str, Shape], optional: Sequence[str]
     """
     content = read_npz(file) if file.suffix == ".npz" else read_pickle(file)
     if not isinstance(content, dict):
-        raise UserError(f"{file} is no body model: it holds no arrays by name")
+        raise UserError(f"{file} is not a body model: it holds no arrays by name")
     arrays: Arrays = {}
     lengths: dict[str, int] = {}
     for name, shape in shapes.items():

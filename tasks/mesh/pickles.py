@@ -194,7 +194,7 @@ def _numbers(shape: Any, dtype: Any, content: Any, *, is_fortran: bool) -> NDArr
     if isinstance(content, str):  # Python 2's bytes
         content = content.encode("latin1")
     if not isinstance(content, bytes) or not _is_shape(shape):
-        raise UserError("it holds an array whose shape or content is none")
+        raise UserError("it holds an array without a shape or content")
     kind = np.dtype(f"{dtype.order}{dtype.code}")
     if len(content) != math.prod(shape) * kind.itemsize:
         raise UserError(f"it holds an array of {len(content)} bytes for the shape {shape}")
@@ -230,7 +230,7 @@ def _dense(state: dict[str, Any]) -> Any:
     if not _is_shape(shape) or len(shape) != 2 or math.prod(shape) > _MOST_NUMBERS:
         raise UserError(f"it holds a sparse matrix of the shape {shape}")
     if not all(isinstance(part, np.ndarray) and part.ndim == 1 for part in (data, rows, ends)):
-        raise UserError("it holds a sparse matrix whose parts are no lists of numbers")
+        raise UserError("it holds a sparse matrix whose parts are not lists of numbers")
     counts = np.diff(ends)
     if (
         len(counts) != shape[1]

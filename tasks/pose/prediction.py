@@ -157,8 +157,8 @@ def _checked(box: Sequence[float]) -> tuple[Array, float]:
     numbers = np.asarray(box, dtype=float)
     if numbers.shape not in ((4,), (5,)) or min(numbers[2:4]) <= 0:
         raise UserError(
-            f"{list(box)} is no box of a person: give x, y, width and height in pixels, the latter "
-            "above 0"
+            f"{list(box)} is not the box of a person: give x, y, width and height in pixels, with "
+            "width and height above 0"
         )
     return numbers[:4], float(numbers[4]) if len(numbers) == 5 else 1.0
 

@@ -160,7 +160,7 @@ def test_classes_by_name_and_by_number(command):
     [
         (("none.pth",), "there is no file 'none.pth'"),
         (("stated.pth", "--image", "none.png"), "cannot read the image none.png"),
-        (("stated.pth", "--image", "copy/flag.png"), "several are called flag.png"),
+        (("stated.pth", "--image", "copy/flag.png"), "several images are called flag.png"),
         (("stated.pth", "--class", "yellow"), "unknown class 'yellow'"),
         (("stated.pth", "--class", "3"), "has 3 classes, numbered from 0"),
         (("weights.pth", "--class", "crane"), "name of several: 134 and 517"),

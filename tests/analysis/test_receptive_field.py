@@ -128,7 +128,7 @@ def test_layouts_of_features():
     network.output_fmt = "NHWC"
     assert torch.equal(as_map(maps.permute(0, 2, 3, 1), network, images), maps)
     for bad in (tokens[:, 1:], [maps], maps[0, 0]):
-        with pytest.raises(UserError, match=r"no map of 32x128|no single feature map"):
+        with pytest.raises(UserError, match=r"not a map of 32x128|no single feature map"):
             as_map(bad, network, images)
     with pytest.raises(UserError, match="has no forward_features"):
         last_map(nn.Identity(), maps)

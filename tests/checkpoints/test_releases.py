@@ -363,8 +363,8 @@ def _zip(folder):
     ("content", "says"),
     [
         (b"", "nothing arrived"),
-        (b"\n<!doctype html><title>Sign in</title>", "no file of weights"),
-        (b"\x1f\x8b" + CONTENT, "no file of weights"),
+        (b"\n<!doctype html><title>Sign in</title>", "not a file of weights"),
+        (b"\x1f\x8b" + CONTENT, "not a file of weights"),
         ("cut", "not the whole file"),
     ],
 )

@@ -267,7 +267,9 @@ def test_a_wrong_name_of_a_tables_file_breaks_nothing_else(mogabench, mine):
     twice = "mine: table C1 has more files than one: table_C1_My_table.csv and table_c1_Other.csv"
     untitled = "mine/table_2.csv: must be called table_<ID>_<title>.csv"
     stray = ("Table3.csv", "table 4 x.csv")
-    says = [f"mine/{name}: is no table's name, which is table_<ID>_<title>.csv" for name in stray]
+    says = [
+        f"mine/{name}: is not a table's name, which is table_<ID>_<title>.csv" for name in stray
+    ]
     out, err = mogabench("paper", "check", "mine", status=2)
     assert err.splitlines() == [f"mogabench: {line}" for line in (*says, untitled, twice)]
     assert "An example: 1 rows" in out

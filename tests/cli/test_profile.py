@@ -93,7 +93,7 @@ def test_what_a_paper_times_is_timed_as_its_rows_say(invoke, measured):
 
 def test_a_paper_is_for_networks_that_are_not_named(invoke, measured):
     for arguments, says in (
-        (("resnet50", "--paper", "convnext"), "leave it out, or name none"),
+        (("resnet50", "--paper", "convnext"), "leave it out, or the networks' names"),
         (("--paper", "convnext"), "ConvNeXt times no network of classification: name some"),
         (("--paper", "convnxt"), "unknown paper 'convnxt'; did you mean convnext"),
     ):
@@ -294,7 +294,7 @@ def test_a_record_of_other_threads_or_batches_is_no_reason_to_skip(invoke, measu
             "training in float16 needs a GPU; --dtype bfloat16 works on the CPU",
         ),
         (["resnet50", "--check", "ptflops"], r"unknown check 'ptflops' \(valid: fvcore\)"),
-        (["resnet50", "--check", "fvcore", "-f", "csv"], "--format csv is of timings: --check"),
+        (["resnet50", "--check", "fvcore", "-f", "csv"], "--format csv is for timings: --check"),
     ],
 )
 def test_bad_input_is_refused_before_anything_runs(invoke, measured, arguments, line):

@@ -147,7 +147,7 @@ def test_the_rate_and_the_decay_of_cascade_b_are_the_released_ones():
         ("adamww", "unknown optimizer 'adamww'; did you mean .*adamw"),
         ("fusedadamw", "unknown optimizer 'fusedadamw'; did you mean .*adamw"),  # of apex
         ("adahessian", "unknown optimizer 'adahessian'"),  # of second derivatives
-        ("adan", r"adan has 3 betas, not \[0.9, 0.999\]; --set .*=\[0.98, 0.92, 0.99\]' takes"),
+        ("adan", r"adan has 3 betas, not \[0.9, 0.999\]; --set .*=\[0.98, 0.92, 0.99\]' sets"),
     ],
 )
 def test_the_error_of_an_optimizer_that_cannot_be_made(name, said):
@@ -162,7 +162,9 @@ def test_the_error_of_an_optimizer_that_cannot_be_made(name, said):
 )
 def test_one_cycle_needs_a_momentum(name, has_momentum):
     recipe = load_recipe("sample_video", overrides=[f"optimizer.name={name}"])
-    refused = pytest.raises(UserError, match=f"moves the momentum, which {name} has not: take adam")
+    refused = pytest.raises(
+        UserError, match=f"moves the momentum, which {name} does not have: take adam"
+    )
     with nullcontext() if has_momentum else refused:
         wrapper = optim_wrapper(torch.nn.Linear(1, 1), recipe, amp=None, accumulation=1)
         rate_setter(recipe.schedule, wrapper.optimizer, 9)(0)  # where PyTorch would refuse it

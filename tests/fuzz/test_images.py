@@ -58,9 +58,9 @@ def test_a_named_pipe_is_refused_at_once(tmp_path):
     pipe = tmp_path / "pipe.png"
     os.mkfifo(pipe)
     for read in (read_image, read_ids):
-        with pytest.raises(ImageError, match="it is no regular file"):
+        with pytest.raises(ImageError, match="it is not a regular file"):
             read(pipe)
-    with pytest.raises(OSError, match="it is no regular file"):
+    with pytest.raises(OSError, match="it is not a regular file"):
         read_idx(pipe)
 
 

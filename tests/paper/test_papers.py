@@ -67,7 +67,7 @@ def test_columns_that_are_empty_in_every_row_may_be_left_out(folder):
         (f"{HEADS},recipe\n{ROW},x\n", "line 1, column 11: 'recipe' comes after a printed column"),
         (f"{HEADS}\n{ROW.replace('224x224', '224by224')}\n", r"line 2, column 4 \(input_size\): "),
         (f"{HEADS}\n{ROW.replace('none', 'in22k')}\n", r"line 2, column 5 \(pretraining\): unkn"),
-        (f"options,{HEADS}\n{{x,{ROW}\n", r"line 2, column 1 \(options\): '{x' is no JSON"),
+        (f"options,{HEADS}\n{{x,{ROW}\n", r"line 2, column 1 \(options\): '{x' is not JSON"),
         (
             f'options,{HEADS}\n"{{""a"": [{{}}]}}",{ROW}\n',
             "'a' must be a text, a number, .* not .{",
@@ -78,7 +78,7 @@ def test_columns_that_are_empty_in_every_row_may_be_left_out(folder):
             for name, value, says in (
                 *(("a", number, f"not {number}") for number in ("NaN", "-Infinity")),
                 ("a", "[1, NaN]", "not .1, NaN"),
-                (r"\ud800", "1", "is no name of an option"),
+                (r"\ud800", "1", "is not the name of an option"),
             )
         ),
         *(
@@ -198,7 +198,7 @@ def test_a_malformed_table_is_one_line_with_its_place_and_breaks_no_other(folder
                 ("rounding: dwn", "unknown rounding 'dwn'; did you mean down"),
                 ("convention: fvcor", "unknown convention 'fvcor'"),
                 ("form: inferense", "unknown form 'inferense'; did you mean inference"),
-                ("without: '('", "'\\(' is no regular expression"),
+                ("without: '('", "'\\(' is not a regular expression"),
                 ("times: two", "cell 1: could not convert"),
                 ("options: [1]", "must be a JSON object"),
                 ("options: {a: .nan}", "'a' must be a text, a number, .* not NaN"),
@@ -310,7 +310,7 @@ def test_a_paper_may_come_with_another_package(folder, monkeypatch):
     assert get_paper("theirs").table("1").name == "Table 1 of mine"
     found.append(EntryPoint("broken", "no_such_package", "mogabench.papers"))
     assert get_paper("theirs").folder == folder
-    with pytest.raises(UserError, match="the paper 'broken': no_such_package is no package"):
+    with pytest.raises(UserError, match="the paper 'broken': no_such_package cannot be imported"):
         get_paper("broken")
     sys.modules.pop("mine", None)
 

@@ -104,7 +104,7 @@ def _up_to_last_stage(calls: list[_Call], info: Any) -> list[_Call]:
 def _named(calls: list[_Call], name: str, is_hiera: bool) -> Layer:
     call = next((call for call in reversed(calls) if call.layer.name == name), None)
     if call is None:
-        raise UserError(f"--layer {name}: its output is no map of several positions")
+        raise UserError(f"--layer {name}: its output is not a map of several positions")
     if is_hiera and call.layer.grid != calls[-1].layer.grid:
         raise UserError(
             f"--layer {name}: Hiera's tokens are in the image's order in its last stage only; give "

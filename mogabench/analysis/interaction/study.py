@@ -57,7 +57,7 @@ class Protocol:
         if self.budget is not None and self.budget < 2 * self._passes:
             raise UserError(
                 f"--budget {self.budget} is less than two times the {self._passes} forward passes "
-                "of a pair of patches; --contexts N takes fewer"
+                "of a pair of patches; a smaller --contexts needs fewer"
             )
 
     @property

@@ -105,7 +105,7 @@ def _check_images(files: Sequence[Path]) -> None:
     names = [file.name for file in files]
     for file in files:
         if names.count(file.name) > 1:
-            raise UserError(f"--image: several are called {file.name}")
+            raise UserError(f"--image: several images are called {file.name}; rename them")
         read_image(file)
 
 
@@ -152,7 +152,7 @@ def _print(panels: Sequence[Panel], written: Path) -> None:
     from mogabench.console import print_line, print_table
 
     print_table(
-        ("image", "network", "layer", "class", "probability", "half the heat in"),
+        ("image", "network", "layer", "class", "probability", "area of half the heat"),
         [
             (
                 panel.image.name,
@@ -164,6 +164,6 @@ def _print(panels: Sequence[Panel], written: Path) -> None:
             )
             for panel in panels
         ],
-        right=("probability", "half the heat in"),
+        right=("probability", "area of half the heat"),
     )
     print_line(f"wrote {written}")

@@ -39,12 +39,12 @@ def runs(counts, size=(HEIGHT, WIDTH)):
         (runs([600], (WIDTH, HEIGHT)), r"size \[30, 20\], but .* 20 high and 30 wide"),
         (runs([5, 6]), r"has runs of 11 pixels in all, but its image has 600 \(30x20\)"),
         (runs([-1, 601]), "should be polygons"),
-        (runs(""), "has counts that are no run lengths as pycocotools writes them: ''"),
-        (runs("\x7fzz"), "no run lengths"),
-        (runs("é"), "no run lengths"),
-        (runs("P"), "no run lengths"),  # says that another digit follows
-        (runs("P" * 12 + "1"), "no run lengths"),  # more bits than an integer has
-        (runs("N2"), "no run lengths"),  # a run of -2
+        (runs(""), "has counts that are not run lengths as pycocotools writes them: ''"),
+        (runs("\x7fzz"), "not run lengths"),
+        (runs("é"), "not run lengths"),
+        (runs("P"), "not run lengths"),  # says that another digit follows
+        (runs("P" * 12 + "1"), "not run lengths"),  # more bits than an integer has
+        (runs("N2"), "not run lengths"),  # a run of -2
         (runs("01"), "has runs of 1 pixels in all"),
     ],
 )

@@ -172,7 +172,7 @@ def test_ffhq_files_that_are_wrong(faces):
     with pytest.raises(UserError, match=r"^cannot read \S+ffhq_annotations.npz: [^\n]+$"):
         face_data.read_train_samples(faces)
     file.write_bytes(b"nothing")
-    with pytest.raises(UserError, match=r"^\S+ffhq_annotations.npz is no .npz file, [^\n]+$"):
+    with pytest.raises(UserError, match=r"^\S+ffhq_annotations.npz is not a .npz file, [^\n]+$"):
         face_data.read_train_samples(faces)
     file.unlink()
     with pytest.raises(UserError, match=r"^there is no \S+; --data takes a folder with ffhq/ "):

@@ -95,7 +95,7 @@ def test_code_in_a_pickle_is_refused(tmp_path, attack):
     [
         (b"", "is not a readable pickle"),
         (b"not a pickle", "is not a readable pickle"),
-        (pickle.dumps([1, 2]), "is no body model"),
+        (pickle.dumps([1, 2]), "is not a body model"),
         (pickle.dumps({"f": np.zeros((4, 3))}), "has no array v_template"),
         (pickle.dumps({"v_template": np.zeros((4, 2))}), "v_template is 4x2 and should be Nx3"),
     ],

@@ -46,7 +46,7 @@ def test_a_sparse_matrix_is_the_dense_one(tmp_path):
         ({"_shape": (5, 10**9)}, "of the shape"),
         ({"indptr": np.array([0, 10**12])}, "do not fit"),
         ({"indptr": np.array([3, 0, 0, 0, 0, 0, 0])}, "do not fit"),
-        ({"indices": [0]}, "no lists of numbers"),
+        ({"indices": [0]}, "not lists of numbers"),
     ],
 )
 def test_a_lying_sparse_matrix_is_refused(change, says, tmp_path):

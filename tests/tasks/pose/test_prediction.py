@@ -103,7 +103,7 @@ def test_boxes_of_other_images_than_these(weights, tmp_path, files, key, message
 
 def test_boxes_that_are_none(weights, tmp_path):
     image, _ = person_at(30, 40)
-    with pytest.raises(UserError, match="is no box of a person"):
+    with pytest.raises(UserError, match="is not the box of a person"):
         load(weights).predict(image, boxes=[(0, 0, 10, 0)])
     (tmp_path / "boxes.json").write_text("[]")
     with pytest.raises(UserError, match="has no person"):
