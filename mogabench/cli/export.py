@@ -51,8 +51,9 @@ def export(
 ) -> None:
     """Write a network with its weights for another runtime.
 
-    By default it is fused. It takes any batch size, and any image size where the network allows.
-    Detectors cannot be exported; 'run' and 'profile' compute part of them in a --runtime.
+    By default the network is fused. The file takes any batch size, and any image size where the
+    network allows. Detectors cannot be exported; 'run' and 'profile' compute their backbone and
+    neck in a --runtime.
 
     The file's outputs are compared with PyTorch's before it is kept. It carries, as JSON under
     'mogabench': classes, mean and std of the pixels, size, recipe and the weights' digest. Weights

@@ -23,7 +23,8 @@ def gradcam(
     weights: Annotated[
         list[str],
         typer.Option(
-            metavar="official|FILE", help="A file for each network, in order; 'official' for all."
+            metavar="official|FILE",
+            help="A file for each network, in order: repeat the option; 'official' for all.",
         ),
     ],
     label: Annotated[

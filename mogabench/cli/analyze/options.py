@@ -17,7 +17,8 @@ WeightsOption = Annotated[
     list[str],
     typer.Option(
         metavar="official|none|FILE",
-        help="A file for each network, in order; 'official' for all, or 'none' for random ones.",
+        help="A file for each network, in order: repeat the option; 'official' for all, or "
+        "'none' for random ones.",
     ),
 ]
 DataOption = Annotated[
