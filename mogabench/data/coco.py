@@ -71,15 +71,6 @@ class Annotation(TypedDict):
     bbox: Box
 
 
-class Detection(TypedDict):
-    """An object that a detector found, in COCO's results format."""
-
-    image_id: Id
-    category_id: Id
-    bbox: Box
-    score: Number
-
-
 def read(path: Path, schema: type[_Content], expected: str) -> tuple[_Content, str]:
     """Reads a JSON file.
 

@@ -17,6 +17,7 @@ from mogabench.data.identity import data_name, data_root
 from mogabench.engine.coco_files import CocoFiles
 from mogabench.errors import UserError
 from mogabench.records import Data
+from mogabench.tasks.pose.boxes import read_boxes
 from mogabench.tasks.pose.sample import sample_figures
 from mogabench.tasks.pose.skeleton import KEYPOINTS
 
@@ -136,7 +137,7 @@ def read_people(
         data: COCO's folder, or ``sample``.
         split: ``train`` or ``val``.
         boxes: Detected persons in COCO's results format, to look at instead of the annotated ones;
-            needed where nobody is annotated.
+            needed where nobody is annotated. Images and categories go by their names there, or ids.
         files: Other names of the files; None for the usual ones.
 
     Raises:
@@ -152,17 +153,19 @@ def read_people(
     coco.check_images(file, images, folder)
     coco.check_sizes(file, images, folder)
     paths = {image["id"]: folder / image["file_name"] for image in images}
-    persons = _read_annotated(annotations, images, paths)
-    count, annotated = len(persons), bool(content["annotations"])
+    persons = known = _read_annotated(annotations, images, paths)
+    annotated = bool(content["annotations"])
     if annotated and not persons:
         raise UserError(f"{file} has no person with key points")
+    notes = [f"{file.name}: {line}" for line in repairs]
     if boxes is not None:
-        persons = _read_detected(boxes, category, paths)
+        persons, left_out = _read_detected(boxes, category, images, paths)
+        notes += [f"{boxes.name}: {line}" for line in left_out]
     elif not annotated:
         raise UserError(f"{file} has no annotations, so --boxes FILE must say where persons are")
     sizes = {image["id"]: (image["height"], image["width"]) for image in images}
     persons = [replace(person, image_size=sizes[person.image]) for person in persons]
-    is_coco = coco.are_cocos(images, _COCO_VALIDATION[0]) and count == _COCO_VALIDATION[1]
+    is_coco = coco.are_cocos(images, _COCO_VALIDATION[0]) and len(known) == _COCO_VALIDATION[1]
     with_persons = {a["image_id"] for a in annotations if a["num_keypoints"]}
     looked_at = {person.image for person in persons}
     is_coco = is_coco and len(looked_at & with_persons) >= _LEAST_COVERED * len(with_persons)
@@ -176,9 +179,10 @@ def read_people(
             name=name,
             split=split,
             samples=len(persons),
-            digest=_digest(persons),
+            # Detected persons are measured by the annotated ones.
+            digest=_digest(persons if boxes is None else [*persons, *known]),
         ),
-        tuple(f"{file.name}: {line}" for line in repairs),
+        tuple(notes),
         annotated,
     )
 
@@ -254,20 +258,25 @@ def _within(box: list[float], size: tuple[int, int]) -> Array:
     return np.array([x, y, right - x, bottom - y])
 
 
-def _read_detected(file: Path, category: int, files: dict[int, Path]) -> list[Person]:
-    detections, _ = coco.read(
-        file, list[coco.Detection], "--boxes takes detected persons in COCO's results format"
-    )
-    found = [d for d in detections if d["category_id"] == category and d["image_id"] in files]
+def _read_detected(
+    file: Path, category: int, images: list[coco.Image], files: dict[int, Path]
+) -> tuple[list[Person], list[str]]:
+    """The persons in the images, and how many are in others, a line or none."""
+    ids = {key: image["id"] for image in images for key in (image["id"], image["file_name"])}
+    found: list[Person] = []
+    strange = 0
+    for image, boxes in read_boxes(file, category).items():
+        if image not in ids:
+            strange += len(boxes)
+            continue
+        number = ids[image]
+        found += [Person(number, files[number], np.array(b[:4]), b[4]) for b in boxes]
     if not found:
         raise UserError(f"{file} has no person in any of these {len(files)} images")
-    for detection in found:
-        if min(detection["bbox"][2:]) <= 0:
-            raise UserError(f"{file}: the box {detection['bbox']} has no area")
-    return [
-        Person(d["image_id"], files[d["image_id"]], np.array(d["bbox"], dtype=float), d["score"])
-        for d in found
-    ]
+    for person in found:
+        if min(person.box[2:]) <= 0:
+            raise UserError(f"{file}: the box {person.box.tolist()} has no area")
+    return found, [f"left out {strange} persons in other images"] if strange else []
 
 
 def _digest(persons: list[Person]) -> str:

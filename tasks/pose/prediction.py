@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NotRequired
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from PIL import Image
-from typing_extensions import TypedDict
 
-from mogabench.data import coco
 from mogabench.data.views import normalize
 from mogabench.engine.drawing import TILE
 from mogabench.engine.prediction import Prediction, Predictor
 from mogabench.errors import UserError
+from mogabench.tasks.pose.boxes import read_boxes
 from mogabench.tasks.pose.drawing import draw_poses
 from mogabench.tasks.pose.metric import as_results, pose_in_image, suppress
 from mogabench.tasks.pose.pictures import person_view
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Sequence
 
     from mogabench.data.views import Array
     from mogabench.engine.job import Job
@@ -35,17 +32,6 @@ _PERSON = 1
 
 _AT_ONCE = 32
 """Persons in a forward pass."""
-
-
-class _Detection(TypedDict):
-    """A box in COCO's results format; `predict` adds the names of category and file."""
-
-    image_id: coco.Id
-    category_id: coco.Id
-    bbox: coco.Box
-    score: coco.Number
-    category: NotRequired[str]
-    file_name: NotRequired[str]
 
 
 @dataclass(frozen=True)
@@ -88,7 +74,10 @@ class PosePredictor(Predictor):
 
     def __init__(self, job: Job[Any, Any], model: Trained, notes: Sequence[str]) -> None:
         super().__init__(job, model, notes)
-        self.detected = None if job.options.boxes is None else _read_boxes(job.options.boxes)
+        file = job.options.boxes
+        self.detected = None if file is None else read_boxes(file, _PERSON)
+        if self.detected is not None and not any(self.detected.values()):
+            raise UserError(f"{file} has no person (COCO's category {_PERSON})")
         self.has_ids = any(isinstance(key, int) for key in self.detected or ())
 
     def check(self, items: Sequence[Item]) -> None:
@@ -161,25 +150,3 @@ def _checked(box: Sequence[float]) -> tuple[Array, float]:
             "width and height above 0"
         )
     return numbers[:4], float(numbers[4]) if len(numbers) == 5 else 1.0
-
-
-def _read_boxes(file: Path) -> Mapping[str | int, list[list[float]]]:
-    """The boxes and scores of persons, by the image's file where it is named, else by its id.
-
-    Images with other objects alone have none.
-
-    Raises:
-        UserError: The file cannot be read, or has no person.
-    """
-    detections, _ = coco.read(
-        file, list[_Detection], "--boxes takes detected persons in COCO's results format"
-    )
-    found: dict[str | int, list[list[float]]] = defaultdict(list)
-    for one in detections:
-        is_person = one["category"] == "person" if "category" in one else one["category_id"] == 1
-        boxes = found[one.get("file_name", one["image_id"])]
-        if is_person:
-            boxes.append([*one["bbox"], one["score"]])
-    if not any(found.values()):
-        raise UserError(f"{file} has no person (COCO's category {_PERSON})")
-    return dict(found)

@@ -57,6 +57,21 @@ def test_detected_boxes(folder, content, tmp_path):
     assert people.identity.name == f"folder:{tmp_path.name}"
     assert true_boxes.identity.name == f"folder:{tmp_path.name}-true-boxes"
     assert people.identity.digest != true_boxes.identity.digest
+    assert people.notes[1:] == ("boxes.json: left out 1 persons in other images",)
+
+
+def test_boxes_of_predict_go_by_names(folder, content, tmp_path):
+    """It numbers images and categories of detectors in its own way."""
+    boxes = [
+        box | {"file_name": name, "category": category}
+        for box, name, category in zip(
+            DETECTIONS, ("b.png", "a.png", "b.png"), ("dog", "person", "person"), strict=True
+        )
+    ]
+    (tmp_path / "boxes.json").write_text(json.dumps(boxes))
+    people = read_people(folder(content), "val", tmp_path / "boxes.json")
+    found = [(one.image, one.file.name, one.score) for one in people.persons]
+    assert found == [(9, "b.png", 0.7), (7, "a.png", 0.8)]
 
 
 def test_coco_is_recognised_by_names_persons_and_covered_images(
@@ -215,9 +230,13 @@ def test_bad_boxes(folder, content, tmp_path, text, message):
         read_people(folder(content), "val", file)
 
 
-def test_the_digest_follows_the_persons(folder, content):
-    before = read_people(folder(content), "val").identity
+@pytest.mark.parametrize(("boxes", "samples"), [(None, 4), ("boxes.json", 1)])
+def test_the_digest_follows_the_persons(folder, content, tmp_path, boxes, samples):
+    """Also those by whom detected ones are measured."""
+    (tmp_path / "boxes.json").write_text(json.dumps(DETECTIONS))
+    file = boxes and tmp_path / boxes
+    before = read_people(folder(content), "val", file).identity
     content["annotations"][0]["bbox"][0] += 1
-    after = read_people(folder(content), "val").identity
-    assert before.samples == after.samples == 4
+    after = read_people(folder(content), "val", file).identity
+    assert before.samples == after.samples == samples
     assert before.digest != after.digest
