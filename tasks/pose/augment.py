@@ -44,7 +44,8 @@ def random_view(view: View, keypoints: Array, size: tuple[int, int], augment: Po
         half = keypoints[_half(labelled), :2]
         x, y = map(float, half.mean(0))
         around = View.around(_box_around(half), size, _HALF_BODY_PADDING)
-        view = replace(around, center=(x, y), mirrored=view.mirrored)
+        if around.width > 0:  # else all points are in one place
+            view = replace(around, center=(x, y), mirrored=view.mirrored)
     return view.jitter(augment.scale, augment.rotation, augment.rotation_prob)
 
 

@@ -118,6 +118,10 @@ def test_half_bodies():
     assert set(drawn) == {upper, lower}
     # mmpose draws from a normal distribution, of which 69 % are below 0.5.
     assert drawn.count(upper) / len(drawn) == pytest.approx(0.691, abs=0.03)
+    # A half in one place, such as the corner that stands for "not there" elsewhere, has no size.
+    nowhere = points.copy()
+    nowhere[11:, :2] = 0
+    assert set(views(augment, nowhere)) == {upper, VIEW}
     # Too few key points to take half of them, and too few of the lower body.
     for labelled, only in ((8, VIEW), (13, upper)):
         points[:, 2] = np.arange(17) < labelled
