@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-_ARRAYS = (".npy", ".npz")
+_ENDINGS = (".npy", ".npz", *VIDEOS)
+"""Of the names of files that hold sequences."""
+
 _SPLITS = {"train": ("train",), "test": ("val", "test")}
 _MODES = {1: "L", 3: "RGB"}
 """Pillow's, by channels."""
@@ -186,8 +188,7 @@ def _join(parts: list[Tensor]) -> Tensor:
 
 def _find(root: Path, split: str) -> Path | None:
     for name in _SPLITS[split]:
-        endings = (*_ARRAYS, *VIDEOS)
-        for place in (root / name, *(root / f"{name}{ending}" for ending in endings)):
+        for place in (root / name, *(root / f"{name}{ending}" for ending in _ENDINGS)):
             if place.exists():
                 return place
     return None
@@ -195,6 +196,11 @@ def _find(root: Path, split: str) -> Path | None:
 
 Found = list[tuple[str, Clips, list[int]]]
 """For each file or folder its name, its clips and their lengths."""
+
+
+def holds_clips(file: Path) -> bool:
+    """Whether a file is an array or a video by its ending."""
+    return file.suffix.lower() in _ENDINGS
 
 
 def read_clips(
@@ -216,7 +222,7 @@ def read_clips(
     hidden: list[Path] = []
     items = sorted(visible(place, hidden), key=lambda item: natural_key(item.name))
     files = [item for item in items if item.is_file()]
-    others = [item for item in files if item.suffix.lower() not in (*_ARRAYS, *VIDEOS)]
+    others = [item for item in files if not holds_clips(item)]
     found: Found = [_from_file(item, size, layout, notes) for item in files if item not in others]
     folders = [item for item in items if item.is_dir()]
     if not (found or folders) and any(map(is_image, others)):

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from mogabench.data.folders import has_images
+from mogabench.data.folders import has_images, left_out, visible
 from mogabench.data.images import ImageError
 from mogabench.engine.prediction import Item, Prediction, Predictor
 from mogabench.errors import UserError
-from mogabench.tasks.video.clips import Found, array_clips, frames_in, read_clips
+from mogabench.tasks.video.clips import Found, array_clips, frames_in, holds_clips, read_clips
 from mogabench.tasks.video.drawing import animation, as_pixels, encode, strip
 from mogabench.tasks.video.frames import split_frames
 
@@ -135,8 +135,10 @@ class VideoPredictor(Predictor):
         if not place.exists():
             raise UserError(f"there is no file or folder {place}")
         layout, notes = self.job.options.layout, list[str]()
-        if has_images(place):
-            found: Found = [frames_in(place, self._size, [], [])]
+        if has_images(place) and not any(map(holds_clips, visible(place, []))):
+            hidden, others = list[Path](), list[Path]()
+            found: Found = [frames_in(place, self._size, hidden, others)]
+            notes += left_out(hidden, others, "frames")
         else:
             found = read_clips(place, self._size, layout, notes)
         self.notes = (*self.notes, *notes)

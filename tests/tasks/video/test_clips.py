@@ -10,8 +10,10 @@ import torch
 from PIL import Image
 from torch import nn
 
+from mogabench import load
 from mogabench.cli import main
 from mogabench.errors import UserError
+from mogabench.models.simvp import SimVP
 from mogabench.tasks import get_task
 from mogabench.tasks.video.clips import open_clips
 from mogabench.tasks.video.metric import FrameQuality
@@ -119,6 +121,23 @@ def test_frames_that_are_in_no_folder_are_refused(tmp_path):
     )
     with pytest.raises(UserError, match=f"^{says}$"):
         opened(tmp_path)
+
+
+def test_predict_finds_sequences_as_an_evaluation_does(tmp_path):
+    """Frames alone are one sequence; beside files of sequences an image is none of them."""
+    small = {"encoder_dim": 8, "hidden_dim": 16, "depth": 2}
+    how = {"network": "convmixer", "input_size": (2, 1, 8, 12), "options": small}
+    torch.save(SimVP("convmixer", input_size=(2, 1, 8, 12), **small).state_dict(), tmp_path / "w")
+    place = write_frames(tmp_path, *np.zeros((3, 8, 12), np.uint8))
+    predictor = load(tmp_path / "w", task="video", **how)
+    (place / "times.csv").write_text("")
+    assert [item.name for item in predictor.find([str(place)])] == ["a"]
+    np.save(place / "b.npy", np.zeros((4, 8, 12), np.uint8))
+    assert [item.name for item in predictor.find([str(place)])] == ["b.npy"]
+    assert predictor.notes == (
+        "left out files that are no frames: 1 .csv",
+        "left out files that are no sequences: 1 .csv, 3 .tiff",
+    )
 
 
 def test_bytes_beside_floats_are_scaled_alike(tmp_path):
