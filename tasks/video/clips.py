@@ -221,7 +221,7 @@ def read_clips(
         return [_from_file(place, size, layout, notes)]
     hidden: list[Path] = []
     items = sorted(visible(place, hidden), key=lambda item: natural_key(item.name))
-    files = [item for item in items if item.is_file()]
+    files = [item for item in items if not item.is_dir()]
     others = [item for item in files if not holds_clips(item)]
     found: Found = [_from_file(item, size, layout, notes) for item in files if item not in others]
     folders = [item for item in items if item.is_dir()]

@@ -123,6 +123,15 @@ def test_frames_that_are_in_no_folder_are_refused(tmp_path):
         opened(tmp_path)
 
 
+def test_a_link_to_nothing_is_not_passed_over(tmp_path):
+    """The figure would be of fewer sequences, without a word."""
+    (tmp_path / "val").mkdir()
+    np.save(tmp_path / "val" / "a.npy", CLIPS[0])
+    (tmp_path / "val" / "b.npy").symlink_to("elsewhere.npy")
+    with pytest.raises(UserError, match=r"^cannot read [^\n]*/b\.npy: [^\n]*No such file"):
+        opened(tmp_path, "TCHW")
+
+
 def test_predict_finds_sequences_as_an_evaluation_does(tmp_path):
     """Frames alone are one sequence; beside files of sequences an image is none of them."""
     small = {"encoder_dim": 8, "hidden_dim": 16, "depth": 2}
