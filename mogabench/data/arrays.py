@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+_BEGINNINGS = (b"\x93NUMPY", b"PK")
+"""What the two kinds of files begin with: of others NumPy says that they are Python's objects."""
+
+
 def read_numpy(file: Path, *, mapped: bool = False) -> NDArray[Any] | dict[str, NDArray[Any]]:
     """The array of an ``.npy`` file, or those of an ``.npz`` file by name, whatever it is called.
 
@@ -26,7 +30,9 @@ def read_numpy(file: Path, *, mapped: bool = False) -> NDArray[Any] | dict[str, 
         UserError: It cannot be read, or holds Python's objects.
     """
     try:
-        open_regular(file).close()
+        with open_regular(file) as stream:
+            if not stream.read(6).startswith(_BEGINNINGS):
+                raise ValueError("its content is neither .npy nor .npz")
         loaded = np.load(file, mmap_mode="r" if mapped else None, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
             return loaded

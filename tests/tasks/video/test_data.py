@@ -119,6 +119,15 @@ def test_refuses_what_is_no_file_of_images(tmp_path, name, content):
         read_images(tmp_path / name)
 
 
+@pytest.mark.parametrize("content", [b"<!doctype html>", b"version https://git-lfs", b""])
+def test_a_page_in_the_place_of_an_array_is_no_array(job, folder, content):
+    """NumPy would advise to load it unsafely."""
+    (folder / "mnist_test_seq.npy").write_bytes(content)
+    says = r"^cannot read [^\n]*/mnist_test_seq\.npy: its content is neither \.npy nor \.npz$"
+    with pytest.raises(UserError, match=says):
+        open_sources(job(), 1)
+
+
 def test_refuses_arrays_of_another_type(tmp_path):
     np.save(tmp_path / "a.npy", np.zeros((3, 28, 28)))
     with pytest.raises(UserError, match=r"holds float64 \(3, 28, 28\)"):
