@@ -1,9 +1,10 @@
 """MSE, MAE, SSIM and PSNR of predicted frames, and of a baseline.
 
-All are as the released code for Table A14 (``video_prediction/`` in MogaNet's repository, later
-OpenSTL) computes them, so that they may stand beside the printed figures: MSE and MAE of
-predictions as they are; SSIM and PSNR of predictions clipped to [0, 1], SSIM by what
-scikit-image 0.19 did by default.
+MSE, MAE and SSIM are as the released code for Table A14 (``video_prediction/`` in MogaNet's
+repository, later OpenSTL) computes them, so that they may stand beside the printed figures: MSE and
+MAE of predictions as they are, SSIM of predictions clipped to [0, 1], by what scikit-image 0.19 did
+by default. PSNR, of clipped ones too, is that of OpenSTL's tables; Table A14 has none, and the
+released code subtracts bytes for it, which wrap around.
 """
 
 from __future__ import annotations
