@@ -25,7 +25,9 @@ class _Detection(TypedDict):
     file_name: NotRequired[str]
 
 
-def read_boxes(file: Path, category: int) -> Mapping[str | int, list[list[float]]]:
+def read_boxes(
+    file: Path, category: int, notes: list[str]
+) -> Mapping[str | int, list[list[float]]]:
     """The boxes of persons, ``(x, y, width, height, score)``, by their images.
 
     Images with other objects alone have none.
@@ -33,6 +35,7 @@ def read_boxes(file: Path, category: int) -> Mapping[str | int, list[list[float]
     Args:
         file: Names image and category, or else numbers them.
         category: The number of the persons' category.
+        notes: Gets how many have no area: detectors cut boxes off at the image's edges.
 
     Returns:
         By the image's file where it is named, else by its id.
@@ -44,10 +47,15 @@ def read_boxes(file: Path, category: int) -> Mapping[str | int, list[list[float]
         file, list[_Detection], "--boxes takes detected persons in COCO's results format"
     )
     found: dict[str | int, list[list[float]]] = defaultdict(list)
+    flat = 0
     for one in detections:
         is_named = "category" in one
         is_person = one["category"] == "person" if is_named else one["category_id"] == category
         boxes = found[one.get("file_name", one["image_id"])]
-        if is_person:
+        if is_person and min(one["bbox"][2:]) <= 0:
+            flat += 1
+        elif is_person:
             boxes.append([*one["bbox"], one["score"]])
+    if flat:
+        notes.append(f"{file.name}: left out {flat} persons whose boxes have no area")
     return dict(found)

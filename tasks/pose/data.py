@@ -159,8 +159,7 @@ def read_people(
         raise UserError(f"{file} has no person with key points")
     notes = [f"{file.name}: {line}" for line in repairs]
     if boxes is not None:
-        persons, left_out = _read_detected(boxes, category, images, paths)
-        notes += [f"{boxes.name}: {line}" for line in left_out]
+        persons = _read_detected(boxes, category, images, paths, notes)
     elif not annotated:
         raise UserError(f"{file} has no annotations, so --boxes FILE must say where persons are")
     sizes = {image["id"]: (image["height"], image["width"]) for image in images}
@@ -259,13 +258,17 @@ def _within(box: list[float], size: tuple[int, int]) -> Array:
 
 
 def _read_detected(
-    file: Path, category: int, images: list[coco.Image], files: dict[int, Path]
-) -> tuple[list[Person], list[str]]:
-    """The persons in the images, and how many are in others, a line or none."""
+    file: Path,
+    category: int,
+    images: list[coco.Image],
+    files: dict[int, Path],
+    notes: list[str],
+) -> list[Person]:
+    """The persons in the images; the notes get who was left out."""
     ids = {key: image["id"] for image in images for key in (image["id"], image["file_name"])}
     found: list[Person] = []
     strange = 0
-    for image, boxes in read_boxes(file, category).items():
+    for image, boxes in read_boxes(file, category, notes).items():
         if image not in ids:
             strange += len(boxes)
             continue
@@ -273,10 +276,9 @@ def _read_detected(
         found += [Person(number, files[number], np.array(b[:4]), b[4]) for b in boxes]
     if not found:
         raise UserError(f"{file} has no person in any of these {len(files)} images")
-    for person in found:
-        if min(person.box[2:]) <= 0:
-            raise UserError(f"{file}: the box {person.box.tolist()} has no area")
-    return found, [f"left out {strange} persons in other images"] if strange else []
+    if strange:
+        notes.append(f"{file.name}: left out {strange} persons in other images")
+    return found
 
 
 def _digest(persons: list[Person]) -> str:

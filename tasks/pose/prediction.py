@@ -74,8 +74,9 @@ class PosePredictor(Predictor):
 
     def __init__(self, job: Job[Any, Any], model: Trained, notes: Sequence[str]) -> None:
         super().__init__(job, model, notes)
-        file = job.options.boxes
-        self.detected = None if file is None else read_boxes(file, _PERSON)
+        file, left_out = job.options.boxes, list[str]()
+        self.detected = None if file is None else read_boxes(file, _PERSON, left_out)
+        self.notes = (*self.notes, *left_out)
         if self.detected is not None and not any(self.detected.values()):
             raise UserError(f"{file} has no person (COCO's category {_PERSON})")
         self.has_ids = any(isinstance(key, int) for key in self.detected or ())

@@ -53,8 +53,10 @@ def test_boxes_of_a_file_go_by_its_images_and_persons(weights, tmp_path):
     named = {"file_name": "a.png", "category": "person", "category_id": 3, "image_id": 1}
     other = {"file_name": "b.png", "category": "dog", "category_id": 1, "image_id": 2}
     file = tmp_path / "boxes.json"
-    file.write_text(json.dumps([person, person | named, person | named, person | other]))
+    flat = person | named | {"bbox": (240, 0, 0, 9)}
+    file.write_text(json.dumps([person, person | named, person | named, person | other, flat]))
     predictor = load(weights, boxes=file)
+    assert predictor.notes == ("boxes.json: left out 1 persons whose boxes have no area",)
     files = [str(tmp_path / name) for name in ("a.png", "b.png", "7.png")]
     found = [predictor.predict_item(item) for item in predictor.find(files)]
     by_file, none, by_number = found
