@@ -112,6 +112,7 @@ def open_video(file: Path, size: tuple[int, int, int], notes: list[str]) -> tupl
     """
     if size[0] not in _COLOURS:
         raise UserError(f"frames of videos have 1 or 3 channels, not {size[0]} (--size)")
+    _decoder.cache_clear()  # the file may be another one than before
     video = _open(file)
     is_read, image = video.read()
     if not is_read:

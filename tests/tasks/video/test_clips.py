@@ -315,6 +315,15 @@ def test_windows_in_order_are_one_pass_and_in_any_order_the_same(tmp_path, name,
     assert len(passes) == 4  # begun anew for 7, 2 and 0
 
 
+@pytest.mark.parametrize("name", ["val.avi", "val.mp4"])
+def test_a_video_that_was_replaced_is_read_anew(tmp_path, name):
+    """Its last frames, which lie behind all that was read of the video before."""
+    for length, grey in ((5, 40), (20, 200)):
+        write_video(tmp_path / name, np.full((length, 16, 32, 3), grey, np.uint8))
+        source, _ = opened(tmp_path, size=(1, 16, 32))
+        assert source.items[len(source.items) - 1].float().mean() == pytest.approx(grey, abs=4)
+
+
 def test_videos_that_are_none_or_of_another_size(tmp_path):
     (tmp_path / "val.mp4").write_bytes(b"no video")
     with pytest.raises(UserError, match=r"^cannot read the video .*val\.mp4$"):
