@@ -139,6 +139,9 @@ def test_swin_shifts_every_other_window_and_masks_none():
     blocks = [level.block for level in small("swin").hid.enc]
     assert [block.shift_size for block in blocks] == [(0, 0), (2, 2), (0, 0)]
     assert all(block.attn_mask is None for block in blocks)
+    with torch.device("meta"):  # maps of 7x14 in windows of 7
+        narrow = SimVP("swin", input_size=(4, 1, 28, 56), depth=3)
+    assert {level.block.shift_size for level in narrow.hid.enc} == {(0, 0)}
 
 
 def test_the_moga_translator_has_the_block_of_moganet():

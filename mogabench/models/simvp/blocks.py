@@ -111,12 +111,14 @@ class SwinBlock(SwinTransformerBlock):
 
     def __init__(self, place: Place) -> None:
         window = min(_window(place.size[0]), *place.size)
+        # As in the timm of OpenSTL: where one window holds the shorter side, neither is shifted.
+        shifted = place.index % 2 == 1 and min(place.size) > window
         super().__init__(
             place.dim,
             place.size,
             num_heads=_HEADS,
             window_size=window,
-            shift_size=window // 2 if place.index % 2 else 0,
+            shift_size=window // 2 if shifted else 0,
             mlp_ratio=place.mlp_ratio,
             drop_path=place.drop_path,
         )
