@@ -65,7 +65,8 @@ def paper_options(paper: Paper) -> list[str]:
     if paper.is_default:
         return []
     is_known = paper.name in _places(None)
-    where = [] if is_known else ["--papers", str(paper.folder.parent)]
+    folder = paper.folder if paper.folder.name == paper.name else paper.folder.resolve()  # as of .
+    where = [] if is_known else ["--papers", str(folder.parent)]
     return [*where, "--paper", paper.name]
 
 

@@ -8,10 +8,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from mogabench.errors import UserError
-from mogabench.escaping import command_line
 from mogabench.paper import TABLE_NAME, TIMED, cell_meta, cell_subject, printed_value
-from mogabench.paper.papers import paper_options
-from mogabench.tables.commands import timing_command
+from mogabench.tables.commands import paper_timing_command
 from mogabench.tables.costs import needed_subjects
 from mogabench.tables.measurable import COSTS, is_buildable, obstacle
 from mogabench.tasks import tasks
@@ -121,9 +119,7 @@ def _how(table: PaperTable, row: Row, column: Column) -> tuple[str, str]:
     if column.metric in COSTS:
         return "counted", ""
     if column.metric in TIMED:
-        words = ["--task", subject.task, *paper_options(table.paper)]
-        is_named = timing_command(subject, column) is not None
-        return "timed", f", by '{command_line('profile', *([] if is_named else words))}'"
+        return "timed", f", by '{paper_timing_command(table.paper, subject.task, column)}'"
     own = cell_meta(row, column).dataset
     return f"needs {own or tasks()[subject.task].datasets.get(subject.method, 'data')}", ""
 

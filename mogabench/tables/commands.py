@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mogabench.escaping import command_line
+from mogabench.paper.papers import paper_options
 from mogabench.records import Kind
 from mogabench.releases import is_released
 from mogabench.subject import assignment
@@ -14,7 +15,7 @@ from mogabench.variants import variant_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mogabench.paper import Column
+    from mogabench.paper import Column, Paper
     from mogabench.subject import Subject
 
 _SET_UPS = {
@@ -68,15 +69,20 @@ def timing_command(subject: Subject, column: Column) -> str | None:
     task = get_task(subject.task)
     if subject.method != task.methods[0] or subject.options or subject.part:
         return None
-    words = ["profile", subject.backbone]
-    if subject.task != "classification":
-        words += ["--task", subject.task]
+    is_usual = subject.input_size == task.default_sizes[subject.method]
+    size = [] if is_usual else _size(subject)
+    return command_line("profile", subject.backbone, *_set_up(subject.task, column), *size)
+
+
+def paper_timing_command(paper: Paper, task: str, column: Column) -> str:
+    """A command line that times a paper's networks of a task as a column's figures are."""
+    return command_line("profile", *_set_up(task, column), *paper_options(paper))
+
+
+def _set_up(task: str, column: Column) -> list[str]:
+    words = [] if task == "classification" else ["--task", task]
     words += _SET_UPS[column.device]
-    if subject.input_size != task.default_sizes[subject.method]:
-        words += _size(subject)
-    if column.runtime is not None:
-        words += ["--runtime", column.runtime]
-    return command_line(*words)
+    return words if column.runtime is None else [*words, "--runtime", column.runtime]
 
 
 def _size(subject: Subject) -> list[str]:

@@ -177,7 +177,7 @@ def test_check_says_what_is_measured_and_why_the_rest_is_not(mogabench, mine):
     assert none in lines
 
 
-def test_check_promises_no_figure_that_nothing_measures(mogabench, mine):
+def test_check_promises_no_figure_that_nothing_measures(mogabench, mine, monkeypatch):
     """Nor a timing by a command that would time another method's network."""
     row = "{},{},{},224x224,{},11.7M"
     mine(
@@ -192,9 +192,10 @@ def test_check_promises_no_figure_that_nothing_measures(mogabench, mine):
         vocabulary.write("measured: {Memory (MB): {metric: memory, unit: MB, device: cpu}}\n")
     out, _ = mogabench("paper", "check", "mine")
     lines = [" ".join(line.split()) for line in out.splitlines()]
-    assert "timed Memory (MB) (1), by 'mogabench profile'" in lines
-    together = "mogabench profile --task detection --papers . --paper mine"
-    assert f"timed Memory (MB) (1), by '{together}'" in lines
+    one_image = "--batch-size 1 --threads 1"  # else the column does not show the timing
+    for task in ("", " --task detection"):
+        command = f"mogabench profile{task} {one_image} --papers . --paper mine"
+        assert f"timed Memory (MB) (1), by '{command}'" in lines
     reasons = "\n".join(line for line in lines if line.startswith("not measured"))
     assert "Params, Memory (MB) of B: unknown backbone 'resnet_18'" in reasons
     assert "Params, Memory (MB) of C: unknown task 'clasification'" in reasons
@@ -203,6 +204,9 @@ def test_check_promises_no_figure_that_nothing_measures(mogabench, mine):
     assert "no command  unknown task 'clasification'" in out
     of_paper = subjects_to_time("detection", [], None, paper="mine", papers=Path())
     assert [one.method for one in of_paper] == ["mask_rcnn"]
+    monkeypatch.chdir("mine")
+    inside = mogabench("paper", "check", ".")[0]
+    assert f"{one_image} --papers {Path.cwd().parent} --paper mine'" in inside
 
 
 def test_check_says_what_a_network_refuses_and_what_may_be_a_mistake(mogabench, mine):

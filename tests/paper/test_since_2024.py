@@ -245,7 +245,7 @@ def test_a_timing_is_of_the_columns_device_and_runtime_at_the_rows_size(tmp_path
     *_, missing, _, on_gpu = rows["MobileNetV4-Conv-M"].cells
     profile = "mogabench profile mobilenetv4_conv_medium"
     assert missing.status is None and missing.command == (
-        f"{profile} --batch-size 1 --threads 1 --size 256x256 --runtime openvino"
+        f"{profile} --batch-size 1 --threads 1 --runtime openvino --size 256x256"
     )
     assert on_gpu.command == f"{profile} --gpu --dtype bfloat16 --channels-last --size 256x256"
     # A detector of another method than profile's has no command.
