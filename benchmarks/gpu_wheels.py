@@ -87,12 +87,13 @@ def missing(wanted: Iterable[Requirement], there: Mapping[str, str]) -> dict[str
         if required.marker is not None and not required.marker.evaluate(environment):
             continue
         name = canonicalize_name(required.name)
-        if name in there:
-            if there[name] and not required.specifier.contains(there[name], prereleases=True):
-                sys.exit(f"the machine has {name} {there[name]}, but {required} is needed")
-        elif name not in found:
+        if name not in there and name not in found:
             found[name], needs = _installed(name)
             open_ones += map(Requirement, needs)
+        place = "the machine" if name in there else "this environment"
+        version = there.get(name) or found.get(name)
+        if version and not required.specifier.contains(version, prereleases=True):
+            sys.exit(f"{place} has {name} {version}, but {required} is needed")
     return found
 
 

@@ -53,3 +53,6 @@ def test_requirements_are_followed_up_to_what_is_there():
 def test_a_version_that_does_not_suffice_is_refused():
     with pytest.raises(SystemExit, match=r"has torch 2\.9\.0, but torch>=2\.11 is needed"):
         missing([Requirement("torch>=2.11")], {"torch": "2.9.0"})
+    # A wheel of what is installed here would not do either, as a new venv's setuptools.
+    with pytest.raises(SystemExit, match=r"this environment has pytest .*, but pytest>=999 is"):
+        missing([Requirement("pytest>=8"), Requirement("pytest>=999")], {})
