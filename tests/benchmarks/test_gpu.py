@@ -85,6 +85,28 @@ def test_simvp_trains_without_chance(stage):
     assert drops and all(part.drop_prob == 0 for part in drops)
 
 
+def test_the_figures_of_the_page_on_speed_are_those_of_the_records():
+    texts = (SCRIPT.parents[1] / "results" / "gpu.jsonl").read_text().splitlines()
+    measured = {(line["name"], line.get("batch")): line for line in map(json.loads, texts)}
+    page = (SCRIPT.parents[1] / "docs" / "speed.md").read_text()
+    best = {}
+    for text, form in (
+        ("MogaNet-S, plain, channels_last", "moganet_small plain cuDNN"),
+        ("MogaNet-S, fused, with the kernels", "moganet_small fused kernels"),
+        ("ConvNeXt-T", "convnext_tiny plain cuDNN"),
+    ):
+        ways = (f"{form} {way}{graph}" for way in ("eager", "compiled") for graph in ("", " graph"))
+        rates = [measured[way, 256]["images_per_s"] for way in ways]
+        latency = measured[f"{form} compiled graph", 1]["ms"]
+        cells = " | ".join([text, *(f"{rate:.0f}" for rate in rates), f"{latency:.2f}"])
+        assert f"| {cells} |" in page
+        best[text] = rates
+    plain, fused, convnext = best.values()
+    ratios = fused[3] / plain[0], fused[3] / plain[3]
+    said = "At best MogaNet-S is {:.1f} times as fast as plain and eager, {:.1f} times as plain and"
+    assert f"{said.format(*ratios)} compiled, and {fused[3] / convnext[3]:.2f}" in page
+
+
 @pytest.mark.slow
 def test_what_is_known_of_the_same_code_is_not_measured_again(tmp_path):
     command = [sys.executable, str(STAGES / "layers.py"), "--device", "cpu"]
