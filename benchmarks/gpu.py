@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -112,7 +113,10 @@ def _chosen_stages(chosen: argparse.Namespace, work_dir: str) -> list[Stage]:
 
 
 def _seconds(text: str) -> float:
-    return float(text[:-1]) * {"s": 1, "m": 60}[text[-1]]
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([sm])", text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"'{text}' is no duration, such as 8m or 90s")
+    return float(found[1]) * {"s": 1, "m": 60}[found[2]]
 
 
 def _on_gpu(chosen: argparse.Namespace, work_dir: str) -> list[Stage]:

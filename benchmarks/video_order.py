@@ -13,6 +13,7 @@ beside what the paper prints for its full-size networks.
 from __future__ import annotations
 
 import argparse
+import sys
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,6 +25,7 @@ from mogabench.data.identity import SAMPLE
 from mogabench.engine.make_job import make_job
 from mogabench.engine.record import quality_record
 from mogabench.engine.run import run
+from mogabench.errors import UserError
 from mogabench.measure.trainings import data_of, earlier
 from mogabench.records import open_store
 from mogabench.subject import Subject
@@ -82,4 +84,7 @@ def _job(translator: str, seed: int, data: str, work_dir: Path) -> Job[Any, Any]
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except UserError as error:
+        sys.exit(f"video_order.py: {error}")

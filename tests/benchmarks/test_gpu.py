@@ -132,6 +132,14 @@ def test_a_command_that_cannot_begin_ends_no_other(capfd):
     assert "199 s are too few" in capfd.readouterr().out
 
 
+@pytest.mark.parametrize("text", ["8", "8h", "m", ""])
+def test_a_budget_without_its_unit_is_refused(text, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["gpu.py", "--device", "cpu", "--budget", text])
+    with pytest.raises(SystemExit):
+        runpy.run_path(str(SCRIPT), run_name="__main__")
+    assert f"'{text}' is no duration, such as 8m or 90s" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_an_unknown_stage_is_refused():
     command = [sys.executable, str(SCRIPT), "--device", "cpu", "networks", "videos"]

@@ -1,12 +1,25 @@
 import runpy
+import sys
 from dataclasses import replace
 from pathlib import Path
+
+import pytest
+import torch
 
 from mogabench.files import sha256
 from mogabench.measure.trainings import data_of, earlier
 from mogabench.records import Kind, Quantity, Record, Store, Training, provenance
 
-SCRIPT = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "video_order.py"))
+FILE = str(Path(__file__).parents[2] / "benchmarks" / "video_order.py")
+SCRIPT = runpy.run_path(FILE)
+
+
+def test_a_folder_that_is_not_there_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
+    arguments = ["--data", "/no/such/folder", "--results", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["video_order.py", *arguments])
+    with pytest.raises(SystemExit, match=r"video_order\.py: there is no folder /no/such"):
+        runpy.run_path(FILE, run_name="__main__")
 
 
 def test_a_training_with_a_record_is_not_done_again(tmp_path):
