@@ -1,6 +1,5 @@
 """``import mogabench`` as a library."""
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -22,14 +21,6 @@ from mogabench.records import Kind
 from mogabench.runtimes import export
 from mogabench.tasks import get_task, make_subject, tasks
 from mogabench.tasks.classification import TASK
-
-
-def load_source(file):
-    spec = importlib.util.spec_from_file_location(file.stem, file)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[file.stem] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_count_of_a_name_is_that_of_the_module():

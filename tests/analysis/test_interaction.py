@@ -13,8 +13,8 @@ N = 8
 EXACT = 70  # no order of eight players has more contexts of six
 
 
-def of(score, pair=(2, 5), orders=range(N - 1), contexts=EXACT, seed=0) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
+def of(score, pair=(2, 5), orders=range(N - 1), contexts=EXACT) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
     return interactions(score, N, pair, list(orders), contexts=contexts, generator=generator)
 
 

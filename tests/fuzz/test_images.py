@@ -11,8 +11,6 @@ from PIL import Image, features
 from mogabench.data.idx import read_idx
 from mogabench.data.images import FORMATS, ImageError, decode_image, read_ids, read_image
 
-SAVED_AS = {"DIB": "DIB", "MPO": "MPO", "JPEG2000": "JPEG2000"}
-
 
 def sound(kind):
     pixels = np.random.default_rng(0).integers(0, 255, (23, 31, 3), np.uint8)

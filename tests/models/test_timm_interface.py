@@ -135,9 +135,9 @@ def make(name, seed=0, **options):
     return timm.create_model(name, **options)
 
 
-def pictures(name, batch=2, channels=3):
+def pictures(name, batch=2):
     generator = torch.Generator().manual_seed(7)
-    return torch.randn(batch, channels, *sides(name), generator=generator)
+    return torch.randn(batch, 3, *sides(name), generator=generator)
 
 
 def as_map(name, x):

@@ -183,10 +183,10 @@ def test_a_figure_in_a_unit_that_is_not_converted_is_not_compared(figure, printe
     assert re.match(says, obstacle(table, row, column))
 
 
-def by_table(store, paper="convnext", head="acc@1"):
+def by_table(store):
     """ConvNeXt-T at 224, of the tables of ImageNet-1K and of ImageNet-22K."""
-    joined = [join(table, store) for table in get_paper(paper).tables()]
-    return [cell_of(one, "ConvNeXt-T", head) for one in joined]
+    joined = [join(table, store) for table in get_paper("convnext").tables()]
+    return [cell_of(one, "ConvNeXt-T", "acc@1") for one in joined]
 
 
 def test_a_row_is_filled_only_by_weights_whose_training_started_as_its_own(tmp_path):

@@ -106,8 +106,8 @@ def landmarks(head):
     return made
 
 
-def picture(file, size=(48, 48)):
-    pixels = np.random.default_rng(len(file.name)).integers(0, 255, (*size, 3), dtype=np.uint8)
+def picture(file):
+    pixels = np.random.default_rng(len(file.name)).integers(0, 255, (48, 48, 3), dtype=np.uint8)
     file.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(file), pixels)
 

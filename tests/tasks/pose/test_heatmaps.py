@@ -10,9 +10,9 @@ from mogabench.tasks.pose.model import PoseEstimator, joints_mse, unflip
 from mogabench.tasks.pose.skeleton import KEYPOINTS, STRIDE
 
 
-def random_points(shape, count=300):
+def random_points(shape):
     high, wide = shape
-    return np.random.default_rng(0).uniform((6, 6), (wide - 7, high - 7), (count, 2))
+    return np.random.default_rng(0).uniform((6, 6), (wide - 7, high - 7), (300, 2))
 
 
 def decoded(maps, decoding):

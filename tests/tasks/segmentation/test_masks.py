@@ -86,8 +86,8 @@ def look(job_):
     return look_at_masks(job_, [training_split(job_, job_.recipe), evaluation_split(job_)])
 
 
-def truth(job_, index=0):
-    return evaluation_split(job_).scenes[index]["data_samples"].gt_sem_seg.data[0].numpy()
+def truth(job_):
+    return evaluation_split(job_).scenes[0]["data_samples"].gt_sem_seg.data[0].numpy()
 
 
 def command(monkeypatch, capfd, folder, *arguments):
