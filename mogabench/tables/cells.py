@@ -18,10 +18,9 @@ from mogabench.paper import (
 from mogabench.records import Kind, is_stale
 from mogabench.tables.commands import command_for, timing_command
 from mogabench.tables.costs import cost, derive
-from mogabench.tables.measurable import COSTS, is_buildable, lower_is_better, obstacle, unit_of
+from mogabench.tables.measurable import COSTS, is_buildable, metrics_of, obstacle, unit_of
 from mogabench.tables.qualities import find_quality
 from mogabench.tables.verdict import Status, agrees, gives, is_close, judge_quality, rounds_to
-from mogabench.tasks import tasks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -265,15 +264,10 @@ def _join_quality(cell: Cell, meta: Meta, subject: Subject, store: Store) -> Cel
     if cell.paper is None:
         return cell
     samples = record.provenance.data.samples if record.provenance.data else 0
-    noise = _noise(cell.column.metric or "", subject, cell.paper, samples)
-    status = judge_quality(cell.printed, value, noise, lower_is_better=lower_is_better(cell))
+    metric = metrics_of(subject)[cell.column.metric or ""]
+    noise = metric.noise(cell.paper, samples) if metric.noise and samples else None
+    status = judge_quality(cell.printed, value, noise, lower_is_better=metric.lower_is_better)
     return replace(cell, status=status)
-
-
-def _noise(metric: str, subject: Subject, value: float, samples: int) -> float | None:
-    """The standard deviation that the task states for its metric."""
-    found = next(item for item in tasks()[subject.task].metrics if item.name == metric)
-    return found.noise(value, samples) if found.noise and samples else None
 
 
 def _command(subject: Subject, meta: Meta, column: Column) -> str | None:

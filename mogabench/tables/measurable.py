@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from mogabench.engine.task import Metric
     from mogabench.paper import Column, Meta, Paper, PaperTable, Row
     from mogabench.subject import Subject
-    from mogabench.tables.cells import Cell
 
 COSTS = ("params", "operations", "activations")
 
@@ -46,14 +45,20 @@ def _units(column: Column, subject: Subject) -> list[str]:
     name = column.metric or ""
     if name in UNITS:
         return list(UNITS[name])
-    metric = _metrics(subject).get(name)
+    metric = metrics_of(subject).get(name)
     return [metric.unit, *["%"] * (metric.unit == "1")] if metric else []
 
 
-def lower_is_better(cell: Cell) -> bool:
-    """Whether a cell's figure is an error, or memory."""
-    metric = _metrics(cell.subject).get(cell.column.metric or "") if cell.subject else None
-    return cell.column.metric == "memory" or (metric is not None and metric.lower_is_better)
+def metrics_of(subject: Subject) -> dict[str, Metric]:
+    """What the subject's task measures the quality by; empty for an unknown task."""
+    task = tasks().get(subject.task)
+    return {item.name: item for item in task.metrics} if task else {}
+
+
+def lower_is_better(column: Column, subject: Subject | None) -> bool:
+    """Whether the figures of a column are errors, or memory."""
+    metric = metrics_of(subject).get(column.metric or "") if subject else None
+    return column.metric == "memory" or (metric is not None and metric.lower_is_better)
 
 
 def obstacle(table: PaperTable, row: Row, column: Column, *, suggest: bool = False) -> str:
@@ -103,8 +108,8 @@ def _missing_statement(paper: Paper, meta: Meta, column: Column, subject: Subjec
         return "counting.yaml does not say who counted it, and by which convention"
     if column.metric in (*COSTS, *TIMED):
         return ""
-    if column.metric not in _metrics(subject):
-        return str(unknown(f"metric of {subject.task}", column.metric or "", _metrics(subject)))
+    if column.metric not in metrics_of(subject):
+        return str(unknown(f"metric of {subject.task}", column.metric or "", metrics_of(subject)))
     task = tasks()[subject.task]
     if meta.recipe and meta.recipe not in recipes.names(task):
         return str(unknown("recipe", meta.recipe, recipes.names(task)))
@@ -131,8 +136,3 @@ def _unknown_part(subject: Subject, *, suggest: bool = False) -> str:
         size, example = ("x".join(map(str, pixels)) for pixels in (subject.input_size, default))
         return f"'{size}' is not a size of {task.name}, such as {example}"
     return ""
-
-
-def _metrics(subject: Subject) -> dict[str, Metric]:
-    task = tasks().get(subject.task)
-    return {item.name: item for item in task.metrics} if task else {}

@@ -94,7 +94,7 @@ def _best(table: JoinedTable, number: int) -> dict[str, float]:
     if column.metric is None or column.metric in COSTS:
         return {}
     cells = [row.cells[number] for row in table.rows]
-    better = min if any(map(lower_is_better, cells)) else max
+    better = min if any(lower_is_better(column, cell.subject) for cell in cells) else max
     sound = [cell.paper for cell in cells if not cell.erratum]
     by_kind = {PRINTED: sound, MEASURED: [c.measured for c in cells]}
     known = {kind: [v for v in values if v is not None] for kind, values in by_kind.items()}
