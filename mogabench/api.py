@@ -153,12 +153,13 @@ def load(
     Raises:
         UserError: The file cannot be read, is not of that network, or says of none.
     """
-    from mogabench.engine.prediction import open_predictor
+    from mogabench.engine.environment import enter
+    from mogabench.engine.make_job import make_evaluation_job
 
     chosen, subject, stated = _stated_network(
         weights, task=task, network=network, method=method, input_size=input_size, options=options
     )
-    return open_predictor(
+    job = make_evaluation_job(
         chosen,
         subject,
         stated,
@@ -167,6 +168,8 @@ def load(
         device=device,
         size_is_given=input_size is not None or bool(stated and stated.input_size),
     )
+    enter(job.device)
+    return chosen.predictor(job, stated)
 
 
 def export(

@@ -11,9 +11,8 @@ import torch
 from mogabench.checkpoints import Description, find_file
 from mogabench.data.images import ImageError
 from mogabench.engine.environment import choose_device, enter
-from mogabench.engine.make_job import make_job
+from mogabench.engine.make_job import make_evaluation_job
 from mogabench.engine.task import input_channels
-from mogabench.engine.weights import stated_recipe
 from mogabench.errors import UserError
 from mogabench.files import sha256
 from mogabench.machine import device_name, driver_version
@@ -174,20 +173,16 @@ def open_classifier(
         UserError: Weights, network and data do not fit together.
     """
     stated = None if weights == "official" else Description.of(find_file(weights))
-    job = make_job(
+    job = make_evaluation_job(
         TASK,
         subject,
+        stated,
         data=data,
         options=TASK.Options(class_map=class_map),
         size_is_given=sized,
-        recipe=stated_recipe(TASK, stated),
-        overrides=(),
         weights=weights,
-        train=False,
-        work_dir=None,
         device=device,
         runtime=runtime,
-        workers=0,
     )
     assert job.weights is not None
     enter(job.device)

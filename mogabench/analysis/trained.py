@@ -9,9 +9,8 @@ import torch
 
 from mogabench.data.images import ImageError, decode_image
 from mogabench.engine.environment import enter
-from mogabench.engine.make_job import make_job
+from mogabench.engine.make_job import make_evaluation_job
 from mogabench.engine.task import input_channels
-from mogabench.engine.weights import stated_recipe
 from mogabench.files import sha256
 from mogabench.tasks.classification import TASK
 from mogabench.tasks.classification.channels import image_mode
@@ -97,17 +96,8 @@ def open_trained(
     Raises:
         UserError: Weights and network do not fit together.
     """
-    job = make_job(
-        TASK,
-        subject,
-        data="",
-        size_is_given=sized,
-        recipe=stated_recipe(TASK, stated),
-        overrides=(),
-        weights=weights,
-        train=False,
-        work_dir=None,
-        device=device,
+    job = make_evaluation_job(
+        TASK, subject, stated, size_is_given=sized, weights=weights, device=device
     )
     assert job.weights is not None
     enter(job.device)

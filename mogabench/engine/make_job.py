@@ -9,7 +9,7 @@ from mogabench.checkpoints import find_file, resolve_weights
 from mogabench.data.identity import SAMPLE
 from mogabench.engine.environment import choose_device
 from mogabench.engine.job import Job
-from mogabench.engine.weights import with_trained_size
+from mogabench.engine.weights import stated_recipe, with_trained_size
 from mogabench.errors import UserError
 from mogabench.recipes import load, override, variant_for
 from mogabench.releases import official_weights
@@ -17,6 +17,7 @@ from mogabench.releases import official_weights
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mogabench.checkpoints import Description
     from mogabench.engine.task import O, R, Task
     from mogabench.pretraining import Pretraining
     from mogabench.recipes import Recipe
@@ -114,6 +115,51 @@ def make_job(
         predictions=predictions,
         confusion=confusion,
         **settings,
+    )
+
+
+def make_evaluation_job(
+    task: Task[R, O],
+    subject: Subject,
+    stated: Description | None,
+    *,
+    data: str = "",
+    options: O | None = None,
+    size_is_given: bool,
+    weights: str,
+    device: str,
+    runtime: str = "torch",
+) -> Job[R, O]:
+    """A job for a network with its weights, in this process and without a folder.
+
+    Args:
+        task: The subject's task.
+        subject: The network.
+        stated: What the weights say of themselves, such as their recipe; None for nothing.
+        data: As in `Job`; empty for a network alone.
+        options: As in `make_job`.
+        size_is_given: As in `make_job`.
+        weights: ``official`` or a file.
+        device: As in `make_job`.
+        runtime: As in `Job`.
+
+    Raises:
+        UserError: The options contradict each other, or name something unknown.
+    """
+    return make_job(
+        task,
+        subject,
+        data=data,
+        options=options,
+        size_is_given=size_is_given,
+        recipe=stated_recipe(task, stated),
+        overrides=(),
+        weights=weights,
+        train=False,
+        work_dir=None,
+        device=device,
+        runtime=runtime,
+        workers=0,
     )
 
 

@@ -18,9 +18,6 @@ from PIL import Image
 
 from mogabench.data.folders import is_image, walk
 from mogabench.data.images import ImageError, convert_image, decode_image
-from mogabench.engine.environment import enter
-from mogabench.engine.make_job import make_job
-from mogabench.engine.weights import stated_recipe
 from mogabench.errors import UserError
 
 if TYPE_CHECKING:
@@ -28,11 +25,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from mogabench.checkpoints import Description
     from mogabench.engine.job import Job
     from mogabench.engine.model import Trained
-    from mogabench.engine.task import O, R, Task
-    from mogabench.subject import Subject
 
 PIPE = "-"
 """What stands for standard input."""
@@ -226,48 +220,6 @@ class Predictor(ABC):
             f"a {type(given).__name__} is no {self.takes}: give a path, an image of Pillow's or a "
             "NumPy array, or a list of these"
         )
-
-
-def open_predictor(
-    task: Task[R, O],
-    subject: Subject,
-    stated: Description | None,
-    *,
-    weights: str,
-    options: O | None,
-    device: str,
-    size_is_given: bool,
-) -> Predictor:
-    """Builds a network with its weights, to predict as it is evaluated.
-
-    Args:
-        task: The subject's.
-        subject: The network.
-        stated: What the weights say of themselves; None where they say nothing.
-        weights: ``official`` or a file.
-        options: The task's own.
-        device: ``auto``, ``cpu`` or ``cuda``.
-        size_is_given: Whether the user chose the subject's size.
-
-    Raises:
-        UserError: The weights do not fit, or the task predicts from no items alone.
-    """
-    job = make_job(
-        task,
-        subject,
-        data="",
-        options=options,
-        size_is_given=size_is_given,
-        recipe=stated_recipe(task, stated),
-        overrides=(),
-        weights=weights,
-        train=False,
-        work_dir=None,
-        device=device,
-        workers=0,
-    )
-    enter(job.device)
-    return task.predictor(job, stated)
 
 
 def number_items(found: Sequence[tuple[str, Any]]) -> list[Item]:
