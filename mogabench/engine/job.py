@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Literal
 
-from mogabench.engine.task import O, R
+from mogabench.engine.options import O, R
 from mogabench.errors import UserError, unknown
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mogabench.checkpoints import Description
-    from mogabench.engine.task import O, R, Task
+    from mogabench.engine.options import O, R
+    from mogabench.engine.task import Task
     from mogabench.pretraining import Pretraining
     from mogabench.recipes import Recipe
     from mogabench.subject import Subject

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
-
-from pydantic import BaseModel, ConfigDict
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol
 
 from mogabench.catalogue import backbones
+from mogabench.engine.options import O, R
+from mogabench.engine.options import TaskOptions as TaskOptions  # noqa: PLC0414  # for tasks
 from mogabench.errors import UserError
-from mogabench.recipes import Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -28,32 +27,6 @@ if TYPE_CHECKING:
     from mogabench.engine.prediction import Predictor
     from mogabench.records import Data
     from mogabench.subject import Subject
-
-
-class TaskOptions(BaseModel):
-    """The command-line options that one task adds to ``mogabench run``; none unless it derives.
-
-    A field ``class_map: Path | None = Field(None, description="…")`` is ``--class-map``. The key
-    ``metavar`` of ``json_schema_extra`` says what stands for the value in the help.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    def input_size(self, size: tuple[int, ...], *, is_given: bool) -> tuple[int, ...]:
-        """The input size, where an option says a part of it; the size itself in most tasks.
-
-        Args:
-            size: Of ``--size``, or the task's own.
-            is_given: Whether it is that of ``--size``.
-
-        Raises:
-            UserError: The two contradict each other.
-        """
-        return size
-
-
-R = TypeVar("R", bound=Recipe)
-O = TypeVar("O", bound=TaskOptions)  # noqa: E741
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from mogabench.engine.job import Job
-    from mogabench.engine.task import R, Task
+    from mogabench.engine.options import R
+    from mogabench.engine.task import Task
     from mogabench.pretraining import Pretraining
     from mogabench.recipes import Recipe
 
