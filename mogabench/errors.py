@@ -46,3 +46,9 @@ def unknown(kind: str, name: str, valid: Iterable[str], *, most: int = 30) -> Us
     hint = f"; did you mean {' or '.join(near)}?" if near else ""
     listed = ", ".join(names) if len(names) <= most else f"{len(names)} names"
     return UserError(f"unknown {kind} '{name}'{hint} (valid: {listed or 'none'})")
+
+
+def list_some(names: Iterable[str], *, most: int = 5) -> str:
+    """The first names for a message, and how many there are where that is more."""
+    listed = list(names)
+    return ", ".join(listed[:most]) + f", … ({len(listed)} in all)" * (len(listed) > most)

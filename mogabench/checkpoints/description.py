@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import TypeAdapter, ValidationError
 
 from mogabench.checkpoints.reading import read_state_dict
-from mogabench.errors import UserError
+from mogabench.errors import UserError, list_some
 from mogabench.subject import changes_for_weights
 
 if TYPE_CHECKING:
@@ -142,15 +142,11 @@ class Description:
         if self.classes and classes and tuple(self.classes) != tuple(classes):
             advice = "; --new-head trains a new head" if train else ""
             raise UserError(
-                f"{path} was trained for the classes {_list_some(self.classes)}, but the data has "
-                f"{_list_some(classes)}; names and order must be equal{advice}"
+                f"{path} was trained for the classes {list_some(self.classes)}, but the data has "
+                f"{list_some(classes)}; names and order must be equal{advice}"
             )
 
 
 @cache
 def _schema() -> TypeAdapter[Description]:
     return TypeAdapter(Description)
-
-
-def _list_some(names: Sequence[str], most: int = 5) -> str:
-    return ", ".join(names[:most]) + f", … ({len(names)} in all)" * (len(names) > most)

@@ -19,7 +19,7 @@ from mogabench.checkpoints.fitting import (
 from mogabench.checkpoints.mismatch import Mismatch, hint
 from mogabench.checkpoints.naming import Naming, part_of
 from mogabench.checkpoints.reading import Checkpoint, read_state_dict
-from mogabench.errors import UserError
+from mogabench.errors import UserError, list_some
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -182,8 +182,8 @@ def _check_network(
         advice = "; is it for other classes? --new-head trains new ones"
     elif _parts(given) != _parts(needed):
         advice = (
-            f"; its parts are {_list_some(_parts(given))}, those of this network are "
-            f"{_list_some(_parts(needed))}: it seems to be of another method"
+            f"; its parts are {_listed(_parts(given))}, those of this network are "
+            f"{_listed(_parts(needed))}: it seems to be of another method"
         )
     else:
         own = network.get_submodule(backbone).state_dict()
@@ -197,7 +197,7 @@ def _check_network(
 def _check_rivals(path: Path, fit: Fit) -> None:
     if fit.rivals:
         raise UserError(
-            f"{path} holds several networks that fit, under {_list_some(fit.rivals)}; save the "
+            f"{path} holds several networks that fit, under {_listed(fit.rivals)}; save the "
             "weights of one alone"
         )
 
@@ -281,6 +281,5 @@ def _parts(names: Collection[str]) -> set[str]:
     return {part_of(name) for name in names}
 
 
-def _list_some(names: Collection[str], most: int = 8) -> str:
-    shown = sorted(names)
-    return ", ".join(shown[:most]) + f", … ({len(shown)} in all)" * (len(shown) > most)
+def _listed(names: Collection[str]) -> str:
+    return list_some(sorted(names), most=8)

@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from mogabench.checkpoints.placeholders import Placeholder, module_weights, stand_ins
-from mogabench.errors import UserError
+from mogabench.errors import UserError, list_some
 from mogabench.files import open_regular
 
 if TYPE_CHECKING:
@@ -258,7 +258,7 @@ def _choose(path: Path, found: Mapping[str, dict[str, Tensor]]) -> tuple[str, st
     others = [entry for entry in found if not _NO_WEIGHTS.search(_root(entry))]
     if len(others) != 1:
         raise UserError(
-            f"{path} holds several sets of tensors, {_list_some(found)}, none under a name that "
+            f"{path} holds several sets of tensors, {_names(found)}, none under a name that "
             "is known; save the weights alone"
         )
     return others[0], others[0]
@@ -290,10 +290,9 @@ def _description(payload: Any) -> dict[str, Any]:
 
 def _contents(payload: Any) -> str:
     if isinstance(payload, Mapping):
-        return _list_some(payload) or "an empty dictionary"
+        return _names(payload) or "an empty dictionary"
     return f"a {type(payload).__name__}"
 
 
-def _list_some(names: Iterable[Any], most: int = 5) -> str:
-    shown = [repr(name)[:40] for name in names]
-    return ", ".join(shown[:most]) + f", … ({len(shown)} in all)" * (len(shown) > most)
+def _names(entries: Iterable[Any]) -> str:
+    return list_some(repr(entry)[:40] for entry in entries)
