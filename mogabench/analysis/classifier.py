@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
-from mogabench.checkpoints import Description, find_file
 from mogabench.data.images import ImageError
 from mogabench.engine.environment import choose_device, enter
 from mogabench.engine.make_job import make_evaluation_job
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
+    from mogabench.checkpoints import Description
     from mogabench.records import Kind, Quantity
     from mogabench.subject import Subject
 
@@ -148,19 +148,21 @@ def open_classifier(
     subject: Subject,
     *,
     weights: str,
+    stated: Description | None,
     data: str,
     class_map: Path | None,
     device: str,
     runtime: str,
     dtype: str,
     sized: bool,
-    fused: bool = True,
+    fused: bool,
 ) -> Classifier:
     """Builds a classifier with its weights, and opens the images to analyse it on.
 
     Args:
         subject: The network.
         weights: ``official`` or a file.
+        stated: What the weights say of themselves; None where they say nothing.
         data: As `mogabench run classification` takes it.
         class_map: Likewise.
         device: ``auto``, ``cpu`` or ``cuda``.
@@ -172,7 +174,6 @@ def open_classifier(
     Raises:
         UserError: Weights, network and data do not fit together.
     """
-    stated = None if weights == "official" else Description.of(find_file(weights))
     job = make_evaluation_job(
         TASK,
         subject,

@@ -51,6 +51,7 @@ def open_network(
     return open_classifier(
         subject,
         weights=weights,
+        stated=stated,
         data=data,
         class_map=class_map,
         device=device,
