@@ -19,7 +19,6 @@ why it cannot read a file. What becomes of an image:
 from __future__ import annotations
 
 import io
-import struct
 import warnings
 from contextlib import contextmanager
 from functools import cache
@@ -28,6 +27,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
+from mogabench.data.unreadable import DAMAGE, describe_damage, describe_other_file
 from mogabench.errors import UserError
 from mogabench.files import open_regular, read_regular
 
@@ -77,27 +77,6 @@ _LOSSLESS_WEBP = b"VP8L"
 
 _PACKED = {"L;2": 3, "L;4": 15}
 """The greatest greys of 2 and 4 bits, of which Pillow makes 255."""
-
-_DAMAGE = (
-    *(OSError, SyntaxError, ValueError, struct.error, EOFError, LookupError, TypeError),
-    *(ArithmeticError, AttributeError, AssertionError, RuntimeError, MemoryError),
-    Image.DecompressionBombError,
-)
-"""What Pillow raises for files with random bytes changed or missing, over its formats."""
-
-_OTHER_FILES = {
-    b"version https://git-lfs": "it is a pointer of Git LFS; 'git lfs pull' fetches the image",
-    b"<!doctype html": "it is a web page",
-    b"<html": "it is a web page",
-    b"%!ps": "it is a PostScript file",
-    b"%pdf": "it is a PDF file",
-    b"<svg": "it is an SVG drawing",
-    b"<?xml": "it is an XML file",
-    b"pk\x03\x04": "it is a ZIP archive",
-    b"\x1f\x8b": "it is a gzip archive",
-    b"\x93numpy": "it is a NumPy array",
-}
-"""What files that are no images begin with, in lower case."""
 
 
 class ImageError(UserError):
@@ -326,9 +305,12 @@ def _image_errors(content: bytes, name: str, what: str = "image") -> Iterator[No
             warnings.simplefilter("ignore")
             yield
     except UnidentifiedImageError:
-        raise ImageError(name, _describe_other_file(content), what=what) from None
-    except _DAMAGE as error:
-        raise ImageError(name, _reason(error), what=what) from None
+        reason = describe_other_file(content) or (
+            f"it is damaged, or in none of the formats {', '.join(FORMATS)}"
+        )
+        raise ImageError(name, reason, what=what) from None
+    except DAMAGE as error:
+        raise ImageError(name, describe_damage(error), what=what) from None
 
 
 def _is_grey(image: Image.Image) -> bool:
@@ -356,7 +338,7 @@ def _turn(image: Image.Image, stated: Size | None) -> Image.Image:
     """The image upright, or as stored if only so it has the stated size."""
     try:
         orientation = image.getexif().get(_ORIENTATION, 1)
-    except _DAMAGE:  # of the EXIF data, not of the pixels
+    except DAMAGE:  # of the EXIF data, not of the pixels
         orientation = 1
     turn = _TURNS.get(orientation)
     if turn is None:
@@ -384,24 +366,3 @@ def _scale(image: Image.Image) -> Image.Image:
 
 def _is_within_16_bits(values: NDArray[Any]) -> bool:
     return bool(values.min() >= 0 and values.max() <= _MOST_OF_16_BITS)
-
-
-def _describe_other_file(content: bytes) -> str:
-    """Why a file is no image, by its first bytes."""
-    if not content:
-        return "it is empty"
-    start = content[:64].lstrip().lower()
-    for beginning, reason in _OTHER_FILES.items():
-        if start.startswith(beginning):
-            return reason
-    if content[4:8] == b"ftyp":
-        return "it is a HEIC image or a video; JPEG or PNG would be read"
-    return f"it is damaged, or in none of the formats {', '.join(FORMATS)}"
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, Image.DecompressionBombError):
-        return f"it has more than {2 * (Image.MAX_IMAGE_PIXELS or 0)} pixels"
-    if isinstance(error, (OSError, SyntaxError, ValueError)) and str(error):
-        return str(error).splitlines()[0]
-    return f"it is damaged ({type(error).__name__})"
