@@ -90,18 +90,11 @@ class Detection(Task[DetectionRecipe, CocoFiles]):
 
     def prepare(self, job: Job[DetectionRecipe, CocoFiles]) -> Setup:
         """Reads the annotations, builds the detector for their classes and loads its weights."""
-        from mmengine.dataset import pseudo_collate
-
-        from mogabench.engine.task import Setup, Source
+        from mogabench.engine.task import Setup
         from mogabench.engine.weights import load_job_weights
         from mogabench.openmmlab.model import OpenMMLabModel
         from mogabench.tasks.detection.annotations import check_same_classes
-        from mogabench.tasks.detection.data import (
-            Images,
-            evaluation_transforms,
-            open_split,
-            training_transforms,
-        )
+        from mogabench.tasks.detection.data import evaluation_source, open_split, training_source
         from mogabench.tasks.detection.drawing import DrawDetections
         from mogabench.tasks.detection.metric import CocoPrecision
         from mogabench.tasks.detection.network import build_detector
@@ -122,20 +115,12 @@ class Detection(Task[DetectionRecipe, CocoFiles]):
         )
         train, notes = None, [*test_split.notes, *loaded]
         if train_split is not None:
-            images = Images(train_split, training_transforms(recipe, masks=masks), training=True)
-            identity = train_split.identity.model_copy(update={"samples": len(images)})
-            train = Source(images, identity, pseudo_collate, groups=images.wide)
-            notes = [*train_split.notes, *images.notes, *notes]
-        tested = Images(test_split, evaluation_transforms(recipe.input.test_scale), training=False)
+            train, about = training_source(train_split, recipe, masks=masks)
+            notes = [*about, *notes]
         long, short = recipe.input.test_scale
         return Setup(
             OpenMMLabModel(network),
-            Source(
-                tested,
-                test_split.identity,
-                pseudo_collate,
-                annotated=test_split.annotations.listed > 0,
-            ),
+            evaluation_source(test_split, recipe),
             CocoPrecision(test_split.annotations, masks=masks),
             train,
             notes=notes,

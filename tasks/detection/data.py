@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mmdet.datasets import CocoDataset
 from mmdet.datasets.api_wrappers import COCO
+from mmengine.dataset import pseudo_collate
 from mmengine.registry import DefaultScope
 
 from mogabench.data.coco import are_cocos, fill_index
 from mogabench.data.identity import data_name, data_root
 from mogabench.data.shapes import sample_shapes
 from mogabench.engine.coco_files import CocoFiles
+from mogabench.engine.task import Source
 from mogabench.errors import UserError
 from mogabench.openmmlab.images import LoadImage
 from mogabench.records import Data
@@ -185,6 +187,26 @@ def index(content: dict[str, Any]) -> COCO:
     coco = fill_index(COCO(), content)
     coco.img_ann_map, coco.cat_img_map = coco.imgToAnns, coco.catToImgs  # mmdet's names
     return coco
+
+
+def training_source(
+    split: Split, recipe: DetectionRecipe, *, masks: bool
+) -> tuple[Source, list[str]]:
+    """A split to train on, and what of it was repaired and left out.
+
+    Raises:
+        UserError: It has no image to train on.
+    """
+    images = Images(split, training_transforms(recipe, masks=masks), training=True)
+    identity = split.identity.model_copy(update={"samples": len(images)})
+    source = Source(images, identity, pseudo_collate, groups=images.wide)
+    return source, [*split.notes, *images.notes]
+
+
+def evaluation_source(split: Split, recipe: DetectionRecipe) -> Source:
+    """A split to evaluate on."""
+    images = Images(split, evaluation_transforms(recipe.input.test_scale), training=False)
+    return Source(images, split.identity, pseudo_collate, annotated=split.annotations.listed > 0)
 
 
 def training_transforms(recipe: DetectionRecipe, *, masks: bool) -> list[dict[str, Any]]:
