@@ -119,7 +119,7 @@ def backbones() -> frozenset[str]:
     return frozenset(names)
 
 
-def check_backbone(name: str, valid: Collection[str], kind: str = "backbone") -> str:
+def check_backbone(name: str, valid: Collection[str], kind: str) -> str:
     """Returns the name if it is among the valid ones, leaving aside a tag such as ``.in1k``.
 
     Args:

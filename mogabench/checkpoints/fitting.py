@@ -68,7 +68,7 @@ def clean(weights: Weights, own: Collection[str]) -> tuple[Weights, list[str], l
     return plain, counters, notes if counters else []
 
 
-def fit_model(weights: Weights, model: nn.Module, *, skip_head: bool = False) -> Fit:
+def fit_model(weights: Weights, model: nn.Module, *, skip_head: bool) -> Fit:
     """Fits the weights into a timm-style model: under its names, or as its family released them.
 
     Args:

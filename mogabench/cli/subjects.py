@@ -76,8 +76,8 @@ def subjects_to_time(
     models: Sequence[str],
     size: str | None,
     *,
-    paper: str | None = None,
-    papers: Path | None = None,
+    paper: str | None,
+    papers: Path | None,
 ) -> list[Subject]:
     """The networks of a task that are named or, where none is, that a paper times.
 

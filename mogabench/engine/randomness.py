@@ -112,7 +112,7 @@ def _by_steps(groups: NDArray[np.int64], step: int) -> NDArray[np.int64]:
 class EvaluationOrder(Sampler[Draw]):
     """Every image once, in order, shared among the processes without padding."""
 
-    def __init__(self, size: int, *, rank: int = 0, world: int = 1) -> None:
+    def __init__(self, size: int, *, rank: int, world: int) -> None:
         self.places = range(rank, size, world)
 
     def __len__(self) -> int:

@@ -32,9 +32,9 @@ def train_many(
     jobs: Sequence[Job[Any, Any]],
     store: Store,
     *,
-    processes: int = 1,
-    packages: Sequence[str] = (),
-    quiet: bool = False,
+    processes: int,
+    packages: Sequence[str],
+    quiet: bool,
 ) -> list[Record]:
     """Trains networks, each on one CPU thread, and appends each record when its training ends.
 

@@ -123,7 +123,7 @@ def run_by(
     place: Place,
     *,
     retries: int,
-    quiet: bool = False,
+    quiet: bool,
     wait: Callable[[float], None] = time.sleep,
 ) -> list[Failure]:
     """Runs measurements as one array of an executor of submitit; returns those that failed.

@@ -92,7 +92,7 @@ class Children:
 
 
 def run_here(
-    items: Sequence[Measurement], place: Place, *, jobs: int, retries: int, quiet: bool = False
+    items: Sequence[Measurement], place: Place, *, jobs: int, retries: int, quiet: bool
 ) -> list[Failure]:
     """Runs measurements and returns those that failed.
 

@@ -31,7 +31,7 @@ def measured_tables(
     add: Sequence[Added] = (),
     packages: list[str] | None = None,
     fresh: bool = False,
-    quiet: bool = False,
+    quiet: bool,
 ) -> tuple[list[JoinedTable], int]:
     """Joins tables after measuring what they miss; returns them and the number of failures.
 

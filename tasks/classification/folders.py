@@ -48,9 +48,7 @@ class FolderReader(ReaderImageFolder):
         class_map: The labels of classes; None numbers the folders.
     """
 
-    def __init__(
-        self, root: Path, listing: Listing, class_map: Mapping[str, int] | None = None
-    ) -> None:
+    def __init__(self, root: Path, listing: Listing, class_map: Mapping[str, int] | None) -> None:
         super(ReaderImageFolder, self).__init__()
         self.root = str(root)
         self.class_to_idx = dict(

@@ -174,7 +174,7 @@ class Baseline(Noting):
         own_notes: What else a reader must know.
     """
 
-    def __init__(self, metric: FrameQuality, own_notes: Sequence[str] = ()) -> None:
+    def __init__(self, metric: FrameQuality, own_notes: Sequence[str]) -> None:
         self.metric, self.own_notes = metric, own_notes
 
     def notes(self) -> list[str]:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def render_page(
     tables: Sequence[JoinedTable],
     *,
-    scatters: Sequence[Scatter] = (),
+    scatters: Sequence[Scatter],
     trainings: Sequence[Record] = (),
     results: Path | None = None,
 ) -> str:
