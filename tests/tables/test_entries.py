@@ -8,9 +8,7 @@ import sys
 import pytest
 
 from mogabench.errors import UserError
-from mogabench.paper import get_paper
-from mogabench.records import Kind, open_store, packaged_results
-from mogabench.tables.join import join
+from mogabench.records import Kind
 from mogabench.tables.rendering.entries import (
     FIELDS,
     json_entries,
@@ -19,16 +17,6 @@ from mogabench.tables.rendering.entries import (
     render_parquet,
     to_frame,
 )
-
-
-@pytest.fixture(scope="module")
-def store():
-    return open_store(packaged_results())
-
-
-@pytest.fixture(scope="module")
-def tables(store):
-    return [join(get_paper().table(name), store) for name in get_paper().table_ids]
 
 
 def entry(tables, table, row, column):

@@ -47,12 +47,6 @@ def complaints(log):
     return [*(points for points in wide if points > 1), *others]
 
 
-@pytest.fixture(scope="module")
-def tables():
-    store = open_store(packaged_results())
-    return [join(get_paper().table(name), store) for name in get_paper().table_ids]
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("paper", ["letterpaper", "a4paper"])
 def test_every_table_compiles_and_fits_its_page(tables, tmp_path, paper):

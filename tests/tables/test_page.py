@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 import pytest
 
 from mogabench.paper import get_paper
-from mogabench.records import open_store, packaged_results
+from mogabench.records import packaged_results
 from mogabench.tables.added import Added, add_network
 from mogabench.tables.join import join, select_columns
 from mogabench.tables.page import render_page
@@ -22,16 +22,6 @@ from mogabench.tables.trainings import trainings
 
 LARGEST = 2_000_000
 """Bytes that the page may have."""
-
-
-@pytest.fixture(scope="module")
-def store():
-    return open_store(packaged_results())
-
-
-@pytest.fixture(scope="module")
-def tables(store):
-    return [join(get_paper().table(name), store) for name in get_paper().table_ids]
 
 
 @pytest.fixture(scope="module")
