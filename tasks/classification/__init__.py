@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pydantic import Field
-
 from mogabench.catalogue import create_network, fixed_size
-from mogabench.engine.task import Metric, Task, TaskOptions, input_channels
+from mogabench.engine.task import Metric, Task, input_channels
 from mogabench.errors import UserError
+from mogabench.tasks.classification.options import ClassificationOptions
 from mogabench.tasks.classification.recipe import ClassificationRecipe
 
 if TYPE_CHECKING:
@@ -33,16 +31,6 @@ def binomial_deviation(accuracy: float, images: int) -> float:
     """
     share = accuracy / 100
     return 100 * math.sqrt(share * (1 - share) / images)
-
-
-class ClassificationOptions(TaskOptions):
-    """What classification adds to the command line."""
-
-    class_map: Path | None = Field(
-        None,
-        description="Lists the class folders in label order, one a line; default: sorted by name.",
-        json_schema_extra={"metavar": "FILE"},
-    )
 
 
 class Opened(NamedTuple):

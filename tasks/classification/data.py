@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mogabench.engine.job import Job
-    from mogabench.tasks.classification import ClassificationOptions
+    from mogabench.tasks.classification.options import ClassificationOptions
     from mogabench.tasks.classification.recipe import ClassificationRecipe
 
     ClassificationJob = Job[ClassificationRecipe, ClassificationOptions]

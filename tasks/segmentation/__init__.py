@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
-
-from mogabench.engine.task import Metric, Task, TaskOptions
+from mogabench.engine.task import Metric, Task
 from mogabench.errors import UserError
 from mogabench.ops import provide_mmcv_ops
+from mogabench.tasks.segmentation.options import SegmentationOptions
 from mogabench.tasks.segmentation.recipe import SegmentationRecipe
 
 if TYPE_CHECKING:
@@ -24,22 +22,6 @@ if TYPE_CHECKING:
     from mogabench.subject import Subject
 
 provide_mmcv_ops()  # before any module here imports mmseg
-
-
-class SegmentationOptions(TaskOptions):
-    """What segmentation adds to the command line."""
-
-    class_map: Path | None = Field(
-        None,
-        description="Lists the names of the masks' classes in the order of their ids, one a line; "
-        "default: ADE20K's.",
-        json_schema_extra={"metavar": "FILE"},
-    )
-    mask_zero: Literal["ignore", "class"] | None = Field(
-        None,
-        description="What 0 in the masks is. ignore: none of the classes, which are numbered from "
-        "1; class: the first class. Default: ignore, as in ADE20K, unless the masks leave it open.",
-    )
 
 
 class Segmentation(Task[SegmentationRecipe, SegmentationOptions]):

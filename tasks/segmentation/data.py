@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from mmcv.transforms import BaseTransform
 
     from mogabench.engine.job import Job
-    from mogabench.tasks.segmentation import SegmentationOptions
+    from mogabench.tasks.segmentation.options import SegmentationOptions
     from mogabench.tasks.segmentation.recipe import SegmentationRecipe
 
     SegmentationJob = Job[SegmentationRecipe, SegmentationOptions]

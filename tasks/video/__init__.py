@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from pydantic import Field, PositiveInt
-
-from mogabench.engine.task import Metric, Task, TaskOptions
+from mogabench.engine.task import Metric, Task
 from mogabench.errors import UserError
-from mogabench.tasks.video.layout import Layout
+from mogabench.tasks.video.options import VideoOptions
 from mogabench.tasks.video.recipe import VideoRecipe
 
 if TYPE_CHECKING:
@@ -26,41 +24,6 @@ if TYPE_CHECKING:
     from mogabench.engine.reporting import Noting
     from mogabench.engine.task import Setup
     from mogabench.subject import Subject
-
-
-class VideoOptions(TaskOptions):
-    """What video prediction adds to the command line."""
-
-    in_frames: PositiveInt | None = Field(
-        None,
-        description="Frames that are seen; default: the first number of --size.",
-        json_schema_extra={"metavar": "N"},
-    )
-    out_frames: PositiveInt | None = Field(
-        None,
-        description="Frames to predict in sequences of your own; default: as many as are seen. If "
-        "more, the later ones are predicted from predicted ones.",
-        json_schema_extra={"metavar": "N"},
-    )
-    layout: Layout | None = Field(
-        None,
-        description="Axes of your arrays: sequences, time, channels, height, width.",
-    )
-    check: Literal["openstl"] | None = Field(
-        None,
-        description="Compare frames and metrics with those of OpenSTL, from the same weights.",
-    )
-
-    def input_size(self, size: tuple[int, ...], *, is_given: bool) -> tuple[int, ...]:
-        """Frames, channels, height and width, the frames by ``--in-frames``."""
-        if self.in_frames is None:
-            return size
-        if is_given and size[0] != self.in_frames:
-            raise UserError(
-                f"--in-frames {self.in_frames} contradicts --size {'x'.join(map(str, size))}, "
-                "whose first number is the frames that are seen: give one of them"
-            )
-        return (self.in_frames, *size[1:])
 
 
 class Video(Task[VideoRecipe, VideoOptions]):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from mogabench.engine.job import Job
-    from mogabench.tasks.video import VideoOptions
+    from mogabench.tasks.video.options import VideoOptions
     from mogabench.tasks.video.recipe import VideoRecipe
 
     VideoJob = Job[VideoRecipe, VideoOptions]

@@ -19,7 +19,7 @@ from mogabench.errors import UserError
 from mogabench.records import Kind, Store, packaged_results
 from mogabench.subject import Subject
 from mogabench.tasks import get_task
-from mogabench.tasks.classification import ClassificationOptions
+from mogabench.tasks.classification.options import ClassificationOptions
 from tests.cli.same_predictions import make_bold, predict_the_same
 
 TOY = Path(__file__).parents[1] / "tasks" / "toy.py"
