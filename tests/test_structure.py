@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,14 @@ LAYERS = (
     *("cli", "__main__"),
 )
 """From the bottom to the top; "a task" is one of the packages in tasks/, "tasks" their registry."""
+
+MUTUAL = {
+    ("mogabench.paper.table", "mogabench.paper.paper"),  # a table knows its paper,
+    ("mogabench.paper.table", "mogabench.paper.errata"),  # which finds what is wrong in it
+    ("mogabench.layers.moga", "mogabench.layers.fused_moga"),  # a block makes its fused form
+    ("mogabench.cli.sweep", "mogabench.cli"),  # a plan is a list of commands
+}
+"""What one module imports of another that is built on it."""
 
 
 def modules() -> dict[str, Path]:
@@ -78,6 +87,14 @@ def test_imports_go_down(name: str) -> None:
         there, other_task = package_of(module)
         if (here, own_task) != (there, other_task):
             assert LAYERS.index(there) < LAYERS.index(here), f"{name} imports {module}"
+
+
+def test_no_import_goes_in_a_circle() -> None:
+    used = {name: set(imports(file)) for name, file in MODULES.items()}
+    assert all(below in used[above] for above, below in MUTUAL)
+    for above, below in MUTUAL:
+        used[above].remove(below)
+    TopologicalSorter(used).prepare()  # raises CycleError, which shows the circle
 
 
 def test_the_engine_and_the_recipes_name_no_task() -> None:
