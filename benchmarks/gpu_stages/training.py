@@ -61,7 +61,7 @@ def _time_way(bench: Bench, model: str, kernels: bool, compiled: bool) -> None:
         return
     bench.use_kernels(kernels)
     torch.manual_seed(0)
-    problem = (_video if model == "simvp" else _classification)(bench, model)
+    problem = _video(bench) if model == "simvp" else _classification(bench, model)
     if compiled and model == "simvp" and bench.on_gpu:
         compile_for_training(problem.network, mode="reduce-overhead")  # as the engine does
     elif compiled:
@@ -86,7 +86,7 @@ def _classification(bench: Bench, model: str) -> Problem:
     return Problem(network, batches, lambda out, _: functional.cross_entropy(out.float(), labels))
 
 
-def _video(bench: Bench, model: str) -> Problem:
+def _video(bench: Bench) -> Problem:
     small = {} if bench.on_gpu else {"hidden_dim": 32, "encoder_dim": 8, "depth": 2}
     shape = (16 if bench.on_gpu else 1, 10, 1, 64, 64)
     batches = [torch.rand(shape, device=bench.device) for _ in range(BATCHES)]

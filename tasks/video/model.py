@@ -10,6 +10,12 @@ from torch import Tensor, nn
 from mogabench.engine.model import Trained
 from mogabench.tasks.video.frames import split_frames
 
+_TEMPERATURE = 0.1
+"""What a change between frames is divided by before the softmax."""
+
+_LEAST = 1e-12
+"""Keeps quotient and logarithm finite."""
+
 
 class Predictor(Trained):
     """A network with its loss.
@@ -62,9 +68,7 @@ class Predictor(Trained):
         return frames[:, : self.predicted]
 
 
-def differential_divergence(
-    predicted: Tensor, future: Tensor, temperature: float = 0.1, eps: float = 1e-12
-) -> Tensor:
+def differential_divergence(predicted: Tensor, future: Tensor) -> Tensor:
     """How the changes from frame to frame differ in where they are (TAU; Tan et al., CVPR 2023).
 
     The softmax over a frame's pixels makes a distribution of each change; the value is the mean of
@@ -73,8 +77,6 @@ def differential_divergence(
     Args:
         predicted: Frames ``(B, T, C, H, W)``.
         future: The true ones.
-        temperature: What a change is divided by before the softmax.
-        eps: Keeps quotient and logarithm finite.
 
     Returns:
         A scalar; 0 where ``T`` is 1 or 2, as in OpenSTL.
@@ -82,6 +84,6 @@ def differential_divergence(
     if predicted.shape[1] <= 2:
         return predicted.new_zeros(())
     ours, theirs = (
-        (frames.diff(dim=1).flatten(2) / temperature).softmax(-1) for frames in (predicted, future)
+        (frames.diff(dim=1).flatten(2) / _TEMPERATURE).softmax(-1) for frames in (predicted, future)
     )
-    return (ours * torch.log(ours / (theirs + eps) + eps)).mean()
+    return (ours * torch.log(ours / (theirs + _LEAST) + _LEAST)).mean()
