@@ -76,11 +76,11 @@ class Video(Task[VideoRecipe, VideoOptions]):
         """Random sequences, of which the first half is seen; the loss is the squared error."""
         import torch
 
-        from mogabench.tasks.video.model import Predictor
+        from mogabench.tasks.video.model import FramePredictor
 
         seen, *frame = subject.input_size
         frames = torch.rand(batch_size, 2 * seen, *frame)
-        return Predictor(self.build(subject), seen, seen), {"frames": frames}
+        return FramePredictor(self.build(subject), seen, seen), {"frames": frames}
 
     def normalization(self, network: nn.Module, subject: Subject) -> Normalization:
         """None but to 0 to 1."""
@@ -96,7 +96,7 @@ class Video(Task[VideoRecipe, VideoOptions]):
         from mogabench.tasks.video.data import Numbered, open_sources, predicted_frames
         from mogabench.tasks.video.drawing import DrawSequences
         from mogabench.tasks.video.metric import Baseline, FrameQuality
-        from mogabench.tasks.video.model import Predictor
+        from mogabench.tasks.video.model import FramePredictor
 
         recipe = job.recipe
         changed = _changed_by_recipe(job)
@@ -115,7 +115,9 @@ class Video(Task[VideoRecipe, VideoOptions]):
 
             hooks.append(CompareWithOpenSTL(job, network, predicted_frames(job), built))
         return Setup(
-            Predictor(network, seen, predicted_frames(job), recipe.divergence if recipe else None),
+            FramePredictor(
+                network, seen, predicted_frames(job), recipe.divergence if recipe else None
+            ),
             replace(test, items=numbered, collate=numbered.collate),
             metric,
             train,
@@ -133,13 +135,13 @@ class Video(Task[VideoRecipe, VideoOptions]):
         """Builds SimVP as its weights state it, and loads these."""
         from mogabench.engine.weights import load_job_weights
         from mogabench.tasks.video.data import predicted_frames
-        from mogabench.tasks.video.model import Predictor as Model
+        from mogabench.tasks.video.model import FramePredictor
         from mogabench.tasks.video.prediction import VideoPredictor
 
         network = _network(job.subject, {**dict(job.subject.options), **_changed_by_recipe(job)})
         notes = load_job_weights(job, network)
         seen = job.subject.input_size[0]
-        return VideoPredictor(job, Model(network, seen, predicted_frames(job)), notes)
+        return VideoPredictor(job, FramePredictor(network, seen, predicted_frames(job)), notes)
 
 
 def _changed_by_recipe(job: Job[VideoRecipe, VideoOptions]) -> dict[str, Any]:

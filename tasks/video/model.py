@@ -17,7 +17,7 @@ _LEAST = 1e-12
 """Keeps quotient and logarithm finite."""
 
 
-class Predictor(Trained):
+class FramePredictor(Trained):
     """A network with its loss.
 
     Batches are frames ``(B, T + T', C, H, W)``: the first are seen, the others to be predicted. To

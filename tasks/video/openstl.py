@@ -22,7 +22,7 @@ from mogabench.errors import UserError
 from mogabench.models.simvp import SimVP
 from mogabench.tasks.video.frames import split_frames
 from mogabench.tasks.video.metric import METRICS
-from mogabench.tasks.video.model import Predictor
+from mogabench.tasks.video.model import FramePredictor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -65,7 +65,7 @@ class CompareWithOpenSTL(Noting):
         self.metric, network_class = import_openstl()
         theirs = _build(network_class, job.subject.backbone, job.subject.input_size, options)
         theirs.load_state_dict(network.state_dict(), strict=True)
-        self.predictor = Predictor(theirs, job.subject.input_size[0], predicted).eval()
+        self.predictor = FramePredictor(theirs, job.subject.input_size[0], predicted).eval()
         self.difference, self.sequences = 0.0, 0
         self.sums: dict[str, float] = {}
         self.refused: dict[str, str] = {}

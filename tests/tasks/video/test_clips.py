@@ -17,7 +17,7 @@ from mogabench.models.simvp import SimVP
 from mogabench.tasks import get_task
 from mogabench.tasks.video.clips import open_clips
 from mogabench.tasks.video.metric import FrameQuality
-from mogabench.tasks.video.model import Predictor
+from mogabench.tasks.video.model import FramePredictor
 
 SIZE = (3, 8, 12)
 RANDOM = np.random.default_rng(0)
@@ -202,7 +202,7 @@ def test_more_frames_come_from_predicted_ones(length):
     """Frames of brightness 1, .99, .98, … continue without a break, however many are asked for."""
     brightness = 1 - 0.01 * torch.arange(3 + length)
     video = brightness[None, :, None, None, None].expand(2, -1, 1, 8, 8).contiguous()
-    model = Predictor(Falling(), seen=3, predicted=length).eval()
+    model = FramePredictor(Falling(), seen=3, predicted=length).eval()
     predicted = model.predict(video)
     assert torch.allclose(predicted, video[:, 3:])
     assert float(model.loss(video)["loss"]) == pytest.approx(0, abs=1e-12)

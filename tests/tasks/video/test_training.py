@@ -24,7 +24,7 @@ from mogabench.subject import Subject
 from mogabench.tasks import load_recipe
 from mogabench.tasks.video import TASK
 from mogabench.tasks.video.drawing import GIF, PNG
-from mogabench.tasks.video.model import Predictor
+from mogabench.tasks.video.model import FramePredictor
 
 LEARNING_RATES = {"convmixer": 1e-2, "convnext": 1e-2, "uniformer": 5e-4, "vit": 5e-4}
 
@@ -86,7 +86,7 @@ def test_a_training_takes_the_steps_of_openstls_plain_loop(job, monkeypatch, div
     """
     monkeypatch.setattr("mogabench.tasks.video.data.TEST_SEQUENCES", 2)
     first, batches, losses = {}, [], []
-    original = Predictor.train_step
+    original = FramePredictor.train_step
 
     def train_step(self, data, optim_wrapper):
         first.update(first or deepcopy(self.network.state_dict()))
@@ -95,7 +95,7 @@ def test_a_training_takes_the_steps_of_openstls_plain_loop(job, monkeypatch, div
         losses.append(outputs["loss"].item())
         return outputs
 
-    monkeypatch.setattr(Predictor, "train_step", train_step)
+    monkeypatch.setattr(FramePredictor, "train_step", train_step)
     small = job().subject.model_copy(update={"input_size": (4, 1, 32, 32)})
     weight = "null" if divergence is None else divergence
     run(job("schedule.epochs=3", f"divergence={weight}", subject=small, device="cpu"), TASK)
