@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 
 class UserError(Exception):
@@ -48,7 +48,11 @@ def unknown(kind: str, name: str, valid: Iterable[str], *, most: int = 30) -> Us
     return UserError(f"unknown {kind} '{name}'{hint} (valid: {listed or 'none'})")
 
 
-def list_some(names: Iterable[str], *, most: int = 5) -> str:
-    """The first names for a message, and how many there are where that is more."""
-    listed = list(names)
-    return ", ".join(listed[:most]) + f", … ({len(listed)} in all)" * (len(listed) > most)
+def list_some(items: Sequence[object], *, most: int = 3) -> str:
+    """The first few, for a message."""
+    return ", ".join(map(str, items[:most])) + ", …" * (len(items) > most)
+
+
+def list_and_count(items: Sequence[object], *, most: int = 5) -> str:
+    """The first few, for a message, and how many there are where that is more."""
+    return list_some(items, most=most) + f" ({len(items)} in all)" * (len(items) > most)

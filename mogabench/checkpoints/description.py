@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import TypeAdapter, ValidationError
 
 from mogabench.checkpoints.reading import read_state_dict
-from mogabench.errors import UserError, list_some
+from mogabench.errors import UserError, list_and_count
 from mogabench.subject import changes_for_weights
 
 if TYPE_CHECKING:
@@ -142,8 +142,8 @@ class Description:
         if self.classes and classes and tuple(self.classes) != tuple(classes):
             advice = "; --new-head trains a new head" if train else ""
             raise UserError(
-                f"{path} was trained for the classes {list_some(self.classes)}, but the data has "
-                f"{list_some(classes)}; names and order must be equal{advice}"
+                f"{path} was trained for the classes {list_and_count(self.classes)}, but the "
+                f"data has {list_and_count(classes)}; names and order must be equal{advice}"
             )
 
 

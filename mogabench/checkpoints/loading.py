@@ -19,7 +19,7 @@ from mogabench.checkpoints.fitting import (
 from mogabench.checkpoints.mismatch import Mismatch, hint
 from mogabench.checkpoints.naming import Naming, part_of
 from mogabench.checkpoints.reading import Checkpoint, read_state_dict
-from mogabench.errors import UserError, list_some
+from mogabench.errors import UserError, list_and_count
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -282,4 +282,4 @@ def _parts(names: Collection[str]) -> set[str]:
 
 
 def _listed(names: Collection[str]) -> str:
-    return list_some(sorted(names), most=8)
+    return list_and_count(sorted(names), most=8)

@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from mogabench.checkpoints.placeholders import Placeholder, module_weights, stand_ins
-from mogabench.errors import UserError, list_some
+from mogabench.errors import UserError, list_and_count
 from mogabench.files import open_regular
 
 if TYPE_CHECKING:
@@ -295,4 +295,4 @@ def _contents(payload: Any) -> str:
 
 
 def _names(entries: Iterable[Any]) -> str:
-    return list_some(repr(entry)[:40] for entry in entries)
+    return list_and_count([repr(entry)[:40] for entry in entries])

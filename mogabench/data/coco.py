@@ -14,7 +14,7 @@ from typing_extensions import TypedDict  # pydantic wants this one before Python
 
 from mogabench.data.folders import evenly_spaced
 from mogabench.data.images import ImageError, header_size
-from mogabench.errors import UserError
+from mogabench.errors import UserError, list_some
 from mogabench.files import is_file
 
 if TYPE_CHECKING:
@@ -32,9 +32,6 @@ _DISTINCT = (
     ("categories", "id"),
     ("categories", "name"),  # the heads' classes are known by it
 )
-
-_LISTED = 3
-"""How many examples an error shows."""
 
 _Content = TypeVar("_Content")
 _Coco = TypeVar("_Coco", bound=COCO)
@@ -270,12 +267,6 @@ def are_cocos(images: list[Image], count: int) -> bool:
     """Whether these are so many images of COCO 2017, by their names: numbers of twelve digits."""
     names = all(image["file_name"] == f"{image['id']:012d}.jpg" for image in images)
     return len(images) == count and names
-
-
-def list_some(items: list[Any], most: int = _LISTED) -> str:
-    """The first few, for an error."""
-    listed = ", ".join(map(str, items[:most]))
-    return f"{listed}, …" if len(items) > most else listed
 
 
 def fill_index(coco: _Coco, content: dict[str, Any]) -> _Coco:

@@ -16,7 +16,7 @@ from mogabench.data.idx import as_class_folders
 from mogabench.engine.batches import batches_per_step
 from mogabench.engine.task import input_channels
 from mogabench.engine.weights import stated_classes
-from mogabench.errors import UserError, list_some
+from mogabench.errors import UserError, list_and_count
 from mogabench.records import Data
 from mogabench.tasks.classification.channels import image_mode
 from mogabench.tasks.classification.folders import FolderReader, Listing, list_alone, list_images
@@ -84,8 +84,8 @@ def open_splits(job: ClassificationJob) -> tuple[Split | None, Split]:
     if ours != theirs:
         raise UserError(
             f"{job.data}: training and evaluation have different classes: "
-            f"{list_some(sorted(set(ours) - set(theirs))) or 'none'} in training only, "
-            f"{list_some(sorted(set(theirs) - set(ours))) or 'none'} in evaluation only"
+            f"{list_and_count(sorted(set(ours) - set(theirs))) or 'none'} in training only, "
+            f"{list_and_count(sorted(set(theirs) - set(ours))) or 'none'} in evaluation only"
         )
     return training, evaluation
 
@@ -167,7 +167,9 @@ def _check_map(
 ) -> None:
     unlisted = set(names) - set(class_map or ())
     if class_map and unlisted:
-        raise UserError(f"{job.options.class_map} lacks the {what} {list_some(sorted(unlisted))}")
+        raise UserError(
+            f"{job.options.class_map} lacks the {what} {list_and_count(sorted(unlisted))}"
+        )
 
 
 def _open_named(job: ClassificationJob, split: str, class_map: dict[str, int] | None) -> Any:

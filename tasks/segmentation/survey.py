@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mogabench.data.coco import list_some
 from mogabench.data.folders import evenly_spaced
 from mogabench.data.images import ImageError, header_size, read_ids
-from mogabench.errors import UserError
+from mogabench.errors import UserError, list_some
 from mogabench.progress import progress
 from mogabench.tasks.segmentation.masks import IGNORED, Ids, check_size
 
