@@ -14,6 +14,6 @@ class ClassificationOptions(TaskOptions):
 
     class_map: Path | None = Field(
         None,
-        description="Class folders in label order, one a line; default: sorted by name.",
+        description="Lists the class folders in label order, one a line; default: sorted by name.",
         json_schema_extra={"metavar": "FILE"},
     )

@@ -15,12 +15,12 @@ class SegmentationOptions(TaskOptions):
 
     class_map: Path | None = Field(
         None,
-        description="Names of the masks' classes in the order of their ids, one a line; "
+        description="Lists the names of the masks' classes in the order of their ids, one a line; "
         "default: ADE20K's.",
         json_schema_extra={"metavar": "FILE"},
     )
     mask_zero: Literal["ignore", "class"] | None = Field(
         None,
-        description="Whether 0 in the masks is none of the classes, which then count from 1, or "
-        "the first class; default: ignore, as ADE20K has it, unless the masks make that doubtful.",
+        description="What 0 in the masks is. ignore: none of the classes, which are numbered from "
+        "1; class: the first class. Default: ignore, as in ADE20K, unless the masks leave it open.",
     )

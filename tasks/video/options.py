@@ -21,8 +21,8 @@ class VideoOptions(TaskOptions):
     )
     out_frames: PositiveInt | None = Field(
         None,
-        description="Frames to predict in sequences of your own; default: as many as are seen. "
-        "More are predicted from predicted ones.",
+        description="Frames to predict in sequences of your own; default: as many as are seen. If "
+        "more, the later ones are predicted from predicted ones.",
         json_schema_extra={"metavar": "N"},
     )
     layout: Layout | None = Field(
@@ -31,7 +31,7 @@ class VideoOptions(TaskOptions):
     )
     check: Literal["openstl"] | None = Field(
         None,
-        description="Compare frames and metrics with that library's, from the same weights.",
+        description="Compare frames and metrics with those of OpenSTL, from the same weights.",
     )
 
     def input_size(self, size: tuple[int, ...], *, is_given: bool) -> tuple[int, ...]:
