@@ -22,8 +22,8 @@ class Settings:
     Attributes:
         train_step: Whether a step is one of training; else it is a forward pass of inference.
         device: Where the network runs.
-        dtype: In inference, weights and inputs are converted to it. In training, weights stay in
-            float32, and another type is that of autocast.
+        dtype: In inference, weights and inputs are converted to it. In training, and of what a
+            runtime leaves to PyTorch, weights stay in float32, and another type is autocast's.
         channels_last: Whether weights and inputs are laid out as NHWC.
         compile: Whether the network goes through ``torch.compile``.
         runtime: What runs the network: ``torch``, as it is built, or another of

@@ -35,8 +35,10 @@ def inference_step(
         torch.manual_seed(settings.seed)
         with torch.device(settings.device):
             network, batch = build(), inputs(batch_size)
-        # Another runtime takes and gives float32 whatever it computes in.
-        dtype = getattr(torch, settings.dtype if settings.runtime == "torch" else "float32")
+        computed = getattr(torch, settings.dtype)
+        # Another runtime takes and gives float32 whatever it computes in; what it leaves to PyTorch
+        # is under autocast, as in an evaluation.
+        dtype = computed if settings.runtime == "torch" else torch.float32
         network = network.eval().to(settings.device, dtype)
         batch = tuple(
             x.to(settings.device, dtype if x.is_floating_point() else None) for x in batch
@@ -46,7 +48,8 @@ def inference_step(
             network = network.to(memory_format=layout)
             batch = tuple(x.to(memory_format=layout) if x.ndim == 4 else x for x in batch)
         forward = torch.compile(network, dynamic=False) if settings.compile else network
-        return torch.inference_mode()(lambda: forward(*batch))
+        autocast = torch.autocast(settings.device, computed, enabled=computed != dtype)
+        return torch.inference_mode()(autocast(lambda: forward(*batch)))
 
     return make
 

@@ -10,7 +10,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from mogabench.engine.model import Trained
 from mogabench.measure.settings import Settings
-from mogabench.measure.steps import training_step
+from mogabench.measure.steps import inference_step, training_step
 from mogabench.subject import Subject
 from mogabench.tasks import get_task
 
@@ -72,6 +72,22 @@ def test_weights_stay_in_float32_and_autocast_has_the_type_asked_for(dtype, chan
     model, _ = run_steps(settings, 1)
     assert model.seen == (getattr(torch, dtype), True)
     assert model.network.weight.dtype == torch.float32 and model.training
+
+
+@pytest.mark.parametrize(
+    ("runtime", "weights"), [("torch", torch.bfloat16), ("openvino", torch.float32)]
+)
+def test_what_pytorch_computes_of_an_inference_is_in_the_type_asked_for(runtime, weights):
+    made = []
+
+    def build():
+        made.append(nn.Linear(3, 2))
+        return made[0]
+
+    settings = Settings(dtype="bfloat16", runtime=runtime)
+    step = inference_step(build, lambda size: (torch.ones(size, 3),), settings)(4)
+    assert step().dtype == torch.bfloat16
+    assert made[0].weight.dtype == weights
 
 
 @pytest.mark.parametrize(
