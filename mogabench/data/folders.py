@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, TypeVar
 
@@ -43,6 +44,14 @@ def visible(folder: Path, hidden: list[Path]) -> Iterator[Path]:
             hidden.append(item)
         else:
             yield item
+
+
+def natural_key(name: str) -> list[int | str]:
+    """Sorts names by the numbers in them, 2 before 10, and otherwise by letters of either case.
+
+    It is timm's order; timm's own function fails on digits that are no decimals, such as ②.
+    """
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name.lower())]
 
 
 def walk(folder: Path, hidden: list[Path]) -> Iterator[Path]:

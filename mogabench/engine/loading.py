@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler, defa
 
 from mogabench.data.images import ImageError, truncated_images_filled
 from mogabench.engine.interrupts import interrupts_held, obey
+from mogabench.engine.processes import gather
 from mogabench.engine.randomness import Draw, EvaluationOrder, TrainingOrder, seed_everything
 from mogabench.errors import UserError
 
@@ -152,7 +153,7 @@ class Loader(DataLoader[Any]):
         finally:
             with interrupts_held():  # the processes end in PyTorch's destructor
                 del batches
-        if is_empty and self.left_out:
+        if not self.training and all(gather(is_empty)) and self.left_out:
             raise self._too_few("all")
 
     def _too_few(self, share: str) -> UserError:

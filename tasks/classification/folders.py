@@ -6,9 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from timm.data.readers.reader_image_folder import ReaderImageFolder
-from timm.utils.misc import natural_key
 
-from mogabench.data.folders import count_endings, is_image, left_out, visible, walk
+from mogabench.data.folders import (
+    count_endings,
+    is_image,
+    left_out,
+    natural_key,
+    visible,
+    walk,
+)
 from mogabench.data.images import SUFFIXES
 from mogabench.errors import UserError
 

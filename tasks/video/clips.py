@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import torch
-from timm.utils.misc import natural_key
 
 from mogabench.data.arrays import read_numpy
-from mogabench.data.folders import is_image, left_out, visible
+from mogabench.data.folders import is_image, left_out, natural_key, visible
 from mogabench.data.identity import data_name
 from mogabench.data.images import ImageError, decode_frame
 from mogabench.engine.task import Source

@@ -3,6 +3,7 @@
 import pytest
 
 from mogabench.data.images import ImageError
+from mogabench.engine import loading
 from mogabench.engine.loading import evaluation_loader, training_loader
 from mogabench.engine.run import run
 from mogabench.engine.task import Source
@@ -70,6 +71,13 @@ def test_all_of_them_are_an_error(job):
     for loader in (evaluation_loader, training_loader):
         with pytest.raises(ImageError):
             list(loader(job(on_bad_image="fail"), source(3), 4))
+
+
+def test_a_process_may_find_none_where_another_finds_some(job, monkeypatch):
+    loader = evaluation_loader(job(), source(*range(12)), 4)
+    monkeypatch.setattr(loading, "gather", lambda is_empty: [is_empty, False])
+    assert list(loader) == []
+    assert loader.left_out == set(range(12))
 
 
 def test_truncated_images_are_filled_on_request(job, folder):

@@ -117,13 +117,14 @@ def test_a_class_that_loses_its_images_is_refused(job, folder):
     refused(job(), r"class folder .*red has no image that is read, but 16 \.heic; images end in")
 
 
-def test_numbers_are_in_natural_order_and_that_is_said(job, folder):
+@pytest.mark.parametrize("ten", ["10", "10②"])
+def test_numbers_are_in_natural_order_and_that_is_said(job, folder, ten):
     for split in ("train", "val"):
-        for name, number in (("blue", "1"), ("green", "10"), ("red", "2")):
+        for name, number in (("blue", "1"), ("green", ten), ("red", "2")):
             (folder / split / name).rename(folder / split / number)
     _, val = open_splits(job())
-    assert val.classes == ("1", "2", "10")
-    assert "natural order (1, 2, 10, …), not as torchvision's ImageFolder" in val.notes[0]
+    assert val.classes == ("1", "2", ten)
+    assert f"natural order (1, 2, {ten}, …), not as torchvision's ImageFolder" in val.notes[0]
 
 
 def test_classes_that_differ_between_train_and_val(job, folder):
