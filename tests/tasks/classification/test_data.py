@@ -143,11 +143,12 @@ def test_a_class_map_that_lacks_a_folder(job, tmp_path):
     refused(with_map(tmp_path / "none.txt"), "cannot read the class map .*none.txt")
 
 
-def test_a_network_for_another_number_of_classes(job):
-    wanted = job()
-    options = {"options": (("num_classes", 5),)}
-    with pytest.raises(UserError, match=r"has 5 classes, but .*colours has 3"):
-        run(job(subject=wanted.subject.model_copy(update=options)), TASK)
+@pytest.mark.parametrize(("train", "said"), [(True, ""), (False, " or the weights")])
+def test_a_network_for_another_number_of_classes(job, train, said):
+    subject = job().subject.model_copy(update={"options": (("num_classes", 5),)})
+    message = rf"has 5 classes, but .*colours has 3: --option num_classes{said} must be for the cl"
+    with pytest.raises(UserError, match=message):
+        run(job(train=train, weights=Path("any"), subject=subject), TASK)
 
 
 @pytest.mark.parametrize("data", ["hfds/x", "tfds/x", "wds/x"])

@@ -252,7 +252,7 @@ def test_both_parts_must_have_the_same_categories(tmp_path, shapes):
 def test_another_number_of_classes_than_the_datas_is_refused(tmp_path):
     this = job(tmp_path / "work")
     subject = this.subject.model_copy(update={"options": (("num_classes", 7),)})
-    with pytest.raises(UserError, match="has 7 classes, but sample has 3: leave out --option"):
+    with pytest.raises(UserError, match="7 classes, but sample has 3: --option num_classes must"):
         run(replace(this, subject=subject), TASK)
 
 
