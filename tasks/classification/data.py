@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal
 
 from timm.data import ImageDataset, ImageNetInfo, create_dataset
@@ -237,7 +238,10 @@ def _name(job: ClassificationJob, source: Any) -> str:
 
 
 def _digest(job: ClassificationJob, source: Any) -> str:
-    """SHA-256 over names and labels; a stream's are known only once it is read, so its name's."""
+    """SHA-256 over names and labels; a stream's are known only once it is read, so its name's.
+
+    A class map shows in the labels of folders, and is part of what is hashed of other data.
+    """
     reader = source.reader
     lines: Iterable[str]
     if isinstance(source, IterableDataset):
@@ -248,6 +252,8 @@ def _digest(job: ClassificationJob, source: Any) -> str:
         lines = (
             f"{source.filename(index)} {label}" for index, (_, label) in enumerate(reader.samples)
         )
+    if job.options.class_map is not None and not isinstance(reader, FolderReader):
+        lines = chain(lines, reader.class_to_idx)
     digest = hashlib.sha256()
     for line in lines:
         digest.update(f"{line}\n".encode(errors="surrogateescape"))
