@@ -48,10 +48,20 @@ def inference_step(
             network = network.to(memory_format=layout)
             batch = tuple(x.to(memory_format=layout) if x.ndim == 4 else x for x in batch)
         forward = torch.compile(network, dynamic=False) if settings.compile else network
-        autocast = torch.autocast(settings.device, computed, enabled=computed != dtype)
-        return torch.inference_mode()(autocast(lambda: forward(*batch)))
+        step: Callable[[], object] = torch.inference_mode()(lambda: forward(*batch))
+        return step if computed == dtype else _under_autocast(step, settings.device, computed)
 
     return make
+
+
+def _under_autocast(
+    step: Callable[[], object], device: str, dtype: torch.dtype
+) -> Callable[[], object]:
+    def cast() -> object:
+        with torch.autocast(device, dtype):
+            return step()
+
+    return cast
 
 
 def training_step(
