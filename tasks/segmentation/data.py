@@ -123,10 +123,8 @@ def class_names(job: SegmentationJob) -> tuple[str, ...]:
     Raises:
         UserError: The class map cannot be read, or names fewer than two classes.
     """
-    if job.data == SAMPLE:
-        return SCENE_CLASSES
     if job.options.class_map is None:
-        return ADE20K
+        return SCENE_CLASSES if job.data == SAMPLE else ADE20K
     names = read_class_names(job.options.class_map)
     if not 2 <= len(names) < IGNORED:
         raise UserError(

@@ -210,8 +210,9 @@ def test_the_line_comes_through_a_worker_and_the_runner(ade):
 def test_other_classes_are_named_by_a_class_map(ade, tmp_path):
     names = tmp_path / "names.txt"
     names.write_text("road\nsky\n")
-    with pytest.raises(UserError, match="holds the class id 150; the 2 classes have 1 to 2"):
-        evaluation_split(job(ade, class_map=names)).scenes[0]
+    for folder, greatest in ((ade, "150"), (Path("sample"), "[34]")):
+        with pytest.raises(UserError, match=f"class id {greatest}; the 2 classes have 1 to 2"):
+            evaluation_split(job(folder, class_map=names)).scenes[0]
     names.write_text("road\n")
     with pytest.raises(UserError, match="should name 2 to 254 classes, one a line, not 1"):
         evaluation_split(job(ade, class_map=names))
