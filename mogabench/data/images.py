@@ -253,6 +253,30 @@ def header_size(file: Path, stated: Size) -> Size:
     Raises:
         ImageError: The header cannot be read.
     """
+    with _header(file) as image:
+        stored = image.height, image.width
+        # Pillow decodes a PNG file to find its EXIF data, so they are read only where they matter.
+        is_turned = stored != stated and image.getexif().get(_ORIENTATION, 1) in _SIDEWAYS
+        return stored[::-1] if is_turned else stored
+
+
+def mask_size(file: Path) -> Size:
+    """``(height, width)`` that `read_ids` gives, by the header of the file alone.
+
+    Raises:
+        ImageError: The header cannot be read.
+    """
+    with _header(file) as image:
+        return image.height, image.width
+
+
+@contextmanager
+def _header(file: Path) -> Iterator[Image.Image]:
+    """An image whose pixels need not have been read.
+
+    Raises:
+        ImageError: The header cannot be read.
+    """
     try:
         stream = open_regular(file)
     except OSError as error:
@@ -261,10 +285,7 @@ def header_size(file: Path, stated: Size) -> Size:
         image = Image.open(stream, formats=_formats())
         if image.format == "TIFF":
             image.load()  # which turns these files
-        stored = image.height, image.width
-        # Pillow decodes a PNG file to find its EXIF data, so they are read only where they matter.
-        is_turned = stored != stated and image.getexif().get(_ORIENTATION, 1) in _SIDEWAYS
-        return stored[::-1] if is_turned else stored
+        yield image
 
 
 @contextmanager

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from mmcv.transforms import BaseTransform
-from PIL import Image
 
-from mogabench.data.images import ImageError, are_truncated_filled, read_ids
+from mogabench.data.images import ImageError, are_truncated_filled, mask_size, read_ids
 from mogabench.errors import UserError
 from mogabench.openmmlab.images import LoadImage
 
@@ -75,9 +74,8 @@ class LoadScene(LoadImage):
         if "seg_map_path" not in results:
             return None
         try:
-            with Image.open(results["seg_map_path"]) as mask:
-                return mask.height, mask.width
-        except (OSError, SyntaxError):
+            return mask_size(Path(results["seg_map_path"]))
+        except ImageError:
             return None
 
 

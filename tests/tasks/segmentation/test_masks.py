@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from mogabench.cli import main
+from mogabench.data.images import ImageError
 from mogabench.engine.job import Job
 from mogabench.engine.run import run
 from mogabench.errors import UserError
@@ -263,6 +264,13 @@ def test_images_of_any_ending_in_folders_and_what_has_no_partner(binary):
     save(binary, square(0), name="0.bmp")
     with pytest.raises(UserError, match=r"validation/0\.bmp and 0\.png have one name"):
         evaluation_split(job(binary, "class"))
+
+
+def test_a_mask_of_too_many_pixels_is_an_image_that_cannot_be_read(binary, monkeypatch):
+    scenes = evaluation_split(job(binary, "class")).scenes
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(ImageError, match="it has more than 200 pixels"):
+        scenes[0]
 
 
 @pytest.mark.slow
