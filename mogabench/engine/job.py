@@ -132,10 +132,11 @@ class Job(Generic[R, O]):
         """
         options: dict[str, Any] = dict(self.subject.options)
         if classes is not None and options.setdefault("num_classes", classes) != classes:
+            source = self.data or "the list of their names"
             stating = "--option num_classes" + " or the weights" * (not self.train)
             raise UserError(
-                f"the network has {options['num_classes']} classes, but {self.data} has {classes}: "
-                f"{stating} must be for the classes of the data"
+                f"the network has {options['num_classes']} classes, but {source} has {classes}: "
+                f"{stating} must be for these"
             )
         rate = self.recipe.model.drop_path if self.train and self.recipe else None
         # Also of 0, which is not the default of every network.

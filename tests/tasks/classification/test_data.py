@@ -2,6 +2,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -146,9 +147,13 @@ def test_a_class_map_that_lacks_a_folder(job, tmp_path):
 @pytest.mark.parametrize(("train", "said"), [(True, ""), (False, " or the weights")])
 def test_a_network_for_another_number_of_classes(job, train, said):
     subject = job().subject.model_copy(update={"options": (("num_classes", 5),)})
-    message = rf"has 5 classes, but .*colours has 3: --option num_classes{said} must be for the cl"
-    with pytest.raises(UserError, match=message):
-        run(job(train=train, weights=Path("any"), subject=subject), TASK)
+    wanted = job(train=train, weights=Path("any"), subject=subject)
+    with pytest.raises(
+        UserError, match=rf"5 classes, but .*colours has 3: --option num_classes{said} must be for"
+    ):
+        run(wanted, TASK)
+    with pytest.raises(UserError, match="5 classes, but the list of their names has 2: "):
+        replace(wanted, data="").network_subject(2)  # of a prediction
 
 
 @pytest.mark.parametrize("data", ["hfds/x", "tfds/x", "wds/x"])
