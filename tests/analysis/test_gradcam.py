@@ -162,7 +162,7 @@ def test_layers_that_show_nothing_are_refused():
     assert choose_layer(network, image, "blocks.0").name == "blocks.0"
     with pytest.raises(UserError, match="does not depend on several"):
         choose_layer(network, image, "blocks.1")
-    with pytest.raises(UserError, match="no map"):
+    with pytest.raises(UserError, match="not a map"):
         choose_layer(network, image, "head")
     with pytest.raises(UserError, match="did you mean blocks"):
         choose_layer(network, image, "blocks.11")

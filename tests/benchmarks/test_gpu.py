@@ -80,7 +80,7 @@ def test_every_scale_and_norm_counts_in_the_error_of_outputs(stage):
 
 
 def test_simvp_trains_without_chance(stage):
-    problem = stage("training")._video(SimpleNamespace(on_gpu=False, device="cpu"), "simvp")
+    problem = stage("training")._video(SimpleNamespace(on_gpu=False, device="cpu"))
     drops = [part for part in problem.network.modules() if isinstance(part, DropPath)]
     assert drops and all(part.drop_prob == 0 for part in drops)
 

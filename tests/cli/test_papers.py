@@ -156,7 +156,7 @@ def test_the_skeleton_is_accepted_and_counted(mogabench):
     for name, says in (
         ("mine", "mine exists; give another name"),
         ("convnext", "there is already a paper called 'convnext'"),
-        ("../mine2", "is no name of a paper"),
+        ("../mine2", "cannot be the name of a paper"),
     ):
         assert says in mogabench("paper", "new", name, status=2)[1]
     assert before == {path: path.read_bytes() for path in Path("mine").iterdir()}

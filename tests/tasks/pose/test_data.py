@@ -194,7 +194,7 @@ def test_one_image_with_two_ids_and_sizes_that_are_not_the_images(folder, conten
     content["images"][1]["width"] = 320
     file.write_text(json.dumps(content))
     with pytest.raises(
-        UserError, match=r"of 1 of its images, .*b\.png \(320x120, but is 160x120\)$"
+        UserError, match=r"size for 1 of its images, .*b\.png \(320x120, but is 160x120\)$"
     ):
         read_people(root, "val")
 
