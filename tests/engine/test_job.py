@@ -128,7 +128,9 @@ def test_the_network_is_for_the_datas_classes_and_the_recipes_drop_path():
     assert dict(job.network_subject().options) == {"drop_path_rate": 0.1}
     options = {"num_classes": 5, "drop_path_rate": 0.3}
     own = replace(job, subject=job.subject.model_copy(update={"options": tuple(options.items())}))
-    with pytest.raises(UserError, match="the network has 5 classes, but /data has 7: --option num_classes must"):
+    with pytest.raises(
+        UserError, match="has 5 classes, but /data has 7: --option num_classes must"
+    ):
         own.network_subject(7)
     with pytest.raises(UserError, match=r"0.3 contradicts .* 0.1; --set model.drop_path=0.3"):
         own.network_subject(5)
