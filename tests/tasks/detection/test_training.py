@@ -109,7 +109,7 @@ def test_an_image_that_cannot_be_read_is_named(tmp_path, shapes, content):
 @pytest.mark.slow
 def test_an_image_of_another_size_than_annotated_is_named(tmp_path, shapes, monkeypatch):
     Image.new("RGB", (60, 96)).save(shapes / "train2017" / "000000000003.png")
-    message = r"size than that of 1 of its images, .*3\.png \(96x96, but is 60x96\)$"
+    message = r"size for 1 of its images, .*3\.png \(96x96, but is 60x96\)$"
     with pytest.raises(UserError, match=message):
         TASK.prepare(job(tmp_path / "work", data=str(shapes)))
     monkeypatch.setattr(folders, "_LOOKED_AT", 2)  # the first and the last one
