@@ -115,7 +115,7 @@ def _chosen_stages(chosen: argparse.Namespace, work_dir: str) -> list[Stage]:
 def _seconds(text: str) -> float:
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([sm])", text)
     if found is None:
-        raise argparse.ArgumentTypeError(f"'{text}' is no duration, such as 8m or 90s")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a duration, such as 8m or 90s")
     return float(found[1]) * {"s": 1, "m": 60}[found[2]]
 
 

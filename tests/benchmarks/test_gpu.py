@@ -137,7 +137,7 @@ def test_a_budget_without_its_unit_is_refused(text, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["gpu.py", "--device", "cpu", "--budget", text])
     with pytest.raises(SystemExit):
         runpy.run_path(str(SCRIPT), run_name="__main__")
-    assert f"'{text}' is no duration, such as 8m or 90s" in capsys.readouterr().err
+    assert f"'{text}' is not a duration, such as 8m or 90s" in capsys.readouterr().err
 
 
 @pytest.mark.slow

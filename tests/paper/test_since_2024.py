@@ -11,7 +11,15 @@ import timm
 
 import mogabench.models  # noqa: F401  (registers MogaNet with timm)
 from mogabench.paper import get_paper, paper_figures
-from mogabench.records import Kind, Provenance, Quantity, Record, Store, open_store
+from mogabench.records import (
+    Kind,
+    Provenance,
+    Quantity,
+    Record,
+    Store,
+    open_store,
+    packaged_results,
+)
 from mogabench.tables.join import join
 from mogabench.tables.points import cost_scatters
 from mogabench.tables.rendering import RENDERERS
@@ -159,6 +167,18 @@ def test_the_committed_paragraph_on_speed_follows_from_the_committed_table():
                 checked += 1
     left_out = re.split("[,;] ", outside.partition("compared, are ")[2])
     assert checked + len(left_out) + len(ours) == len(points) == 92
+
+
+def test_upernet_is_slower_in_openvino_where_it_was_timed():
+    records = Store(packaged_results()).all(Kind.THROUGHPUT)
+    speeds = {"torch": {}, "openvino": {}}
+    for record in records:
+        how = record.provenance
+        if record.subject.method == "upernet" and how.device == "AMD EPYC (2 cores)":
+            speed = record.values["throughput"].value
+            speeds[how.runtime or "torch"][record.subject.backbone] = speed
+    assert set(speeds["openvino"]) == {"rdnet_tiny", "rdnet_small", "rdnet_base"}
+    assert all(speeds["torch"][name] > speed for name, speed in speeds["openvino"].items())
 
 
 def test_the_front_is_what_no_other_network_beats_in_both(tables):
