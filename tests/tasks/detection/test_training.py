@@ -71,6 +71,9 @@ def test_a_killed_and_resumed_training_finds_shapes(tmp_path):
     assert Image.open(work / "predictions.png").size == (1280, 640)
     alone = replace(job(work), train=False, weights=outcome.checkpoint, work_dir=None)
     assert run(alone, TASK).metrics == outcome.metrics
+    in_openvino = run(replace(alone, runtime="openvino"), TASK)
+    assert in_openvino.metrics == pytest.approx(outcome.metrics, abs=0.01)
+    assert "openvino computes backbone and neck, PyTorch the rest" in in_openvino.notes
 
 
 def test_images_are_flipped_as_often_as_the_recipe_says():
