@@ -26,10 +26,11 @@ from mogabench.runtimes.runtime import (
 from mogabench.runtimes.tracing import trace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from torch import nn
     from torch.export import ExportedProgram
+    from torch.fx import Node
 
 _OPSET = 20
 """The first with GELU as one operator."""
@@ -188,7 +189,7 @@ def _difference(network: nn.Module, written: Runtime, image: Tensor, any_size: b
 def _write_onnx(program: ExportedProgram, description: str, file: Path) -> None:
     import_runtime("onnxscript")
     converted = torch.onnx.export(
-        _spell_out_attention(program),
+        _spell_out(program),
         opset_version=_OPSET,
         input_names=["images"],
         output_names=_output_names(program),
@@ -205,17 +206,34 @@ def _output_names(program: ExportedProgram) -> list[str]:
     return names if len(names) > 1 else ["outputs"]
 
 
-def _spell_out_attention(program: ExportedProgram) -> ExportedProgram:
-    """The graph, with attention over more axes than the exporter knows as products and softmax.
+def _spell_out(program: ExportedProgram) -> ExportedProgram:
+    """The graph, with what the exporter lacks written as simpler operators.
 
-    It takes ``(N, heads, L, C)``; Hiera has windows between the heads and the tokens.
+    It has attention over ``(N, heads, L, C)`` alone, where Hiera has windows between the heads and
+    the tokens. And it pools to a number of cells, as UperNet does, by the size of the example.
     """
-    operator = torch.ops.aten.scaled_dot_product_attention.default
-    calls = (node for node in program.graph.nodes if node.target == operator)
-    if all(call.args[0].meta["val"].ndim == 4 for call in calls):
+    aten = torch.ops.aten
+    attention, pooling = aten.scaled_dot_product_attention.default, aten.adaptive_avg_pool2d.default
+    simpler: dict[Any, Callable[..., Tensor]] = {}
+    for node in program.graph.nodes:
+        if node.target == attention and _first(node).ndim != 4:
+            simpler[attention] = _attend
+        if node.target == pooling and not _has_fixed_size(_first(node)):
+            simpler[pooling] = _pool
+    if not simpler:
         return program
-    spelt_out: ExportedProgram = program.run_decompositions({operator: _attend})
+    spelt_out: ExportedProgram = program.run_decompositions(simpler)
     return spelt_out
+
+
+def _first(node: Node) -> Tensor:
+    """An example of a call's first argument."""
+    example: Tensor = node.args[0].meta["val"]
+    return example
+
+
+def _has_fixed_size(maps: Tensor) -> bool:
+    return all(isinstance(length, int) for length in maps.shape[-2:])
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor, *options: Any, **more: Any) -> Tensor:
@@ -224,6 +242,21 @@ def _attend(query: Tensor, key: Tensor, value: Tensor, *options: Any, **more: An
         raise UserError("attention over more than four axes is exported without a mask or options")
     scores: Tensor = query * query.shape[-1] ** -0.5 @ key.transpose(-2, -1)
     return scores.softmax(-1) @ value
+
+
+def _pool(x: Tensor, cells: Sequence[int]) -> Tensor:
+    """What ``adaptive_avg_pool2d`` of ``(N, C, H, W)`` is, as products with each axis's shares."""
+    rows, columns = (_shares(x, length, n) for length, n in zip(x.shape[-2:], cells, strict=True))
+    return rows @ x @ columns.T
+
+
+def _shares(x: Tensor, length: int, cells: int) -> Tensor:
+    """The share ``(cells, length)`` of each place in the mean of each cell; cells may overlap."""
+    place = torch.arange(length, device=x.device)
+    cell = torch.arange(cells, device=x.device)[:, None]
+    first, end = cell * length // cells, ((cell + 1) * length + cells - 1) // cells
+    is_inside = (first <= place) & (place < end)
+    return is_inside.to(x.dtype) / (end - first).to(x.dtype)
 
 
 def _write_openvino(program: ExportedProgram, description: str, file: Path) -> None:

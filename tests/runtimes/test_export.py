@@ -181,6 +181,17 @@ def test_attention_over_more_axes_than_the_exporter_knows(runtime):
     assert float((found - expected).norm() / expected.norm()) < 1e-5
 
 
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_pooling_to_a_number_of_cells_at_any_size(runtime):
+    """Sizes that the cells divide and that they do not, and fewer places than cells."""
+    network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.AdaptiveAvgPool2d((2, 6)), nn.Conv2d(4, 2, 1))
+    graph = in_runtime(network.eval(), IMAGE, runtime)
+    for height, width in ((64, 64), (96, 160), (13, 17), (3, 5)):
+        images = torch.randn(2, 3, height, width)
+        with torch.inference_mode():
+            torch.testing.assert_close(graph(images), network(images), rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.slow
 def test_bfloat16_in_openvino(network):
     images = torch.randn(2, 3, 64, 64)
@@ -226,16 +237,17 @@ def test_a_segmentor_gives_its_logits_and_goes_on_as_before(randomise, method):
     task = get_task("segmentation")
     subject = shallow(task.name, method)
     segmentor = randomise(task.build(subject))
-    images, calls = torch.randn(2, 3, 64, 96), []
+    images, larger, calls = torch.randn(2, 3, 64, 96), torch.randn(1, 3, 160, 128), []
     with torch.inference_mode():
         expected = segmentor(images), segmentor.predict(images)[0].seg_logits.data
+        of_larger = segmentor(larger)
         graph = in_runtime(task.graph(segmentor), images[:1], "onnxruntime")
         graph.register_forward_hook(lambda *_: calls.append(graph))
         there = task.with_graph(segmentor, graph)
-        found = there(images), there.predict(images)[0].seg_logits.data
-    for one, other in zip(found, expected, strict=True):
+        found = there(images), there.predict(images)[0].seg_logits.data, there(larger)
+    for one, other in zip(found, (*expected, of_larger), strict=True):
         assert float((one - other).norm() / other.norm()) < 1e-5
-    assert len(calls) == 2
+    assert len(calls) == 3
     model = OpenMMLabModel(there).eval()
     model.adapt(Job(subject, None, "data", task.Options(), weights=Path("w.pth")))
     with pytest.raises(UserError, match="the network gives numbers that are not finite"):
