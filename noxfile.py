@@ -1,6 +1,7 @@
 """The project's chores; ``nox --no-venv -s NAME`` runs one in the current environment."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import nox
 
@@ -63,6 +64,6 @@ def benchmarks(session: nox.Session) -> None:
 def wheel(session: nox.Session) -> None:
     """Builds the wheel and runs it away from the source tree."""
     install(session)
-    folder = session.create_tmp()
-    session.run("python", "-m", "build", "--wheel", "--outdir", folder)
-    session.run("python", "tests/check_wheel.py", folder)
+    with TemporaryDirectory() as folder:
+        session.run("python", "-m", "build", "--wheel", "--outdir", folder)
+        session.run("python", "tests/check_wheel.py", folder)

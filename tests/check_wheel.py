@@ -24,7 +24,7 @@ assert sum(1 for _ in open_store().all()) > 300
 
 
 def main() -> None:
-    wheel = next(Path(sys.argv[1]).glob("*.whl"))
+    (wheel,) = Path(sys.argv[1]).glob("*.whl")
     with tempfile.TemporaryDirectory() as site, tempfile.TemporaryDirectory() as home:
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
         subprocess.run([*pip, "--target", site, str(wheel)], check=True)

@@ -1,7 +1,7 @@
 """Compares two results folders: ``compare_results.py COMMITTED FRESH``.
 
-Compared are the tables as they are printed, and every counted number of the committed records in
-all its digits. A record that FRESH lacks repeats the committed one: `mogabench report --fresh`
+Compared are the tables of all papers as they are printed, and every counted number in all its
+digits. A record that FRESH lacks repeats the committed one: `mogabench report --fresh`
 writes what differs from the newest record. Throughput and quality depend on the machine; they are
 compared only where a table shows them.
 """
@@ -15,7 +15,11 @@ from mogabench.records import Kind, Quantity, Store
 
 def compare_tables(committed: Path, fresh: Path) -> tuple[int, int]:
     """Prints each difference; returns how many tables are equal and how many are not."""
-    names = {path.name for folder in (committed, fresh) for path in folder.glob("table_*.md")}
+    names = {
+        str(path.relative_to(folder))
+        for folder in (committed, fresh)
+        for path in folder.rglob("table_*.md")
+    }
     different = 0
     for name in sorted(names):
         texts = [
@@ -31,16 +35,15 @@ def compare_tables(committed: Path, fresh: Path) -> tuple[int, int]:
 def compare_counts(committed: Path, fresh: Path) -> tuple[int, int]:
     """Prints each difference; returns how many networks are counted equally and how many not."""
     before, after = Store(committed), Store(fresh, base=committed)
-    keys = {record.subject.key for record in before.all(Kind.COMPLEXITY)}
+    keys = {record.subject.key for record in after.all(Kind.COMPLEXITY)}
     different = 0
     for key in sorted(keys):
-        old, new = (store.latest(key, Kind.COMPLEXITY) for store in (before, after))
-        assert old is not None and new is not None
+        records = (store.latest(key, Kind.COMPLEXITY) for store in (before, after))
+        old, new = (record.values if record else {} for record in records)
         changes = [
-            f"{key}: {name}: committed {_value(old.values.get(name))}, "
-            f"fresh {_value(new.values.get(name))}"
-            for name in sorted(old.values.keys() | new.values.keys())
-            if old.values.get(name) != new.values.get(name)
+            f"{key}: {name}: committed {_value(old.get(name))}, fresh {_value(new.get(name))}"
+            for name in sorted(old.keys() | new.keys())
+            if old.get(name) != new.get(name)
         ]
         different += bool(changes)
         print("\n".join(changes), end="\n" * bool(changes))

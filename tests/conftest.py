@@ -31,9 +31,22 @@ def pytest_xdist_auto_num_workers():
     return len(os.sched_getaffinity(0))
 
 
-def pytest_collection_modifyitems(items):
-    """Long tests begin first: begun last, one would leave the other cores without work."""
-    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+def pytest_collection_modifyitems(config, items):
+    """Long tests begin first: begun last, one would leave the other cores without work.
+
+    Each of xdist's workers begins with a part of the list, so each part has its share of them.
+    """
+    workers = getattr(config, "workerinput", {}).get("workercount", 1)
+    long = [item for item in items if item.get_closest_marker("long")]
+    short = [item for item in items if not item.get_closest_marker("long")]
+    items[:] = [
+        item
+        for n in range(workers)
+        for item in (
+            *long[n::workers],
+            *short[n * len(short) // workers : (n + 1) * len(short) // workers],
+        )
+    ]
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -24,15 +24,19 @@ _SERVER.set_forkserver_preload(
 )
 
 
+def start(function, *arguments):
+    """Starts a process that calls a function of the project."""
+    process = _SERVER.Process(target=function, args=arguments)
+    process.start()
+    return process
+
+
 def start_script(script, **given):
     """Starts a process that runs a file as ``__main__``, with these variables in it.
 
     The server knows no module of the tests: another package's folder may be called so.
     """
-    given |= {"__name__": "__main__"}
-    process = _SERVER.Process(target=runpy.run_path, args=(str(script), given, "__main__"))
-    process.start()
-    return process
+    return start(runpy.run_path, str(script), given | {"__name__": "__main__"}, "__main__")
 
 
 def start_command(*arguments, out, err, cwd=None, **environment):

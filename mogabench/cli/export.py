@@ -62,9 +62,10 @@ def export(
     from mogabench import api
     from mogabench.catalogue import import_packages
     from mogabench.cli.subjects import named_network, parse_option, read_size
-    from mogabench.console import print_line
+    from mogabench.console import LOG, print_line
 
     import_packages(packages)
+    LOG.info("converting the network, which may take minutes")
     written = api.export(
         weights,
         output,

@@ -126,8 +126,11 @@ def predict(
         LOG.info(note)
     is_quiet = output_format == "json" or PIPE in images
     folder = output if is_quiet else output or _FOLDER
+    inputs = {Path(place).expanduser().resolve() for place in images if place != PIPE}
     if folder is not None:
+        items = _check_output(folder, inputs, items)
         check_writable(folder)
+        inputs |= {item.content.resolve() for item in items if isinstance(item.content, Path)}
     found: list[dict[str, Any]] = []
     stems: Sequence[str] = ()
     for place, prediction in _predictions(predictor, items):
@@ -136,7 +139,7 @@ def predict(
         if folder is not None:
             files = prediction.files()
             stems = stems or _stems([item.name for item in items], files)
-            _write(folder, {stems[place] + ending: files[ending] for ending in files}, items)
+            _write(folder, {stems[place] + ending: files[ending] for ending in files}, inputs)
         found += prediction.to_json()
     if is_quiet:
         print_json(found)
@@ -186,15 +189,40 @@ def _stems(names: Sequence[str], endings: Collection[str]) -> Sequence[str]:
     raise UserError(f"two items would write {files.most_common(1)[0][0]}: rename one of them")
 
 
-def _write(folder: Path, files: Mapping[str, bytes], items: Sequence[Item]) -> None:
+def _check_output(folder: Path, inputs: Collection[Path], items: Sequence[Item]) -> Sequence[Item]:
+    """The items without what an earlier run wrote, where the output lies in a folder of inputs.
+
+    Raises:
+        UserError: The output is a folder of inputs itself, or nothing is left.
+    """
+    from mogabench.console import LOG
+    from mogabench.errors import UserError
+
+    output = folder.resolve()
+    if output in inputs:
+        raise UserError(f"--output {folder} is where the inputs are; choose another folder")
+    if inputs.isdisjoint(output.parents):
+        return items
+    kept = [
+        item
+        for item in items
+        if not (isinstance(item.content, Path) and output in item.content.resolve().parents)
+    ]
+    if not kept:
+        raise UserError(f"there are no inputs but those in --output {folder}")
+    if len(kept) < len(items):
+        LOG.info("left out the %d images in %s, the output", len(items) - len(kept), folder)
+    return kept
+
+
+def _write(folder: Path, files: Mapping[str, bytes], inputs: Collection[Path]) -> None:
     from mogabench.errors import UserError
     from mogabench.files import write_whole
 
-    given = {item.content.resolve() for item in items if isinstance(item.content, Path)}
     for name, content in files.items():
         file = folder / name
-        if file.resolve() in given:
-            raise UserError(f"--output {folder}: {file} is one of the images; choose another one")
+        if file.resolve() in inputs:
+            raise UserError(f"--output {folder}: {file} is one of the inputs; choose another one")
         write_whole(file, content)
 
 

@@ -173,6 +173,7 @@ def _move_to_runtime(job: Job[Any, Any], setup: Setup, task: Task[Any, Any]) -> 
     model = setup.model
     (image,) = task.example_inputs(job.subject)
     graph = task.graph(model.network.eval())
+    _LOG.info("converting the network for %s, which may take minutes", job.runtime)
     in_it = in_runtime(graph, image, job.runtime, dtype=job.amp or "float32")
     model.network = task.with_graph(model.network, in_it)
     return replace(setup, notes=[*setup.notes, *task.runtime_notes(job.runtime)])

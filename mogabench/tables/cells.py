@@ -21,6 +21,7 @@ from mogabench.tables.costs import cost, derive
 from mogabench.tables.measurable import COSTS, is_buildable, metrics_of, obstacle, unit_of
 from mogabench.tables.qualities import find_quality
 from mogabench.tables.verdict import Status, agrees, gives, is_close, judge_quality, rounds_to
+from mogabench.variants import variant_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -123,6 +124,8 @@ def join_cell(
         joined = _join_cost(cell, meta, known, counted, store, tolerant=not table.notes.by_digits)
     elif timings is not None:
         joined = _join_timing(cell, subject, table.paper.about.gpu, timings)
+    elif table.paper.is_default and not meta.recipe and variant_of(subject.backbone):
+        joined = cell  # a MogaNet that its paper trained in a way that no recipe here has
     else:
         joined = _join_quality(cell, meta, subject, store)
     if joined.measured is None:

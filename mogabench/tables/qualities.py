@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from mogabench.records import Kind
 from mogabench.tasks import tasks
-from mogabench.variants import variant_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,9 +36,7 @@ def find_quality(
     """
     recipe = meta.recipe or None
     task = tasks().get(subject.task)
-    if task is None or (recipe is None and variant_of(subject.backbone)):
-        return None, ""  # a MogaNet trained in a way that no recipe here has
-    dataset = meta.dataset or task.datasets.get(subject.method)
+    dataset = meta.dataset or (task.datasets.get(subject.method) if task else None)
     if dataset is None:
         return None, ""
     changes = dict(meta.settings) or None

@@ -82,13 +82,19 @@ class TopAccuracy(GatheredMetric):
         """The accuracies in percent.
 
         Raises:
-            UserError: A stream has fewer images than it says; its reader goes on where it cannot
-                read.
+            UserError: A stream has fewer images than it says, as its reader goes on where it cannot
+                read; or images have no label, as in the test splits of some data sets.
         """
         if len(results) < self.declared:
             raise UserError(
                 f"only {len(results)} of the {self.declared} images to evaluate could be read: "
                 "files of the stream are missing or damaged, or the declared size is wrong"
+            )
+        unlabelled = sum(guess.label == UNKNOWN for guess in results)
+        if unlabelled:
+            raise UserError(
+                f"{unlabelled} of the {len(results)} images to evaluate have no label ({UNKNOWN}): "
+                "take a split whose images all have one"
             )
         right = [guess.label == guess.best[0] for guess in results]
         top5 = sum(guess.label in guess.best for guess in results)

@@ -94,7 +94,7 @@ class Segmentation(Task[SegmentationRecipe, SegmentationOptions]):
         from mogabench.engine.weights import load_job_weights
         from mogabench.openmmlab.model import OpenMMLabModel
         from mogabench.tasks.segmentation.data import (
-            class_names,
+            class_ids,
             evaluation_split,
             look_at_masks,
             training_split,
@@ -103,16 +103,16 @@ class Segmentation(Task[SegmentationRecipe, SegmentationOptions]):
         from mogabench.tasks.segmentation.metric import Overlap
         from mogabench.tasks.segmentation.network import build_segmentor
 
-        recipe, classes = job.recipe, class_names(job)
-        first_id = int(job.options.mask_zero != "class")
-        test, train, crop = evaluation_split(job), None, None
+        recipe, ids = job.recipe, class_ids(job)
+        classes = ids.names
+        test, train, crop = evaluation_split(job, ids), None, None
         splits = [test]
         if job.train and recipe is not None:
-            split, crop = training_split(job, recipe), (recipe.input.crop,) * 2
+            split, crop = training_split(job, recipe, ids), (recipe.input.crop,) * 2
             splits.insert(0, split)
             train = Source(split.scenes, split.identity, pseudo_collate)
             _check_batch(job.subject, batches_per_step(job)[0])
-        notes = look_at_masks(job, splits)
+        notes = look_at_masks(job, splits, ids)
         build = partial(build_segmentor, crop=crop)
         network = build(job.network_subject(len(classes)))
         notes += load_job_weights(
@@ -121,14 +121,14 @@ class Segmentation(Task[SegmentationRecipe, SegmentationOptions]):
         return Setup(
             OpenMMLabModel(network),
             Source(test.scenes, test.identity, pseudo_collate, annotated=test.annotated),
-            Overlap(classes, first_id),
+            Overlap(classes, ids.valid.start),
             train,
             notes=notes,
             drawing=DrawMasks(test.scenes.metainfo["palette"]),
             eval_batch=1,
             max_eval_batch=1,  # images of different sizes make no batch
             classes=classes,
-            class_ids=tuple(range(first_id, first_id + len(classes))),
+            class_ids=tuple(ids.valid),
         )
 
     def predictor(

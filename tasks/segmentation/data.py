@@ -17,6 +17,7 @@ from mmseg.datasets.transforms import (
     ResizeToMultiple,
 )
 
+from mogabench.checkpoints import Description
 from mogabench.data.classes import read_class_names
 from mogabench.data.folders import has_images
 from mogabench.data.identity import SAMPLE, data_name, data_root
@@ -67,13 +68,17 @@ class Split:
         return all(mask is not None for _, mask in self.scenes.pairs)
 
 
-def training_split(job: SegmentationJob, recipe: SegmentationRecipe) -> Split:
+def training_split(job: SegmentationJob, recipe: SegmentationRecipe, ids: Ids) -> Split:
     """The crops to train on, padded to the recipe's size by the network's preprocessing.
+
+    Args:
+        job: Names the data.
+        recipe: The job's.
+        ids: What the ids in the masks mean.
 
     Raises:
         UserError: The folder lacks images or masks.
     """
-    ids = _ids(job)
     short, augment = recipe.input.short_side, recipe.augment
     transforms: list[BaseTransform] = [
         LoadScene(),
@@ -87,16 +92,19 @@ def training_split(job: SegmentationJob, recipe: SegmentationRecipe) -> Split:
     return _split(job, "train", ids, [*transforms, PackSegInputs()])
 
 
-def evaluation_split(job: SegmentationJob) -> Split:
+def evaluation_split(job: SegmentationJob, ids: Ids) -> Split:
     """Whole images, their shorter side as the subject's size says, and masks as they are.
 
     Where there is no folder of their masks, or ``--data`` is a folder of images and nothing else,
     the images have none.
 
+    Args:
+        job: Names the data and the size.
+        ids: What the ids in the masks mean.
+
     Raises:
         UserError: The folder lacks images, or masks of all or to train.
     """
-    ids = _ids(job)
     return _split(
         job, "val", ids, [LoadScene(), *evaluation_resizing(job), LoadMask(ids), PackSegInputs()]
     )
@@ -117,13 +125,28 @@ def evaluation_resizing(job: SegmentationJob) -> list[BaseTransform]:
     return transforms
 
 
-def class_names(job: SegmentationJob) -> tuple[str, ...]:
-    """What the ids in the masks mean, in order: ADE20K's 150, the sample's, or the class map's.
+def class_ids(job: SegmentationJob) -> Ids:
+    """What the ids in the masks mean.
+
+    The class map names the classes, in the order of their ids; without one the weights do in an
+    evaluation, else they are ADE20K's 150 or the sample's. Weights for the same classes also say
+    whether 0 is the first of them: masks that lack both 0 and the last class fit either reading.
 
     Raises:
-        UserError: The class map cannot be read, or names fewer than two classes.
+        UserError: The class map or the weights cannot be read, or fewer than two classes are named.
     """
+    stated = Description.of(job.weights) if job.weights is not None else None
+    names = _class_names(job, stated)
+    zero = job.options.mask_zero
+    if zero is None and stated and stated.classes == names and stated.class_ids[:1] == (0,):
+        zero = "class"
+    return Ids(names, zero or "ignore")
+
+
+def _class_names(job: SegmentationJob, stated: Description | None) -> tuple[str, ...]:
     if job.options.class_map is None:
+        if stated is not None and stated.classes and not job.train:
+            return stated.classes
         return SCENE_CLASSES if job.data == SAMPLE else ADE20K
     names = read_class_names(job.options.class_map)
     if not 2 <= len(names) < IGNORED:
@@ -144,8 +167,13 @@ def palette_of(classes: Sequence[str]) -> list[list[int]]:
     return [[round(255 * part) for part in colour] for colour in colours]
 
 
-def look_at_masks(job: SegmentationJob, splits: Sequence[Split]) -> list[str]:
+def look_at_masks(job: SegmentationJob, splits: Sequence[Split], ids: Ids) -> list[str]:
     """Looks at up to 3000 masks of each split before a run.
+
+    Args:
+        job: Says what of the masks the user has said.
+        splits: The parts of the data.
+        ids: What the ids in the masks mean.
 
     Returns:
         What was left out of the data and what the masks lack, a line for each kind.
@@ -153,13 +181,12 @@ def look_at_masks(job: SegmentationJob, splits: Sequence[Split]) -> list[str]:
     Raises:
         UserError: Masks do not fit their images or the classes, or it is unclear what 0 means.
     """
-    ids = _ids(job)
     may_skip = job.on_bad_image != "fail"
     counts = [count_ids(split.scenes.pairs, ids, may_skip=may_skip) for split in splits]
     lines = [line for split in splits for line in split.notes]
     for split, found in zip(splits, counts, strict=True):
         lines += describe(_FOLDERS[split.identity.split], found, ids)
-    if job.options.mask_zero is None:
+    if job.options.mask_zero is None and ids.zero == "ignore":
         check_zero(np.sum(counts, axis=0), ids, own_classes=job.options.class_map is not None)
     if ids.zero == "class":
         lines.append(f"0 in the masks is the class {ids.names[0]} (--mask-zero class)")
@@ -203,10 +230,6 @@ class Scenes(BaseSegDataset):
             }
             for image, mask in self.pairs
         ]
-
-
-def _ids(job: SegmentationJob) -> Ids:
-    return Ids(class_names(job), job.options.mask_zero or "ignore")
 
 
 def _split(

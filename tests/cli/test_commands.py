@@ -74,8 +74,7 @@ def mogabench(*arguments, **environment):
     ],
 )
 def test_errors_of_bad_input_are_one_line_and_nothing_is_written(arguments, says, tmp_path):
-    where = [] if arguments[0] == "show" else ["--results", tmp_path / "results"]
-    done = run_command(*arguments, *where)
+    done = run_command(*arguments, "--results", tmp_path / "results")
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr.startswith("mogabench: ") and "Traceback" not in done.stderr
     assert all(text in done.stderr for text in says), done.stderr

@@ -76,6 +76,20 @@ def test_each_item_has_files_of_its_own(expected, photograph, mogabench, tmp_pat
     assert files == {f"{name}.png" for name in names}
 
 
+def test_an_input_is_never_replaced_and_no_output_becomes_one(expected, photograph, mogabench):
+    folder, command = photograph.parent, ["--weights", "w.pth", *NETWORK]
+    content = photograph.read_bytes()
+    _, err = mogabench("predict", "a.png", *command, "-o", ".", status=2)
+    assert "a.png is one of the inputs; choose another one" in err
+    _, err = mogabench("predict", ".", *command, "-o", folder, status=2)
+    assert "is where the inputs are; choose another folder" in err
+    for _ in range(2):
+        mogabench("predict", ".", *command)
+        listed = json.loads((folder / "predictions" / "predictions.json").read_text())
+        assert [one["image"] for one in listed] == ["a.png"]
+    assert photograph.read_bytes() == content
+
+
 @pytest.mark.parametrize(
     ("names", "stems"),
     [

@@ -21,6 +21,13 @@ def one_process(monkeypatch):
     monkeypatch.setattr("os.cpu_count", lambda: 1)
 
 
+@pytest.fixture
+def no_pictures(monkeypatch):
+    """Reports of tables and numbers alone, which are a fraction of the work."""
+    monkeypatch.setattr("mogabench.tables.plots.draw_scatter", lambda _: {})
+    monkeypatch.setattr("mogabench.analysis.figures.write_figure", lambda *_: None)
+
+
 def mogabench(*arguments):
     done = CliRunner().invoke(app, list(map(str, arguments)))
     assert done.exit_code == 0, done.output
@@ -80,6 +87,7 @@ def differences(committed, fresh, monkeypatch, capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("no_pictures")
 @pytest.mark.parametrize("wrong_by", [0, 1, 1_000_000])
 def test_a_wrong_committed_number_is_found_however_small(
     wrong_by, packaged, tmp_path, monkeypatch, capsys
@@ -118,6 +126,7 @@ def test_the_readme_counts_as_the_results_do():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("no_pictures")
 def test_the_committed_reports_are_those_of_the_committed_records(tmp_path, monkeypatch):
     """Of each paper, byte by byte, but for pictures, which differ by the version of matplotlib."""
     copy = tmp_path / "results"

@@ -1,4 +1,3 @@
-import multiprocessing
 import os
 import random
 import signal
@@ -12,6 +11,7 @@ from mogabench.engine.curve import CURVE
 from mogabench.engine.run import WEIGHTS, run
 from mogabench.engine.saving import CHECKPOINT
 from mogabench.tasks.classification import TASK
+from tests import forking
 
 EVERYTHING_RANDOM = [
     "schedule.epochs=8",
@@ -26,22 +26,12 @@ EVERYTHING_RANDOM = [
 ]
 
 
-@pytest.fixture(scope="module")
-def processes():
-    """Starts processes that have the libraries imported and nothing else."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["mogabench.engine.run", "timm", "mogabench.models"])
-    return context
+def start(job):
+    return forking.start(run, job, TASK)
 
 
-def start(processes, job):
-    process = processes.Process(target=run, args=(job, TASK))
-    process.start()
-    return process
-
-
-def finish(processes, job):
-    process = start(processes, job)
+def finish(job):
+    process = start(job)
     process.join(120)
     assert process.exitcode == 0
     weights = torch.load(job.work_dir / WEIGHTS, weights_only=True)["state_dict"]
@@ -60,37 +50,37 @@ def stop_after_a_checkpoint(process, checkpoint, sign, delay):
     process.join(60)
 
 
-def check_that_stops_change_nothing(processes, job, folder, signals, **changes):
+def check_that_stops_change_nothing(job, folder, signals, **changes):
     # Saving after every step makes half of the moments fall into saving.
     through = job(*EVERYTHING_RANDOM, save_seconds=0, **changes)
-    expected, curve = finish(processes, through)
+    expected, curve = finish(through)
     broken = replace(through, work_dir=folder / "broken")
     for sign in signals:
         resume = (broken.work_dir / CHECKPOINT).exists()
-        process = start(processes, replace(broken, resume=resume))
+        process = start(replace(broken, resume=resume))
         stop_after_a_checkpoint(
             process, broken.work_dir / CHECKPOINT, sign, random.uniform(0, 0.05)
         )
         assert process.exitcode != 0, "the training ended before it could be stopped"
-    actual, same_curve = finish(processes, replace(broken, resume=True))
+    actual, same_curve = finish(replace(broken, resume=True))
     assert actual.keys() == expected.keys()
     assert not [name for name in expected if not torch.equal(actual[name], expected[name])]
     assert same_curve == curve
 
 
 @pytest.mark.slow
-def test_a_killed_training_ends_with_the_same_weights_bit_by_bit(processes, job, tmp_path):
+def test_a_killed_training_ends_with_the_same_weights_bit_by_bit(job, tmp_path):
     changes = {"backbone": "test_resnet", "workers": 1}
-    check_that_stops_change_nothing(processes, job, tmp_path, [signal.SIGKILL] * 3, **changes)
+    check_that_stops_change_nothing(job, tmp_path, [signal.SIGKILL] * 3, **changes)
 
 
 @pytest.mark.slow
-def test_so_does_one_that_was_interrupted(processes, job, tmp_path):
-    check_that_stops_change_nothing(processes, job, tmp_path, [signal.SIGINT] * 3)
+def test_so_does_one_that_was_interrupted(job, tmp_path):
+    check_that_stops_change_nothing(job, tmp_path, [signal.SIGINT] * 3)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("attempt", range(3))
-def test_so_does_one_with_accumulated_gradients(processes, job, tmp_path, attempt):
+def test_so_does_one_with_accumulated_gradients(job, tmp_path, attempt):
     changes = {"backbone": "test_vit", "workers": 2, "batch_size": 8}
-    check_that_stops_change_nothing(processes, job, tmp_path, [signal.SIGKILL] * 4, **changes)
+    check_that_stops_change_nothing(job, tmp_path, [signal.SIGKILL] * 4, **changes)

@@ -9,18 +9,15 @@ from mogabench.cli import app
 from mogabench.errors import UserError
 from mogabench.records import Data, Kind, Provenance, Quantity, Record, Store
 from mogabench.subject import Subject
+from tests.counted import counted
 
 DAY = datetime(2026, 1, 1, tzinfo=UTC)
 DATA = Data(name="folder:a", split="val", samples=4, digest="1" * 64)
 
-
 _FIGURES = {
     Kind.QUALITY: ("top1",),
     Kind.THROUGHPUT: ("throughput",),
-    Kind.COMPLEXITY: (
-        *("parameters", "trainable_parameters", "operations_paper"),
-        *("activations", "peak_activation_memory"),
-    ),
+    Kind.COMPLEXITY: tuple(counted()),
 }
 
 

@@ -115,21 +115,20 @@ def test_a_quality_fills_only_the_cell_it_answers(tmp_path):
     assert cell_of(joined, "MogaNet-B", "100-epoch: Acc (%)").measured == 82.2
 
 
-def test_a_table_may_be_of_data_of_ones_own(tmp_path):
+@pytest.mark.parametrize("backbone", ["resnet50", "moganet_tiny"])
+def test_a_table_may_be_of_data_of_ones_own(backbone, tmp_path):
     folder = write_skeleton("mine", tmp_path)
     heads = "task,method,backbone,input_size,pretraining,dataset,Architecture,Top-1"
-    row = "classification,classifier,resnet50,224x224,none,folder:flowers,ResNet-50,90.1"
+    row = f"classification,classifier,{backbone},224x224,none,folder:flowers,Mine,90.1"
     (folder / "table_1_Flowers.csv").write_text(f"{heads}\n{row}\n")
     (folder / "table_1_An_example.csv").unlink()
     table, store = Paper("mine", folder).table("1"), Store(tmp_path / "results")
     assert ("needs folder:flowers", "Top-1 (1)") in check_table(table)
-    cell = cell_of(join(table, store), "ResNet-50", "Top-1")
+    cell = cell_of(join(table, store), "Mine", "Top-1")
     assert (cell.status, cell.command is not None) == (Status.NOT_MEASURED, True)
-    store.append(quality(subject("resnet50"), 76.1, None, pretraining="none"))
-    store.append(
-        quality(subject("resnet50"), 90.1, None, data="folder:flowers", pretraining="none")
-    )
-    assert cell_of(join(table, store), "ResNet-50", "Top-1").measured == 90.1
+    store.append(quality(subject(backbone), 76.1, None, pretraining="none"))
+    store.append(quality(subject(backbone), 90.1, None, data="folder:flowers", pretraining="none"))
+    assert cell_of(join(table, store), "Mine", "Top-1").measured == 90.1
 
 
 def test_each_cost_is_its_own_metric_below_a_groups_convention_and_in_an_erratum(tmp_path):

@@ -24,7 +24,8 @@ from mogabench.subject import Subject
 from mogabench.tasks import classification, detection, get_task, load_recipe, segmentation
 from mogabench.tasks.pose.data import read_people
 from mogabench.tasks.pose.sample import sample_figures
-from mogabench.tasks.segmentation.data import evaluation_split
+from mogabench.tasks.segmentation.data import ADE20K, evaluation_split
+from mogabench.tasks.segmentation.masks import Ids
 
 
 class Case(NamedTuple):
@@ -257,11 +258,12 @@ def test_masks_may_be_missing_only_where_nothing_is_trained(tmp_path):
         task="segmentation", method="semantic_fpn", backbone="resnet10t", input_size=(96, 384)
     )
     job = Job(subject, None, str(tmp_path), segmentation.TASK.Options(), weights=Path("any"))
-    assert not evaluation_split(job).annotated
+    ids = Ids(ADE20K)
+    assert not evaluation_split(job, ids).annotated
     with pytest.raises(UserError, match=r"there is no folder .*annotations/validation"):
-        evaluation_split(replace(job, train=True))
+        evaluation_split(replace(job, train=True), ids)
     with pytest.raises(UserError, match=r"there is no folder .*nowhere/images/validation"):
-        evaluation_split(replace(job, data=str(tmp_path / "nowhere")))
+        evaluation_split(replace(job, data=str(tmp_path / "nowhere")), ids)
 
 
 @pytest.mark.slow

@@ -101,6 +101,13 @@ def test_accuracies_by_hand():
     }
 
 
+def test_images_without_a_label_give_no_accuracy():
+    metric = TopAccuracy()
+    metric.process({"labels": torch.tensor([0, -1, 2])}, list(torch.eye(3)))
+    with pytest.raises(UserError, match=r"^1 of the 3 images to evaluate have no label \(-1\)"):
+        metric.evaluate(3)
+
+
 def test_confusions_by_hand(tmp_path):
     metric = TopAccuracy(["cat", "dog, big", "eel"])
     metric.confusion = tmp_path / "confusions.csv"

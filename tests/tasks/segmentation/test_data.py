@@ -22,6 +22,7 @@ from mogabench.subject import Subject
 from mogabench.tasks import load_recipe
 from mogabench.tasks.segmentation import TASK
 from mogabench.tasks.segmentation.data import (
+    class_ids,
     evaluation_resizing,
     evaluation_split,
     training_split,
@@ -80,7 +81,11 @@ def test_the_pictures_are_those_of_mmsegs_own_configuration(ade, split):
         theirs = DATASETS.build(theirs_config)
     job_ = job(ade, "input.test_divisor=null")
     is_train = split == "train"
-    ours = (training_split(job_, job_.recipe) if is_train else evaluation_split(job_)).scenes
+    ours = (
+        training_split(job_, job_.recipe, class_ids(job_))
+        if is_train
+        else evaluation_split(job_, class_ids(job_))
+    ).scenes
     assert len(ours) == len(theirs) == 2
     for index in range(2):
         for seed in range(4):
@@ -98,7 +103,7 @@ def test_the_pictures_are_those_of_mmsegs_own_configuration(ade, split):
 
 def test_at_test_the_sides_are_stretched_to_a_multiple_and_the_mask_is_not(ade):
     job_ = job(ade)
-    scenes = evaluation_split(job_).scenes
+    scenes = evaluation_split(job_, class_ids(job_)).scenes
     for item, (width, height), (new_width, new_height) in zip(
         (scenes[0], scenes[1]), SIZES["validation"], [(704, 512), (512, 544)], strict=True
     ):
@@ -126,7 +131,7 @@ def test_ids_count_from_one_and_none_is_ignored(ade):
     ids[0, :4] = [0, 1, 150, 255]
     Image.fromarray(ids).save(file)
     job_ = job(ade)
-    mask = evaluation_split(job_).scenes[0]["data_samples"].gt_sem_seg.data
+    mask = evaluation_split(job_, class_ids(job_)).scenes[0]["data_samples"].gt_sem_seg.data
     assert mask[0, 0, :4].tolist() == [255, 0, 149, 255]
 
 
@@ -192,7 +197,10 @@ def lose_folder(folder):
 def test_errors_of_wrong_data(ade, spoil, message):
     spoil(ade)
     with pytest.raises(UserError, match=message) as error:
-        for split in (lambda job: training_split(job, job.recipe), evaluation_split):
+        for split in (
+            lambda job: training_split(job, job.recipe, class_ids(job)),
+            lambda job: evaluation_split(job, class_ids(job)),
+        ):
             scenes = split(job(ade)).scenes
             scenes[0], scenes[1]
     assert "\n" not in str(error.value)
@@ -212,10 +220,10 @@ def test_other_classes_are_named_by_a_class_map(ade, tmp_path):
     names.write_text("road\nsky\n")
     for folder, greatest in ((ade, "150"), (Path("sample"), "[34]")):
         with pytest.raises(UserError, match=f"class id {greatest}; the 2 classes have 1 to 2"):
-            evaluation_split(job(folder, class_map=names)).scenes[0]
+            evaluation_split(named := job(folder, class_map=names), class_ids(named)).scenes[0]
     names.write_text("road\n")
     with pytest.raises(UserError, match="should name 2 to 254 classes, one a line, not 1"):
-        evaluation_split(job(ade, class_map=names))
+        evaluation_split(named := job(ade, class_map=names), class_ids(named))
 
 
 def test_the_masks_of_real_photographs(tmp_path):
@@ -229,7 +237,7 @@ def test_the_masks_of_real_photographs(tmp_path):
     names = tmp_path / "names.txt"
     names.write_text("".join((given / "class_names.txt").read_text().splitlines(True)[1:]))
     job_ = job(tmp_path / "voc", class_map=names)
-    scenes = evaluation_split(replace(job_, recipe=None)).scenes
+    scenes = evaluation_split(replace(job_, recipe=None), class_ids(job_)).scenes
     assert len(scenes) == 3
     for item in (scenes[index] for index in range(3)):
         sample = item["data_samples"]

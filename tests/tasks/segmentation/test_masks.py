@@ -18,7 +18,12 @@ from mogabench.errors import UserError
 from mogabench.subject import Subject
 from mogabench.tasks import load_recipe
 from mogabench.tasks.segmentation import TASK
-from mogabench.tasks.segmentation.data import evaluation_split, look_at_masks, training_split
+from mogabench.tasks.segmentation.data import (
+    class_ids,
+    evaluation_split,
+    look_at_masks,
+    training_split,
+)
 
 SIZE = 32
 SPLITS = ("training", "validation")
@@ -84,11 +89,17 @@ def job(folder, mask_zero=None, **changes):
 
 
 def look(job_):
-    return look_at_masks(job_, [training_split(job_, job_.recipe), evaluation_split(job_)])
+    ids = class_ids(job_)
+    splits = [training_split(job_, job_.recipe, ids), evaluation_split(job_, ids)]
+    return look_at_masks(job_, splits, ids)
+
+
+def evaluated(job_):
+    return evaluation_split(job_, class_ids(job_))
 
 
 def truth(job_):
-    return evaluation_split(job_).scenes[0]["data_samples"].gt_sem_seg.data[0].numpy()
+    return evaluated(job_).scenes[0]["data_samples"].gt_sem_seg.data[0].numpy()
 
 
 def command(monkeypatch, capfd, folder, *arguments):
@@ -125,6 +136,18 @@ def test_a_command_on_masks_from_0_needs_a_word_and_its_resumption_the_same(
     code, text = command(monkeypatch, capfd, binary, "--mask-zero", "ignore", "--resume")
     assert code == 2
     assert "is of another training: its data digest was" in text
+
+
+@pytest.mark.slow
+def test_weights_trained_with_0_as_a_class_are_evaluated_so(binary):
+    """Masks of objects alone hold 1, which is the first class where ids count from 1."""
+    trained = run(job(binary, "class"), TASK)
+    change(binary, np.ones_like)
+    later = job(binary, train=False, weights=trained.checkpoint, work_dir=None, recipe=None)
+    for class_map in (later.options.class_map, None):  # the weights name the same classes
+        outcome = run(replace(later, options=TASK.Options(class_map=class_map)), TASK)
+        assert "0 in the masks is the class background (--mask-zero class)" in outcome.notes
+        assert outcome.by_class["Acc (%)"].keys() == {"object"}
 
 
 @pytest.mark.slow
@@ -233,7 +256,7 @@ def test_kinds_of_masks(binary, name, write):
 
 @pytest.mark.slow
 def test_images_of_any_ending_in_folders_and_what_has_no_partner(binary):
-    plain = evaluation_split(job(binary, "class"))
+    plain = evaluated(job(binary, "class"))
     images, masks = binary / "images/validation", binary / "annotations/validation"
     for kind in (images, masks):
         (kind / "town").mkdir()
@@ -246,7 +269,7 @@ def test_images_of_any_ending_in_folders_and_what_has_no_partner(binary):
     (images / "2.png").unlink()
     (masks / "3.png").unlink()
     (images / "notes.txt").write_text("")
-    split = evaluation_split(job(binary, "class"))
+    split = evaluated(job(binary, "class"))
     assert [Path(split.scenes[n]["data_samples"].img_path).name for n in (0, 1)] == [
         "0.TIF",
         "1.png",
@@ -263,11 +286,11 @@ def test_images_of_any_ending_in_folders_and_what_has_no_partner(binary):
     assert set(split.notes) <= set(look(job(binary, "class")))
     save(binary, square(0), name="0.bmp")
     with pytest.raises(UserError, match=r"validation/0\.bmp and 0\.png have one name"):
-        evaluation_split(job(binary, "class"))
+        evaluated(job(binary, "class"))
 
 
 def test_a_mask_of_too_many_pixels_is_an_image_that_cannot_be_read(binary, monkeypatch):
-    scenes = evaluation_split(job(binary, "class")).scenes
+    scenes = evaluated(job(binary, "class")).scenes
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     with pytest.raises(ImageError, match="it has more than 200 pixels"):
         scenes[0]

@@ -1,6 +1,5 @@
 """``mogabench run segmentation`` as a whole: weights in, figures and a picture out."""
 
-import multiprocessing
 import os
 import signal
 import time
@@ -21,9 +20,10 @@ from mogabench.errors import UserError
 from mogabench.subject import Subject
 from mogabench.tasks import get_task
 from mogabench.tasks.segmentation import TASK
-from mogabench.tasks.segmentation.data import evaluation_split
+from mogabench.tasks.segmentation.data import class_ids, evaluation_split
 from mogabench.tasks.segmentation.metric import Overlap
 from mogabench.tasks.segmentation.network import build_segmentor
+from tests import forking
 
 
 def make(tmp_path, backbone="moganet_xtiny", method="semantic_fpn", **changes):
@@ -45,7 +45,7 @@ def make(tmp_path, backbone="moganet_xtiny", method="semantic_fpn", **changes):
 
 def test_the_truth_as_prediction_is_right_everywhere(tmp_path):
     job = make(tmp_path)
-    scenes = evaluation_split(job).scenes
+    scenes = evaluation_split(job, class_ids(job)).scenes
     metric = Overlap(SCENE_CLASSES)
     for index in range(len(scenes)):
         truth = scenes[index]["data_samples"].gt_sem_seg.data
@@ -102,10 +102,7 @@ def test_upernet_refuses_batches_of_one(tmp_path):
 @pytest.mark.long
 def test_moganet_learns_shapes_even_if_killed(tmp_path):
     job = make(tmp_path)
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["mogabench.engine.run", "mogabench.tasks.segmentation.network"])
-    process = context.Process(target=run, args=(job, TASK))
-    process.start()
+    process = forking.start(run, job, TASK)
     while process.is_alive() and not (job.work_dir / CHECKPOINT).exists():
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGKILL)
