@@ -120,8 +120,9 @@ def _seconds(text: str) -> float:
 
 
 def _on_gpu(chosen: argparse.Namespace, work_dir: str) -> list[Stage]:
-    profile = (*MOGABENCH, "profile", "--gpu", "--channels-last", "--skip-existing", *TIMING)
-    profile += ("--results", str(chosen.results))
+    plain = (*MOGABENCH, "profile", "--gpu", "--skip-existing", *TIMING)
+    plain += ("--results", str(chosen.results))  # tables and `compare` take these of other tasks
+    profile = (*plain, "--channels-last")
     best = [
         _stage(chosen, name, "--best", size)
         for name in ("inference", "training")
@@ -158,9 +159,9 @@ def _on_gpu(chosen: argparse.Namespace, work_dir: str) -> list[Stage]:
             0.1,
             (
                 _stage(chosen, "interaction"),
-                (*profile, "--task", "detection", "--batch-size", "8", *DENSE),
-                (*profile, "--task", "segmentation", "--batch-size", "8", *DENSE),
-                (*profile, "--task", "video"),
+                (*plain, "--task", "detection", "--batch-size", "8", *DENSE),
+                (*plain, "--task", "segmentation", "--batch-size", "8", *DENSE),
+                (*plain, "--task", "video"),
                 (*profile, "--paper", "since_2024", "--dtype", "bfloat16"),
             ),
         ),
