@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 COCO_NAME = "coco-keypoints"
 """What the paper's figures were measured on: COCO's validation images, with detected persons."""
 
-_COCO_VALIDATION = (5000, 6352)
-"""Images, and persons with key points."""
+_COCO_VALIDATION = (5000, 10_777, 6352)
+"""Images, single persons (a log in chensnathan/YOLOF, issue 27), and those with key points."""
 
 _LEAST_COVERED = 0.9
 """Of the images with persons, the share in which a file of detected boxes must have some."""
@@ -150,6 +150,8 @@ def read_people(
     category = _person_category(file, content["categories"])
     images = content["images"]
     annotations, repairs = _repair(file, content, category)
+    truth = {**content, "annotations": annotations}
+    filled = coco.fill_areas(truth)
     coco.check_images(file, images, folder)
     coco.check_sizes(file, images, folder)
     paths = {image["id"]: folder / image["file_name"] for image in images}
@@ -157,29 +159,25 @@ def read_people(
     annotated = bool(content["annotations"])
     if annotated and not persons:
         raise UserError(f"{file} has no person with key points")
-    notes = [f"{file.name}: {line}" for line in repairs]
+    notes = [f"{file.name}: {line}" for line in (*repairs, *filled)]
     if boxes is not None:
         persons = _read_detected(boxes, category, images, paths, notes)
     elif not annotated:
         raise UserError(f"{file} has no annotations, so --boxes FILE must say where persons are")
     sizes = {image["id"]: (image["height"], image["width"]) for image in images}
     persons = [replace(person, image_size=sizes[person.image]) for person in persons]
-    is_coco = coco.are_cocos(images, _COCO_VALIDATION[0]) and len(known) == _COCO_VALIDATION[1]
-    with_persons = {a["image_id"] for a in annotations if a["num_keypoints"]}
-    looked_at = {person.image for person in persons}
-    is_coco = is_coco and len(looked_at & with_persons) >= _LEAST_COVERED * len(with_persons)
+    is_coco = not filled and _is_coco(truth, known, persons)
     name = data_name(root, COCO_NAME if is_coco else None)
     if split == "val" and boxes is None:
         name += "-true-boxes"
     return People(
         tuple(persons),
-        coco.fill_index(COCO(), {**content, "annotations": annotations}),
+        coco.fill_index(COCO(), truth),
         Data(
             name=name,
             split=split,
             samples=len(persons),
-            # Detected persons are measured by the annotated ones.
-            digest=_digest(persons if boxes is None else [*persons, *known]),
+            digest=_digest(persons, annotations, paths),
         ),
         tuple(notes),
         annotated,
@@ -202,8 +200,28 @@ def _repair(
     }
     coco.check_references(file, persons)
     repairs = [*coco.renumber(persons), *coco.ignored_to_crowds(persons)]
-    repairs += [*coco.fill_areas(persons), *_count_keypoints(persons["annotations"])]
-    return persons["annotations"], repairs
+    return persons["annotations"], [*repairs, *_count_keypoints(persons["annotations"])]
+
+
+def _is_coco(truth: dict[str, Any], known: list[Person], looked_at: list[Person]) -> bool:
+    """Whether these are COCO's validation images and persons, looked at in most of the images.
+
+    Args:
+        truth: The images and annotations, by all of which the precision is computed.
+        known: The single persons with key points.
+        looked_at: The annotated or detected ones.
+    """
+    images, single, with_keypoints = _COCO_VALIDATION
+    annotations = truth["annotations"]
+    crowds = sum(annotation["iscrowd"] for annotation in annotations)
+    with_persons = {a["image_id"] for a in annotations if a["num_keypoints"]}
+    covered = with_persons & {person.image for person in looked_at}
+    return (
+        coco.are_cocos(truth["images"], images)
+        and (len(annotations) - crowds, len(known)) == (single, with_keypoints)
+        and crowds > 0
+        and len(covered) >= _LEAST_COVERED * len(with_persons)
+    )
 
 
 def _count_keypoints(annotations: list[dict[str, Any]]) -> list[str]:
@@ -281,10 +299,15 @@ def _read_detected(
     return found
 
 
-def _digest(persons: list[Person]) -> str:
+def _digest(
+    persons: list[Person], annotations: list[dict[str, Any]], files: dict[int, Path]
+) -> str:
+    """Follows who is looked at, and all of the annotations that precision is computed from."""
+    lines: list[list[Any]] = [[one.file.name, one.box.tolist(), one.score] for one in persons]
+    for one in annotations:
+        compared = (one[key] for key in ("bbox", "area", "iscrowd", "keypoints"))
+        lines.append([files[one["image_id"]].name, *compared])
     digest = hashlib.sha256()
-    for person in persons:
-        points = [] if person.keypoints is None else person.keypoints.tolist()
-        line = [person.file.name, person.box.tolist(), person.score, points]
+    for line in lines:
         digest.update(f"{json.dumps(line)}\n".encode())
     return digest.hexdigest()

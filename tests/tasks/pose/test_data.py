@@ -79,21 +79,38 @@ def test_boxes_of_predict_go_by_names(folder, content, tmp_path):
     assert found == [(9, "b.png", 0.7), (7, "a.png", 0.8)]
 
 
+UNLABELLED = {"id": 20, "keypoints": [0] * 51, "num_keypoints": 0}
+CROWD = {"id": 21, "iscrowd": 1}
+
+
 def test_coco_is_recognised_by_names_persons_and_covered_images(
     folder, content, monkeypatch, tmp_path
 ):
-    monkeypatch.setattr("mogabench.tasks.pose.data._COCO_VALIDATION", (2, 4))
-    assert read_people(folder(content), "val").identity.name.startswith("folder:")
+    annotations = content["annotations"]
+    annotations += [annotations[0] | UNLABELLED, annotations[0] | CROWD]
+
+    def name(boxes=None):
+        return read_people(folder(content), "val", boxes).identity.name
+
+    monkeypatch.setattr("mogabench.tasks.pose.data._COCO_VALIDATION", (2, 5, 4))
+    assert name().startswith("folder:")
     for image in content["images"]:
         image["file_name"] = f"{image['id']:012d}.jpg"
-    assert read_people(folder(content), "val").identity.name == "coco-keypoints-true-boxes"
+    assert name() == "coco-keypoints-true-boxes"
     one, both = tmp_path / "one.json", tmp_path / "both.json"
     one.write_text(json.dumps(DETECTIONS[:1]))
     both.write_text(json.dumps([DETECTIONS[0], {**DETECTIONS[0], "image_id": 9}]))
-    assert read_people(folder(content), "val", one).identity.name.startswith("folder:")
-    assert read_people(folder(content), "val", both).identity.name == "coco-keypoints"
-    monkeypatch.setattr("mogabench.tasks.pose.data._COCO_VALIDATION", (2, 5))
-    assert read_people(folder(content), "val").identity.name.startswith("folder:")
+    assert name(one).startswith("folder:")
+    assert name(both) == "coco-keypoints"
+    for spoiled in (annotations[:4] + annotations[5:], annotations[:5], annotations[1:]):
+        content["annotations"] = spoiled
+        assert name().startswith("folder:")
+    content["annotations"] = annotations
+    for annotation in annotations[4:]:
+        del annotation["area"]
+        assert name(both).startswith("folder:")
+        annotation["area"] = 1000.0
+    assert name(both) == "coco-keypoints"
 
 
 def change(content, *place, to):
@@ -235,13 +252,24 @@ def test_bad_boxes(folder, content, tmp_path, text, message):
         read_people(folder(content), "val", file)
 
 
-@pytest.mark.parametrize(("boxes", "samples"), [(None, 4), ("boxes.json", 1)])
-def test_the_digest_follows_the_persons(folder, content, tmp_path, boxes, samples):
-    """Also those by whom detected ones are measured."""
+@pytest.mark.parametrize(
+    "change_one",
+    [
+        lambda annotations: annotations[0].update(bbox=[1, 1, 50, 60]),
+        lambda annotations: annotations[0].update(area=2000.0),
+        lambda annotations: annotations[0]["keypoints"].__setitem__(0, 3.0),
+        lambda annotations: annotations.append(annotations[0] | UNLABELLED),
+        lambda annotations: annotations.append(annotations[0] | CROWD),
+    ],
+    ids=["box", "area", "key point", "unlabelled", "crowd"],
+)
+@pytest.mark.parametrize("boxes", [None, "boxes.json"])
+def test_the_digest_follows_all_that_is_evaluated_by(folder, content, tmp_path, boxes, change_one):
+    """Also those persons by whom detected ones are measured."""
     (tmp_path / "boxes.json").write_text(json.dumps(DETECTIONS))
     file = boxes and tmp_path / boxes
     before = read_people(folder(content), "val", file).identity
-    content["annotations"][0]["bbox"][0] += 1
+    change_one(content["annotations"])
     after = read_people(folder(content), "val", file).identity
-    assert before.samples == after.samples == samples
+    assert before.samples == after.samples == (1 if boxes else 4)
     assert before.digest != after.digest
