@@ -111,6 +111,27 @@ def read_image(file: Path, stated: Size | None = None) -> NDArray[np.uint8]:
     return np.array(decode_image(_content(file), str(file), stated=stated))
 
 
+def read_annotated_image(file: Path, stated: Size | None) -> NDArray[np.uint8]:
+    """The image as `read_image` gives it, if it is the one that was annotated.
+
+    Args:
+        file: The image.
+        stated: See `read_image`.
+
+    Raises:
+        ImageError: It cannot be read.
+        UserError: It is not of the size that the annotations say.
+    """
+    image = read_image(file, stated)
+    height, width = image.shape[:2]
+    if stated is not None and stated != (height, width):
+        raise UserError(
+            f"the image {file} is of {width}x{height} pixels, but its annotations say "
+            f"{stated[1]}x{stated[0]}"
+        )
+    return image
+
+
 def decode_image(
     content: bytes, name: str, *, mode: str = "RGB", stated: Size | None = None
 ) -> Image.Image:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from mmcv.transforms import BaseTransform
 from mmdet.datasets import CocoDataset
 from mmdet.datasets.api_wrappers import COCO
 from mmengine.dataset import pseudo_collate
@@ -13,11 +14,12 @@ from mmengine.registry import DefaultScope
 
 from mogabench.data.coco import are_cocos, fill_index
 from mogabench.data.identity import data_name, data_root
+from mogabench.data.images import read_annotated_image
 from mogabench.data.shapes import sample_shapes
 from mogabench.engine.coco_files import CocoFiles
 from mogabench.engine.task import Source
 from mogabench.errors import UserError
-from mogabench.openmmlab.images import LoadImage
+from mogabench.openmmlab.images import of_image
 from mogabench.records import Data
 from mogabench.tasks.detection.annotations import Annotations, read_annotations
 
@@ -158,7 +160,7 @@ class Images(CocoDataset):
         return index(self._content)
 
 
-class LoadAnnotatedImage(LoadImage):
+class LoadAnnotatedImage(BaseTransform):
     """Reads an image and makes sure that it is the one that was annotated."""
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
@@ -167,19 +169,8 @@ class LoadAnnotatedImage(LoadImage):
         Raises:
             UserError: It cannot be read, or is not of the size that the annotations say.
         """
-        noted = self.stated_size(results)
-        results = super().transform(results)
-        if results["ori_shape"] != noted:
-            height, width = results["ori_shape"]
-            raise UserError(
-                f"the image {results['img_path']} is of {width}x{height} pixels, but its "
-                f"annotations say {noted[1]}x{noted[0]}"
-            )
-        return results
-
-    def stated_size(self, results: dict[str, Any]) -> tuple[int, int]:
-        """What the annotations say."""
-        return results["height"], results["width"]
+        stated = results["height"], results["width"]
+        return results | of_image(read_annotated_image(Path(results["img_path"]), stated))
 
 
 def index(content: dict[str, Any]) -> COCO:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.utils.data import Dataset
 
-from mogabench.data.images import read_image
+from mogabench.data.images import read_annotated_image
 from mogabench.data.views import View, normalize, transform
 from mogabench.tasks.pose.augment import random_view
 from mogabench.tasks.pose.heatmaps import encode
@@ -54,7 +54,8 @@ class PersonPictures(Dataset[Item]):
 
     def _show(self, index: int, view: View) -> Item:
         person = self.persons[index]
-        picture = view.show(read_image(person.file, person.image_size), self.size)
+        image = read_annotated_image(person.file, person.image_size)
+        picture = view.show(image, self.size)
         return {"inputs": normalize(picture), "index": index}
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -76,6 +78,13 @@ def test_an_unreadable_image_is_named(marked):
     marked.file.write_bytes(b"")
     with pytest.raises(UserError, match=f"^cannot read the image {marked.file}: it is empty$"):
         PersonPictures((marked,), SIZE)[0]
+
+
+def test_an_image_of_another_size_than_annotated_is_named(marked):
+    assert PersonPictures((replace(marked, image_size=(200, 200)),), SIZE)[0]
+    message = rf"^the image {marked.file} is of 200x200 pixels, but its annotations say 90x100$"
+    with pytest.raises(UserError, match=message):
+        PersonPictures((replace(marked, image_size=(100, 90)),), SIZE)[0]
 
 
 def views(augment, keypoints, count=2000):
