@@ -141,7 +141,8 @@ def read_people(
         files: Other names of the files; None for the usual ones.
 
     Raises:
-        UserError: A file is missing or malformed, images are missing, or nobody has key points.
+        UserError: A file is missing or malformed, images are missing, or nobody has key points
+            and a box.
     """
     root = data_root(data, sample_figures)
     file, folder = (files or CocoFiles()).find(root, split, "person_keypoints")
@@ -158,12 +159,14 @@ def read_people(
     persons = known = _read_annotated(annotations, images, paths)
     annotated = bool(content["annotations"])
     if annotated and not persons:
-        raise UserError(f"{file} has no person with key points")
+        raise UserError(f"{file} has no person with key points and a box in its image")
     notes = [f"{file.name}: {line}" for line in (*repairs, *filled)]
     if boxes is not None:
         persons = _read_detected(boxes, category, images, paths, notes)
     elif not annotated:
         raise UserError(f"{file} has no annotations, so --boxes FILE must say where persons are")
+    else:
+        notes += [f"{file.name}: {line}" for line in _note_unseen(annotations, known, split)]
     sizes = {image["id"]: (image["height"], image["width"]) for image in images}
     persons = [replace(person, image_size=sizes[person.image]) for person in persons]
     is_coco = not filled and _is_coco(truth, known, persons)
@@ -265,6 +268,16 @@ def _read_annotated(
         points = np.array(annotation["keypoints"], dtype=float).reshape(-1, 3)
         persons.append(Person(image, files[image], box, keypoints=points))
     return persons
+
+
+def _note_unseen(
+    annotations: list[dict[str, Any]], known: list[Person], split: Literal["train", "val"]
+) -> list[str]:
+    """Counts the single persons with key points whose boxes do not show them."""
+    labelled = sum(one["num_keypoints"] > 0 and not one["iscrowd"] for one in annotations)
+    what = "not trained on" if split == "train" else "not looked at, and count as missed"
+    text = f"{labelled - len(known)} persons whose boxes have no area in their image are {what}"
+    return [text] if labelled > len(known) else []
 
 
 def _within(box: list[float], size: tuple[int, int]) -> Array:

@@ -194,6 +194,25 @@ def test_persons_count_by_their_labelled_key_points(folder, content):
     )
 
 
+@pytest.mark.parametrize(
+    ("split", "what"),
+    [("val", "not looked at, and count as missed"), ("train", "not trained on")],
+)
+def test_persons_whose_boxes_show_nothing_are_counted(folder, content, tmp_path, split, what):
+    annotations = content["annotations"]
+    annotations[0]["bbox"], annotations[1]["bbox"] = [10, 20, 0, 40], [900, 20, 30, 40]
+    annotations += [annotations[0] | UNLABELLED, annotations[0] | CROWD]
+    people = read_people(folder(content), split)
+    assert [person.image for person in people.persons] == [9, 9]
+    note = f"_{split}2017.json: 2 persons whose boxes have no area in their image are {what}"
+    assert people.notes[-1].endswith(note)
+    assert score_of_truth(people)["pose_ar"] == pytest.approx(50)
+    # Detected ones are looked at wherever the true boxes are.
+    (tmp_path / "boxes.json").write_text(json.dumps(DETECTIONS))
+    detected = read_people(folder(content), "val", tmp_path / "boxes.json")
+    assert not any("whose boxes" in line for line in detected.notes)
+
+
 def test_ignored_persons_are_not_looked_for(folder, content):
     content["annotations"][0]["ignore"] = 1
     people = read_people(folder(content), "val")
@@ -216,10 +235,12 @@ def test_one_image_with_two_ids_and_sizes_that_are_not_the_images(folder, conten
         read_people(root, "val")
 
 
-def test_nobody_with_key_points(folder, content):
+@pytest.mark.parametrize("change", [{"keypoints": [0] * 51}, {"bbox": [10, 20, 0, 40]}])
+def test_nobody_to_look_at(folder, content, change):
     for annotation in content["annotations"]:
-        annotation["keypoints"] = [0] * 51
-    with pytest.raises(UserError, match=r"^[^\n]* has no person with key points$"):
+        annotation.update(change)
+    message = r"^[^\n]* has no person with key points and a box in its image$"
+    with pytest.raises(UserError, match=message):
         read_people(folder(content), "val")
 
 
