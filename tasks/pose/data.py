@@ -158,6 +158,8 @@ def read_people(
     paths = {image["id"]: folder / image["file_name"] for image in images}
     persons = known = _read_annotated(annotations, images, paths)
     annotated = bool(content["annotations"])
+    if split == "train" and not annotated:
+        raise UserError(f"{file} has no annotations to train on")
     if annotated and not persons:
         raise UserError(f"{file} has no person with key points and a box in its image")
     notes = [f"{file.name}: {line}" for line in (*repairs, *filled)]

@@ -244,6 +244,12 @@ def test_nobody_to_look_at(folder, content, change):
         read_people(folder(content), "val")
 
 
+def test_a_file_without_annotations_is_nothing_to_train_on(folder, content):
+    root = folder(content | {"annotations": []})
+    with pytest.raises(UserError, match=r"_train2017\.json has no annotations to train on$"):
+        read_people(root, "train")
+
+
 def test_files_that_are_not_there_or_broken(folder, content, tmp_path):
     with pytest.raises(UserError, match=r"^cannot read [^\n]*; --data takes COCO's folder[^\n]*$"):
         read_people(tmp_path, "val")
