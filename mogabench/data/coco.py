@@ -18,7 +18,7 @@ from mogabench.errors import UserError, list_some
 from mogabench.files import is_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 Id = Annotated[int, Field(strict=True)]
@@ -180,6 +180,28 @@ def check_sizes(path: Path, images: list[Image], folder: Path) -> None:
         raise UserError(
             f"{path} states the wrong size for {len(differing)} of its images, so its "
             f"boxes may be misplaced: {list_some(differing)}"
+        )
+
+
+def check_pixels(
+    path: Path, objects: Sequence[Mapping[str, Any]], images: Sequence[Image] = ()
+) -> None:
+    """Makes sure that boxes are in pixels: not all lie within the first pixel of larger images.
+
+    Args:
+        path: The file, for the error.
+        objects: Annotated or detected ones; those whose ``bbox`` has no area tell nothing.
+        images: What they are in, where the file says so.
+
+    Raises:
+        UserError: They are shares of the image.
+    """
+    boxes = [item["bbox"] for item in objects if min(item["bbox"][2:]) > 0]
+    is_large = all(min(image["width"], image["height"]) > 1 for image in images)
+    if boxes and is_large and all(min(box) >= 0 and max(box) <= 1 for box in boxes):
+        raise UserError(
+            f"{path}: all boxes lie within 0 and 1, as shares of the image; COCO's are in pixels: "
+            "multiply x and width by the image's width, y and height by its height"
         )
 
 

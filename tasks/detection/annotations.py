@@ -89,7 +89,7 @@ def read_annotations(path: Path, images: Path, *, masks: bool = False) -> Annota
     content["categories"] = sorted(file["categories"], key=lambda item: item["id"])
     dropped = _without_empty_boxes(content)
     coco.check_sizes(path, file["images"], images)
-    _check_pixels(path, content)
+    coco.check_pixels(path, content["annotations"], content["images"])
     if masks:
         check_masks(path, content)
     repairs = [*coco.renumber(content), *dropped, *coco.ignored_to_crowds(content)]
@@ -112,17 +112,6 @@ def check_same_classes(train: Annotations, test: Annotations) -> None:
         raise UserError(
             f"{train.path} has the categories {', '.join(train.classes)}, but {test.path.name} has "
             f"{', '.join(test.classes)}"
-        )
-
-
-def _check_pixels(path: Path, content: dict[str, Any]) -> None:
-    """Boxes are in pixels: not all of them lie within the first pixel of larger images."""
-    boxes = [item["bbox"] for item in content["annotations"]]
-    is_large = all(min(image["width"], image["height"]) > 1 for image in content["images"])
-    if boxes and is_large and all(min(box) >= 0 and max(box) <= 1 for box in boxes):
-        raise UserError(
-            f"{path}: all boxes lie within 0 and 1, as shares of the image; COCO's are in pixels: "
-            "multiply x and width by the image's width, y and height by its height"
         )
 
 

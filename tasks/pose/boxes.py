@@ -41,11 +41,12 @@ def read_boxes(
         By the image's file where it is named, else by its id.
 
     Raises:
-        UserError: The file cannot be read.
+        UserError: The file cannot be read, or its boxes are shares of the image.
     """
     detections, _ = coco.read(
         file, list[_Detection], "--boxes takes detected persons in COCO's results format"
     )
+    coco.check_pixels(file, detections)
     found: dict[str | int, list[list[float]]] = defaultdict(list)
     flat = 0
     for one in detections:

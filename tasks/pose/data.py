@@ -204,6 +204,7 @@ def _repair(
         "annotations": [{"iscrowd": 0, **item} for item in valid.values()],
     }
     coco.check_references(file, persons)
+    coco.check_pixels(file, persons["annotations"], content["images"])
     repairs = [*coco.renumber(persons), *coco.ignored_to_crowds(persons)]
     return persons["annotations"], [*repairs, *_count_keypoints(persons["annotations"])]
 

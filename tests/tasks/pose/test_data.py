@@ -23,6 +23,20 @@ def score_of_truth(people):
     return average_precision(people, poses)
 
 
+def test_boxes_as_shares_of_the_image_are_refused(folder, content, tmp_path):
+    shares = [0.1, 0.2, 0.3, 1]
+    (tmp_path / "boxes.json").write_text(json.dumps([DETECTIONS[0] | {"bbox": shares}] * 2))
+    message = "json: all boxes lie within 0 and 1, .*: multiply x and width"
+    with pytest.raises(UserError, match=f"boxes.{message}"):
+        read_people(folder(content), "val", tmp_path / "boxes.json")
+    for annotation in content["annotations"]:
+        annotation["bbox"] = shares
+    with pytest.raises(UserError, match=f"person_keypoints_val2017.{message}"):
+        read_people(folder(content), "val")
+    content["annotations"][0]["bbox"] = [1, 2, 30, 40]
+    assert len(read_people(folder(content), "val").persons) == 4
+
+
 def test_who_is_looked_at(folder, content, points):
     crowd, tiny, outside, animal = (dict(a) for a in content["annotations"])
     crowd["iscrowd"], tiny["keypoints"], animal["category_id"] = 1, [0] * 51, 2
