@@ -265,24 +265,32 @@ def fill_areas(
 ) -> list[str]:
     """Takes areas that are missing or not positive from the masks, or from the boxes.
 
+    Objects of which the mask has none either are left out, as mmdet does.
+
     Args:
         content: Of a file; its annotations are changed.
         mask_area: The pixels of a segmentation in an image of some height and width; None where
             annotations have none.
 
     Returns:
-        What was repaired, a line or none.
+        What was repaired and left out, a line for each.
     """
     sizes = {image["id"]: (image["height"], image["width"]) for image in content["images"]}
     without = [item for item in content["annotations"] if item.get("area", 0) <= 0]
     for item in without:
         _, _, width, height = item["bbox"]
         size = sizes[item["image_id"]]
-        item["area"] = (mask_area and mask_area(item["segmentation"], *size)) or width * height
-    if not without:
-        return []
+        item["area"] = mask_area(item["segmentation"], *size) if mask_area else width * height
+    whole = content["annotations"]
+    if mask_area:
+        content["annotations"] = [item for item in whole if item["area"] > 0]
+    empty = len(whole) - len(content["annotations"])
     source = "masks" if mask_area else "boxes"
-    return [f"{len(without)} areas were missing or not positive; the {source}' are used"]
+    counts = {
+        f"areas were missing or not positive; the {source}' are used": len(without) - empty,
+        "objects whose masks have no pixel were left out": empty,
+    }
+    return [f"{count} {what}" for what, count in counts.items() if count]
 
 
 def are_cocos(images: list[Image], count: int) -> bool:

@@ -69,7 +69,8 @@ def read_annotations(path: Path, images: Path, *, masks: bool = False) -> Annota
 
     Repaired, and said in `Annotations.repairs`: ids below 1, for which pycocotools would take a
     match for none, and repeated ones are numbered anew from 1; areas that are missing, 0 or
-    negative become those of the masks or boxes; boxes without an area in their image are left out.
+    negative become those of the masks or boxes; boxes without an area in their image, and objects
+    whose masks have none, are left out.
 
     Args:
         path: A file such as ``instances_val2017.json``.
@@ -96,8 +97,8 @@ def read_annotations(path: Path, images: Path, *, masks: bool = False) -> Annota
     repairs += coco.fill_areas(content, mask_area if masks else None)
     if listed and all(item["iscrowd"] for item in content["annotations"]):
         raise UserError(
-            f"{path} annotates nothing to find: it lists no box with an area in its image, other "
-            "than crowds (iscrowd 1)"
+            f"{path} annotates nothing to find: it lists no object with an area in its image, "
+            "other than crowds (iscrowd 1)"
         )
     return Annotations(path, content, listed, digest, tuple(repairs))
 

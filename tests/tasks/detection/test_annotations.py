@@ -81,6 +81,28 @@ def test_areas_that_are_not_positive_become_the_boxes(read, area):
     assert precision_of_truth(annotations) == pytest.approx(100)
 
 
+def test_objects_whose_masks_are_empty_are_left_out(tmp_path):
+    Image.new("RGB", (30, 20)).save(tmp_path / "a.png")
+    content = copy.deepcopy(SOUND)
+    empty, dog = content["annotations"]
+    empty["segmentation"], empty["area"] = {"size": [20, 30], "counts": [600]}, 0
+    dog["segmentation"] = [[15, 5, 25, 5, 25, 17, 15, 17]]
+    del dog["area"]
+    (tmp_path / "instances.json").write_text(json.dumps(content))
+    read = read_annotations(tmp_path / "instances.json", tmp_path, masks=True)
+    assert [(item["id"], item["area"]) for item in read.content["annotations"]] == [(8, 120)]
+    assert read.repairs == (
+        "1 areas were missing or not positive; the masks' are used",
+        "1 objects whose masks have no pixel were left out",
+    )
+    boxes = read_annotations(tmp_path / "instances.json", tmp_path)
+    assert [item["area"] for item in boxes.content["annotations"]] == [100, 120]
+    dog["segmentation"] = empty["segmentation"]
+    (tmp_path / "instances.json").write_text(json.dumps(content))
+    with pytest.raises(UserError, match="it lists no object with an area in its image, other"):
+        read_annotations(tmp_path / "instances.json", tmp_path, masks=True)
+
+
 def test_areas_become_those_of_masks_where_they_are_learned(tmp_path):
     Image.new("RGB", (30, 20)).save(tmp_path / "a.png")
     content = copy.deepcopy(SOUND)
