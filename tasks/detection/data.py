@@ -142,10 +142,11 @@ class Images(CocoDataset):
                 f"{self.ann_file} has no box to train on: other than crowds, all are less than a "
                 "pixel wide or high"
             )
-        boxes = sum(len(image["instances"]) for image in self.data_list)
+        boxes = [box for image in self.data_list for box in image["instances"]]
         small = sum(min(image["height"], image["width"]) < _SMALLEST for image in self.data_list)
         counts = {
-            "boxes less than a pixel wide or high": len(self._content["annotations"]) - boxes,
+            "crowds (iscrowd 1)": sum(box["ignore_flag"] for box in boxes),
+            "boxes less than a pixel wide or high": len(self._content["annotations"]) - len(boxes),
             f"images with a shorter side below {_SMALLEST} pixels": small,
             "other images without boxes": len(self.data_list) - len(kept) - small,
         }

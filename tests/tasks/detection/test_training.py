@@ -167,6 +167,7 @@ def test_what_mmdet_does_not_train_on_is_counted(tmp_path, shapes):
     assert setup.notes == [
         f"{name}: 1 boxes without an area in their image were left out",
         f"{name}: 1 annotations are to be ignored, and are treated as crowds (iscrowd 1)",
+        f"{name}: 1 crowds (iscrowd 1) are not trained on",
         f"{name}: 2 boxes less than a pixel wide or high are not trained on",
         f"{name}: 1 images with a shorter side below 32 pixels are not trained on",
         f"{name}: 1 other images without boxes are not trained on",
