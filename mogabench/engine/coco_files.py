@@ -43,10 +43,7 @@ class CocoFiles(TaskOptions):
             UserError: Only one of the options is given, or they do not tell the splits apart.
         """
         if self.annotations is None and self.images is None:
-            for name in _ROBOFLOW_FOLDERS[split]:
-                if (root / name / _ROBOFLOW).is_file():
-                    return root / name / _ROBOFLOW, root / name
-            return root / "annotations" / f"{kind}_{split}2017.json", root / f"{split}2017"
+            return _find_known(root, split, kind)
         if self.annotations is None or self.images is None:
             raise UserError("--annotations and --images go together")
         if "{split}" not in self.annotations and split == "train":
@@ -58,3 +55,17 @@ class CocoFiles(TaskOptions):
             root / self.annotations.replace("{split}", split),
             root / self.images.replace("{split}", split),
         )
+
+
+def _find_known(root: Path, split: Literal["train", "val"], kind: str) -> tuple[Path, Path]:
+    """COCO's names, or Roboflow's: also of a split that is missing in its export."""
+    cocos = root / "annotations" / f"{kind}_{split}2017.json", root / f"{split}2017"
+    exports = {
+        part: [(root / name / _ROBOFLOW, root / name) for name in names]
+        for part, names in _ROBOFLOW_FOLDERS.items()
+    }
+    for file, images in (*exports[split], cocos):
+        if file.is_file():
+            return file, images
+    is_export = any(file.is_file() for pairs in exports.values() for file, _ in pairs)
+    return exports[split][0] if is_export else cocos

@@ -291,6 +291,20 @@ def test_other_names_of_the_files(shapes, arrange, files):
 
 
 @pytest.mark.parametrize(
+    ("part", "there", "missing"), [("train", "test", "train"), ("val", "train", "valid")]
+)
+def test_a_split_that_a_roboflow_export_lacks_is_named(shapes, part, there, missing):
+    (shapes / there).mkdir()
+    (shapes / there / "_annotations.coco.json").write_text("{}")
+    assert open_split(str(shapes), part, masks=False).identity.samples  # COCO's names beside it
+    (shapes / "annotations").rename(shapes / "other")
+    with pytest.raises(
+        UserError, match=f"cannot read .*/{missing}/_annotations.coco.json: No such"
+    ):
+        open_split(str(shapes), part, masks=False)
+
+
+@pytest.mark.parametrize(
     ("files", "message"),
     [
         (CocoFiles(annotations="all.json"), "--annotations and --images go together"),
