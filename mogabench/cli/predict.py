@@ -20,7 +20,7 @@ from mogabench.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 
     from mogabench.engine.prediction import Item, Prediction, Predictor
 
@@ -121,7 +121,7 @@ def predict(
         device=device,
         **{name: value for name, value in own.items() if value is not None},
     )
-    items = predictor.find(images)
+    items: Sequence[Item] = predictor.find(images)
     for note in predictor.notes:
         LOG.info(note)
     is_quiet = output_format == "json" or PIPE in images
@@ -189,7 +189,7 @@ def _stems(names: Sequence[str], endings: Collection[str]) -> Sequence[str]:
     raise UserError(f"two items would write {files.most_common(1)[0][0]}: rename one of them")
 
 
-def _check_output(folder: Path, inputs: Collection[Path], items: Sequence[Item]) -> Sequence[Item]:
+def _check_output(folder: Path, inputs: Set[Path], items: Sequence[Item]) -> Sequence[Item]:
     """The items without what an earlier run wrote, where the output lies in a folder of inputs.
 
     Raises:

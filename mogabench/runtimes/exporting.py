@@ -228,7 +228,8 @@ def _spell_out(program: ExportedProgram) -> ExportedProgram:
 
 def _first(node: Node) -> Tensor:
     """An example of a call's first argument."""
-    example: Tensor = node.args[0].meta["val"]
+    argument: Any = node.args[0]
+    example: Tensor = argument.meta["val"]
     return example
 
 
