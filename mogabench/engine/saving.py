@@ -12,6 +12,7 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 
 from mogabench.checkpoints import read_state_dict, save_checkpoint
+from mogabench.engine.processes import gather
 from mogabench.errors import UserError
 
 if TYPE_CHECKING:
@@ -89,15 +90,21 @@ def is_resumable(job: Job[Any, Any], identity: dict[str, str]) -> bool:
     There is none if the training was killed before its first: it then begins anew, and says so.
 
     Raises:
-        UserError: The checkpoint cannot be read, or is of another network, recipe, data, precision
-            or beginning, or of epochs of another length.
+        UserError: The checkpoint cannot be read, is of another network, recipe, data, precision or
+            beginning, or of epochs of another length, or another process finds another one.
     """
     assert job.work_dir is not None
     file = job.work_dir / CHECKPOINT
-    if not file.exists():
+    saved = read_state_dict(file).meta.get("meta", {}) if file.exists() else None
+    first, *others = gather(None if saved is None else saved.get("iter"))
+    if any(step != first for step in others):
+        raise UserError(
+            f"not all processes see the same {file}: --work-dir must be a folder that all machines "
+            "share"
+        )
+    if saved is None:
         _LOG.info("no %s yet: beginning at step 0", file)
         return False
-    saved = read_state_dict(file).meta.get("meta", {})
     for what, value in identity.items():
         if saved.get(what) != value:
             raise UserError(

@@ -84,3 +84,28 @@ def test_what_the_loss_does_not_depend_on_is_named(job):
     assert "loss does not depend on 2 parameter(s) of the network, such as idle.weight" in str(said)
     (alone,) = run_on(1, job("schedule.epochs=1", "batch_size=12"), IDLE)
     assert alone.metrics
+
+
+HIDING = """
+import os
+from pathlib import Path
+
+exists = Path.exists
+is_hidden = lambda file: os.environ["RANK"] == "1" and file.name == "checkpoint.pth"
+Path.exists = lambda file: exists(file) and not is_hidden(file)
+"""
+
+
+@pytest.mark.slow
+def test_a_checkpoint_that_one_process_does_not_see_is_not_resumed_from(job):
+    training = job("schedule.epochs=1", "batch_size=12")
+    file = run(training, TASK).checkpoint.with_name("checkpoint.pth")
+    before = file.read_bytes()
+    found = run_on(2, replace(training, resume=True), HIDING)
+    (said,) = [error for error in found if not isinstance(error, AlreadyReportedError)]
+    assert isinstance(said, UserError)
+    assert str(said) == (
+        f"not all processes see the same {file}: --work-dir must be a folder that all machines "
+        "share"
+    )
+    assert file.read_bytes() == before
