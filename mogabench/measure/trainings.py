@@ -43,7 +43,7 @@ def train_many(
     Args:
         jobs: The trainings, on the same data. One is skipped where the store has its record: of the
             same network, by the same recipe and seed, from the same weights and in the same
-            arithmetic, on data of that name and digest.
+            arithmetic, trained and evaluated on the same data.
         store: Takes the records.
         processes: Trainings at a time.
         packages: Those of ``--import``, which each process imports.
@@ -86,12 +86,14 @@ def train_many(
     return [record for record in found if record is not None]
 
 
-def data_of(job: Job[Any, Any]) -> Data:
-    """What records say of the data that a job evaluates on."""
-    return get_task(job.subject.task).prepare(job).test.identity
+def data_of(job: Job[Any, Any]) -> tuple[Data, Data]:
+    """What records say of the data that a job trains on, and of that which it evaluates on."""
+    setup = get_task(job.subject.task).prepare(job)
+    assert setup.train is not None
+    return setup.train.identity, setup.test.identity
 
 
-def earlier(job: Job[Any, Any], data: Data, store: Store) -> Record | None:
+def earlier(job: Job[Any, Any], data: tuple[Data, Data], store: Store) -> Record | None:
     """The record of the same training, where there is one.
 
     Args:
@@ -100,11 +102,15 @@ def earlier(job: Job[Any, Any], data: Data, store: Store) -> Record | None:
         store: The records.
     """
     assert job.recipe is not None
-    same = {"dataset": data.name, "recipe_digest": job.recipe.digest, "amp": job.amp}
+    trained, evaluated = data
+    same = {"dataset": evaluated.name, "recipe_digest": job.recipe.digest, "amp": job.amp}
     same["initial_weights"] = sha256(job.weights) if job.weights else None
     for record in store.matching(job.subject.key, Kind.QUALITY, **same):
         where = record.provenance
-        if where.training and where.data and where.data.digest == data.digest:
+        if not (where.training and where.data):
+            continue
+        digests = where.training.data.digest, where.data.digest
+        if digests == (trained.digest, evaluated.digest):
             return record
     return None
 

@@ -27,7 +27,8 @@ def test_a_training_with_a_record_is_not_done_again(tmp_path):
     job = make("convmixer", 43, "sample", tmp_path / "work")
     assert job.subject.input_size == (10, 1, 32, 32)
     data = data_of(job)
-    assert data.name == "sample-moving-digits"
+    trained, evaluated = data
+    assert (evaluated.name, evaluated.split) == ("sample-moving-digits", "test")
     assert earlier(job, data, store) is None
     done = Record(
         subject=job.subject,
@@ -36,8 +37,8 @@ def test_a_training_with_a_record_is_not_done_again(tmp_path):
         provenance=provenance(
             device="a CPU",
             recipe_digest=job.recipe.digest,
-            data=data,
-            training=Training(data=data, epochs=3, steps=1500, batch_size=4),
+            data=evaluated,
+            training=Training(data=trained, epochs=3, steps=1500, batch_size=4),
         ),
     )
     store.append(done)
@@ -50,7 +51,8 @@ def test_a_training_with_a_record_is_not_done_again(tmp_path):
     assert earlier(job, data, store) == done
     begun = earlier(replace(job, weights=weights), data, store)
     assert begun.provenance.initial_weights == sha256(weights)
-    other = data.model_copy(update={"digest": "0"})
-    assert earlier(job, other, store) is None
+    changed = [part.model_copy(update={"digest": "0"}) for part in data]
+    assert earlier(job, (changed[0], evaluated), store) is None
+    assert earlier(job, (trained, changed[1]), store) is None
     for translator, seed in (("convmixer", 44), ("vit", 43)):
         assert earlier(make(translator, seed, "sample", tmp_path / "work"), data, store) is None
