@@ -108,6 +108,8 @@ def make_runner(job: Job[Any, Any], setup: Setup) -> QuietRunner:
         plan = _plan(job, world) if setup.train is not None else ""
         hooks.append(ShowProgress(quiet=job.quiet, plan=plan))
     if setup.train is not None:
+        # Some optimizers, such as Adagrad, make their state at once, where the weights then are.
+        setup.model.to(get_device())
         loader = training_loader(job, setup.train, batches_per_step(job)[0])
         identity = _identity(job, loader)
         options = _training_options(job, setup.model.network, loader)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from mogabench.engine import runner
 from mogabench.engine.run import WEIGHTS, run
 from mogabench.engine.saving import CHECKPOINT
 from mogabench.errors import UserError
@@ -42,6 +43,15 @@ def test_the_average_is_what_is_saved_and_evaluated(job, tmp_path):
     for each, outcome in zip(jobs, outcomes, strict=True):
         alone = run(replace(each, train=False, weights=outcome.checkpoint, work_dir=None), TASK)
         assert alone.metrics == outcome.metrics
+
+
+def test_the_optimizer_makes_its_state_on_the_device(job, monkeypatch):
+    """Here on the meta device, in the place of a GPU; the next step would be to train there."""
+    monkeypatch.setattr(runner, "get_device", lambda: "meta")
+    monkeypatch.setattr(runner, "QuietRunner", lambda *_, **options: options)
+    adagrad = job("optimizer.name=adagrad")
+    optimizer = runner.make_runner(adagrad, TASK.prepare(adagrad))["optim_wrapper"].optimizer
+    assert {state["sum"].device.type for state in optimizer.state.values()} == {"meta"}
 
 
 def test_skipped_images_are_named_and_change_nothing_else(job, folder, caplog):
