@@ -106,6 +106,9 @@ def _in_timm(
 def _one_cycle(
     schedule: OneCycleSchedule, optimizer: Optimizer, total: int
 ) -> Callable[[int], None]:
+    fraction = schedule.warmup_fraction
+    if fraction * total == 1:  # PyTorch divides by the 0 steps that lead from the first to itself
+        fraction *= 1 - 1e-9
     cycle = OneCycleLR(
         optimizer,
         # A resumed optimizer has the rate of its last step as "lr", and this as it was at first.
@@ -114,7 +117,7 @@ def _one_cycle(
             for group in optimizer.param_groups
         ],
         total_steps=total,
-        pct_start=schedule.warmup_fraction,
+        pct_start=fraction,
         div_factor=schedule.div_factor,
         final_div_factor=schedule.final_div_factor,
     )

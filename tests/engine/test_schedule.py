@@ -86,6 +86,12 @@ def test_one_cycle_up_and_down_with_the_momentum_the_other_way_round():
     assert momentum[2] == pytest.approx(0.85)
 
 
+def test_one_cycle_with_a_warm_up_of_one_step_begins_at_the_full_rate():
+    lr = lr_of(OneCycleSchedule(epochs=10, warmup_fraction=0.1), 1.0)
+    assert (lr[0], lr[9]) == pytest.approx((1.0, 1 / 25 / 1e4))
+    assert (lr[4] + lr[5]) / 2 == pytest.approx((lr[0] + lr[9]) / 2)  # half a cosine
+
+
 @pytest.mark.parametrize(
     "schedule",
     [
