@@ -17,15 +17,19 @@ import torch
 from mmengine.dist import get_dist_info
 
 from mogabench.checkpoints import save_checkpoint
+from mogabench.engine.optimization import AverageWeights
 from mogabench.engine.randomness import seed_everything
 from mogabench.engine.runner import make_runner
 from mogabench.engine.saving import CHECKPOINT, state_of
+from mogabench.engine.schedule import FollowSchedule
 from mogabench.engine.statistics import batches_to_measure, measure_statistics
 from mogabench.errors import UserError
 from mogabench.recipes.schedules import CosineSchedule, OneCycleSchedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from mmengine.runner import Runner
 
     from mogabench.engine.job import Job
     from mogabench.engine.task import Setup
@@ -128,12 +132,15 @@ def _time(job: Job[Any, Any], setup: Setup) -> Pace:
     assert job.recipe is not None and job.work_dir is not None
     runner = make_runner(job, setup)
     loop, model = runner.train_loop, runner.model
+    _call_hooks(runner, "before_run")
+    _call_hooks(runner, "before_train")
     model.train()
     batches = loop.more_batches()
 
     def train() -> None:
         for _ in range(loop.accumulation):
             model.train_step(next(batches), optim_wrapper=runner.optim_wrapper)
+        _call_hooks(runner, "after_train_iter", batch_idx=0)
 
     step = _seconds_per_call(train, job.device)
     start = _seconds_to_start(loop.more_batches())
@@ -141,26 +148,46 @@ def _time(job: Job[Any, Any], setup: Setup) -> Pace:
     if count := batches_to_measure(job.recipe, loop.accumulation):
         batch = _seconds_per_call(lambda: measure_statistics(model, batches, 1), job.device)
         statistics = start + count * batch
-    model.eval()
-    evaluator, loader = runner.val_loop.evaluator, runner.val_loop.dataloader
-    to_evaluate = chain.from_iterable(repeat(loader))
-
-    def evaluate() -> None:
-        batch = next(to_evaluate)
-        with torch.no_grad():
-            evaluator.process(model.val_step(batch), batch)
-
-    evaluation = _seconds_per_call(evaluate, job.device) * len(loader)
-    for metric in evaluator.metrics:
-        metric.results.clear()
-    began = time.monotonic()
-    save_checkpoint(job.work_dir / CHECKPOINT, state_of(runner))
-    saving = time.monotonic() - began
+    evaluation = _seconds_to_evaluate(runner, job.device)
+    saving = _seconds_to_save(runner, job.work_dir / CHECKPOINT)
     return Pace(
         epoch=start + loop.steps_per_epoch * step + saving,
         evaluation=start + evaluation + _CURVE_SECONDS,
         statistics=statistics,
     )
+
+
+def _call_hooks(runner: Runner, point: str, **given: Any) -> None:
+    """Calls those that belong to a step: no other takes notable time, and some write files."""
+    for hook in runner.hooks:
+        if isinstance(hook, AverageWeights | FollowSchedule):
+            getattr(hook, point)(runner, **given)
+
+
+def _seconds_to_evaluate(runner: Runner, device: str) -> float:
+    """The batches of an evaluation, of which some are timed."""
+    model, loop = runner.model, runner.val_loop
+    model.eval()
+    batches = chain.from_iterable(repeat(loop.dataloader))
+
+    def evaluate() -> None:
+        batch = next(batches)
+        with torch.no_grad():
+            loop.evaluator.process(model.val_step(batch), batch)
+
+    seconds = _seconds_per_call(evaluate, device) * len(loop.dataloader)
+    for metric in loop.evaluator.metrics:
+        metric.results.clear()
+    return seconds
+
+
+def _seconds_to_save(runner: Runner, file: Path) -> float:
+    """A checkpoint, with the average."""
+    began = time.monotonic()
+    payload = state_of(runner)
+    _call_hooks(runner, "before_save_checkpoint", checkpoint=payload)
+    save_checkpoint(file, payload)
+    return time.monotonic() - began
 
 
 def _seconds_to_start(batches: Iterator[Any]) -> float:

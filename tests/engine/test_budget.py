@@ -1,6 +1,7 @@
 """Trainings that choose their length by the time they may take."""
 
 import time
+from copy import deepcopy
 from dataclasses import replace
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 
 from mogabench.engine import budget
 from mogabench.engine.run import run
+from mogabench.engine.saving import CHECKPOINT
 from mogabench.errors import UserError
 from mogabench.recipes.schedules import CosineSchedule, OneCycleSchedule
 from mogabench.tasks import load_recipe
@@ -101,3 +103,17 @@ def test_statistics_are_timed_over_the_batches_of_the_recipe(job, monkeypatch):
     chosen.work_dir.mkdir()
     pace = budget._time(chosen, TASK.prepare(chosen))
     assert pace.statistics == pytest.approx(7, abs=0.5)  # 7 batches have the first 100 samples
+
+
+def test_timed_steps_and_checkpoints_are_those_of_the_training(job, monkeypatch):
+    """With the average, and at the rate that the training begins with, here 0."""
+    monkeypatch.setattr(budget, "_seconds_per_call", lambda call, _: call() or 1.0)
+    chosen = job("ema={}", "schedule={epochs: 4, warmup_epochs: 1, warmup_lr: 0}")
+    chosen.work_dir.mkdir()
+    setup = TASK.prepare(chosen)
+    before = deepcopy(setup.model.state_dict())
+    budget._time(chosen, setup)
+    after = setup.model.state_dict()
+    assert all(torch.equal(after[name], before[name]) for name in before)
+    saved = torch.load(chosen.work_dir / CHECKPOINT, weights_only=True)
+    assert saved["ema_state_dict"]["steps"] == 1
