@@ -40,7 +40,7 @@ class Classifier(Trained):
     def loss(self, inputs: Tensor, labels: Tensor, **_: Any) -> dict[str, Tensor]:
         """The recipe's loss of images ``(N, C, H, W)`` of classes ``(N,)``."""
         if self.mixup:
-            inputs, labels = self.mixup(inputs, labels)
+            inputs, labels = self.mixup(inputs.clone(), labels)  # it works in place
         return {"loss": self.criterion(self.predict(inputs), labels)}
 
     def predict(self, inputs: Tensor, **_: Any) -> Tensor:
