@@ -191,8 +191,10 @@ def _training_options(job: Job[Any, Any], network: nn.Module, loader: Loader) ->
     assert job.recipe is not None
     accumulation = batches_per_step(job)[1]
     if len(loader) < accumulation:
+        # Those of an epoch: sequences are drawn from fewer, or more, images.
+        samples = len(loader.dataset)  # type: ignore[arg-type]  # PyTorch's own type has no length
         raise UserError(
-            f"{loader.identity.samples} training samples are less than one step of "
+            f"{samples} training samples are less than one step of "
             f"{job.recipe.batch_size}; a smaller --set batch_size=N needs fewer"
         )
     return {
