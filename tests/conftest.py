@@ -12,6 +12,9 @@ from timm.layers import LayerNorm2d
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from mogabench import catalogue
+from mogabench.cli import main
+from mogabench.console import LOG
 from mogabench.engine.job import Job
 from mogabench.subject import Subject
 from mogabench.tasks import load_recipe
@@ -67,6 +70,35 @@ def restore_import_path(monkeypatch):
     take for the package.
     """
     monkeypatch.setattr(sys, "path", [*sys.path])
+
+
+@pytest.fixture(autouse=True)
+def restore_logging():
+    """Undoes what a command sets up: pytest's ``caplog`` sees the messages of later tests."""
+    handlers, level, propagate = LOG.handlers[:], LOG.level, LOG.propagate
+    yield
+    LOG.handlers[:], LOG.propagate = handlers, propagate
+    LOG.setLevel(level)
+
+
+@pytest.fixture
+def mogabench(monkeypatch, capsys, tmp_path):
+    """Runs a command as its console script does; returns standard output and error."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(catalogue, "_imported", {})
+
+    def run(*arguments, status=0):
+        monkeypatch.setattr(sys, "argv", ["mogabench", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        out, err = capsys.readouterr()
+        assert stop.value.code == status, err
+        return out, err
+
+    yield run
+    sys.modules.pop("toy", None)
+    catalogue.backbones.cache_clear()
 
 
 COLOURS = {"blue": (40, 60, 200), "green": (50, 180, 70), "red": (210, 50, 40)}

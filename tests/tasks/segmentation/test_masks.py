@@ -1,7 +1,6 @@
 """Masks that are not ADE20K's: what 0 means, kinds of files, and what is refused before a run."""
 
 import struct
-import sys
 import zlib
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +9,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mogabench.cli import main
 from mogabench.data.images import ImageError
 from mogabench.engine.job import Job
 from mogabench.engine.run import run
@@ -102,40 +100,24 @@ def truth(job_):
     return evaluated(job_).scenes[0]["data_samples"].gt_sem_seg.data[0].numpy()
 
 
-def command(monkeypatch, capfd, folder, *arguments):
-    fixed = [
-        *("--backbone", "test_resnet", "--train", "--recipe", "sample_shapes_segmentation"),
-        *("--data", folder, "--class-map", folder.parent / "names.txt", "--workers", "0"),
-        *("--set", "schedule.steps=2", "--set", "schedule.warmup_steps=0", "--quiet"),
-        *("--set", "batch_size=2", "--set", "input.crop=32", "--device", "cpu"),
-        *("--work-dir", folder.parent / "work", "--results", folder.parent / "results"),
-    ]
-    words = ["mogabench", "run", "segmentation", *map(str, [*fixed, *arguments])]
-    monkeypatch.setattr(sys, "argv", words)
-    with pytest.raises(SystemExit) as stop:
-        main()
-    out, err = capfd.readouterr()
-    assert "Traceback" not in out + err
-    return stop.value.code, out + err
-
-
 @pytest.mark.slow
 def test_a_command_on_masks_from_0_needs_a_word_and_its_resumption_the_same(
-    binary, monkeypatch, capfd
+    binary, tmp_path, mogabench
 ):
-    monkeypatch.chdir(binary.parent)
-    code, text = command(monkeypatch, capfd, binary)
-    assert code == 2
-    assert (
-        "ids from 0 to 1, and there are 2 classes: --mask-zero class if 0 is 'background'" in text
-    )
-    assert not (binary.parent / "work" / "checkpoint.pth").exists()
-    code, text = command(monkeypatch, capfd, binary, "--mask-zero", "class")
-    assert code == 0
-    assert "0 in the masks is the class background (--mask-zero class)" in text
-    code, text = command(monkeypatch, capfd, binary, "--mask-zero", "ignore", "--resume")
-    assert code == 2
-    assert "is of another training: its data digest was" in text
+    command = [
+        *("run", "segmentation", "--backbone", "test_resnet", "--train", "--workers", "0"),
+        *("--data", binary, "--class-map", "names.txt", "--recipe", "sample_shapes_segmentation"),
+        *("--set", "schedule.steps=2", "--set", "schedule.warmup_steps=0", "--quiet"),
+        *("--set", "batch_size=2", "--set", "input.crop=32", "--device", "cpu"),
+        *("--work-dir", "work", "--results", "results"),
+    ]
+    _, err = mogabench(*command, status=2)
+    assert "ids from 0 to 1, and there are 2 classes: --mask-zero class if 0 is 'background'" in err
+    assert not (tmp_path / "work" / "checkpoint.pth").exists()
+    out, _ = mogabench(*command, "--mask-zero", "class")
+    assert "0 in the masks is the class background (--mask-zero class)" in out
+    _, err = mogabench(*command, "--mask-zero", "ignore", "--resume", status=2)
+    assert "is of another training: its data digest was" in err
 
 
 @pytest.mark.slow

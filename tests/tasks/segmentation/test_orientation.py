@@ -1,6 +1,5 @@
 """Photographs that EXIF data turn, and masks drawn on them upright or as they are stored."""
 
-import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,7 +7,6 @@ import pytest
 import torch
 from PIL import Image
 
-from mogabench.cli import main
 from mogabench.data.shapes import SCENE_CLASSES, sample_shapes
 from mogabench.tasks.segmentation.drawing import DrawMasks
 
@@ -41,30 +39,19 @@ def turned(tmp_path):
     return make
 
 
-def command(monkeypatch, capfd, *arguments):
-    monkeypatch.setattr(sys, "argv", ["mogabench", "run", "segmentation", *map(str, arguments)])
-    with pytest.raises(SystemExit) as stop:
-        main()
-    out, err = capfd.readouterr()
-    assert stop.value.code == 0, err
-    assert "Traceback" not in out + err
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("stored_masks", [False, True])
-def test_a_training_and_its_resumption(turned, tmp_path, monkeypatch, capfd, stored_masks):
-    monkeypatch.chdir(tmp_path)
-    names = tmp_path / "names.txt"
-    names.write_text("\n".join(SCENE_CLASSES))
-    options = [
-        *("--backbone", "test_resnet", "--train", "--recipe", "sample_shapes_segmentation"),
-        *("--data", turned(6, stored_masks=stored_masks), "--class-map", names, "--workers", "0"),
+def test_a_training_and_its_resumption(turned, tmp_path, mogabench, stored_masks):
+    (tmp_path / "names.txt").write_text("\n".join(SCENE_CLASSES))
+    command = [
+        *("run", "segmentation", "--backbone", "test_resnet", "--train", "--workers", "0"),
+        *("--data", turned(6, stored_masks=stored_masks), "--class-map", "names.txt"),
+        *("--recipe", "sample_shapes_segmentation", "--set", "batch_size=2"),
         *("--set", "schedule.steps=2", "--set", "schedule.warmup_steps=1"),
-        *("--set", "batch_size=2", "--set", "input.crop=32", "--quiet"),
-        *("--work-dir", tmp_path / "work", "--results", tmp_path / "results"),
+        *("--set", "input.crop=32", "--quiet", "--work-dir", "work", "--results", "results"),
     ]
-    command(monkeypatch, capfd, *options)
-    command(monkeypatch, capfd, *options, "--resume")
+    mogabench(*command)
+    mogabench(*command, "--resume")
     assert (tmp_path / "work" / "predictions.png").exists()
 
 

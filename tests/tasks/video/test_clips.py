@@ -1,7 +1,6 @@
 """Sequences of the user's own."""
 
 import re
-import sys
 
 import cv2
 import numpy as np
@@ -11,7 +10,6 @@ from PIL import Image
 from torch import nn
 
 from mogabench import load
-from mogabench.cli import main
 from mogabench.errors import UserError
 from mogabench.models.simvp import SimVP
 from mogabench.tasks import get_task
@@ -214,31 +212,16 @@ def test_more_frames_come_from_predicted_ones(length):
 
 
 @pytest.mark.slow
-def test_a_command_trains_on_a_folder_and_says_what_it_predicts(tmp_path, monkeypatch, capfd):
+def test_a_command_trains_on_a_folder_and_says_what_it_predicts(tmp_path, mogabench):
     for name in ("train", "val"):
         np.save(tmp_path / f"{name}.npy", RANDOM.integers(0, 256, (4, 7, 3, 16, 24), np.uint8))
-    words = ["mogabench", "run", "video", "--translator", "moganet", "--size", "2x3x16x24"]
-    words += [
-        "--in-frames",
-        "2",
-        "--data",
-        str(tmp_path),
-        "--train",
-        "--out-frames",
-        "5",
-        "--layout",
-        "NTCHW",
-        "-q",
-    ]
-    words += ["--recipe", "sample_video", "--set", "schedule.epochs=1", "--set", "batch_size=2"]
-    for setting in ("encoder_dim=8", "hidden_dim=16", "depth=2"):
-        words += ["--set", f"model.{setting}"]
-    words += ["--work-dir", str(tmp_path / "work"), "--results", str(tmp_path / "results")]
-    monkeypatch.setattr(sys, "argv", words)
-    with pytest.raises(SystemExit) as stop:
-        main()
-    out, err = capfd.readouterr()
-    assert stop.value.code == 0, err
+    out, _ = mogabench(
+        *("run", "video", "--translator", "moganet", "--size", "2x3x16x24", "--in-frames", "2"),
+        *("--data", tmp_path, "--train", "--out-frames", "5", "--layout", "NTCHW", "-q"),
+        *("--recipe", "sample_video", "--set", "schedule.epochs=1", "--set", "batch_size=2"),
+        *("--set", "model.encoder_dim=8", "--set", "model.hidden_dim=16", "--set", "model.depth=2"),
+        *("--work-dir", "work", "--results", "results"),
+    )
     assert "predicts 5 frames from 2, feeding its predictions back" in out
     assert "val.npy: 4 sequences of 7 frames from 4 clips" in out
     with Image.open(tmp_path / "work" / "predictions.png") as picture:
