@@ -6,8 +6,13 @@ import sys
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
+from types import NoneType
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
+
+from mogabench.cli.predict import predict
+from mogabench.tasks import tasks
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = {"mogabench": "mogabench", "tasks": "mogabench.tasks", "recipes": "mogabench.recipes"}
@@ -117,3 +122,30 @@ def test_listing_tasks_recipes_and_tables_imports_no_torch() -> None:
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def value_types(annotation: Any) -> set[type]:
+    """The types of the values that an annotation allows, None aside."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return {type(value) for value in arguments}
+    parts = arguments[:1] if origin is Annotated else arguments
+    types = set().union(*map(value_types, parts)) if parts else {annotation}
+    return types - {NoneType}
+
+
+def test_what_predict_passes_on_are_options_of_tasks() -> None:
+    """It has names and types of its own, since the weights, which it reads first, say the task."""
+    tree = ast.parse((ROOT / "mogabench/cli/predict.py").read_text("utf-8"))
+    (own,) = [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "own"
+    ]
+    given = get_type_hints(predict)
+    known = [task.Options.model_fields for task in tasks().values()]
+    for key in [key.value for key in own.keys]:
+        found = [fields[key] for fields in known if key in fields]
+        assert found, f"no task has the option {key} of predict"
+        for field in found:
+            assert value_types(field.annotation) == value_types(given[key])
