@@ -145,9 +145,10 @@ def _checked(box: Sequence[float]) -> tuple[Array, float]:
         UserError: It is no box, or has no area.
     """
     numbers = np.asarray(box, dtype=float)
-    if numbers.shape not in ((4,), (5,)) or min(numbers[2:4]) <= 0:
+    is_box = numbers.shape in ((4,), (5,)) and np.isfinite(numbers).all()
+    if not is_box or min(numbers[2:4]) <= 0:
         raise UserError(
-            f"{list(box)} is not the box of a person: give x, y, width and height in pixels, with "
-            "width and height above 0"
+            f"{box} is not the box of a person: give for each one x, y, width and height in "
+            "pixels, with width and height above 0"
         )
     return numbers[:4], float(numbers[4]) if len(numbers) == 5 else 1.0

@@ -103,10 +103,13 @@ def test_boxes_of_other_images_than_these(weights, tmp_path, files, key, message
     assert len(predictor.predict(image, boxes=[box]).poses) == 1
 
 
-def test_boxes_that_are_none(weights, tmp_path):
+@pytest.mark.parametrize(
+    "boxes", [[(0, 0, 10, 0)], (0, 0, 10, 10), [(0, 0, 10, np.nan)], [(np.inf, 0, 10, 10)]]
+)
+def test_boxes_that_are_none(weights, tmp_path, boxes):
     image, _ = person_at(30, 40)
     with pytest.raises(UserError, match="is not the box of a person"):
-        load(weights).predict(image, boxes=[(0, 0, 10, 0)])
+        load(weights).predict(image, boxes=boxes)
     (tmp_path / "boxes.json").write_text("[]")
     with pytest.raises(UserError, match="has no person"):
         load(weights, boxes=tmp_path / "boxes.json")
