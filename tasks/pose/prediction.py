@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -95,7 +96,8 @@ class PosePredictor(Predictor):
         """The file's boxes of an image's persons; None without a file.
 
         Raises:
-            UserError: The file goes by ids, and the image states none.
+            UserError: The file goes by ids, and the image states none, or it may know the image by
+                another name.
         """
         if self.detected is None:
             return None
@@ -106,7 +108,24 @@ class PosePredictor(Predictor):
                 f"{self.job.options.boxes} goes by the images' ids, and the name {item.name} "
                 "states none: name the files by ids, as 000000000139.jpg, or give boxes a file_name"
             )
-        return self.detected.get(item.number, [])
+        if item.number in self.detected:
+            return self.detected[item.number]
+        self._check_name(item)
+        return []  # the boxes of a detector, which found nothing
+
+    def _check_name(self, item: Item) -> None:
+        """Refuses an image without boxes where its name need not be the one that the file has."""
+        names = [key for key in self.detected or () if isinstance(key, str)]
+        if isinstance(item.content, Path):
+            folder = item.content.parent
+            alike = [name for name in names if PurePath(name).name == item.name]
+            names = [name for name in alike if not (folder / name).exists()]  # of another image
+            if not names:
+                return
+        raise UserError(
+            f"{self.job.options.boxes} knows {names[0]}, not {item.name}: give the folder that its "
+            "names start from or, in Python, boxes=[…]"
+        )
 
     def predict_item(
         self, item: Item, boxes: Sequence[Sequence[float]] | None = None

@@ -83,7 +83,8 @@ def test_boxes_of_a_file_go_by_its_images_and_persons(weights, tmp_path):
         (("7.png", "logo.png"), {}, "goes by the images' ids, and the name logo.png states none"),
         (("7.png", "007.png"), {}, "goes by the images' ids, and the name 7.png states none"),
         (("8.png", "9.png"), {}, "these 2 images: its first box is of 7, and the first .* 8.png$"),
-        (("a.png",), {"file_name": "sub/a.png"}, "its first box is of sub/a.png, .* is a.png$"),
+        (("b.png",), {"file_name": "sub/a.png"}, "its first box is of sub/a.png, .* is b.png$"),
+        (("a.png", "b.png"), {"file_name": "sub/a.png"}, "knows sub/a.png, not a.png"),
     ],
 )
 def test_boxes_of_other_images_than_these(weights, tmp_path, files, key, message):
@@ -101,6 +102,25 @@ def test_boxes_of_other_images_than_these(weights, tmp_path, files, key, message
         with pytest.raises(UserError, match="and the name image-1 states none"):
             predictor.predict(image)
     assert len(predictor.predict(image, boxes=[box]).poses) == 1
+
+
+def test_an_image_that_a_file_of_boxes_may_not_mean_is_refused(weights, tmp_path):
+    image, box = person_at(30, 40)
+    (tmp_path / "sub").mkdir()
+    for name in ("a.png", "b.png", "sub/a.png"):
+        Image.fromarray(image).save(tmp_path / name)
+    person = {"image_id": 7, "category_id": 1, "bbox": box, "score": 0.5}
+    (tmp_path / "boxes.json").write_text(json.dumps([person | {"file_name": "sub/a.png"}]))
+    predictor = load(weights, boxes=tmp_path / "boxes.json")
+    for given in (image, Image.fromarray(image)):
+        with pytest.raises(UserError, match=r"knows sub/a\.png, not image-1: "):
+            predictor.predict(given)
+    with pytest.raises(UserError, match=r"knows sub/a\.png, not a\.png: "):
+        predictor.predict(tmp_path / "sub" / "a.png")
+    assert predictor.predict(tmp_path / "b.png").poses == []
+    # Of a folder with both it is clear which one is meant.
+    found = [len(predictor.predict_item(item).poses) for item in predictor.find([str(tmp_path)])]
+    assert sorted(found) == [0, 0, 1]
 
 
 @pytest.mark.parametrize(
