@@ -138,6 +138,7 @@ class Segmentation(Task[SegmentationRecipe, SegmentationOptions]):
         from mogabench.data.classes import read_class_names
         from mogabench.engine.weights import load_job_weights
         from mogabench.openmmlab.model import OpenMMLabModel
+        from mogabench.tasks.segmentation.masks import check_count
         from mogabench.tasks.segmentation.network import ADE20K_CLASSES, build_segmentor
         from mogabench.tasks.segmentation.prediction import SegmentationPredictor, class_names
 
@@ -145,12 +146,14 @@ class Segmentation(Task[SegmentationRecipe, SegmentationOptions]):
         if job.options.class_map is not None:
             named = read_class_names(job.options.class_map)
         subject = job.network_subject(len(named) or None)
+        options: dict[str, Any] = dict(subject.options)
+        count = options.get("num_classes", ADE20K_CLASSES)
+        check_count(count, job.options.class_map or job.weights)
         network = build_segmentor(subject)
         notes = load_job_weights(job, network, backbone=self.backbone_module, classes=named)
-        options: dict[str, Any] = dict(subject.options)
         ids = stated.class_ids if stated is not None else ()
         first_id = ids[0] if ids else int(job.options.mask_zero != "class")
-        names = class_names(named, options.get("num_classes", ADE20K_CLASSES))
+        names = class_names(named, count)
         return SegmentationPredictor(job, OpenMMLabModel(network), names, first_id, notes)
 
 

@@ -22,9 +22,8 @@ from mogabench.data.classes import read_class_names
 from mogabench.data.folders import has_images
 from mogabench.data.identity import SAMPLE, data_name, data_root
 from mogabench.data.shapes import SCENE_CLASSES, sample_shapes
-from mogabench.errors import UserError
 from mogabench.records import Data
-from mogabench.tasks.segmentation.masks import IGNORED, Ids, LoadMask, LoadScene
+from mogabench.tasks.segmentation.masks import Ids, LoadMask, LoadScene, check_count
 from mogabench.tasks.segmentation.pairs import Pairs, find_images, find_pairs
 from mogabench.tasks.segmentation.recipe import LONG_SIDE, short_side
 from mogabench.tasks.segmentation.survey import check_zero, count_ids, describe
@@ -133,10 +132,11 @@ def class_ids(job: SegmentationJob) -> Ids:
     whether 0 is the first of them: masks that lack both 0 and the last class fit either reading.
 
     Raises:
-        UserError: The class map or the weights cannot be read, or fewer than two classes are named.
+        UserError: The class map or the weights cannot be read, or name too few classes or too many.
     """
     stated = Description.of(job.weights) if job.weights is not None else None
     names = _class_names(job, stated)
+    check_count(len(names), job.options.class_map or job.weights)
     zero = job.options.mask_zero
     if zero is None and stated and stated.classes == names and stated.class_ids[:1] == (0,):
         zero = "class"
@@ -148,13 +148,7 @@ def _class_names(job: SegmentationJob, stated: Description | None) -> tuple[str,
         if stated is not None and stated.classes and not job.train:
             return stated.classes
         return SCENE_CLASSES if job.data == SAMPLE else ADE20K
-    names = read_class_names(job.options.class_map)
-    if not 2 <= len(names) < IGNORED:
-        raise UserError(
-            f"{job.options.class_map} should name 2 to {IGNORED - 1} classes, one a line, not "
-            f"{len(names)}"
-        )
-    return names
+    return read_class_names(job.options.class_map)
 
 
 def palette_of(classes: Sequence[str]) -> list[list[int]]:

@@ -66,6 +66,23 @@ class Ids:
         )
 
 
+def check_count(classes: int, source: Path | None) -> None:
+    """Refuses classes that the pixels of a mask cannot tell apart.
+
+    Args:
+        classes: How many there are.
+        source: What says so, for the error.
+
+    Raises:
+        UserError: There is one, or there are more than ids beside `IGNORED`.
+    """
+    if not 2 <= classes < IGNORED:
+        raise UserError(
+            f"{source}: {classes} class(es); a mask tells 2 to {IGNORED - 1} apart, which a class "
+            "map names one a line"
+        )
+
+
 class LoadScene(LoadImage):
     """Reads an image so that its mask fits, where one of its two readings does."""
 

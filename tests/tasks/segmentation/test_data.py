@@ -15,6 +15,8 @@ from mmengine.registry import DefaultScope
 from mmseg.registry import DATASETS
 from PIL import Image
 
+from mogabench import load
+from mogabench.checkpoints import Description, save_checkpoint
 from mogabench.engine.job import Job
 from mogabench.engine.run import run
 from mogabench.errors import UserError
@@ -222,8 +224,20 @@ def test_other_classes_are_named_by_a_class_map(ade, tmp_path):
         with pytest.raises(UserError, match=f"class id {greatest}; the 2 classes have 1 to 2"):
             evaluation_split(named := job(folder, class_map=names), class_ids(named)).scenes[0]
     names.write_text("road\n")
-    with pytest.raises(UserError, match="should name 2 to 254 classes, one a line, not 1"):
+    with pytest.raises(UserError, match=r"names\.txt: 1 class.* 2 to 254 apart, .* one a line$"):
         evaluation_split(named := job(ade, class_map=names), class_ids(named))
+
+
+def test_weights_of_more_classes_than_a_mask_tells_apart(ade, tmp_path):
+    """Class 256 of a mask of bytes would be class 0, without a word."""
+    classes = tuple(f"class {number}" for number in range(255))
+    stated = Description("segmentation", "semantic_fpn", "resnet18", classes=classes)
+    file = tmp_path / "w.pth"
+    save_checkpoint(file, {"state_dict": {"weight": torch.zeros(1)}, "meta": stated.to_meta()})
+    with pytest.raises(UserError, match=r"w\.pth: 255 class.* 2 to 254 apart"):
+        load(file)
+    with pytest.raises(UserError, match=r"w\.pth: 255 class.* 2 to 254 apart"):
+        class_ids(replace(job(ade, train=False), weights=file))
 
 
 def test_the_masks_of_real_photographs(tmp_path):
