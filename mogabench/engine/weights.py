@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 
 from mogabench.checkpoints import Description, load_into
+from mogabench.data.normalization import Normalization
 from mogabench.errors import UserError
 from mogabench.pretraining import BY_DATA
 from mogabench.recipes import load, names, restore, variant_for
@@ -28,10 +29,10 @@ if TYPE_CHECKING:
 
 
 def load_job_weights(
+    task: Task[Any, Any],
     job: Job[Any, Any],
     network: nn.Module,
     *,
-    backbone: str = "",
     classes: tuple[str, ...] = (),
     build: Callable[[Subject], nn.Module] | None = None,
 ) -> list[str]:
@@ -42,9 +43,9 @@ def load_job_weights(
     classifier.
 
     Args:
+        task: The job's.
         job: Names the file.
         network: The task's network; left as it was if anything does not fit.
-        backbone: The name within it of the timm network; empty where it is one itself.
         classes: Of the data, which must be those that a file states; empty where there are none.
         build: Builds the network, to find what of it depends on the number of classes; None for
             one that is a classifier, or has no classes.
@@ -54,7 +55,8 @@ def load_job_weights(
 
     Raises:
         UserError: The file cannot be read, its weights do not fit, or are not what the job calls
-            them: trained from what it says and, to evaluate, by its recipe, and averaged or not.
+            them: trained from what it says and, to evaluate, by its recipe, and averaged or not;
+            or the network takes other pixels now than those that it was trained with.
     """
     if job.weights is None:
         return []
@@ -63,7 +65,7 @@ def load_job_weights(
         network,
         job.weights,
         job.subject,
-        backbone=backbone,
+        backbone=task.backbone_module,
         train=job.train,
         prefer_ema=job.ema,
         new_head=job.new_head,
@@ -80,6 +82,7 @@ def load_job_weights(
         if stated is not None and stated.recipe and job.recipe is not None:
             _check_recipe(job.weights, stated, job.recipe)
         _check_average(job, stated, has_both=report.has_both)
+        _check_pixels(job, stated, task.normalization(network, job.subject))
     lines = list(report.notes)
     if report.ignored:
         lines.append(f"{len(report.ignored)} tensors were left out, such as {report.ignored[0]}")
@@ -207,6 +210,23 @@ def _check_average(job: Job[Any, Any], stated: Description | None, *, has_both: 
         raise UserError(
             f"{job.weights} has one set of weights, no second one without the average: "
             "leave out --no-ema"
+        )
+
+
+def _check_pixels(
+    job: Job[Any, Any], stated: Description | None, pixels: Normalization | None
+) -> None:
+    """Refuses a network that takes other pixels than its weights state, as after an update of timm.
+
+    Such weights would be evaluated all the same, only worse.
+    """
+    if stated is None or pixels is None or not stated.mean:
+        return
+    trained = Normalization(stated.mean, stated.std)
+    if not trained.is_close(pixels):
+        raise UserError(
+            f"{job.weights} was trained on pixels by {trained}, but {job.subject.backbone} takes "
+            f"them by {pixels} now: evaluate it with the timm that it was trained with"
         )
 
 

@@ -184,7 +184,7 @@ class Classification(Task[ClassificationRecipe, ClassificationOptions]):
 
         subject = job.network_subject(num_classes)
         network = self.build(subject)
-        notes = load_job_weights(job, network, classes=classes)
+        notes = load_job_weights(self, job, network, classes=classes)
         pixels = self.normalization(network, subject)
         config = resolve_model_data_config(network) | {"mean": pixels.mean, "std": pixels.std}
         return Opened(network, config, pixels, _num_classes(subject), notes)

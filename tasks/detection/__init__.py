@@ -110,9 +110,7 @@ class Detection(Task[DetectionRecipe, CocoFiles]):
             check_same_classes(train_split.annotations, test_split.annotations)
         build = partial(build_detector, roi_samples=recipe.model.roi_samples)
         network = build(job.network_subject(len(classes)))
-        loaded = load_job_weights(
-            job, network, backbone=self.backbone_module, classes=classes, build=build
-        )
+        loaded = load_job_weights(self, job, network, classes=classes, build=build)
         train, notes = None, [*test_split.notes, *loaded]
         if train_split is not None:
             train, about = training_source(train_split, recipe, masks=masks)
@@ -145,7 +143,7 @@ class Detection(Task[DetectionRecipe, CocoFiles]):
         named = stated.classes if stated is not None else ()
         subject = job.network_subject(len(named) or None)
         network = build_detector(subject)
-        notes = load_job_weights(job, network, backbone=self.backbone_module, classes=named)
+        notes = load_job_weights(self, job, network, classes=named)
         options: dict[str, Any] = dict(subject.options)
         ids = stated.class_ids if stated is not None else ()
         return DetectionPredictor(

@@ -75,7 +75,7 @@ class Mesh(Task[MeshRecipe, TaskOptions]):
         network = build_network(job.network_subject())
         if isinstance(data.body, Hand):
             start_from_mean_pose(network, data.body)
-        notes = load_job_weights(job, network, backbone=self.backbone_module)
+        notes = load_job_weights(self, job, network)
         height, width = job.subject.input_size
         return Setup(
             MeshEstimator(network, data.body, job.subject.method, recipe.loss if recipe else None),
@@ -102,7 +102,7 @@ class Mesh(Task[MeshRecipe, TaskOptions]):
         data = stated.data.get("name", "") if stated is not None else ""
         body = read_body(job.subject.method, data)
         network = build_network(job.network_subject())
-        notes = load_job_weights(job, network, backbone=self.backbone_module)
+        notes = load_job_weights(self, job, network)
         return MeshPredictor(job, MeshEstimator(network, body, job.subject.method, None), notes)
 
 

@@ -104,7 +104,7 @@ class Pose(Task[PoseRecipe, PoseOptions]):
             train = Source(TrainingPictures(people.persons, recipe), people.identity)
             notes[:0] = people.notes
         network = build_network(job.network_subject())
-        notes += load_job_weights(job, network, backbone=self.backbone_module)
+        notes += load_job_weights(self, job, network)
         height, width = job.subject.input_size
         pictures = PersonPictures(test_people.persons, (height, width))
         metric = KeypointAP(test_people, pictures)
@@ -127,7 +127,7 @@ class Pose(Task[PoseRecipe, PoseOptions]):
         from mogabench.tasks.pose.prediction import PosePredictor
 
         network = build_network(job.network_subject())
-        notes = load_job_weights(job, network, backbone=self.backbone_module)
+        notes = load_job_weights(self, job, network)
         return PosePredictor(job, PoseEstimator(network, job.recipe), notes)
 
 

@@ -115,9 +115,7 @@ class Segmentation(Task[SegmentationRecipe, SegmentationOptions]):
         notes = look_at_masks(job, splits, ids)
         build = partial(build_segmentor, crop=crop)
         network = build(job.network_subject(len(classes)))
-        notes += load_job_weights(
-            job, network, backbone=self.backbone_module, classes=classes, build=build
-        )
+        notes += load_job_weights(self, job, network, classes=classes, build=build)
         return Setup(
             OpenMMLabModel(network),
             Source(test.scenes, test.identity, pseudo_collate, annotated=test.annotated),
@@ -150,7 +148,7 @@ class Segmentation(Task[SegmentationRecipe, SegmentationOptions]):
         count = options.get("num_classes", ADE20K_CLASSES)
         check_count(count, job.options.class_map or job.weights)
         network = build_segmentor(subject)
-        notes = load_job_weights(job, network, backbone=self.backbone_module, classes=named)
+        notes = load_job_weights(self, job, network, classes=named)
         ids = stated.class_ids if stated is not None else ()
         first_id = ids[0] if ids else int(job.options.mask_zero != "class")
         names = class_names(named, count)

@@ -104,7 +104,7 @@ class Video(Task[VideoRecipe, VideoOptions]):
         train, test, left_out = open_sources(job, recipe.sequences if recipe else 0)
         seen = job.subject.input_size[0]
         network = _network(job.subject, built)
-        left_out = [*left_out, *load_job_weights(job, network)]
+        left_out = [*left_out, *load_job_weights(self, job, network)]
         metric = FrameQuality(seen)
         numbered = Numbered(test)
         listed = ", ".join(f"{name}={value}" for name, value in changed.items())
@@ -139,7 +139,7 @@ class Video(Task[VideoRecipe, VideoOptions]):
         from mogabench.tasks.video.prediction import VideoPredictor
 
         network = _network(job.subject, {**dict(job.subject.options), **_changed_by_recipe(job)})
-        notes = load_job_weights(job, network)
+        notes = load_job_weights(self, job, network)
         seen = job.subject.input_size[0]
         return VideoPredictor(job, FramePredictor(network, seen, predicted_frames(job)), notes)
 

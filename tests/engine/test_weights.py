@@ -11,6 +11,7 @@ import pytest
 import timm
 import torch
 
+from mogabench import api
 from mogabench.checkpoints import Description, load_into, read_state_dict
 from mogabench.data.shapes import SCENE_CLASSES, sample_shapes
 from mogabench.engine.make_job import make_job
@@ -98,9 +99,30 @@ def test_weights_state_what_it_takes_to_use_them(job):
     assert stated.epochs == 2
 
 
+@pytest.mark.parametrize(
+    ("name", "method"), [("classification", "classifier"), ("segmentation", "semantic_fpn")]
+)
+def test_weights_are_not_given_other_pixels_than_in_their_training(tmp_path, name, method):
+    task, file = get_task(name), tmp_path / "w.pth"
+    subject = Subject(task=name, method=method, backbone="resnet10t", input_size=(64, 64))
+    network = task.build(subject)
+    own = task.normalization(network, subject)
+    start = network.state_dict()
+    same, other = (own.mean, own.std), (0.5, 0.5, 0.5)
+    for mean, std in (same, (other, own.std), (own.mean, other), (own.mean[:1], own.std[:1])):
+        meta = Description(name, method, "resnet10t", mean=mean, std=std).to_meta()
+        torch.save({"state_dict": start, "meta": meta}, file)
+        refused = pytest.raises(UserError, match="now: evaluate it with")
+        with nullcontext() if (mean, std) == same else refused:
+            api.load(file)
+    # A training takes those of the network.
+    task.prepare(short_job(name, method, tmp_path / "work", weights=str(file), new_head=True))
+
+
 def test_a_training_begins_with_the_average_or_without_it(tmp_path):
     job = short_job("segmentation", "semantic_fpn", tmp_path / "work")
-    network = get_task("segmentation").build(job.network_subject(3))
+    task = get_task("segmentation")
+    network = task.build(job.network_subject(3))
     start = network.backbone.network.state_dict()
     # A classifier's file, as timm writes it, whose two sets of weights differ everywhere.
     entries = {
@@ -110,7 +132,7 @@ def test_a_training_begins_with_the_average_or_without_it(tmp_path):
     torch.save(entries, tmp_path / "classifier.pth")
     for ema, value in ((True, 2), (False, 1)):
         begun = replace(job, weights=tmp_path / "classifier.pth", ema=ema)
-        load_job_weights(begun, network, backbone="backbone.network")
+        load_job_weights(task, begun, network)
         assert network.backbone.network.state_dict()["conv1.0.weight"].unique() == value
 
 

@@ -73,7 +73,7 @@ class Toy(Task[ToyRecipe, ToyOptions]):
             raise UserError("there is only --data sample")
         Brightness, MeanError, Bars = _classes()
         network = self.build(job.network_subject())
-        notes = load_job_weights(job, network)
+        notes = load_job_weights(self, job, network)
         return Setup(
             Brightness(network),
             _source(job, "test", 16),

@@ -76,10 +76,10 @@ def test_a_checkpoint_of_mmseg_computes_the_same(tmp_path):
     image = torch.rand(1, 3, 64, 64)
     with torch.no_grad():
         assert not torch.equal(other(image), one(image))
-        load_job_weights(job, other, backbone="backbone.network")
+        load_job_weights(TASK, job, other)
         assert torch.equal(other(image), one(image))
     with pytest.raises(UserError, match=r"is it for other classes\? --new-head trains new ones"):
-        load_job_weights(job, segmentor(5), backbone="backbone.network")
+        load_job_weights(TASK, job, segmentor(5))
 
 
 @pytest.mark.slow
