@@ -127,9 +127,10 @@ def evaluation_resizing(job: SegmentationJob) -> list[BaseTransform]:
 def class_ids(job: SegmentationJob) -> Ids:
     """What the ids in the masks mean.
 
-    The class map names the classes, in the order of their ids; without one the weights do in an
-    evaluation, else they are ADE20K's 150 or the sample's. Weights for the same classes also say
-    whether 0 is the first of them: masks that lack both 0 and the last class fit either reading.
+    The class map names the classes, in the order of their ids. Without one the sample's masks are
+    of its own, and others of the weights' in an evaluation, or ADE20K's 150. Weights for the same
+    classes also say whether 0 is the first of them: masks that lack both 0 and the last class fit
+    either reading.
 
     Raises:
         UserError: The class map or the weights cannot be read, or name too few classes or too many.
@@ -144,11 +145,11 @@ def class_ids(job: SegmentationJob) -> Ids:
 
 
 def _class_names(job: SegmentationJob, stated: Description | None) -> tuple[str, ...]:
-    if job.options.class_map is None:
-        if stated is not None and stated.classes and not job.train:
-            return stated.classes
-        return SCENE_CLASSES if job.data == SAMPLE else ADE20K
-    return read_class_names(job.options.class_map)
+    if job.options.class_map is not None:
+        return read_class_names(job.options.class_map)
+    if job.data == SAMPLE:
+        return SCENE_CLASSES
+    return stated.classes if stated and stated.classes and not job.train else ADE20K
 
 
 def palette_of(classes: Sequence[str]) -> list[list[int]]:
