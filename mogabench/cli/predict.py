@@ -130,7 +130,7 @@ def predict(
     if folder is not None:
         items = _check_output(folder, inputs, items)
         check_writable(folder)
-        inputs |= {item.content.resolve() for item in items if isinstance(item.content, Path)}
+        inputs |= {item.file.resolve() for item in items if item.file is not None}
     found: list[dict[str, Any]] = []
     stems: Sequence[str] = ()
     for place, prediction in _predictions(predictor, items):
@@ -203,15 +203,16 @@ def _check_output(folder: Path, inputs: Set[Path], items: Sequence[Item]) -> Seq
         raise UserError(f"--output {folder} is where the inputs are; choose another folder")
     if inputs.isdisjoint(output.parents):
         return items
+    files = [None if item.file is None else item.file.resolve() for item in items]
     kept = [
         item
-        for item in items
-        if not (isinstance(item.content, Path) and output in item.content.resolve().parents)
+        for item, file in zip(items, files, strict=True)
+        if file is None or output not in (file, *file.parents)
     ]
     if not kept:
         raise UserError(f"there are no inputs but those in --output {folder}")
     if len(kept) < len(items):
-        LOG.info("left out the %d images in %s, the output", len(items) - len(kept), folder)
+        LOG.info("left out the %d inputs in %s, the output", len(items) - len(kept), folder)
     return kept
 
 

@@ -48,6 +48,12 @@ class Item:
     number: int
 
     @property
+    def file(self) -> Path | None:
+        """The file or folder that it is read from; None for what was in memory."""
+        found = getattr(self.content, "file", self.content)
+        return found if isinstance(found, Path) else None
+
+    @property
     def states_number(self) -> bool:
         """Whether the number is the one that its file is named by."""
         return self.number == _stated_number(self.name)

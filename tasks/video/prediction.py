@@ -39,11 +39,13 @@ class Clip(NamedTuple):
         clips: What it is read from.
         number: Its place there.
         frames: Its length.
+        file: The file, or the folder of frames; None for an array in memory.
     """
 
     clips: Clips
     number: int
     frames: int
+    file: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -135,18 +137,20 @@ class VideoPredictor(Predictor):
         if not place.exists():
             raise UserError(f"there is no file or folder {place}")
         layout, notes = self.job.options.layout, list[str]()
-        if has_images(place) and not any(map(holds_clips, visible(place, []))):
+        are_frames = has_images(place) and not any(map(holds_clips, visible(place, [])))
+        if are_frames:
             hidden, others = list[Path](), list[Path]()
             found: Found = [frames_in(place, self._size, hidden, others)]
             notes += left_out(hidden, others, "frames")
         else:
             found = read_clips(place, self._size, layout, notes)
         self.notes = (*self.notes, *notes)
+        is_one = are_frames or place.is_file()
         clips = [
             (name if len(lengths) == 1 else f"{Path(name).stem}-{number + 1}", clip)
             for name, source, lengths in found
             for number, length in enumerate(lengths)
-            for clip in [Clip(source, number, length)]
+            for clip in [Clip(source, number, length, place if is_one else place / name)]
         ]
         if not clips:
             raise UserError(f"{place} has no sequence: no video, array or folder of frames")

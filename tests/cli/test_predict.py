@@ -16,8 +16,10 @@ from PIL import Image
 from timm.data import create_transform, resolve_model_data_config
 
 from mogabench import load
+from mogabench.checkpoints import Description, save_checkpoint
 from mogabench.cli.predict import _stems
 from mogabench.errors import UserError
+from mogabench.models.simvp import SimVP
 
 NETWORK = ["--backbone", "test_resnet", "--size", "64", "--option", "num_classes=3"]
 
@@ -88,6 +90,27 @@ def test_an_input_is_never_replaced_and_no_output_becomes_one(expected, photogra
         listed = json.loads((folder / "predictions" / "predictions.json").read_text())
         assert [one["image"] for one in listed] == ["a.png"]
     assert photograph.read_bytes() == content
+
+
+@pytest.fixture
+def sequence(tmp_path):
+    """The frames of a sequence in ``seq``, and weights to predict from them in ``video.pth``."""
+    small = {"encoder_dim": 8, "hidden_dim": 16, "depth": 2}
+    network = SimVP("convmixer", input_size=(2, 1, 8, 12), **small)
+    stated = Description("video", "simvp", "convmixer", options=small, input_size=(2, 1, 8, 12))
+    meta = stated.to_meta()
+    save_checkpoint(tmp_path / "video.pth", {"state_dict": network.state_dict(), "meta": meta})
+    (tmp_path / "seq").mkdir()
+    for number in range(3):
+        Image.fromarray(np.zeros((8, 12), np.uint8)).save(tmp_path / "seq" / f"{number}.png")
+    return tmp_path / "seq"
+
+
+def test_what_an_earlier_run_drew_is_no_sequence(sequence, mogabench):
+    for _ in range(2):
+        mogabench("predict", ".", "--weights", "video.pth")
+        listed = json.loads((sequence.parent / "predictions" / "predictions.json").read_text())
+        assert [one["sequence"] for one in listed] == ["seq"]
 
 
 @pytest.mark.parametrize(
