@@ -253,7 +253,9 @@ def frames_in(
     files = sorted(visible(folder, hidden), key=lambda item: natural_key(item.name))
     frames = tuple(file for file in files if is_image(file))
     others += [file for file in files if not is_image(file)]
-    return folder.name, FolderClip(frames, size), [len(frames)]
+    # "." has no name, and ".." that of another folder; a link keeps its own.
+    name = folder.name if folder.name.strip(".") else folder.resolve().name
+    return name, FolderClip(frames, size), [len(frames)]
 
 
 def _from_file(

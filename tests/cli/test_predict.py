@@ -113,6 +113,13 @@ def test_what_an_earlier_run_drew_is_no_sequence(sequence, mogabench):
         assert [one["sequence"] for one in listed] == ["seq"]
 
 
+def test_the_current_folder_may_be_a_sequence(sequence, mogabench, monkeypatch):
+    monkeypatch.chdir(sequence)
+    out, _ = mogabench("predict", ".", "--weights", "../video.pth")
+    assert out.startswith("seq: 2 frames of 1x8x12 after the last 2")
+    assert (sequence / "predictions" / "seq.gif").exists()
+
+
 @pytest.mark.parametrize(
     ("names", "stems"),
     [
