@@ -210,6 +210,7 @@ def export(
             differ, in which case no file is kept.
     """
     from mogabench.checkpoints import load_into, resolve_weights
+    from mogabench.engine.environment import check_writable
     from mogabench.releases import official_weights
     from mogabench.runtimes import FORMATS
     from mogabench.runtimes import export as write
@@ -231,10 +232,11 @@ def export(
             f"the image. 'run' and 'profile' with --runtime compute its {chosen.graph_part} in one"
         )
     file = Path(output or f"{subject.backbone}{FORMATS[to].ending}")
-    if file.suffix != FORMATS[to].ending or not file.parent.is_dir():
+    if file.suffix != FORMATS[to].ending or not file.parent.is_dir() or file.is_dir():
         raise UserError(
             f"--output {file}: give a {FORMATS[to].ending} file in a folder that exists"
         )
+    check_writable(file.parent)  # converting takes minutes
     built = chosen.build(subject)
     graph = chosen.graph(built)
     report = load_into(

@@ -87,9 +87,12 @@ def test_a_runtime_predicts_what_torch_predicts(mogabench, trained, folder, tmp_
         ),
         (("--weights", "official", "--to", "pt2", "-v", "s", "-o", "a.onnx"), "give a .pt2 file"),
         (("--weights", "official", "--to", "pt2", "-v", "s", "-o", "no/a.pt2"), "that exists"),
+        (("--weights", "official", "-v", "s", "-o", "folder.pt2"), "give a .pt2 file in a folder"),
+        (("--weights", "official", "-v", "s", "-o", "/proc/a.pt2"), "cannot write to /proc: "),
     ],
 )
-def test_wrong_exports_are_refused_in_one_line(mogabench, arguments, complaint):
+def test_wrong_exports_are_refused_in_one_line(mogabench, tmp_path, arguments, complaint):
+    (tmp_path / "folder.pt2").mkdir()
     _, err = mogabench("export", *arguments, status=2)
     assert complaint in err and err.count("\n") == 1
 
