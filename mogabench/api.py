@@ -187,7 +187,8 @@ def export(
     """Writes a network with its weights to a file for another runtime.
 
     The file's outputs are compared with PyTorch's before it is kept. It carries, as JSON under
-    ``mogabench``: classes, mean and std of the pixels, size, recipe and the weights' digest.
+    ``mogabench``: mean and std of the pixels, size, the weights' digest and, where the weights
+    state them, classes and recipe.
 
     Args:
         weights: A file, or ``official``.
@@ -210,6 +211,7 @@ def export(
             differ, in which case no file is kept.
     """
     from mogabench.checkpoints import load_into, resolve_weights
+    from mogabench.console import LOG
     from mogabench.engine.environment import check_writable
     from mogabench.releases import official_weights
     from mogabench.runtimes import FORMATS
@@ -242,10 +244,13 @@ def export(
     report = load_into(
         built, resolve_weights(str(weights), subject), subject, backbone=chosen.backbone_module
     )
+    for line in report.lines():
+        LOG.info(line)
     (image,) = chosen.example_inputs(subject)
     described = _describe(chosen, subject, report, built)
     if str(weights) == "official":
         described["recipe"] = official_weights(subject).recipe
+    LOG.info("converting the network, which may take minutes")
     return write(graph, image, file, to, description=described, fused=fused)
 
 

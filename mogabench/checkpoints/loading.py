@@ -59,6 +59,14 @@ class Report:
     notes: tuple[str, ...]
     new_head: bool
 
+    def lines(self) -> list[str]:
+        """What was taken, left out and repaired, a line for each kind, with the file's name."""
+        lines = list(self.notes)
+        if self.ignored:
+            count = len(self.ignored)
+            lines.append(f"{count} tensors were left out, such as {self.ignored[0]}")
+        return [f"{self.path.name}: {line}" for line in lines]
+
 
 def load_weights(
     model: nn.Module, path: Path, *, new_head: bool = False, prefer_ema: bool = True

@@ -56,16 +56,16 @@ def export(
     neck in a --runtime.
 
     The file's outputs are compared with PyTorch's before it is kept. It carries, as JSON under
-    'mogabench': classes, mean and std of the pixels, size, recipe and the weights' digest. Weights
-    that mogabench trained state their network; for others name it.
+    'mogabench': mean and std of the pixels, size, the weights' digest and, where the weights state
+    them, classes and recipe. Weights that mogabench trained state their network; for others name
+    it.
     """
     from mogabench import api
     from mogabench.catalogue import import_packages
     from mogabench.cli.subjects import named_network, parse_option, read_size
-    from mogabench.console import LOG, print_line
+    from mogabench.console import print_line
 
     import_packages(packages)
-    LOG.info("converting the network, which may take minutes")
     written = api.export(
         weights,
         output,

@@ -83,10 +83,7 @@ def load_job_weights(
             _check_recipe(job.weights, stated, job.recipe)
         _check_average(job, stated, has_both=report.has_both)
         _check_pixels(job, stated, task.normalization(network, job.subject))
-    lines = list(report.notes)
-    if report.ignored:
-        lines.append(f"{len(report.ignored)} tensors were left out, such as {report.ignored[0]}")
-    return [f"{job.weights.name}: {line}" for line in lines]
+    return report.lines()
 
 
 def _of_classes(

@@ -5,8 +5,10 @@ import json
 
 import onnx
 import pytest
+import timm
+import torch
 
-from mogabench.runtimes import in_runtime
+from mogabench.runtimes import Exported, in_runtime
 
 NETWORK = ("classification", "--backbone", "test_convnext")
 TRAINING = ("--set", "schedule.epochs=1", "--set", "schedule.warmup_epochs=0")
@@ -32,6 +34,17 @@ def test_weights_say_what_they_are_for(mogabench, trained, tmp_path):
     assert carried["task"] == "classification" and carried["backbone"] == "test_convnext"
     assert carried["recipe"] == "sample_digits" and len(carried["weights"]) == 64
     assert len(carried["mean"]) == len(carried["std"]) == 3
+
+
+def test_what_was_taken_of_the_weights_is_said(mogabench, monkeypatch, tmp_path):
+    weights = timm.create_model("test_resnet").state_dict()
+    content = {"state_dict": weights, "state_dict_ema": dict(weights)}
+    torch.save(content, tmp_path / "both.pth")
+    written = Exported(tmp_path / "a.onnx", error=0, any_size=True, input_size=(64, 64))
+    monkeypatch.setattr("mogabench.runtimes.export", lambda *_, **__: written)
+    command = ("export", "--weights", "both.pth", "--backbone", "test_resnet", "--to", "onnx")
+    _, err = mogabench(*command)
+    assert "both.pth: of several sets of weights, 'state_dict_ema' was taken" in err
 
 
 @pytest.mark.slow
