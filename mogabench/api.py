@@ -90,7 +90,9 @@ def profile(
     """Measures the throughput, latency and peak memory of a network, in a process of its own.
 
     Args:
-        network: A timm model name, or one of MogaNet's short ones (``s``).
+        network: A timm model name, or one of MogaNet's short ones (``s``). The other process knows
+            what `mogabench.catalogue.import_packages` has imported here, not what a program
+            registers itself.
         task: The task whose whole network is timed.
         method: One of the task's methods; its first by default.
         input_size: ``(H, W)`` in pixels, or ``(T, C, H, W)`` for video; by default the tables'.
@@ -104,6 +106,7 @@ def profile(
     Raises:
         UserError: The network is unknown, or could not be measured.
     """
+    from mogabench.catalogue import imported_packages
     from mogabench.measure.settings import Settings
     from mogabench.measure.worker import Request, measure_in_subprocess
 
@@ -114,7 +117,10 @@ def profile(
         input_size=input_size,
         options=options,
     )
-    return measure_in_subprocess(Request(subject=subject, settings=settings or Settings()))
+    packages = tuple(imported_packages())
+    return measure_in_subprocess(
+        Request(subject=subject, settings=settings or Settings(), packages=packages)
+    )
 
 
 def load(
@@ -272,20 +278,23 @@ def table(
         name: ``1`` to ``7``, ``A1`` to ``A15``, or what another paper has.
         paper: The paper's name, such as ``convnext``; MogaNet's by default.
         papers: A folder with papers of your own, a folder each.
-        add: Networks that get rows of their own.
+        add: Networks that get rows of their own; see `profile` for those that are not timm's.
         results: The folder of your results; by default your own, read over the package's.
         fresh: Count again what has a record.
 
     Raises:
         UserError: There is no such paper or table, or it cannot take a network.
     """
+    from mogabench.catalogue import imported_packages
     from mogabench.paper import get_paper
     from mogabench.records import open_store
     from mogabench.tables.measured import measured_tables
 
     store = open_store(None if results is None else Path(results))
     chosen = get_paper(paper, None if papers is None else Path(papers))
-    (joined,), _ = measured_tables(chosen, [name], store, add=add, fresh=fresh, quiet=True)
+    (joined,), _ = measured_tables(
+        chosen, [name], store, add=add, packages=imported_packages(), fresh=fresh, quiet=True
+    )
     return joined
 
 

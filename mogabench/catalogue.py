@@ -102,6 +102,11 @@ def imported_modules() -> list[ModuleType]:
     return list(_imported.values())
 
 
+def imported_packages() -> list[str]:
+    """As `import_packages` was given them, for other processes to import as well."""
+    return list(_imported)
+
+
 @cache
 def backbones() -> frozenset[str]:
     """Every name that ``timm.create_model`` knows, the project's own and imported ones included.

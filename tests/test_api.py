@@ -14,9 +14,11 @@ from safetensors import safe_open
 from torch import nn
 
 import mogabench
+from mogabench import catalogue
 from mogabench.checkpoints import Description
 from mogabench.engine.run import run
 from mogabench.errors import UserError
+from mogabench.measure.settings import Settings
 from mogabench.records import Kind
 from mogabench.runtimes import export
 from mogabench.tasks import get_task, make_subject, tasks
@@ -62,6 +64,26 @@ print(mogabench.count("my_net").parameters)
         assert done.stdout.split() == ["11689512"]
         [remembered] = tmp_path.glob("backbones-*.json")
         assert "my_net" not in json.loads(remembered.read_text())
+
+
+@pytest.mark.slow
+def test_what_was_imported_is_known_where_it_is_timed_and_counted(tmp_path, monkeypatch):
+    monkeypatch.setattr(catalogue, "_imported", {})
+    file = tmp_path / "imported_net.py"
+    file.write_text("""
+from timm.models import register_model
+from timm import create_model
+@register_model
+def imported_net(pretrained=False, **options):
+    return create_model("test_resnet", **options)
+""")
+    catalogue.import_packages([str(file)])
+    quick = Settings(batch_size=1, warmup_seconds=0, min_seconds=0, max_seconds=1)
+    record = mogabench.profile("imported_net", input_size=(64, 64), settings=quick)
+    assert record.values["throughput"].value > 0
+    own = mogabench.Added("imported_net", input_size=(64, 64))
+    (row,) = [r for r in mogabench.table("2", add=[own], results=tmp_path).rows if r.added]
+    assert row.cells[4].measured == pytest.approx(mogabench.count("imported_net").parameters / 1e6)
 
 
 def test_count_of_a_detector_and_of_options():
