@@ -310,23 +310,26 @@ def _stated_network(
     """The network that weights are for: as they state it, but for what is given.
 
     Raises:
-        UserError: They state none and none is given, or what is given does not fit.
+        UserError: They state none and none is given, are of another task, or what is given does not
+            fit.
     """
     from mogabench.checkpoints import Description, find_file
     from mogabench.engine.weights import as_stated
 
     stated = None if str(weights) == "official" else Description.of(find_file(str(weights)))
     chosen = get_task(task or (stated.task if stated else "classification"))
-    if network is None and stated is None:
+    if stated is not None:
+        stated.check_task(str(weights), chosen.name)
+        method = method or (stated.method if network is None else None)
+        network = network or stated.backbone
+    if network is None:
         raise UserError(
             f"{weights} does not say which network it is for: give --variant or --backbone (in "
             "Python: network)"
         )
-    if network is None and stated is not None:
-        network, method = stated.backbone, method or stated.method
     subject = make_subject(
         chosen,
-        VARIANTS.get(network or "", network or ""),
+        VARIANTS.get(network, network),
         method=method,
         input_size=input_size,
         options=options,

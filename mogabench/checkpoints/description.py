@@ -105,6 +105,20 @@ class Description:
         """
         return cls.from_meta(read_state_dict(path).meta.get("meta"))
 
+    def check_task(self, weights: str, task: str) -> None:
+        """Refuses the weights of another task.
+
+        Args:
+            weights: The file, for the error.
+            task: What is to be evaluated.
+
+        Raises:
+            UserError: They are of another one.
+        """
+        if self.task != task:
+            network = "/".join((self.task, self.method, self.backbone))
+            raise UserError(f"{weights} holds the weights of {network}, not of {task}")
+
     def check_network(self, path: Path, subject: Subject, *, train: bool) -> None:
         """Refuses the weights of another network, or of the same with other options.
 

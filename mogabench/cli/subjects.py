@@ -143,9 +143,7 @@ def read_stated(task: Task[Any, Any], weights: str | None) -> Description | None
     stated = Description.of(find_file(weights))
     if stated is None:
         return None
-    if stated.task != task.name:
-        network = "/".join((stated.task, stated.method, stated.backbone))
-        raise UserError(f"{weights} holds the weights of {network}, not of {task.name}")
+    stated.check_task(weights, task.name)
     own = stated.own_options
     if own is None:
         own = {name: value for name, value in stated.options.items() if name != "num_classes"}

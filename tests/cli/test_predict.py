@@ -93,6 +93,23 @@ def test_an_input_is_never_replaced_and_no_output_becomes_one(expected, photogra
 
 
 @pytest.fixture
+def upernet(tmp_path):
+    """Weights that say no more than what they are of."""
+    meta = Description("segmentation", "upernet", "resnet10t").to_meta()
+    save_checkpoint(tmp_path / "u.pth", {"state_dict": {"weight": torch.zeros(1)}, "meta": meta})
+    return tmp_path / "u.pth"
+
+
+@pytest.mark.parametrize("command", ["predict a.png --task", "export --to pt2 --task", "run"])
+def test_weights_of_another_task_are_called_so(command, upernet, mogabench):
+    named = (*command.split(), "detection", "--weights", "u.pth")
+    where = ("--data", "/data") if command == "run" else ()
+    _, err = mogabench(*named, *where, status=2)
+    says = "u.pth holds the weights of segmentation/upernet/resnet10t, not of detection"
+    assert err == f"mogabench: {says}\n"
+
+
+@pytest.fixture
 def sequence(tmp_path):
     """The frames of a sequence in ``seq``, and weights to predict from them in ``video.pth``."""
     small = {"encoder_dim": 8, "hidden_dim": 16, "depth": 2}
