@@ -320,8 +320,7 @@ def _stated_network(
     chosen = get_task(task or (stated.task if stated else "classification"))
     if stated is not None:
         stated.check_task(str(weights), chosen.name)
-        method = method or (stated.method if network is None else None)
-        network = network or stated.backbone
+        network, method = network or stated.backbone, method or stated.method
     if network is None:
         raise UserError(
             f"{weights} does not say which network it is for: give --variant or --backbone (in "

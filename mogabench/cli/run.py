@@ -194,8 +194,10 @@ def run(
         raise UserError(f"--per-class: {task.name} has no classes to tell apart")
     ablated = None if ablation is None else get_variant(get_paper(), ablation).meta
     stated = None if train or data is None else read_stated(task, weights)
-    if stated is not None and variant is None and backbone is None and ablated is None:
-        backbone, method = stated.backbone, method or stated.method
+    if stated is not None:
+        method = method or stated.method
+        if variant is None and backbone is None and ablated is None:
+            backbone = stated.backbone
     subject = choose_subject(
         task, variant=variant, backbone=backbone, method=method, size=size, options=options or (),
         ablated=ablated,

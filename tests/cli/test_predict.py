@@ -97,11 +97,30 @@ def upernet(tmp_path):
     """Weights that say no more than what they are of."""
     meta = Description("segmentation", "upernet", "resnet10t").to_meta()
     save_checkpoint(tmp_path / "u.pth", {"state_dict": {"weight": torch.zeros(1)}, "meta": meta})
-    return tmp_path / "u.pth"
 
 
+@pytest.mark.parametrize(
+    ("words", "method"),
+    [
+        ("", "upernet"),
+        ("--backbone resnet18", "upernet"),
+        ("--method semantic_fpn", "semantic_fpn"),
+    ],
+)
+@pytest.mark.usefixtures("upernet")
+def test_the_method_is_the_weights_whoever_names_the_network(words, method, mogabench, monkeypatch):
+    def make_job(task, subject, **_):
+        raise UserError(f"seen {subject.method}")
+
+    monkeypatch.setattr("mogabench.engine.make_job.make_job", make_job)
+    for command in ("predict a.png", "run segmentation --data /data"):
+        _, err = mogabench(*command.split(), "--weights", "u.pth", *words.split(), status=2)
+        assert err == f"mogabench: seen {method}\n"
+
+
+@pytest.mark.usefixtures("upernet")
 @pytest.mark.parametrize("command", ["predict a.png --task", "export --to pt2 --task", "run"])
-def test_weights_of_another_task_are_called_so(command, upernet, mogabench):
+def test_weights_of_another_task_are_called_so(command, mogabench):
     named = (*command.split(), "detection", "--weights", "u.pth")
     where = ("--data", "/data") if command == "run" else ()
     _, err = mogabench(*named, *where, status=2)
