@@ -142,22 +142,26 @@ class Description:
         if changes := changes_for_weights(trained, given):
             raise UserError(f"{path} is of a {self.backbone} with other options: {changes}")
 
-    def check_classes(self, path: Path, classes: Sequence[str], *, train: bool) -> None:
+    def check_classes(
+        self, path: Path, classes: Sequence[str], *, train: bool, class_map: bool
+    ) -> None:
         """Refuses weights for other classes, or for the same in another order.
 
         Args:
             path: The file, for the error.
             classes: The data's; empty where it has none.
             train: Whether a new head would help.
+            class_map: Whether a class map may name the classes.
 
         Raises:
             UserError: The classes differ.
         """
         if self.classes and classes and tuple(self.classes) != tuple(classes):
-            advice = "; --new-head trains a new head" if train else ""
+            of_map = "; give the --class-map that it was trained with" * class_map
             raise UserError(
-                f"{path} was trained for the classes {list_and_count(self.classes)}, but the "
-                f"data has {list_and_count(classes)}; names and order must be equal{advice}"
+                f"{path} was trained for the classes {list_and_count(self.classes)}, but the data"
+                f"{' or the class map' * class_map} has {list_and_count(classes)}; names and order "
+                f"must be equal{'; --new-head trains a new head' if train else of_map}"
             )
 
 

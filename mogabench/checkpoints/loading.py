@@ -102,6 +102,7 @@ def load_into(
     new_head: bool = False,
     prefer_ema: bool = True,
     classes: Sequence[str] = (),
+    class_map: bool = False,
     of_classes: Collection[str] = (),
 ) -> Report:
     """Loads a file of a task's whole network or, to train, of its backbone alone.
@@ -115,6 +116,7 @@ def load_into(
         new_head: Whether the head keeps its own, initial weights.
         prefer_ema: Take the averaged weights where the file has both.
         classes: Of the data; a file that states others is refused, unless for a new head.
+        class_map: Whether a class map may name them.
         of_classes: The tensors beside the backbone that are new with a new head, whatever their
             shapes in the file.
 
@@ -134,7 +136,7 @@ def load_into(
             "trains the whole network from it"
         )
     if stated is not None and whole and not new_head:
-        stated.check_classes(path, classes, train=train)
+        stated.check_classes(path, classes, train=train, class_map=class_map)
     if not backbone:
         return _load_model(network, path, checkpoint, new_head=new_head)
     if not whole:

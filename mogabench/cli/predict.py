@@ -50,7 +50,8 @@ def predict(
     task: Annotated[
         str | None,
         typer.Option(
-            help="The network's task; default: the weights'.", autocompletion=complete_task
+            help="The network's task; default: the weights', or classification.",
+            autocompletion=complete_task,
         ),
     ] = None,
     variant: VariantOption = None,
@@ -61,7 +62,8 @@ def predict(
     class_map: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Names of the classes, one a line; default: the weights'."
+            metavar="FILE",
+            help="Names of the classes, one a line, for weights that do not state them.",
         ),
     ] = None,
     boxes: Annotated[

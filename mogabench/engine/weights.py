@@ -70,6 +70,7 @@ def load_job_weights(
         prefer_ema=job.ema,
         new_head=job.new_head,
         classes=classes,
+        class_map="class_map" in task.Options.model_fields,
         of_classes=of_classes,
     )
     stated = report.stated
