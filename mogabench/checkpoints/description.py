@@ -46,6 +46,7 @@ class Description:
             ``digest``; empty in files from before it was kept.
         pretraining: What that training started from, ``unknown`` where nobody said; empty in files
             from before it was kept.
+        of_task: What else the task says of the training, such as how many frames it predicts.
     """
 
     task: str
@@ -65,6 +66,7 @@ class Description:
     epochs: int = 0
     data: dict[str, Any] = field(default_factory=dict)
     pretraining: Literal["", "none", "in1k", "in21k", "unknown"] = ""
+    of_task: dict[str, Any] = field(default_factory=dict)
 
     def to_meta(self) -> dict[str, Any]:
         """The description as plain values, for the entry ``meta`` of a checkpoint."""

@@ -254,6 +254,7 @@ def _describe(
         epochs=epochs,
         data=setup.train.identity.model_dump() if setup.train else {},
         pretraining=started_from(job) or "",
+        of_task=dict(setup.of_task),
     )
 
 

@@ -103,6 +103,7 @@ class Setup:
         classes: Their names, in the order of the network's outputs; empty where there are none.
         class_ids: What the data numbers them by; empty where it does not number them itself.
         options: What the recipe builds the network with, beside the subject's options.
+        of_task: What else weights that are trained state, as plain values.
     """
 
     model: Trained
@@ -119,6 +120,7 @@ class Setup:
     classes: tuple[str, ...] = ()
     class_ids: tuple[int, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
+    of_task: Mapping[str, Any] = field(default_factory=dict)
 
 
 def input_channels(subject: Subject) -> int:

@@ -127,6 +127,7 @@ class Video(Task[VideoRecipe, VideoOptions]):
             eval_batch=16,
             same_shapes=True,
             options=changed,
+            of_task={"out_frames": predicted_frames(job)},
         )
 
     def predictor(

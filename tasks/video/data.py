@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torch.utils.data import IterableDataset
 
+from mogabench.checkpoints import Description
 from mogabench.data.arrays import read_array
 from mogabench.data.digits import sample_digits
 from mogabench.data.identity import SAMPLE, data_name
@@ -178,6 +179,10 @@ def _own_sequences(job: VideoJob) -> tuple[Source | None, Source, list[str]]:
     if predicted != seen:
         again = ", feeding its predictions back" if predicted > seen else ""
         notes.append(f"predicts {predicted} frames from {seen}{again}")
+    stated = Description.of(job.weights) if job.weights is not None and not job.train else None
+    trained = stated.of_task.get("out_frames") if stated is not None else None
+    if trained not in (None, predicted):
+        notes.append(f"the weights were trained to predict {trained} (--out-frames {trained})")
     return train and train[0], test[0], notes
 
 

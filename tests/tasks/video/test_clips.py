@@ -227,6 +227,12 @@ def test_a_command_trains_on_a_folder_and_says_what_it_predicts(tmp_path, mogabe
     with Image.open(tmp_path / "work" / "predictions.png") as picture:
         assert picture.mode == "RGB" and picture.size == (5 * 26 + 2, 4 * 3 * 18 + 2)
 
+    again = ("run", "video", "--data", tmp_path, "--weights", "work/weights.pth", "-q")
+    for more, says in (((), True), (("--out-frames", "5"), False)):
+        out, _ = mogabench(*again, "--layout", "NTCHW", *more, "--results", "results")
+        assert ("the weights were trained to predict 5 (--out-frames 5)" in out) == says
+        assert "4 sequences of" in out
+
 
 def test_the_frames_that_are_seen_are_part_of_the_size():
     task = get_task("video")
