@@ -66,7 +66,7 @@ def _packages() -> Iterator[Finding]:
             yield Finding(requirement.name, "missing", f"pip install '{requirement}'", fatal=True)
             continue
         fits = requirement.specifier.contains(found, prereleases=True)
-        mend = "" if fits else f"too old: pip install '{requirement}'"
+        mend = "" if fits else f"does not fit: pip install '{requirement}'"
         yield Finding(requirement.name, found, mend, fatal=not fits)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mogabench.cli.doctor import _openstl, _results
+from mogabench.cli.doctor import _openstl, _packages, _results
 from tests.forking import run_command
 
 COMMAND = str(Path(sys.executable).with_name("mogabench"))
@@ -170,6 +170,18 @@ def test_doctor_finds_this_machine_fit():
     found = {finding["what"]: finding for finding in json.loads(done.stdout)}
     assert done.returncode == 0 and not found["torch"]["fatal"]
     assert found["timm"]["found"].count(".") >= 2
+
+
+def test_doctor_names_packages_that_are_missing_or_do_not_fit(monkeypatch):
+    wanted = ["timm>=99", "torch<1", "numpy>=1", "no-such-package>=2", "timm<0; extra == 'dev'"]
+    monkeypatch.setattr("importlib.metadata.requires", lambda _: wanted)
+    found = [(one.what, one.mend, one.fatal) for one in _packages()][1:]
+    assert found == [
+        ("timm", "does not fit: pip install 'timm>=99'", True),
+        ("torch", "does not fit: pip install 'torch<1'", True),
+        ("numpy", "", False),
+        ("no-such-package", "pip install 'no-such-package>=2'", True),
+    ]
 
 
 @pytest.mark.parametrize(("content", "mend"), [("methods", False), ("mesh", True), (None, False)])
