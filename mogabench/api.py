@@ -290,6 +290,8 @@ def table(
     from mogabench.records import open_store
     from mogabench.tables.measured import measured_tables
 
+    if name == "all":
+        raise UserError("table() gives one table: name it, such as 3 or A5")
     store = open_store(None if results is None else Path(results))
     chosen = get_paper(paper, None if papers is None else Path(papers))
     (joined,), _ = measured_tables(

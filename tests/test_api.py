@@ -158,6 +158,8 @@ def test_wrong_names_and_inputs():
         mogabench.count("resnet_18")
     with pytest.raises(UserError, match="not a size of classification, such as 224x224"):
         mogabench.count("s", input_size=(3, 224, 224))
+    with pytest.raises(UserError, match="gives one table: name it, such as 3 or A5"):
+        mogabench.table("all")
     with pytest.raises(TypeError, match="give the inputs"):
         mogabench.count(torch.nn.Identity())
     with pytest.raises(AttributeError, match="no attribute 'counts'"):
