@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from mogabench.errors import UserError
 from mogabench.sizes import is_size
 
 if TYPE_CHECKING:
@@ -83,6 +84,26 @@ def assignment(name: str, value: Any) -> str:
         value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), default=str)
     )
     return f"{name}={text}"
+
+
+def parse_option(text: str) -> tuple[str, OptionValue]:
+    """Reads ``NAME=VALUE``, the value in JSON where it is JSON.
+
+    Raises:
+        UserError: It is not such a text, or a list of something else than numbers.
+    """
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise UserError(f"--option {text} is not NAME=VALUE, such as gate_act=gelu")
+    try:
+        parsed = json.loads(value)
+    except json.JSONDecodeError:
+        return name, value
+    if isinstance(parsed, list):
+        if not all(isinstance(item, (int, float)) for item in parsed):
+            raise UserError(f"--option {text}: a list must be of numbers")
+        return name, tuple(parsed)
+    return name, parsed if isinstance(parsed, (str, int, float, bool)) else value
 
 
 def changes_for_weights(trained: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:

@@ -101,10 +101,11 @@ def predict(
     """
     from mogabench import api
     from mogabench.catalogue import import_packages
-    from mogabench.cli.subjects import named_network, parse_option, read_size
+    from mogabench.cli.subjects import named_network, read_size
     from mogabench.console import LOG, print_json, print_line
     from mogabench.engine.environment import check_writable
     from mogabench.engine.prediction import PIPE
+    from mogabench.subject import parse_option
 
     import_packages(packages)
     own = {

@@ -11,7 +11,7 @@ from mogabench.data.identity import SAMPLE
 from mogabench.errors import UserError
 from mogabench.paper import get_paper
 from mogabench.sizes import parse_size
-from mogabench.subject import Subject
+from mogabench.subject import Subject, parse_option
 from mogabench.tables.added import Added
 from mogabench.tables.timed import timed_subjects
 from mogabench.tasks import get_task, make_subject
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from mogabench.engine.task import Task
     from mogabench.paper import Meta
-    from mogabench.subject import OptionValue, Subject
 
 
 def choose_subject(
@@ -203,19 +202,3 @@ def ablated_training(
             )
     settings = [f"{name}={json.dumps(value)}" for name, value in ablated.settings.items()]
     return recipe, [*settings, *overrides]
-
-
-def parse_option(text: str) -> tuple[str, OptionValue]:
-    """Reads ``NAME=VALUE``, the value in JSON where it is JSON."""
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise UserError(f"--option {text} is not NAME=VALUE, such as gate_act=gelu")
-    try:
-        parsed = json.loads(value)
-    except json.JSONDecodeError:
-        return name, value
-    if isinstance(parsed, list):
-        if not all(isinstance(item, (int, float)) for item in parsed):
-            raise UserError(f"--option {text}: a list must be of numbers")
-        return name, tuple(parsed)
-    return name, parsed if isinstance(parsed, (str, int, float, bool)) else value

@@ -149,8 +149,7 @@ def _check(item: Measurement) -> None:
     from mogabench.errors import UserError
     from mogabench.sweeps.estimate import subject_of
 
-    pairs = zip(item.words, item.words[1:], strict=False)
-    import_packages([value for word, value in pairs if word == "--import"])
+    import_packages(item.values("--import"))
     try:
         subject_of(item)
         parse(typer.main.get_command(app), list(item.words))

@@ -11,6 +11,7 @@ from mogabench.errors import UserError, unknown
 from mogabench.paper import get_paper, get_variant
 from mogabench.records import Kind
 from mogabench.sizes import parse_size
+from mogabench.subject import parse_option
 from mogabench.tasks import flag, get_task, load_recipe, make_subject
 from mogabench.variants import VARIANTS, backbone_of, variant_of
 
@@ -137,12 +138,13 @@ def subject_of(item: Measurement) -> Subject | None:
         backbone = ablated.backbone
     if backbone is None:
         return None
+    own = dict(map(parse_option, item.values("--option")))
     return make_subject(
         task,
         backbone,
         method=item.value("--method"),
         input_size=None if size is None else parse_size(size),
-        options={} if ablated is None else ablated.options,
+        options=dict(ablated.options if ablated else {}) | own,
     )
 
 
@@ -166,12 +168,11 @@ def _samples(item: Measurement) -> float | None:
     train, evaluated = sizes
     if not item.trains:
         return evaluated
-    pairs = zip(item.words, item.words[1:], strict=False)
     ablated = _ablated(item)
     recipe = load_recipe(
         item.value("--recipe") or (ablated and ablated.recipe) or task.default_recipe(subject),
         variant=variant_of(subject.backbone),
-        overrides=[value for word, value in pairs if word == "--set"],
+        overrides=item.values("--set"),
     )
     if item.value("--size") is not None:
         recipe = recipe.at_size(subject.input_size)

@@ -84,8 +84,12 @@ class Measurement:
 
     def value(self, option: str) -> str | None:
         """The value of an option that is given once; None where it is not."""
-        places = [number for number, word in enumerate(self.words[:-1]) if word == option]
-        return self.words[places[0] + 1] if places else None
+        return next(iter(self.values(option)), None)
+
+    def values(self, option: str) -> list[str]:
+        """The values of an option that may be given several times."""
+        pairs = zip(self.words, self.words[1:], strict=False)
+        return [value for word, value in pairs if word == option]
 
     def __str__(self) -> str:
         return command_line(*self.words)

@@ -211,6 +211,18 @@ def test_the_network_may_be_a_translator_or_of_an_ablation(tmp_path):
     assert hours(ablated, find_device("some", store), store) == pytest.approx(100 / 3600)
 
 
+def test_options_make_another_network(tmp_path):
+    """A plan's tables name ablated networks by their options."""
+    words = "run classification --backbone moganet_tiny --data /d --option gate_act=none"
+    item = Measurement((*words.split(), "--option", "mlp_ratios=[4,4]"))
+    assert dict(subject_of(item).options) == {"gate_act": "none", "mlp_ratios": (4, 4)}
+    store = Store(tmp_path)
+    for subject, macs, rate in ((network("moganet_tiny"), 1e9, 1000), (subject_of(item), 2e9, 500)):
+        store.append(record(subject, Kind.THROUGHPUT, throughput=rate))
+        store.append(record(subject, Kind.COMPLEXITY, operations_paper=macs))
+    assert hours(item, find_device("some", store), store) == pytest.approx(100 / 3600)
+
+
 def test_a_device_may_have_a_name_that_is_part_of_anothers(tmp_path):
     store = Store(tmp_path)
     store.append(record(network("resnet18"), Kind.COMPLEXITY, operations_paper=2e9))
