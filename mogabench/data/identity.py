@@ -32,3 +32,13 @@ def data_name(root: Path, known: str | None = None) -> str:
         known: The known data set that the content is recognised as; None where it is none.
     """
     return written_name(root) or known or f"folder:{root.expanduser().resolve().name}"
+
+
+def is_of(evaluated: str, name: str) -> bool:
+    """Whether what is evaluated on belongs to some data, by their names.
+
+    Args:
+        evaluated: May say more, as ``coco-keypoints-true-boxes`` does of ``coco-keypoints``.
+        name: That of the data.
+    """
+    return f"{evaluated}-".startswith(f"{name}-")

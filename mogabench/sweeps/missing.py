@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mogabench.data.identity import data_name, is_of
 from mogabench.errors import UserError
 from mogabench.paper import get_paper
 from mogabench.records import Kind
@@ -153,8 +154,8 @@ def _obstacle(cell: Cell, command: str, data: dict[str, Any], *, trains: bool) -
     assert cell.subject
     if "--gpu" in command.split() and not torch.cuda.is_available():
         return "needs a GPU"
-    if "--data DIR" in command and cell.subject.task not in data:
-        return f"the plan names no data of {cell.subject.task}"
+    if "--data DIR" in command and (reason := _obstacle_of_data(cell, cell.subject.task, data)):
+        return reason
     files = [option for option, value in pairwise(command.split()) if value == "FILE"]
     if "--weights" in files:
         return "needs weights that are not released"
@@ -162,6 +163,16 @@ def _obstacle(cell: Cell, command: str, data: dict[str, Any], *, trains: bool) -
         return f"needs {files[0]} FILE, which an entry 'run: {cell.subject.task}' can name"
     if "--train" in command.split() and not trains:
         return "needs a training, and the plan says no 'train: true'"
+    return None
+
+
+def _obstacle_of_data(cell: Cell, task: str, data: dict[str, Any]) -> str | None:
+    """Why a cell of a task cannot be measured on a plan's data."""
+    if task not in data:
+        return f"the plan names no data of {task}"
+    is_own = cell.dataset.startswith("folder:")
+    if is_own and not is_of(cell.dataset, data_name(Path(str(data[task])))):
+        return f"needs {cell.dataset}, which is not the plan's data of {task}"
     return None
 
 

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from mogabench.cli import app
 from mogabench.errors import UserError
+from mogabench.paper.skeleton import write_skeleton
 from mogabench.records import Kind, Provenance, Record, Store
 from mogabench.subject import Subject
 from mogabench.sweeps.cluster import minutes
@@ -121,6 +122,21 @@ def test_a_timing_of_another_processor_is_missing_here(tmp_path, monkeypatch):
     assert [str(item) for item in missing(plan, store).measurements] == [elsewhere]
     found = [str(item) for item in missing(table, store).measurements]
     assert elsewhere in found and here not in found
+
+
+def test_a_table_of_data_of_ones_own_is_not_measured_on_other_data(tmp_path):
+    folder = write_skeleton("mine", tmp_path)
+    (folder / "table_1_An_example.csv").write_text(
+        "task,method,backbone,input_size,pretraining,dataset,Architecture,Top-1\n"
+        "classification,classifier,resnet50,224x224,none,folder:flowers,Mine,90.1\n"
+        "classification,classifier,resnet18,224x224,none,folder:birds,Mine,90.1\n"
+    )
+    plan = {"tables": "all", "paper": "mine", "papers": str(tmp_path)}
+    data = {"data": {"classification": str(tmp_path / "flowers")}}
+    assert dict(missing([plan | data], Store(tmp_path / "results")).left_out) == {
+        "Table 1 of mine: needs folder:birds, which is not the plan's data of classification": 1,
+        "Table 1 of mine: needs weights that are not released": 1,
+    }
 
 
 def test_a_timing_of_any_gpu_is_not_missing(tmp_path):
