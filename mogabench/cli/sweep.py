@@ -72,7 +72,7 @@ def sweep(
     if hours is not None and gpu is None:
         raise UserError("--hours needs --gpu, such as --gpu h200")
     store = open_store(results)
-    found = missing(read_plan(plan), store)
+    found = missing(read_plan(plan), store, elsewhere=slurm is not None)
     for item in found.measurements:
         _check(item)
     costs: Sequence[float | None] = [None] * len(found.measurements)

@@ -43,20 +43,25 @@ class Missing:
     left_out: Counter[str] = field(default_factory=Counter)
 
 
-def missing(entries: Sequence[dict[str, Any]], store: Store) -> Missing:
+def missing(entries: Sequence[dict[str, Any]], store: Store, *, elsewhere: bool = False) -> Missing:
     """Expands a plan, without what a record says was measured by the same command.
 
     Args:
         entries: As of `mogabench.sweeps.plan.read_plan`.
         store: The records.
+        elsewhere: Whether other machines are to measure, such as those of a cluster: this one's
+            processor and GPU then say nothing of what is done and of what can run.
 
     Raises:
         UserError: An entry is not right.
     """
     found = Missing()
-    measured = _measured_commands(store)
+    measured = _measured_commands(store, elsewhere=elsewhere)
     for entry in entries:
-        listed = _of_tables(entry, store, found) if "tables" in entry else expand(entry)
+        if "tables" in entry:
+            listed = _of_tables(entry, store, found, elsewhere=elsewhere)
+        else:
+            listed = expand(entry)
         for item in listed:
             if core(item.words) in measured:
                 found.done += 1
@@ -65,13 +70,13 @@ def missing(entries: Sequence[dict[str, Any]], store: Store) -> Missing:
     return found
 
 
-def _measured_commands(store: Store) -> set[tuple[str, ...]]:
+def _measured_commands(store: Store, *, elsewhere: bool) -> set[tuple[str, ...]]:
     """The commands behind the records, without where and how they were run."""
     found = set()
     # Not COMPLEXITY: a command counts its network before it trains, evaluates or times it.
     for kind in (Kind.QUALITY, Kind.THROUGHPUT, Kind.TRAIN_STEP):
         for record in store.all(kind):
-            if record.provenance.busy or _is_of_another_cpu(record):
+            if record.provenance.busy or (not elsewhere and _is_of_another_cpu(record)):
                 continue  # tables leave the one out, and the other says nothing of this machine
             try:
                 found.add(core(shlex.split(record.provenance.command)[1:]))
@@ -87,7 +92,9 @@ def _is_of_another_cpu(record: Record) -> bool:
     return is_timing and where.driver is None and where.device != cpu_name()
 
 
-def _of_tables(entry: dict[str, Any], store: Store, found: Missing) -> list[Measurement]:
+def _of_tables(
+    entry: dict[str, Any], store: Store, found: Missing, *, elsewhere: bool
+) -> list[Measurement]:
     """What fills the cells of tables that are not measured; what cannot be run is left out."""
     chosen = _tables(entry)
     data = entry.get("data") or {}
@@ -95,8 +102,10 @@ def _of_tables(entry: dict[str, Any], store: Store, found: Missing) -> list[Meas
         raise UserError("data of a plan's tables names a folder for each task, {pose: /data/coco}")
     commands: dict[Measurement, None] = {}
     for table in chosen:
-        for cell, command in _unmeasured(table, store):
+        for cell, command in _unmeasured(table, store, elsewhere=elsewhere):
             reason = _obstacle(cell, command, data, trains=bool(entry.get("train")))
+            if not elsewhere and _lacks_gpu(command):
+                reason = "needs a GPU"
             if reason:
                 found.left_out[f"{table.name}: {reason}"] += 1
                 continue
@@ -127,33 +136,37 @@ def _tables(entry: dict[str, Any]) -> list[PaperTable]:
     return paper.tables() if ids == "all" else [paper.table(str(item)) for item in as_list(ids)]
 
 
-def _unmeasured(table: PaperTable, store: Store) -> Iterator[tuple[Cell, str]]:
+def _unmeasured(table: PaperTable, store: Store, *, elsewhere: bool) -> Iterator[tuple[Cell, str]]:
     """A table's cells that a command would fill, one for each command."""
     seen = set()
     for row in join(table, store).rows:
         for cell in row.cells:
-            command = _command(cell)
+            command = _command(cell, elsewhere=elsewhere)
             if command and command not in seen:
                 seen.add(command)
                 yield cell, command
 
 
-def _command(cell: Cell) -> str | None:
+def _command(cell: Cell, *, elsewhere: bool) -> str | None:
     """What measures a cell that has no figure, or a timing of another processor."""
     if cell.measured is None:
         return cell.command
-    if cell.subject and cell.column.device == "cpu" and any(map(_is_of_another_cpu, cell.records)):
+    is_of_cpu = cell.column.device == "cpu" and not elsewhere
+    if cell.subject and is_of_cpu and any(map(_is_of_another_cpu, cell.records)):
         return timing_command(cell.subject, cell.column)
     return None
 
 
-def _obstacle(cell: Cell, command: str, data: dict[str, Any], *, trains: bool) -> str | None:
-    """Why a cell's command cannot be run; None where it can."""
+def _lacks_gpu(command: str) -> bool:
+    """Whether a command needs a GPU, and this machine has none."""
     import torch
 
+    return "--gpu" in command.split() and not torch.cuda.is_available()
+
+
+def _obstacle(cell: Cell, command: str, data: dict[str, Any], *, trains: bool) -> str | None:
+    """Why a cell's command cannot be run; None where it can."""
     assert cell.subject
-    if "--gpu" in command.split() and not torch.cuda.is_available():
-        return "needs a GPU"
     if "--data DIR" in command and (reason := _obstacle_of_data(cell, cell.subject.task, data)):
         return reason
     files = [option for option, value in pairwise(command.split()) if value == "FILE"]

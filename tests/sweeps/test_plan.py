@@ -139,6 +139,27 @@ def test_a_table_of_data_of_ones_own_is_not_measured_on_other_data(tmp_path):
     }
 
 
+def test_on_a_cluster_this_machine_says_nothing_of_what_can_run_and_is_done(tmp_path, monkeypatch):
+    """Its processor and its GPU are not those of the nodes."""
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    on_cpu = "mogabench profile moganet_tiny --batch-size 1 --threads 1"
+    timed = record(network("moganet_tiny"), Kind.THROUGHPUT, on_cpu, device="A node", throughput=1)
+    where = timed.provenance.model_copy(update={"threads": 1, "batch_size": 1})
+    store = Store(tmp_path)
+    store.append(timed.model_copy(update={"provenance": where}))
+    table = [{"tables": [1], "paper": "since_2024"}]
+    on_gpu = "mogabench profile moganet_tiny --gpu --dtype bfloat16 --channels-last"
+    for elsewhere in (False, True):
+        found = missing(table, store, elsewhere=elsewhere)
+        commands = list(map(str, found.measurements))
+        assert (on_cpu in commands, on_gpu in commands) == (not elsewhere, elsewhere)
+        assert any("needs a GPU" in reason for reason in found.left_out) != elsewhere
+    plan = write(tmp_path / "p", "- {profile: moganet_tiny, batch_size: 1, threads: 1}")
+    given = (plan, "--dry-run", "--results", tmp_path)
+    assert "1 to measure, 0 measured before" in sweep(*given)
+    assert "0 to measure, 1 measured before" in sweep(*given, "--slurm", "partition=a")
+
+
 def test_a_timing_of_any_gpu_is_not_missing(tmp_path):
     store, command = Store(tmp_path / "results"), "mogabench profile moganet_tiny --gpu"
     timed = record(network("moganet_tiny"), Kind.THROUGHPUT, command, throughput=1)
