@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 from mogabench.data.identity import data_name, is_of
 from mogabench.errors import UserError
-from mogabench.paper import get_paper
+from mogabench.paper import cell_meta, get_paper
 from mogabench.records import Kind
 from mogabench.records.provenance import cpu_name
 from mogabench.sweeps.plan import Measurement, as_list, core, expand, seed_options
+from mogabench.tables.cells import command_of
 from mogabench.tables.commands import timing_command
 from mogabench.tables.join import join
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from mogabench.paper import PaperTable
+    from mogabench.paper import PaperTable, Row
     from mogabench.records import Record, Store
     from mogabench.tables.cells import Cell
 
@@ -101,9 +102,11 @@ def _of_tables(
     if not isinstance(data, dict):
         raise UserError("data of a plan's tables names a folder for each task, {pose: /data/coco}")
     commands: dict[Measurement, None] = {}
+    trains, seeds = bool(entry.get("train")), seed_options(entry.get("seeds"))
     for table in chosen:
-        for cell, command in _unmeasured(table, store, elsewhere=elsewhere):
-            reason = _obstacle(cell, command, data, trains=bool(entry.get("train")))
+        asked = _unmeasured(table, store, repeats=trains and bool(seeds), elsewhere=elsewhere)
+        for cell, command in asked:
+            reason = _obstacle(cell, command, data, trains=trains)
             if not elsewhere and _lacks_gpu(command):
                 reason = "needs a GPU"
             if reason:
@@ -113,7 +116,7 @@ def _of_tables(
             own = shlex.quote(str(data.get(cell.subject.task)))
             words = shlex.split(command.replace("--data DIR", f"--data {own}"))
             commands[Measurement(tuple(words[1:]))] = None
-    return list(_with_seeds(commands, seed_options(entry.get("seeds"))))
+    return list(_with_seeds(commands, seeds))
 
 
 def _tables(entry: dict[str, Any]) -> list[PaperTable]:
@@ -136,12 +139,18 @@ def _tables(entry: dict[str, Any]) -> list[PaperTable]:
     return paper.tables() if ids == "all" else [paper.table(str(item)) for item in as_list(ids)]
 
 
-def _unmeasured(table: PaperTable, store: Store, *, elsewhere: bool) -> Iterator[tuple[Cell, str]]:
-    """A table's cells that a command would fill, one for each command."""
+def _unmeasured(
+    table: PaperTable, store: Store, *, repeats: bool, elsewhere: bool
+) -> Iterator[tuple[Cell, str]]:
+    """A table's cells that a command would fill, one for each command.
+
+    With ``repeats`` also the trainings of cells that one of several seeds has filled.
+    """
     seen = set()
     for row in join(table, store).rows:
         for cell in row.cells:
             command = _command(cell, elsewhere=elsewhere)
+            command = command or (_training(row.row, cell) if repeats else None)
             if command and command not in seen:
                 seen.add(command)
                 yield cell, command
@@ -155,6 +164,14 @@ def _command(cell: Cell, *, elsewhere: bool) -> str | None:
     if cell.subject and is_of_cpu and any(map(_is_of_another_cpu, cell.records)):
         return timing_command(cell.subject, cell.column)
     return None
+
+
+def _training(row: Row, cell: Cell) -> str | None:
+    """The training that measures a quality, also where that is measured."""
+    if cell.measured is None or cell.subject is None:
+        return None
+    command = command_of(cell.subject, cell_meta(row, cell.column), cell.column)
+    return command if command and "--train" in command.split() else None
 
 
 def _lacks_gpu(command: str) -> bool:

@@ -130,7 +130,7 @@ def join_cell(
         joined = _join_quality(cell, meta, subject, store)
     if joined.measured is None:
         status = Status.NOT_MEASURED if column.is_printed else None
-        command = None if obstacle(table, row, column) else _command(subject, meta, column)
+        command = None if obstacle(table, row, column) else command_of(subject, meta, column)
         return replace(joined, status=status, command=command)
     return joined
 
@@ -273,8 +273,8 @@ def _join_quality(cell: Cell, meta: Meta, subject: Subject, store: Store) -> Cel
     return replace(cell, status=status)
 
 
-def _command(subject: Subject, meta: Meta, column: Column) -> str | None:
-    """What would measure a cell."""
+def command_of(subject: Subject, meta: Meta, column: Column) -> str | None:
+    """What would measure a cell, also where it is measured."""
     if column.metric in TIMED:
         return timing_command(subject, column)
     return command_for(

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from mogabench.cli import app
 from mogabench.errors import UserError
 from mogabench.paper.skeleton import write_skeleton
-from mogabench.records import Kind, Provenance, Record, Store
+from mogabench.records import Data, Kind, Provenance, Record, Store
 from mogabench.subject import Subject
 from mogabench.sweeps.cluster import minutes
 from mogabench.sweeps.estimate import find_device, hours, subject_of
@@ -122,6 +122,24 @@ def test_a_timing_of_another_processor_is_missing_here(tmp_path, monkeypatch):
     assert [str(item) for item in missing(plan, store).measurements] == [elsewhere]
     found = [str(item) for item in missing(table, store).measurements]
     assert elsewhere in found and here not in found
+
+
+def test_a_training_of_a_table_is_missing_until_each_of_its_seeds_is_there(tmp_path):
+    """Not once one of them has filled the cell."""
+    store = Store(tmp_path)
+    train = {"tables": ["A5"], "data": {"classification": "/d"}, "train": True}
+    found = missing([train | {"seeds": 2}], store)
+    first, second, *others = found.measurements
+    assert (first.words[-1], second.words[-1]) == ("seed=0", "seed=1")
+    where = {"device": "Some GPU", "recipe": "in1k_300e", "pretraining": "none"}
+    data = Data(name="imagenet-1k", split="val", samples=50_000, digest="0" * 64)
+    trained = Provenance(command=str(first), data=data, **where)
+    of = {"subject": subject_of(first), "kind": Kind.QUALITY}
+    store.append(Record(values=counted(top1=80), provenance=trained, **of))
+    again = missing([train | {"seeds": 2}], store)
+    assert (again.measurements, again.done) == ([second, *others], 1)
+    assert again.left_out == found.left_out
+    assert not [m for m in missing([train], store).measurements if m.words == first.words[:-2]]
 
 
 def test_a_table_of_data_of_ones_own_is_not_measured_on_other_data(tmp_path):
