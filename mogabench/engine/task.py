@@ -153,6 +153,7 @@ class Task(ABC, Generic[R, O]):
         recipes: The text of recipes that it carries itself, by name; others are files in
             ``recipes/<name>/``.
         datasets: What records call the data set behind the paper's figures, by method.
+        trained_on: What they call the one to train on, of methods that have another one for that.
         beside_data: What the command line has beside ``--data`` for that data set, such as
             ``("--boxes", "FILE")``.
         counted_input: What one forward pass takes when parameters and operations are counted.
@@ -181,6 +182,7 @@ class Task(ABC, Generic[R, O]):
     sample_recipe: ClassVar[str]
     recipes: ClassVar[Mapping[str, str]] = {}
     datasets: ClassVar[Mapping[str, str]] = {}
+    trained_on: ClassVar[Mapping[str, str]] = {}
     beside_data: ClassVar[tuple[str, ...]] = ()
     counted_input: ClassVar[str] = "one image"
     backbone_word: ClassVar[str] = "backbone"

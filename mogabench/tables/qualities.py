@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from mogabench.data.identity import is_of
 from mogabench.records import Kind
 from mogabench.tasks import tasks
 
@@ -39,11 +39,26 @@ def find_quality(
     dataset = meta.dataset or (task.datasets.get(subject.method) if task else None)
     if dataset is None:
         return None, ""
+    trained_on = (task.trained_on.get(subject.method) if task else None) or dataset
     changes = dict(meta.settings) or None
     how = {"dataset": dataset, "recipe": recipe, "recipe_changes": changes}
-    find = partial(store.latest, subject.key, Kind.QUALITY, metric=metric, **how)
+
+    def find(**start: Any) -> Record | None:
+        records = store.matching(subject.key, Kind.QUALITY, **how, **start)
+        answers = (one for one in records if metric in one.values and _is_of(trained_on, one))
+        return next(answers, None)
+
     found = _of_same_start(find, meta)
     return (None, _left_out(find, meta, metric)) if found is None else (found, "")
+
+
+def _is_of(trained_on: str, record: Record) -> bool:
+    """Whether weights, where the same run trained them, were trained on the row's data.
+
+    Of data that are not recognised a run trains and evaluates on the one folder that it was given.
+    """
+    training = record.provenance.training
+    return training is None or ":" in trained_on or is_of(trained_on, training.data.name)
 
 
 def _of_same_start(find: Find, meta: Meta) -> Record | None:

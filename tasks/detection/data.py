@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 _SMALLEST = 32
 """Training images with a shorter side, in pixels, are left out, as in mmdet's configurations."""
 
-_COCO_VALIDATION = (5000, 36_781)
-"""Images and annotations in ``instances_val2017.json`` (cocodataset/cocoapi, issue 117)."""
+_COCO = {"train": (118_287, 860_001), "val": (5000, 36_781)}
+"""Images and annotations in ``instances_<split>2017.json`` (cocodataset/cocoapi, issue 117)."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def open_split(
     file, images = (files or CocoFiles()).find(root, part, "instances")
     annotations = read_annotations(file, images, masks=masks)
     identity = Data(
-        name=data_name(root, "coco-2017" if _is_coco(annotations) else None),
+        name=data_name(root, "coco-2017" if _is_coco(annotations, part) else None),
         split=part,
         samples=len(annotations.content["images"]),
         digest=annotations.digest,
@@ -79,9 +79,9 @@ def open_split(
     return Split(annotations, images, identity)
 
 
-def _is_coco(annotations: Annotations) -> bool:
-    """Whether these are COCO's validation images and annotations in its own 80 classes."""
-    images, count = _COCO_VALIDATION
+def _is_coco(annotations: Annotations, part: str) -> bool:
+    """Whether these are all images and annotations of COCO's split, in its own 80 classes."""
+    images, count = _COCO[part]
     return (
         are_cocos(annotations.content["images"], images)
         and annotations.listed == count

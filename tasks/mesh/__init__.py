@@ -37,6 +37,7 @@ class Mesh(Task[MeshRecipe, TaskOptions]):
     backbone_module = "backbone"
     predictions = ".json"
     datasets = {"expose_hand": "freihand", "expose_face": "stirling-esrc"}
+    trained_on = {"expose_face": "ffhq"}
 
     def default_recipe(self, subject: Subject) -> str:
         """The one of the subject's method."""

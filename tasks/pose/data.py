@@ -27,10 +27,13 @@ if TYPE_CHECKING:
     from mogabench.data.views import Array
 
 COCO_NAME = "coco-keypoints"
-"""What the paper's figures were measured on: COCO's validation images, with detected persons."""
+"""What the paper's figures are of: COCO, whose validation images are with detected persons."""
 
-_COCO_VALIDATION = (5000, 10_777, 6352)
-"""Images, single persons (a log in chensnathan/YOLOF, issue 27), and those with key points."""
+_COCO = {"train": (118_287, 149_813), "val": (5000, 6352)}
+"""Images, and persons with key points (MindlessBoid/single-person-pose-estimation counts both)."""
+
+_COCO_SINGLE = 10_777
+"""Single persons to evaluate on, by a log in chensnathan/YOLOF, issue 27."""
 
 _LEAST_COVERED = 0.9
 """Of the images with persons, the share in which a file of detected boxes must have some."""
@@ -171,7 +174,7 @@ def read_people(
         notes += [f"{file.name}: {line}" for line in _note_unseen(annotations, known, split)]
     sizes = {image["id"]: (image["height"], image["width"]) for image in images}
     persons = [replace(person, image_size=sizes[person.image]) for person in persons]
-    is_coco = not filled and _is_coco(truth, known, persons)
+    is_coco = _is_coco(split, truth, known, persons) and (split == "train" or not filled)
     name = data_name(root, COCO_NAME if is_coco else None)
     if split == "val" and boxes is None:
         name += "-true-boxes"
@@ -209,22 +212,28 @@ def _repair(
     return persons["annotations"], [*repairs, *_count_keypoints(persons["annotations"])]
 
 
-def _is_coco(truth: dict[str, Any], known: list[Person], looked_at: list[Person]) -> bool:
-    """Whether these are COCO's validation images and persons, looked at in most of the images.
+def _is_coco(
+    split: str, truth: dict[str, Any], known: list[Person], looked_at: list[Person]
+) -> bool:
+    """Whether these are COCO's images and persons, to evaluate looked at in most of the images.
 
     Args:
+        split: ``train``, which takes single persons with key points alone, or ``val``.
         truth: The images and annotations, by all of which the precision is computed.
         known: The single persons with key points.
         looked_at: The annotated or detected ones.
     """
-    images, single, with_keypoints = _COCO_VALIDATION
+    images, with_keypoints = _COCO[split]
+    is_whole = coco.are_cocos(truth["images"], images) and len(known) == with_keypoints
+    if split == "train":
+        return is_whole
     annotations = truth["annotations"]
     crowds = sum(annotation["iscrowd"] for annotation in annotations)
     with_persons = {a["image_id"] for a in annotations if a["num_keypoints"]}
     covered = with_persons & {person.image for person in looked_at}
     return (
-        coco.are_cocos(truth["images"], images)
-        and (len(annotations) - crowds, len(known)) == (single, with_keypoints)
+        is_whole
+        and len(annotations) - crowds == _COCO_SINGLE
         and crowds > 0
         and len(covered) >= _LEAST_COVERED * len(with_persons)
     )

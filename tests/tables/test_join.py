@@ -207,7 +207,7 @@ def test_a_row_is_filled_only_by_weights_whose_training_started_as_its_own(tmp_p
 
 def test_what_was_trained_here_says_what_it_started_from(tmp_path):
     store, xlarge = Store(tmp_path), subject("moganet_xlarge", (384, 384))
-    identity = Data(name="folder:train", split="train", samples=9, digest="1" * 64)
+    identity = Data(name="imagenet-1k", split="train", samples=9, digest="1" * 64)
     here = {"training": Training(data=identity, epochs=30, steps=9, batch_size=9)}
 
     def fine_tuned():
@@ -232,6 +232,47 @@ def test_what_was_trained_here_says_what_it_started_from(tmp_path):
     assert fine_tuned().measured is None
     store.append(quality(xlarge, 87.8, recipe, **here, **start | {"pretraining": "in21k"}))
     assert fine_tuned().measured == 87.8
+
+
+def trained_on(name):
+    data = Data(name=name, split="train", samples=128_116, digest="1" * 64)
+    return Training(data=data, epochs=300, steps=9, batch_size=1024)
+
+
+def test_a_row_is_filled_only_by_weights_that_were_trained_on_its_data(tmp_path):
+    store, how = Store(tmp_path), {"recipe": "in1k_300e", "pretraining": "none"}
+
+    def shown():
+        return cell_of(join(get_paper().table("A15"), store), "MogaNet-B", "300-epoch: Acc (%)")
+
+    store.append(quality(subject("moganet_base"), 84.3, **how, training=trained_on("imagenet-1k")))
+    assert shown().measured == 84.3
+    tenth = trained_on("folder:in1k_10pct")
+    store.append(quality(subject("moganet_base"), 60.0, **how, training=tenth))
+    assert shown().measured == 84.3
+
+
+def test_faces_are_trained_on_another_data_set_than_they_are_evaluated_on(tmp_path):
+    store = Store(tmp_path)
+    face = {"task": "mesh", "method": "expose_face", "input_size": (256, 256)}
+    for name, error, shown in (("folder:few", 9.0, None), ("ffhq", 2.24, 2.24)):
+        store.append(
+            Record(
+                subject=Subject(backbone="moganet_small", **face),
+                kind=Kind.QUALITY,
+                values={"rmse_3d": Quantity(value=error, unit="mm")},
+                provenance=Provenance(
+                    command="test",
+                    device="cpu",
+                    recipe="expose_face_100e",
+                    pretraining="in1k",
+                    training=trained_on(name),
+                    data=Data(name="stirling-esrc", split="test", samples=9, digest="0" * 64),
+                ),
+            )
+        )
+        cell = cell_of(join(get_paper().table("A12"), store), "MogaNet-S", "Face: 3DRMSE↓")
+        assert cell.measured == shown
 
 
 def test_weights_that_are_evaluated_by_a_rows_recipe_are_said_to_start_as_it_does(tmp_path):

@@ -215,25 +215,28 @@ def test_what_is_no_json_or_not_there(read, tmp_path):
 
 
 def test_coco_is_recognised_by_names_counts_and_classes(tmp_path, monkeypatch):
-    monkeypatch.setattr("mogabench.tasks.detection.data._COCO_VALIDATION", (1, 80))
-    (tmp_path / "val2017").mkdir()
-    (tmp_path / "annotations").mkdir()
+    counts = {"train": (1, 90), "val": (1, 80)}
+    monkeypatch.setattr("mogabench.tasks.detection.data._COCO", counts)
+    for folder in ("train2017", "val2017", "annotations"):
+        (tmp_path / folder).mkdir()
 
-    def name(file_name, boxes):
-        Image.new("RGB", (30, 20)).save(tmp_path / "val2017" / file_name, "JPEG")
+    def name(file_name, boxes, part="val"):
+        Image.new("RGB", (30, 20)).save(tmp_path / f"{part}2017" / file_name, "JPEG")
         names = CocoDataset.METAINFO["classes"]
         content = {
             "images": [{"id": 42, "file_name": file_name, "height": 20, "width": 30}],
             "categories": [{"id": n, "name": each} for n, each in enumerate(names, 1)],
             "annotations": [
-                {"id": n, "image_id": 42, "category_id": n, "bbox": [1, 1, 5, 5]}
+                {"id": n, "image_id": 42, "category_id": n % 80 + 1, "bbox": [1, 1, 5, 5]}
                 for n in range(1, boxes + 1)
             ],
         }
-        file = tmp_path / "annotations" / "instances_val2017.json"
+        file = tmp_path / "annotations" / f"instances_{part}2017.json"
         file.write_text(json.dumps(content))
-        return open_split(str(tmp_path), "val", masks=False).identity.name
+        return open_split(str(tmp_path), part, masks=False).identity.name
 
     assert name("000000000042.jpg", 80) == "coco-2017"
+    assert name("000000000042.jpg", 90, "train") == "coco-2017"
+    assert name("000000000042.jpg", 80, "train").startswith("folder:")
     assert name("000000000042.jpg", 79).startswith("folder:")
     assert name("black.jpg", 80).startswith("folder:")

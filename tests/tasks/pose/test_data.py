@@ -103,10 +103,12 @@ def test_coco_is_recognised_by_names_persons_and_covered_images(
     annotations = content["annotations"]
     annotations += [annotations[0] | UNLABELLED, annotations[0] | CROWD]
 
-    def name(boxes=None):
-        return read_people(folder(content), "val", boxes).identity.name
+    def name(boxes=None, split="val"):
+        return read_people(folder(content), split, boxes).identity.name
 
-    monkeypatch.setattr("mogabench.tasks.pose.data._COCO_VALIDATION", (2, 5, 4))
+    counts = {"train": (2, 3), "val": (2, 4)}
+    monkeypatch.setattr("mogabench.tasks.pose.data._COCO", counts)
+    monkeypatch.setattr("mogabench.tasks.pose.data._COCO_SINGLE", 5)
     assert name().startswith("folder:")
     for image in content["images"]:
         image["file_name"] = f"{image['id']:012d}.jpg"
@@ -125,6 +127,10 @@ def test_coco_is_recognised_by_names_persons_and_covered_images(
         assert name(both).startswith("folder:")
         annotation["area"] = 1000.0
     assert name(both) == "coco-keypoints"
+    assert name(split="train").startswith("folder:")
+    counts["train"] = (2, 4)
+    content["annotations"] = annotations[:4]  # it trains on no others
+    assert name(split="train") == "coco-keypoints"
 
 
 def change(content, *place, to):
