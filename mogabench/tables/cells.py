@@ -26,10 +26,15 @@ from mogabench.variants import variant_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from mogabench.engine.task import Metric
     from mogabench.paper import Column, CountingSource, Derivation, Erratum, Meta, PaperTable, Row
     from mogabench.records import Record, Store
     from mogabench.subject import Subject
     from mogabench.tables.timed import Timings
+
+
+_OFF = (Status.BELOW, Status.ABOVE)
+"""How a quality stands that is not the printed one."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +132,7 @@ def join_cell(
     elif table.paper.is_default and not meta.recipe and variant_of(subject.backbone):
         joined = cell  # a MogaNet that its paper trained in a way that no recipe here has
     else:
-        joined = _join_quality(cell, meta, subject, store)
+        joined = _join_quality(cell, meta, subject, known, store)
     if joined.measured is None:
         status = Status.NOT_MEASURED if column.is_printed else None
         command = None if obstacle(table, row, column) else command_of(subject, meta, column)
@@ -255,7 +260,9 @@ def _join_timing(cell: Cell, subject: Subject, gpu: str, timings: Timings) -> Ce
     return replace(cell, status=status, caveat=_caveat((record,), metric))
 
 
-def _join_quality(cell: Cell, meta: Meta, subject: Subject, store: Store) -> Cell:
+def _join_quality(
+    cell: Cell, meta: Meta, subject: Subject, known: Erratum | None, store: Store
+) -> Cell:
     """A quality must be of the paper's data, and of weights trained as the row's were."""
     record, left_out = find_quality(meta, subject, cell.column.metric or "", store)
     if record is None:
@@ -268,9 +275,18 @@ def _join_quality(cell: Cell, meta: Meta, subject: Subject, store: Store) -> Cel
         return cell
     samples = record.provenance.data.samples if record.provenance.data else 0
     metric = metrics_of(subject)[cell.column.metric or ""]
-    noise = metric.noise(cell.paper, samples) if metric.noise and samples else None
-    status = judge_quality(cell.printed, value, noise, lower_is_better=metric.lower_is_better)
+    status = _judge_quality(cell.printed, value, metric, samples)
+    if status in _OFF and known is not None and known.should_be is not None:
+        meant = _judge_quality(known.should_be, value, metric, samples)
+        status = status if meant in _OFF else Status.KNOWN_REASON
     return replace(cell, status=status)
+
+
+def _judge_quality(printed: str, value: float, metric: Metric, samples: int) -> Status:
+    paper = printed_value(printed)
+    assert paper is not None  # as of every figure, and of what ought to be printed in its place
+    noise = metric.noise(paper, samples) if metric.noise and samples else None
+    return judge_quality(printed, value, noise, lower_is_better=metric.lower_is_better)
 
 
 def command_of(subject: Subject, meta: Meta, column: Column) -> str | None:

@@ -16,7 +16,7 @@ TOLERANCE = {"params": 0.005, "operations": 0.01}
 
 
 class Status(StrEnum):
-    """How a cell stands: a cost by the first four, a quality by the next four."""
+    """How a cell stands: a cost by the first four, a quality by the next four or a known reason."""
 
     ROUNDS = "rounds"
     WITHIN_TOLERANCE = "within_tolerance"

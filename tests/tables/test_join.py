@@ -234,6 +234,23 @@ def test_what_was_trained_here_says_what_it_started_from(tmp_path):
     assert fine_tuned().measured == 87.8
 
 
+def test_a_quality_that_is_printed_wrong_is_compared_with_what_ought_to_be_printed(tmp_path):
+    """Table A11 prints 49.7 for Swin-B, its source 48.1."""
+    store = Store(tmp_path)
+    swin = cell_of(join(get_paper().table("A11"), store), "Swin-B", "mIoU^ss (%)").subject
+    expected = [(48.1, Status.KNOWN_REASON), (48.7, Status.BELOW), (49.7, Status.REPRODUCED)]
+    for miou, status in expected:
+        figure = quality(swin, miou, None, data="ade20k", pretraining="in1k")
+        store.append(figure.model_copy(update={"values": {"miou": Quantity(value=miou, unit="%")}}))
+        [cell] = [
+            cell
+            for row in join(get_paper().table("A11"), store).rows
+            for cell in row.cells
+            if cell.measured is not None and cell.subject == swin
+        ]
+        assert (cell.measured, cell.status) == (miou, status)
+
+
 def trained_on(name):
     data = Data(name=name, split="train", samples=128_116, digest="1" * 64)
     return Training(data=data, epochs=300, steps=9, batch_size=1024)
