@@ -9,6 +9,8 @@ import torch
 
 from mogabench.records.provenance import cpu_name
 
+_UNKNOWN = "unknown"
+
 
 def device_name(device: str) -> str:
     """The name a reader would know the device by, such as ``NVIDIA H200``."""
@@ -16,9 +18,16 @@ def device_name(device: str) -> str:
 
 
 def driver_version(device: str) -> str | None:
-    """The version of the GPU's driver, by ``nvidia-smi``; None on the CPU."""
-    if device == "cpu" or not shutil.which("nvidia-smi"):
+    """The version of the GPU's driver, by ``nvidia-smi``.
+
+    Returns:
+        ``unknown`` where that is not there or fails; None on the CPU, which records are told by.
+    """
+    if device == "cpu":
         return None
+    if not shutil.which("nvidia-smi"):
+        return _UNKNOWN
     command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    return next(iter(answer.stdout.splitlines()), None)
+    is_answer = answer.returncode == 0  # else the output says what failed
+    return next(iter(answer.stdout.splitlines()), _UNKNOWN) if is_answer else _UNKNOWN

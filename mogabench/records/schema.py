@@ -118,6 +118,7 @@ class Provenance(BaseModel):
     """Digests of the project's modules that were measured, and of those that counted."""
     device: str
     driver: str | None = None
+    """Of a GPU, ``unknown`` where nothing says its version; None on the CPU."""
     threads: int | None = None
     load: float | None = None
     """Processes that ran or waited on the machine when a time was taken, a minute's average."""
