@@ -139,11 +139,9 @@ class Store:
         A record that was merged from another machine may be older than what was written before.
         """
         place = (record.kind, record.subject.key)
-        if is_own:
-            insort(self._records[place], record, lo=self._of_base[place], key=_started)
-        else:
-            self._records[place].append(record)
-            self._of_base[place] += 1
+        low = self._of_base[place] if is_own else 0
+        insort(self._records[place], record, lo=low, key=_started)
+        self._of_base[place] += not is_own
 
     def _catch_up(self, file: _RecordFile) -> None:
         """Takes in the lines that were not read yet."""

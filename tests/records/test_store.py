@@ -194,6 +194,15 @@ def test_own_records_come_after_those_of_the_base_which_stays_as_it_is(tmp_path)
     assert (base / "records" / "complexity.jsonl").read_bytes() == before
 
 
+def test_the_newest_record_is_the_same_where_the_results_are_read_as_a_base(tmp_path):
+    base, own = tmp_path / "base", tmp_path / "own"
+    for one in (at(2, record(2)), at(1, record(1))):  # the older one merged from elsewhere
+        Store(base).append(one)
+    for store in (Store(base), Store(own, base)):
+        newest = store.latest(subject().key, Kind.COMPLEXITY)
+        assert newest.values["parameters"].value == 2
+
+
 def test_records_that_may_not_be_read_are_one_clear_line(tmp_path):
     (tmp_path / "records" / "complexity.jsonl").mkdir(parents=True)
     with pytest.raises(UserError, match=r"cannot read .*complexity\.jsonl: Is a directory"):
