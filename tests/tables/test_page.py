@@ -11,14 +11,17 @@ from html.parser import HTMLParser
 import pytest
 
 from mogabench.paper import get_paper
-from mogabench.records import packaged_results
+from mogabench.records import Store, packaged_results
 from mogabench.tables.added import Added, add_network
 from mogabench.tables.join import join, select_columns
 from mogabench.tables.page import render_page
 from mogabench.tables.page.chart import HEIGHT, WIDTH, Axis, Chart, Mark, linear_axis, log_axis
+from mogabench.tables.page.figures import curve_charts
+from mogabench.tables.page.overview import overview
 from mogabench.tables.points import scatters
 from mogabench.tables.rendering import RENDERERS
-from mogabench.tables.trainings import trainings
+from mogabench.tables.trainings import CURVE, folder_of, trainings
+from mogabench.tasks import get_task
 
 LARGEST = 2_000_000
 """Bytes that the page may have."""
@@ -139,6 +142,25 @@ def test_trainings_of_a_series_are_told_apart(page, store):
     assert len(rows) == len(trainings(store))
     assert len({tuple(row) for row in rows.values()}) == len(rows)
     assert any("channel_aggregation" in row[1] for row in rows.values())
+
+
+def test_a_task_of_ones_own_need_not_name_its_data(tmp_path, monkeypatch):
+    monkeypatch.setattr(type(get_task("classification")), "datasets", {})
+    found = overview([join(get_paper().table("A5"), Store(tmp_path))])
+    assert found.data == [("data", found.counts["data"])] and found.counts["data"] > 0
+
+
+@pytest.mark.parametrize(("lowest", "is_log"), [(0.5, True), (0.0, False), (-2.0, False)])
+def test_a_loss_that_has_no_logarithm_has_a_linear_axis(lowest, is_log, store, tmp_path):
+    record = next(one for one in trainings(store) if one.provenance.weights)
+    file = tmp_path / folder_of(record) / CURVE
+    file.parent.mkdir(parents=True)
+    losses = {1: 3.0, 2: 1.0, 3: lowest}
+    lines = (json.dumps({"step": step, "loss": loss}) for step, loss in losses.items())
+    file.write_text("\n".join(lines))
+    [curve] = curve_charts([record], tmp_path)
+    assert curve.y.is_log == is_log
+    assert 0 < curve.y.share(lowest) < curve.y.share(1.0) < curve.y.share(3.0) < 1
 
 
 def chart(marks):

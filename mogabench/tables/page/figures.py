@@ -203,13 +203,15 @@ def _curve(record: Record, file: Path) -> Chart:
         Mark(part[-1][0], sum(loss for _, loss in part) / len(part), anchor, "", "ours")
         for part in means
     ]
+    values = [mark.y for mark in marks]
+    axis = log_axis if min(values) > 0 else linear_axis  # a loss of one's own may be a likelihood
     last = Mark(marks[-1].x, marks[-1].y, anchor, quality_text(record), "ours")
     return Chart(
         f"curve_{record.id}",
         f"{subject.task}: {subject.backbone}, {record.provenance.recipe}",
         quality_text(record),
         linear_axis("loss, by steps", [0, marks[-1].x], ticks=4),
-        log_axis("", [mark.y for mark in marks]),
+        axis("", values),
         [last],
         lines=[marks],
     )
