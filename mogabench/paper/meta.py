@@ -83,15 +83,25 @@ def parse_field(name: str, written: Any) -> Any:
     if not text:
         return None if name == "baseline" else {}
     value = written if isinstance(written, dict) else _json_object(text)
-    for key, entry in value.items() if name != "settings" else ():
-        if not str(key).isidentifier():
-            raise ValueError(f"{json.dumps(key)} is not the name of an option")
-        if not _is_option(entry):
-            raise ValueError(
-                f"'{key}' must be a text, a number, true, false or a list of numbers, not "
-                f"{json.dumps(entry)}"
-            )
+    for key, entry in value.items():
+        (_check_setting if name == "settings" else _check_option)(str(key), entry)
     return value
+
+
+def _check_setting(key: str, value: Any) -> None:
+    if isinstance(value, dict):  # records name what was changed by its whole key
+        inner = next(iter(value), "NAME")
+        raise ValueError(f"'{key}' is a section: write its settings apart, as '{key}.{inner}'")
+
+
+def _check_option(key: str, value: Any) -> None:
+    if not key.isidentifier():
+        raise ValueError(f"{json.dumps(key)} is not the name of an option")
+    if not _is_option(value):
+        raise ValueError(
+            f"'{key}' must be a text, a number, true, false or a list of numbers, not "
+            f"{json.dumps(value)}"
+        )
 
 
 def _json_object(text: str) -> dict[str, Any]:

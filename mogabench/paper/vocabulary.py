@@ -167,7 +167,7 @@ def _meaning(head: str, entry: Any, path: Path) -> dict[str, Any]:
         raise UserError(f"{where}: {unknown(f'unit of {metric}', str(unit), UNITS[metric])}")
     try:
         overrides = parse_meta(entry.get("overrides", {}))
-        parse_meta({"options": entry.get("options", {})})
+        parse_meta({name: entry.get(name, {}) for name in ("options", "settings")})
     except ValueError as error:
         raise UserError(f"{where}: {error}") from error
     return {**entry, "overrides": overrides} if overrides else entry

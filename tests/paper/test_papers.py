@@ -73,6 +73,10 @@ def test_columns_that_are_empty_in_every_row_may_be_left_out(folder):
             "'a' must be a text, a number, .* not .{",
         ),
         (f"options,{HEADS}\n[1],{ROW}\n", r"line 2, column 1 \(options\): .* JSON object"),
+        (
+            f'settings,{HEADS}\n"{{""schedule"": {{""epochs"": 100}}}}",{ROW}\n',
+            r"line 2, column 1 \(settings\): 'schedule' is a section: .* as 'schedule.epochs'",
+        ),
         *(
             (f'options,{HEADS}\n"{{""{name}"": {value}}}",{ROW}\n', f"line 2, column 1 .*{says}")
             for name, value, says in (
@@ -175,6 +179,7 @@ def test_a_malformed_table_is_one_line_with_its_place_and_breaks_no_other(folder
         ("errata.yaml", "'1': {cells: 3}", "cells: must be a list"),
         ("errata.yaml", "'1': {by_digits: 3}", "by_digits: must be true or false"),
         ("vocabulary.yaml", "groups: {A: {overrides: {size: 3}}}", "size: not one of task,"),
+        ("vocabulary.yaml", "groups: {A: {settings: {ema: {decay: 1}}}}", "apart, as 'ema.decay'"),
         ("counting.yaml", "- {source: a, tool: b, evidence: c}", "source 1: lacks 'convention'"),
         (
             "counting.yaml",
