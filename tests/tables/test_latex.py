@@ -8,11 +8,23 @@ from dataclasses import replace
 import pytest
 
 from mogabench.paper import get_paper
-from mogabench.records import open_store, packaged_results
+from mogabench.records import (
+    Data,
+    Kind,
+    Provenance,
+    Quantity,
+    Record,
+    Store,
+    open_store,
+    packaged_results,
+)
+from mogabench.subject import Subject
 from mogabench.tables.added import Added, add_network
 from mogabench.tables.join import join
 from mogabench.tables.layout import letter
 from mogabench.tables.rendering.latex import render_latex
+from mogabench.tables.rendering.latex.columns import Column, Field
+from mogabench.tables.rendering.latex.fitting import floats_of
 from mogabench.tables.rendering.latex.text import escape
 
 DOCUMENT = r"""\documentclass[%s]{article}
@@ -116,3 +128,32 @@ def test_a_footnote_stands_below_the_part_that_refers_to_it(tables):
         marks = set(re.findall(r"\\textsuperscript\{(?:[^{},]*,)?([a-z]+)\}", body))
         assert marks == set(re.findall(r"^\\textsuperscript\{([a-z]+)\}", foot, re.M))
     assert "0.6 of it: 30.42" in floats[0]
+
+
+def test_a_table_whose_rows_became_columns_says_what_timed_it():
+    names = Column(("", "", "Model"), (Field("ResNet-50"),), False, names_rows=True)
+    speeds = [
+        Column(("", "", f"Throughput of {dtype} (img/s)"), (Field("1"),), True, timed_on=on)
+        for dtype in ("float32", "bfloat16", "float16")
+        for on in (" on NVIDIA H200", "")
+    ]
+    [[turned, _]], _ = floats_of([names, *speeds])
+    assert [field.note for field in turned.fields] == ["measured on NVIDIA H200", ""] * 3
+
+
+def test_the_legend_says_what_the_signs_mean_of_a_quality(tmp_path):
+    store = Store(tmp_path)
+    table = get_paper().table("A15")
+    for backbone, top1 in (("moganet_base", 84.2), ("moganet_small", 60.0)):
+        data = Data(name="imagenet-1k", split="val", samples=50_000, digest="0" * 64)
+        where = Provenance(command="test", device="cpu", recipe="in1k_300e", data=data)
+        of = Subject(
+            task="classification",
+            method="classifier",
+            backbone=backbone,
+            input_size=(224, 224),
+        )
+        values = {"top1": Quantity(value=top1, unit="%")}
+        store.append(Record(subject=of, kind=Kind.QUALITY, values=values, provenance=where))
+    text = render_latex([join(table, store)])
+    assert "or a quality's noise; ! unexplained, or another quality" in text

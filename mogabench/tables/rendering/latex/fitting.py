@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from mogabench.tables.layout import CHANGE
+from mogabench.tables.layout import CHANGE, MEASURED
 from mogabench.tables.rendering.latex.columns import Column, Field
 from mogabench.tables.rendering.latex.text import ems
 
@@ -80,8 +80,12 @@ def _ems_below(columns: Sequence[Column], level: int, separation: float) -> floa
 
 
 def _turn(columns: Sequence[Column]) -> list[Column]:
-    """Rows as columns, as the paper prints its tables of settings."""
-    names = [Field(", ".join(filter(None, column.heads))) for column in columns[1:]]
+    """Rows as columns, as the paper prints its tables of settings; what timed one is its note."""
+    names = [
+        Field(", ".join(filter(None, column.heads)), f"{MEASURED}{on}" if on else "")
+        for column in columns[1:]
+        for on in [column.timed_on]
+    ]
     rows = [
         Column(("", "", item.text), tuple(column.fields[n] for column in columns[1:]), True)
         for n, item in enumerate(columns[0].fields)

@@ -102,9 +102,11 @@ def _machines(columns: Sequence[Column]) -> list[str]:
 def _foot(notes: _Notes, signs: set[str], machines: Sequence[str]) -> Iterator[str]:
     legend = []
     if NEAR in signs:
-        legend.append(f"{NEAR} within 0.5 % of the parameters or 1 % of the operations")
+        legend.append(
+            f"{NEAR} within 0.5 % of the parameters, 1 % of the operations, or a quality's noise"
+        )
     if "!" in signs:
-        legend.append("! unexplained")
+        legend.append("! unexplained, or another quality")
     lines = [
         rf"\textsuperscript{{{letter(n)}}}\,{escape_prose(t)}"
         for n, t in enumerate(notes.texts, start=1)
