@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from mogabench.errors import UserError
+from mogabench.paper.numbers import printed_size
 from mogabench.tables.measurable import COSTS
 from mogabench.tasks import get_task, make_subject
 
@@ -100,13 +101,12 @@ def _row(table: PaperTable, model: Row, network: Added, index: int) -> Row:
         meta = replace(meta, input_size=subject.input_size)
     elif network.input_size is not None:
         raise UserError(f"{table.name} has tasks of different input sizes; leave --size out")
+    size = "x".join(map(str, network.input_size or ()))
     cells = {
-        head: text if network.input_size is None else "x".join(map(str, network.input_size))
+        head: size if size and _states_size(text, model) else text
         for head, text in model.cells.items()
         if table.paper.vocabulary.is_set_up(head)
     }
-    if network.input_size is not None and "Method" in model.cells:
-        cells["Method"] = model.cells["Method"]
     label = table.columns[table.label_place].head
     return replace(
         model,
@@ -116,3 +116,12 @@ def _row(table: PaperTable, model: Row, network: Added, index: int) -> Row:
         cells=cells | {label: network.backbone},
         beside=model,
     )
+
+
+def _states_size(text: str, model: Row) -> bool:
+    """Whether a row's text is a size; a single number may be another, such as that of epochs."""
+    try:
+        sides = printed_size(text)
+    except ValueError:
+        return False
+    return len(sides) > 1 or sides * 2 == model.meta.input_size

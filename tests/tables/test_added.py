@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 from mogabench.cli import app
 from mogabench.cli.subjects import read_added
 from mogabench.errors import UserError
-from mogabench.paper import get_paper
+from mogabench.paper import Paper, get_paper
+from mogabench.paper.skeleton import write_skeleton
 from mogabench.records import Store, open_store
 from mogabench.tables.added import Added, add_network
 from mogabench.tables.join import join, unmeasured
@@ -81,6 +82,21 @@ def test_method_size_and_options_are_ones_own(tmp_path):
         add_network(get_paper().table("7"), Added("resnet26", input_size=(64, 64)))
     with pytest.raises(UserError, match="3x64x64 is not a size of classification"):
         add_network(get_paper().table("3"), Added("resnet26", input_size=(3, 64, 64)))
+
+
+def test_a_size_of_ones_own_stands_only_where_a_size_stood(tmp_path):
+    folder = write_skeleton("mine", tmp_path)
+    for file, old, new in (
+        ("vocabulary.yaml", "Size]", "Size, Crop, Setting, Epochs]"),
+        ("paper.yaml", "networks: []", "networks: [resnet50]"),
+        ("table_1_An_example.csv", "Size", "Size,Crop,Setting,Epochs"),
+        ("table_1_An_example.csv", "224²", "224²,224,Mask R-CNN,300"),
+    ):
+        text = (folder / file).read_text()
+        (folder / file).write_text(text.replace(old, new))
+    table = add_network(Paper("mine", folder).table("1"), Added("resnet26", input_size=(64, 96)))
+    shown = [table.rows[-1].cells[head] for head in ("Size", "Crop", "Setting", "Epochs")]
+    assert shown == ["64x96", "64x96", "Mask R-CNN", "300"]
 
 
 @pytest.mark.parametrize("table_id", get_paper().table_ids)
