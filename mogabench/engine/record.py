@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from mogabench.engine.weights import started_from
+from mogabench.engine.weights import started_from, stated_data
 from mogabench.files import sha256
 from mogabench.machine import device_name, driver_version
 from mogabench.records import Kind, Quantity, Record, provenance
@@ -50,6 +50,7 @@ def quality_record(task: Task[Any, Any], job: Job[Any, Any], outcome: Outcome) -
             initial_weights=sha256(job.weights) if job.train and job.weights else None,
             pretraining=started_from(job),
             training=outcome.training,
+            trained_on=None if job.train else stated_data(job),
             data=outcome.data,
             started=datetime.now(UTC) - timedelta(seconds=outcome.seconds),
             seconds=outcome.seconds,

@@ -191,6 +191,16 @@ def _stated_start(job: Job[Any, Any], stated: Description | None) -> Pretraining
     return BY_DATA.get(stated.data.get("name", ""))
 
 
+def stated_data(job: Job[Any, Any]) -> str | None:
+    """The name of the data that a job's weights state they were trained on; None if they do not.
+
+    Raises:
+        UserError: The file cannot be read.
+    """
+    stated = Description.of(job.weights) if job.weights is not None else None
+    return (stated.data.get("name") if stated is not None else None) or None
+
+
 def stated_classes(job: Job[Any, Any]) -> tuple[str, ...]:
     """The classes that a job's weights state, for data that has none; empty where they do not.
 

@@ -152,6 +152,8 @@ class Provenance(BaseModel):
     project from weights of which nobody says; None where nobody says of others."""
     training: Training | None = None
     """Where the weights were trained in the same run."""
+    trained_on: str | None = None
+    """The data that weights of an earlier run say they were trained on; None where they do not."""
     data: Data | None = None
     started: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
     seconds: float = 0.0
@@ -162,6 +164,11 @@ class Provenance(BaseModel):
         if self.pretraining is None and self.training is not None and self.initial_weights is None:
             return "none"
         return None if self.pretraining == "unknown" else self.pretraining
+
+    @property
+    def training_data(self) -> str | None:
+        """The name of what the weights were trained on, in this run or before; None if unknown."""
+        return self.trained_on if self.training is None else self.training.data.name
 
 
 class Record(BaseModel):

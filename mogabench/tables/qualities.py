@@ -53,12 +53,12 @@ def find_quality(
 
 
 def _is_of(trained_on: str, record: Record) -> bool:
-    """Whether weights, where the same run trained them, were trained on the row's data.
+    """Whether weights were trained on the row's data, as far as is known.
 
     Of data that are not recognised a run trains and evaluates on the one folder that it was given.
     """
-    training = record.provenance.training
-    return training is None or ":" in trained_on or is_of(trained_on, training.data.name)
+    data = record.provenance.training_data
+    return data is None or ":" in trained_on or is_of(trained_on, data)
 
 
 def _of_same_start(find: Find, meta: Meta) -> Record | None:

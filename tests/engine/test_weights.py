@@ -53,7 +53,12 @@ def test_weights_and_records_say_what_the_training_started_from(job, tmp_path):
         record = quality_record(TASK, changed, outcome)
         return record.provenance.pretraining, outcome.checkpoint
 
+    def data_of(weights):
+        changed = job(train=False, recipe=None, weights=weights, work_dir=None)
+        return quality_record(TASK, changed, run(changed, TASK)).provenance.training_data
+
     scratch, own = start_of(job("schedule.epochs=1"))
+    assert (data_of(own), data_of(tmp_path / "theirs.pth")) == ("folder:colours", None)
     evaluation = job("schedule.epochs=1", train=False, weights=own, work_dir=None)
     assert (scratch, start_of(evaluation)[0]) == ("none", "none")
     with pytest.raises(UserError, match=r"--pretraining in21k: .*weights\.pth says none; leave"):

@@ -266,7 +266,10 @@ def test_a_row_is_filled_only_by_weights_that_were_trained_on_its_data(tmp_path)
     assert shown().measured == 84.3
     tenth = trained_on("folder:in1k_10pct")
     store.append(quality(subject("moganet_base"), 60.0, **how, training=tenth))
+    store.append(quality(subject("moganet_base"), 60.1, **how, trained_on="folder:in1k_10pct"))
     assert shown().measured == 84.3
+    store.append(quality(subject("moganet_base"), 84.2, **how, trained_on="imagenet-1k"))
+    assert shown().measured == 84.2
 
 
 def test_faces_are_trained_on_another_data_set_than_they_are_evaluated_on(tmp_path):
