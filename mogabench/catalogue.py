@@ -103,8 +103,16 @@ def imported_modules() -> list[ModuleType]:
 
 
 def imported_packages() -> list[str]:
-    """As `import_packages` was given them, for other processes to import as well."""
-    return list(_imported)
+    """What `import_packages` has imported, as other processes import it in whatever folder."""
+    return [_address(module) for module in _imported.values()]
+
+
+def _address(module: ModuleType) -> str:
+    """The path of a module that is not within a package; else its name."""
+    file = Path(getattr(module, "__file__", None) or "")
+    if "." in module.__name__ or not file.name:
+        return module.__name__
+    return str(file.parent if file.stem == "__init__" else file)
 
 
 @cache

@@ -63,13 +63,14 @@ def pytest_terminal_summary(terminalreporter):
 
 
 @pytest.fixture(autouse=True)
-def restore_import_path(monkeypatch):
-    """Undoes what ``--import`` adds to the import path: a process started later inherits it.
+def restore_imports(monkeypatch):
+    """Undoes what ``--import`` adds to the packages and to the path that other processes import by.
 
     A test's folder may hold the user's ``mogabench`` folder of results, which such a process would
     take for the package.
     """
     monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(catalogue, "_imported", {})
 
 
 @pytest.fixture(autouse=True)
@@ -86,7 +87,6 @@ def mogabench(monkeypatch, capsys, tmp_path):
     """Runs a command as its console script does; returns standard output and error."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(catalogue, "_imported", {})
 
     def run(*arguments, status=0):
         monkeypatch.setattr(sys, "argv", ["mogabench", *map(str, arguments)])

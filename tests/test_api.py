@@ -68,7 +68,6 @@ print(mogabench.count("my_net").parameters)
 
 @pytest.mark.slow
 def test_what_was_imported_is_known_where_it_is_timed_and_counted(tmp_path, monkeypatch):
-    monkeypatch.setattr(catalogue, "_imported", {})
     file = tmp_path / "imported_net.py"
     file.write_text("""
 from timm.models import register_model
@@ -77,7 +76,10 @@ from timm import create_model
 def imported_net(pretrained=False, **options):
     return create_model("test_resnet", **options)
 """)
-    catalogue.import_packages([str(file)])
+    monkeypatch.chdir(tmp_path)
+    catalogue.import_packages(["imported_net"])
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
     quick = Settings(batch_size=1, warmup_seconds=0, min_seconds=0, max_seconds=1)
     record = mogabench.profile("imported_net", input_size=(64, 64), settings=quick)
     assert record.values["throughput"].value > 0
