@@ -169,7 +169,9 @@ def test_the_committed_paragraph_on_speed_follows_from_the_committed_table():
     assert checked + len(left_out) + len(ours) == len(points) == 92
 
 
-def test_upernet_is_slower_in_openvino_where_it_was_timed():
+def test_upernet_in_openvino_is_as_fast_as_is_said(tables):
+    [said] = [text for text in tables[2].paper.notes.remarks if "OpenVINO is" in text]
+    numbers = re.match(r"OpenVINO is (\S+) to (\S+) times .* the (\d+) networks", said)
     records = Store(packaged_results()).all(Kind.THROUGHPUT)
     speeds = {"torch": {}, "openvino": {}}
     for record in records:
@@ -177,8 +179,8 @@ def test_upernet_is_slower_in_openvino_where_it_was_timed():
         if record.subject.method == "upernet" and how.device == "AMD EPYC (2 cores)":
             speed = record.values["throughput"].value
             speeds[how.runtime or "torch"][record.subject.backbone] = speed
-    assert set(speeds["openvino"]) == {"rdnet_tiny", "rdnet_small", "rdnet_base"}
-    assert all(speeds["torch"][name] > speed for name, speed in speeds["openvino"].items())
+    ratios = [speed / speeds["torch"][name] for name, speed in speeds["openvino"].items()]
+    assert numbers.groups() == (f"{min(ratios):.2f}", f"{max(ratios):.2f}", f"{len(ratios)}")
 
 
 def test_the_front_is_what_no_other_network_beats_in_both(tables):
