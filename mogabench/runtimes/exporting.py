@@ -218,7 +218,7 @@ def _spell_out(program: ExportedProgram) -> ExportedProgram:
     for node in program.graph.nodes:
         if node.target == attention and _first(node).ndim != 4:
             simpler[attention] = _attend
-        if node.target == pooling and not _has_fixed_size(_first(node)):
+        if node.target == pooling and not (_is_global(node.args[1]) or _has_fixed_size(node)):
             simpler[pooling] = _pool
     if not simpler:
         return program
@@ -233,8 +233,14 @@ def _first(node: Node) -> Tensor:
     return example
 
 
-def _has_fixed_size(maps: Tensor) -> bool:
-    return all(isinstance(length, int) for length in maps.shape[-2:])
+def _is_global(cells: Any) -> bool:
+    """Whether pooling gives one cell, which the exporter writes as a mean over any size."""
+    return all(isinstance(length, int) and length == 1 for length in cells)
+
+
+def _has_fixed_size(node: Node) -> bool:
+    """Whether the maps that a call pools are of the example's size alone."""
+    return all(isinstance(length, int) for length in _first(node).shape[-2:])
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor, *options: Any, **more: Any) -> Tensor:
@@ -247,6 +253,8 @@ def _attend(query: Tensor, key: Tensor, value: Tensor, *options: Any, **more: An
 
 def _pool(x: Tensor, cells: Sequence[int]) -> Tensor:
     """What ``adaptive_avg_pool2d`` of ``(N, C, H, W)`` is, as products with each axis's shares."""
+    if _is_global(cells):
+        return x.mean((-2, -1), keepdim=True)
     rows, columns = (_shares(x, length, n) for length, n in zip(x.shape[-2:], cells, strict=True))
     return rows @ x @ columns.T
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -185,11 +186,22 @@ def test_attention_over_more_axes_than_the_exporter_knows(runtime):
 def test_pooling_to_a_number_of_cells_at_any_size(runtime):
     """Sizes that the cells divide and that they do not, and fewer places than cells."""
     network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.AdaptiveAvgPool2d((2, 6)), nn.Conv2d(4, 2, 1))
+    network.append(nn.AdaptiveAvgPool2d(1))
     graph = in_runtime(network.eval(), IMAGE, runtime)
     for height, width in ((64, 64), (96, 160), (13, 17), (3, 5)):
         images = torch.randn(2, 3, height, width)
         with torch.inference_mode():
             torch.testing.assert_close(graph(images), network(images), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("beside", [nn.Identity(), nn.AdaptiveAvgPool2d(2)])
+def test_global_pooling_is_written_as_a_mean(beside, tmp_path):
+    """As every block of MogaNet has it: products with shares would be slower."""
+    network = nn.Sequential(nn.Conv2d(3, 4, 1), beside, nn.AdaptiveAvgPool2d(1)).eval()
+    export(network, IMAGE, tmp_path / "n.onnx", "onnx")
+    counts = Counter(node.op_type for node in onnx.load(tmp_path / "n.onnx").graph.node)
+    assert counts["ReduceMean"] + counts["GlobalAveragePool"] == 1
+    assert counts["MatMul"] == (2 if isinstance(beside, nn.AdaptiveAvgPool2d) else 0)
 
 
 @pytest.mark.slow
