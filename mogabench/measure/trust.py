@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -68,20 +67,25 @@ def warning_lines(record: Record) -> list[str]:
     lines = []
     if where.busy:
         lines = [f"{line} (load before: {where.load})" for line in disturbances(values).values()]
-    passes = f"{values['iterations']:.0f} passes"
-    error = values.get("median_error")
+    return [*lines, *_median_lines(values)]
+
+
+def _median_lines(values: Mapping[str, float]) -> list[str]:
+    count, error = values.get("iterations"), values.get("median_error")
+    passes = "an unknown number of passes" if count is None else f"{count:.0f} passes"
     if error is not None and error > MOST_MEDIAN_ERROR:
-        lines.append(f"the median has not converged: it is known to ± {error:.1f} % after {passes}")
-    elif values["iterations"] < FEWEST_FOR_AN_INTERVAL:
-        lines.append(f"the median of {passes} may be off by any amount")
-    return lines
+        return [f"the median has not converged: it is known to ± {error:.1f} % after {passes}"]
+    if error is None and (count is None or count < FEWEST_FOR_AN_INTERVAL):
+        return [f"the median of {passes} may be off by any amount"]
+    return []
 
 
 def is_rough(record: Record) -> bool:
     """Whether a throughput is known to no better than 5 %, or is of too few passes to tell."""
     values = _values(record)
-    is_of_few = values.get("iterations", math.inf) < FEWEST_FOR_AN_INTERVAL
-    return is_of_few or values.get("median_error", 0.0) > ROUGH_MEDIAN_ERROR
+    if "median_error" in values:
+        return values["median_error"] > ROUGH_MEDIAN_ERROR
+    return values.get("iterations", 0.0) < FEWEST_FOR_AN_INTERVAL
 
 
 def _values(record: Record) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mogabench.measure.trust import disturbances, state, warning_lines
+from mogabench.measure.trust import disturbances, is_rough, state, warning_lines
 from mogabench.records import Kind, Quantity, Record, provenance
 from mogabench.subject import Subject
 
@@ -38,3 +38,30 @@ def test_a_throttled_machine_is_reported_in_one_line():
     [line] = warning_lines(record)
     assert line.startswith("the machine was throttled") and "(load before: 1.5)" in line
     assert "18 % lower after the timing than before" in line
+
+
+@pytest.mark.parametrize(
+    ("values", "line", "rough"),
+    [
+        ({"iterations": 5.0}, "the median of 5 passes may be off by any amount", True),
+        ({"iterations": 6.0}, None, False),
+        # Of records that others made
+        ({}, "the median of an unknown number of passes may be off by any amount", True),
+        ({"median_error": 0.9}, None, False),
+        (
+            {"iterations": 8.0, "median_error": 2.5},
+            "the median has not converged: it is known to ± 2.5 % after 8 passes",
+            False,
+        ),
+    ],
+)
+def test_how_well_a_median_is_known(values, line, rough):
+    values = {"throughput": 5.0} | values
+    record = Record(
+        subject=Subject(task="t", method="m", backbone="b", input_size=(8, 8)),
+        kind=Kind.THROUGHPUT,
+        values={name: Quantity(value=value, unit="1") for name, value in values.items()},
+        provenance=provenance(device="CPU"),
+    )
+    assert warning_lines(record) == [line] * (line is not None)
+    assert is_rough(record) == rough

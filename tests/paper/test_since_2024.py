@@ -223,7 +223,10 @@ def test_what_is_said_of_moganet_is_what_the_counts_say(tables):
         assert set(names) == expected, size
 
 
-def timed(rate, size=384, backbone="mobilenetv4_conv_large", *, values=None, **where):
+PASSES = {"iterations": 100.0}
+
+
+def timed(rate, size=384, backbone="mobilenetv4_conv_large", *, values=PASSES, **where):
     subject = make_subject(get_task("classification"), backbone, input_size=(size, size))
     how = {"device": "CPU", "threads": 1, "batch_size": 1, "dtype": "float32", "compiled": False}
     return Record(
@@ -232,7 +235,7 @@ def timed(rate, size=384, backbone="mobilenetv4_conv_large", *, values=None, **w
         values={
             "throughput": Quantity(value=rate, unit="img/s"),
             "peak_memory": Quantity(value=rate * 2e7, unit="B"),
-            **{name: Quantity(value=value, unit="1") for name, value in (values or {}).items()},
+            **{name: Quantity(value=value, unit="1") for name, value in values.items()},
         },
         provenance=Provenance(command="test", **{**how, "channels_last": False, **where}),
     )
