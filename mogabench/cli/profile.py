@@ -91,7 +91,8 @@ def profile(
     skip_existing: Annotated[
         bool,
         typer.Option(
-            "--skip-existing", help="Skip what this device timed before while it was not busy."
+            "--skip-existing",
+            help="Skip what the same code on this device timed before while it was not busy.",
         ),
     ] = False,
     check: Annotated[

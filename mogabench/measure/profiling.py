@@ -28,7 +28,7 @@ def sweep_throughput(
     Args:
         requests: What to measure.
         store: Where the records go.
-        skip_existing: Whether a record of the same set-up on this device is taken instead.
+        skip_existing: Whether a record of the same code and set-up on this device is taken instead.
         quiet: Show plain lines instead of a progress bar.
     """
     records = []
@@ -53,13 +53,14 @@ def sweep_throughput(
 
 
 def _find(store: Store, request: Request) -> Record | None:
-    """The newest record of the same set-up on this device while it was not busy.
+    """The newest record of the same set-up and code on this device while it was not busy.
 
-    One of an earlier version, which knew no floor, does not count: its machine was not watched.
+    One of an earlier version, without a floor, does not count: its machine was not watched.
     """
     import torch
 
     from mogabench.machine import device_name
+    from mogabench.records import is_stale
 
     how = request.settings
     set_up: dict[str, Any] = {
@@ -79,7 +80,9 @@ def _find(store: Store, request: Request) -> Record | None:
         if _has_batch(record, how.batch_size, how.device)
     )
     newest = next(found, None)
-    return newest if newest is not None and "floor" in newest.values else None
+    if newest is None or "floor" not in newest.values or is_stale(newest):
+        return None
+    return newest
 
 
 def _has_batch(record: Record, batch_size: int | Literal["auto"], device: Device) -> bool:

@@ -45,6 +45,7 @@ def measured(monkeypatch):
             values={name: Quantity(value=value, unit="1") for name, value in values.items()},
             provenance=provenance(
                 device=cpu_name(),
+                code={},
                 dtype=request.settings.weights_dtype,
                 amp=request.settings.amp,
                 compiled=request.settings.compile,
@@ -215,6 +216,16 @@ def test_a_record_that_knows_no_floor_is_measured_again(invoke, measured, tmp_pa
     del record.values["floor"]
     Store(tmp_path).append(record)
     assert invoke("resnet18", "--skip-existing").exit_code == 0
+    assert len(measured) == 2
+
+
+def test_what_other_code_timed_is_measured_again(invoke, measured, tmp_path):
+    assert invoke("resnet18").exit_code == 0
+    [record] = Store(tmp_path).all()
+    record.provenance.code = {"mogabench.layers.moga": "0" * 12}
+    Store(tmp_path).append(record)
+    for _ in range(2):
+        assert invoke("resnet18", "--skip-existing").exit_code == 0
     assert len(measured) == 2
 
 
