@@ -15,24 +15,53 @@ import torch
 from torch import Tensor, nn
 
 from mogabench.layers.fusion import SplitNorm, pointwise, pointwise_weights, split_norm
-from mogabench.layers.moga import GatedContext, MultiOrderDepthwise
-from mogabench.ops.channels_last import convolve_pointwise, in_groups
+from mogabench.layers.moga import (
+    ChannelAggregation,
+    ChannelScale,
+    GatedContext,
+    MogaBlock,
+    MultiOrderDepthwise,
+    SpatialAggregation,
+)
+from mogabench.ops.channels_last import GELU, PointwiseConv2d, convolve_pointwise, in_groups
 from mogabench.ops.depthwise import DepthwiseConv2d, convolve_multi_order, lie_by_taps
 
 if TYPE_CHECKING:
-    from mogabench.layers.moga import ChannelAggregation, MogaBlock, SpatialAggregation
+    from collections.abc import Mapping
 
 _ALIGNMENT = 8
 """Outputs of a product come in multiples of it, so that pixels begin where 16 bytes do."""
 
+_PARTS: Mapping[str, type[nn.Module]] = {
+    "": MogaBlock,
+    "attn": SpatialAggregation,
+    "attn.proj_1": PointwiseConv2d,
+    "attn.proj_2": PointwiseConv2d,
+    "attn.sigma": ChannelScale,
+    "mlp": ChannelAggregation,
+    "mlp.fc1": PointwiseConv2d,
+    "mlp.dwconv": DepthwiseConv2d,
+    "mlp.act": GELU,
+    "mlp.fc2": PointwiseConv2d,
+    "mlp.decompose": PointwiseConv2d,
+    "mlp.sigma": ChannelScale,
+}
+"""The parts of a block whose computation the fused form replaces, by name."""
+
 
 def fuse_moga_block(block: MogaBlock, after: SplitNorm | None = None) -> nn.Module:
-    """Both aggregations of a block, fused; the block itself if a norm cannot be folded.
+    """Both aggregations of a block, fused.
+
+    The block itself if a norm cannot be folded, or if a part was replaced by another class, even by
+    a subclass: it may compute something else.
 
     Args:
         block: A block in evaluation mode; its layers are taken over.
         after: The norm after the block, which must be affine, or None.
     """
+    parts = dict(block.named_modules())
+    if any(type(parts[name]) is not kind for name, kind in _PARTS.items() if name in parts):
+        return block
     norm1, norm2 = split_norm(block.norm1), split_norm(block.norm2)
     if norm1 is None or norm2 is None:
         return block
@@ -69,7 +98,7 @@ class FusedSpatialAggregation(GatedContext):
         self.act = _in_place(spatial.act)
         self.gate, self.gate_act = spatial.gate, _in_place(spatial.gate_act)
         self.value, self.value_act = spatial.value, _in_place(spatial.value_act)
-        if isinstance(spatial.value, MultiOrderDepthwise):
+        if type(spatial.value) is MultiOrderDepthwise:
             self.value = FusedMultiOrder(spatial.value)
         self.force_fp32 = spatial.force_fp32
         weight, bias = pointwise_weights(spatial.proj_2)

@@ -1,6 +1,7 @@
 """Networks for inference alone, with every scale and norm folded into the convolutions around it.
 
-A module takes part by a method ``fused() -> nn.Module``: the same function in fewer operations.
+A module takes part by a method ``fused() -> nn.Module``: the same function in fewer operations. A
+subclass that overrides ``forward`` takes part by a method of its own.
 All folds are computed in float64. Modules of timm take the form that timm has for them, such as
 RepViT's merged branches.
 """
@@ -47,9 +48,19 @@ class Fusable(Protocol):
 
 
 def _fused(module: nn.Module) -> nn.Module:
-    if isinstance(module, Fusable) and callable(module.fused):  # timm's EfficientViM has a flag
+    if isinstance(module, Fusable) and _computes_what_is_fused(type(module)):
         return module.fused()
     return fuse_children(_merged_by_timm(module))
+
+
+def _computes_what_is_fused(kind: type) -> bool:
+    """Whether no subclass of the class with the method ``fused`` has a ``forward`` of its own."""
+    for ancestor in kind.__mro__:
+        if "fused" in vars(ancestor):
+            return True
+        if any(name.startswith("forward") for name in vars(ancestor)):
+            return False
+    return False  # not a method, such as the flag of timm's EfficientViM
 
 
 def _merged_by_timm(module: nn.Module) -> nn.Module:

@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from mogabench.layers.fused_moga import FusedChannelAggregation, FusedSpatialAggregation
 from mogabench.layers.fusion import SplitNorm
 from mogabench.layers.large_kernel import DilatedDepthwise
-from mogabench.layers.moga import CHANNEL_AGGREGATIONS, ChannelAggregation
+from mogabench.layers.moga import CHANNEL_AGGREGATIONS, ChannelAggregation, MogaBlock
 from mogabench.measure.complexity import count
 from mogabench.models import fuse
 from mogabench.models.moganet import MogaNet
@@ -50,6 +50,38 @@ def check(network: nn.Module, images: Tensor) -> None:
 def test_equals_the_plain_network_in_float64(randomise, options):
     network = timm.create_model("moganet_xtiny", num_classes=10, **options)
     check(randomise(network), torch.randn(1, 3, 70, 64))
+
+
+class Halved(nn.Module):
+    """Mixed in, half of what the class computes."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        half: Tensor = super().forward(x) / 2
+        return half
+
+
+@pytest.mark.parametrize(
+    ("part", "changed"),
+    [
+        ("", "Halved"),
+        ("attn", "Halved"),
+        ("attn.value", "Halved"),
+        ("attn.proj_1", "Halved"),
+        ("mlp", "Halved"),
+        ("mlp.dwconv", "Halved"),
+        ("mlp.act", "SiLU"),
+        ("mlp.decompose", "Sequential"),
+    ],
+)
+def test_changed_parts_of_a_fork_are_not_replaced_by_the_papers(randomise, part, changed):
+    network = timm.create_model("moganet_xtiny", num_classes=10)
+    for block in [module for module in network.modules() if type(module) is MogaBlock]:
+        child = block.get_submodule(part)
+        if changed == "Halved":
+            child.__class__ = type(changed, (Halved, type(child)), {})
+        else:
+            block.set_submodule(part, nn.SiLU() if changed == "SiLU" else nn.Sequential(child))
+    check(randomise(network), torch.randn(1, 3, 64, 64))
 
 
 @pytest.mark.slow
