@@ -6,10 +6,11 @@ import logging
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+import torch
 from mmengine.config import Config
+from mmengine.device import get_device
 from mmengine.dist import get_world_size
 from mmengine.registry import DefaultScope
-from torch import cuda
 
 from mogabench.errors import UserError
 
@@ -38,15 +39,17 @@ def read_config(package: str, path: str) -> Config:
 def batch_norm() -> str:
     """mmcv's name of the batch norm whose statistics are common to all processes.
 
-    Without a GPU torch has none for several processes: there each computes its own. In a single
-    process both compute the same.
+    On a CPU torch has none for several processes: there each computes its own. In a single process
+    both compute the same. What is counted, on the meta device, has it in any case.
     """
-    return "BN" if get_world_size() > 1 and not cuda.is_available() else "SyncBN"
+    is_counted = torch.get_default_device().type == "meta"
+    on_cpu = get_world_size() > 1 and get_device() == "cpu"
+    return "BN" if on_cpu and not is_counted else "SyncBN"
 
 
 def has_common_statistics() -> bool:
     """Whether a batch norm sees the batches of several processes."""
-    return get_world_size() > 1 and cuda.is_available()
+    return get_world_size() > 1 and get_device() != "cpu"
 
 
 def dictionaries(config: Any) -> list[dict[str, Any]]:

@@ -79,10 +79,9 @@ def _look_at(name: str, options: Mapping[str, Any]) -> Pyramid:
     info = getattr(network, "feature_info", [])
     levels = [(level["reduction"], level["num_chs"]) for level in getattr(info, "info", info)]
     strides = [stride for stride, _ in levels]
-    plain = bool(strides) and set(strides) == {16}
+    plain = len(levels) >= len(STRIDES) and set(strides) == {16}
     if plain:
-        quarter = len(levels) // 4
-        indices = tuple(quarter * number - 1 for number in (1, 2, 3, 4))
+        indices = tuple(len(levels) * quarter // 4 - 1 for quarter in (1, 2, 3, 4))
     elif set(STRIDES) <= set(strides):
         last = {stride: index for index, stride in enumerate(strides)}
         indices = tuple(last[stride] for stride in STRIDES)

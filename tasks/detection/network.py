@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from mmdet.registry import MODELS
@@ -11,6 +12,7 @@ from mogabench.errors import unknown
 from mogabench.openmmlab.backbone import TimmBackbone
 from mogabench.openmmlab.configs import build_network, dictionaries, read_config, set_classes
 from mogabench.openmmlab.pyramid import pyramid_of
+from mogabench.tasks.detection.recipe import scale_of
 
 if TYPE_CHECKING:
     from mmdet.models import BaseDetector
@@ -58,10 +60,12 @@ def build_detector(subject: Subject, *, roi_samples: int | None = None) -> BaseD
     model = read_config("mmdet", _config(subject.method, options)).model
     pyramid = pyramid_of(subject.backbone, options)
     first = model.neck.get("start_level", 0)  # RetinaNet takes no map at stride 4
+    divisor = model.data_preprocessor.pad_size_divisor
+    longest = divisor * math.ceil(max(scale_of(subject.input_size)) / divisor)
     model.backbone = {
         "type": TimmBackbone.__name__,
         "name": subject.backbone,
-        "image_size": subject.input_size,
+        "image_size": (longest, longest),
         "out_indices": list(range(first, len(pyramid.channels))),
         **of_adapter,
         **options,

@@ -24,6 +24,11 @@ _PAPER_SCALE = (1333, 800)
 Scales = Annotated[tuple[Scale, ...], Field(min_length=1, strict=False)]
 
 
+def scale_of(size: tuple[int, ...]) -> Scale:
+    """The scale that a size ``(H, W)`` of `DetectionRecipe.size` stands for."""
+    return _PAPER_SCALE if size == COUNTED_SIZE else (max(size), min(size))
+
+
 class Input(Section):
     """Image sizes in pixels; the aspect ratio is kept."""
 
@@ -97,7 +102,7 @@ class DetectionRecipe(Recipe):
         short, long = sorted(size)
         if (short, long) == self.size:
             return self
-        scale = _PAPER_SCALE if (short, long) == COUNTED_SIZE else (long, short)
+        scale = scale_of((short, long))
         old = self.input.test_scale
         factors = (scale[0] / old[0], scale[1] / old[1])
         changes: dict[str, Any] = {

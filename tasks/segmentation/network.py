@@ -49,7 +49,7 @@ def build_segmentor(subject: Subject, *, crop: tuple[int, int] | None = None) ->
     model.backbone = {
         "type": TimmBackbone.__name__,
         "name": subject.backbone,
-        "image_size": crop or subject.input_size,
+        "image_size": subject.input_size,  # not the crop: windows would shift otherwise in training
         **options,
     }
     model.data_preprocessor.update(mean=pyramid.mean, std=pyramid.std, size=crop)

@@ -106,6 +106,15 @@ def test_a_stage_is_frozen_with_the_stem() -> None:
     assert not backbone.network["layer1"].training
 
 
+@pytest.mark.parametrize(
+    ("name", "depth"), [("test_vit", 6), ("vit_little_patch16_reg4_gap_256", 14)]
+)
+def test_a_plain_transformer_keeps_its_last_block(name: str, depth: int) -> None:
+    pyramid = pyramid_of(name, {})
+    assert pyramid.plain and pyramid.indices[-1] == depth - 1
+    assert pyramid_of("vit_tiny_patch16_224", {}).indices == (2, 5, 8, 11)
+
+
 def test_a_network_without_a_pyramid_is_refused() -> None:
     with pytest.raises(UserError, match="no feature maps at strides 4, 8, 16 and 32"):
         TimmBackbone("mixer_s32_224", (64, 64))

@@ -11,7 +11,7 @@ from mmengine.runner import Runner
 
 from mogabench.data.shapes import sample_shapes
 from mogabench.errors import UserError
-from mogabench.openmmlab import TimmBackbone
+from mogabench.openmmlab import TimmBackbone, configs
 
 SIZE = (96, 96)
 CHANNELS = {"resnet10t": [64, 128, 256, 512], "moganet_xtiny": [32, 64, 96, 192]}
@@ -135,3 +135,17 @@ def test_errors_of_a_wrong_backbone(tmp_path):
     missing = TimmBackbone("resnet10t", pretrained=str(tmp_path / "none.pth"))
     with pytest.raises(UserError, match=r"cannot read the weights .*none.pth"):
         missing.init_weights()
+
+
+@pytest.mark.parametrize(("processes", "device", "name"), [(1, "cpu", "SyncBN"), (2, "cpu", "BN")])
+def test_batch_norms_follow_the_device_of_the_job(monkeypatch, processes, device, name):
+    monkeypatch.setattr(configs, "get_world_size", lambda: processes)
+    monkeypatch.setattr("mmengine.device.utils.DEVICE", device)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)  # though the job is on a CPU
+    assert configs.batch_norm() == name
+    assert not configs.has_common_statistics()
+    with torch.device("meta"):  # what is counted is the same for any number of processes
+        assert configs.batch_norm() == "SyncBN"
+    monkeypatch.setattr("mmengine.device.utils.DEVICE", "cuda")
+    assert configs.batch_norm() == "SyncBN"
+    assert configs.has_common_statistics() == (processes == 2)

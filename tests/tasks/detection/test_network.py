@@ -126,3 +126,14 @@ def test_bad_options_are_refused() -> None:
         build_detector(_subject("retinanet", "resnet18", num_classes="x"))
     with pytest.raises(UserError, match="resnet18 cannot be built with"):
         build_detector(_subject("mask_rcnn", "resnet18", head="plain"))
+
+
+@pytest.mark.parametrize(("size", "longest"), [((800, 1280), 1344), ((100, 100), 128)])
+def test_a_backbone_built_for_one_size_takes_the_largest_padded_image(
+    size: tuple[int, int], longest: int
+) -> None:
+    network = build_detector(
+        Subject(task="detection", method="retinanet", backbone="mvitv2_tiny", input_size=size)
+    )
+    tables = [value for name, value in network.named_parameters() if name.endswith("rel_pos_w")]
+    assert len(tables[0]) == 2 * longest // 4 - 1  # relative positions on the map at stride 4

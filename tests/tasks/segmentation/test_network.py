@@ -73,3 +73,17 @@ def test_any_number_of_classes_at_any_size(method):
     network = build_segmentor(subject(method, "resnet18", num_classes=7)).eval()
     with torch.no_grad():
         assert network(torch.rand(1, 3, 72, 100)).shape == (1, 7, 18, 25)
+
+
+def test_a_training_builds_the_network_that_is_evaluated():
+    from mogabench.tasks.segmentation.network import build_segmentor
+
+    built_for = subject("semantic_fpn", "swinv2_tiny_window16_256")
+    shifts = []
+    for crop in (None, (512, 512)):
+        with torch.device("meta"):
+            network = build_segmentor(built_for, crop=crop)
+        assert network.data_preprocessor.size == crop
+        shifts.append([m.shift_size for m in network.modules() if hasattr(m, "shift_size")])
+    assert shifts[0] == shifts[1]
+    assert shifts[0][-2:] == [(0, 0), (8, 8)]
