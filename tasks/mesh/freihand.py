@@ -57,7 +57,7 @@ def read_train_samples(root: Path, mean_pose: Array) -> TrainSamples:
         raise UserError(f"{file}: hand {behind.argmax()} is not in front of its camera")
     file = root / "training_mano.json"
     mano = as_array(file, "the list", _unwrap(_read(file)), (count, 61))
-    rotations = mano[:, : 3 * _JOINTS].reshape(count, _JOINTS, 3)
+    rotations = mano[:, : 3 * _JOINTS].reshape(count, _JOINTS, 3).copy()
     rotations[:, 1:] += mean_pose
     files = _images(root, "training", count)
     targets = zip(

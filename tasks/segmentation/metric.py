@@ -43,7 +43,8 @@ class Scene(NamedTuple):
 class Overlap(GatheredMetric, IoUMetric):
     """Mean intersection over union, mean and overall accuracy of the pixels, in percent.
 
-    Means are over the classes that occur; ignored pixels count nowhere.
+    The mean of the IoU is over the classes that are true or predicted somewhere, that of the
+    accuracy over those that are true somewhere. Ignored pixels count nowhere.
 
     Args:
         classes: Their names.

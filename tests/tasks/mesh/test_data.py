@@ -28,6 +28,8 @@ def test_freihand_to_train_on(freihand):
         assert target.shape == pytest.approx(numbers[48:58])
         assert target.expression.shape == (0,)
     assert targets.identity.name == "folder:freihand"
+    # It is that of the files, whatever the body model's mean pose.
+    assert hand_data.read_train_samples(freihand, MEAN + 1).identity == targets.identity
     assert targets.identity.samples == 6
 
 
