@@ -236,8 +236,8 @@ def export(
     )
     if chosen.graph_part:
         raise UserError(
-            f"no file can hold a network for {chosen.name}: its last part depends on what is in "
-            f"the image. 'run' and 'profile' with --runtime compute its {chosen.graph_part} in one"
+            f"a network for {chosen.name} cannot be exported: only its {chosen.graph_part} can be "
+            "computed in another runtime, by --runtime of 'run' and 'profile'"
         )
     file = Path(output or f"{subject.backbone}{FORMATS[to].ending}")
     if file.suffix != FORMATS[to].ending or not file.parent.is_dir() or file.is_dir():

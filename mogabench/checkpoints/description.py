@@ -94,7 +94,7 @@ class Description:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
             raise UserError(
-                f"what the weights say of themselves is damaged: {where}: {first['msg']}"
+                f"the metadata in the weights file is invalid: {where}: {first['msg']}"
             ) from None
         return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -22,7 +23,7 @@ from mogabench.checkpoints.reading import Checkpoint, read_state_dict
 from mogabench.errors import UserError, list_and_count
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
 
     from torch import Tensor, nn
@@ -131,14 +132,12 @@ def load_into(
     whole = is_whole(weights, network, backbone)
     if not whole and not train:
         parts = " or ".join(sorted(other_parts(network, backbone)))
-        raise UserError(
-            f"{path} holds no {parts}, so it cannot be evaluated; --train "
-            "trains the whole network from it"
-        )
+        raise UserError(f"{path} holds no {parts}: give weights of the whole network")
     if stated is not None and whole and not new_head:
         stated.check_classes(path, classes, train=train, class_map=class_map)
     if not backbone:
-        return _load_model(network, path, checkpoint, new_head=new_head)
+        advise = partial(_advice, named=bool(classes), train=train, class_map=class_map)
+        return _load_model(network, path, checkpoint, new_head=new_head, advise=advise)
     if not whole:
         return _load_model(network.get_submodule(backbone), path, checkpoint)
     fit = fit_network(weights, network, backbone)
@@ -153,7 +152,12 @@ def load_into(
 
 
 def _load_model(
-    model: nn.Module, path: Path, checkpoint: Checkpoint, *, new_head: bool = False
+    model: nn.Module,
+    path: Path,
+    checkpoint: Checkpoint,
+    *,
+    new_head: bool = False,
+    advise: Callable[[int], str] = lambda _: "",
 ) -> Report:
     target = _innermost(model)
     naming, own = Naming(target), target.state_dict()
@@ -163,7 +167,7 @@ def _load_model(
     needed = {name: own[name] for name in own if not (new_head and naming.in_head(name))}
     mismatch = Mismatch.compare(fit.given, needed)
     if mismatch.names and all(map(naming.in_head, mismatch.names)):
-        raise UserError(f"{path} {_other_head(mismatch, fit.given, needed)}")
+        raise UserError(f"{path} {_other_head(mismatch, fit.given, needed, advise)}")
     if mismatch.names:
         raise UserError(
             f"{path} does not fit {_title(target)}: {mismatch.describe(fit.given, needed)}"
@@ -242,7 +246,7 @@ def _report(
 ) -> Report:
     stated = Description.from_meta(checkpoint.meta.get("meta"))
     if checkpoint.has_both:
-        notes = [f"of several sets of weights, '{checkpoint.entry}' was taken", *notes]
+        notes = [f"several sets of weights: loaded '{checkpoint.entry}'", *notes]
     return Report(
         path,
         checkpoint.sha256,
@@ -265,21 +269,28 @@ def _innermost(model: nn.Module) -> nn.Module:
     return model
 
 
-def _other_head(mismatch: Mismatch, given: Weights, needed: Weights) -> str:
-    advice = (
-        "; pass --new-head to train a new classifier, or --class-map FILE where the data has some "
-        "of the classes"
-    )
+def _advice(classes: int, *, named: bool, train: bool, class_map: bool) -> str:
+    """The options that help weights of so many classes, 0 where these are not known."""
+    ways = {
+        # Names of the data decide on the number of classes, which the option would contradict.
+        f"--option num_classes={classes}": classes and not named,
+        "--new-head to train a new classifier": train,
+        f"--class-map FILE with all {classes} classes": classes and class_map,
+    }
+    helping = [way for way, helps in ways.items() if helps]
+    return f": give {' or '.join(helping)}" if helping else ""
+
+
+def _other_head(
+    mismatch: Mismatch, given: Weights, needed: Weights, advise: Callable[[int], str]
+) -> str:
     if not mismatch.misshapen:
-        return f"has no classifier that fits{advice}"
+        return f"has no classifier that fits{advise(0)}"
     name = mismatch.misshapen[0]
     if not given[name].ndim:
-        return f"has a single number as {name}{advice}"
+        return f"has a single number as {name}{advise(0)}"
     classes = len(given[name])
-    return (
-        f"was trained for {classes} classes, not for {len(needed[name])}; build the network with "
-        f"--option num_classes={classes},{advice.removeprefix(';')}"
-    )
+    return f"has {classes} classes, the network {len(needed[name])}{advise(classes)}"
 
 
 def _title(model: nn.Module) -> str:

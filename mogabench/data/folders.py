@@ -68,10 +68,12 @@ def left_out(hidden: Sequence[Path], others: Iterable[Path], what: str = "images
         what: What the data are.
     """
     if hidden:
-        yield f"left out what is hidden or made by tools: {len(hidden)}, such as {hidden[0].name}"
+        yield (
+            f"left out hidden and system files or folders: {len(hidden)}, such as {hidden[0].name}"
+        )
     endings = count_endings(others)
     if endings:
-        yield f"left out files that are no {what}: {endings}"
+        yield f"left out files that are not {what}: {endings}"
 
 
 def count_endings(files: Iterable[Path]) -> str:

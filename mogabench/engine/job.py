@@ -88,7 +88,9 @@ class Job(Generic[R, O]):
         if self.batch_size is not None and self.batch_size < 1:
             raise UserError(f"--batch-size {self.batch_size} is not a positive number")
         if self.workers < 0:
-            raise UserError(f"--workers {self.workers} is negative; 0 takes the main process")
+            raise UserError(
+                f"--workers {self.workers} is negative; 0 loads data in the main process"
+            )
         if not (self.train or self.weights):
             raise UserError("--data needs --weights FILE to evaluate, or --train to train")
         if self.train and self.pretraining and (self.pretraining == "none") == bool(self.weights):

@@ -126,7 +126,7 @@ class Watch(threading.Thread):
         """Ends the process, whatever its main thread waits for."""
         time.sleep(_BEAT_S)  # an agent may end it before
         if not self.ended.is_set() and self.end(failed=True):
-            print_error(_lost(f"process {lost} of {self.world} gives no sign of life"))
+            print_error(_lost(f"process {lost} of {self.world} stopped responding"))
         os._exit(1)
 
 
@@ -151,7 +151,7 @@ def join(backend: str) -> None:
         distributed.init_process_group(backend, store=store, rank=rank, world_size=world)
     except (distributed.DistError, ValueError) as error:
         raise UserError(
-            f"the {count} processes did not meet at {os.environ.get('MASTER_ADDR')}:"
+            f"the {count} processes could not connect at {os.environ.get('MASTER_ADDR')}:"
             f"{os.environ.get('MASTER_PORT')} within {_MEETING_S:.0f} s: {_first_line(error)}"
         ) from error
     _watch = Watch(PrefixStore("mogabench", store.clone()), rank, world)

@@ -148,18 +148,18 @@ def _check_annotated(job: Job[Any, Any], test: Source, task: Task[Any, Any]) -> 
     if not needing and job.predictions is not None:
         return
     instead = (
-        f"{' and '.join(needing)} needs some"
+        f"{' and '.join(needing)} need{'s' * (len(needing) == 1)} them"
         if needing
         else f"--predictions FILE{task.predictions} writes what the network predicts"
     )
-    raise UserError(f"{test.identity.name} has no annotations to measure by: {instead}")
+    raise UserError(f"{test.identity.name} has no annotations: {instead}")
 
 
 def _report_nothing_measured(job: Job[Any, Any], test: Source) -> None:
     if test.annotated:
         raise UserError(
-            f"nothing is annotated in those images of {test.identity.name} that could be read, so "
-            "there is no figure"
+            f"no readable image of {test.identity.name} has an annotation, so no metric can be "
+            "computed"
         )
     if get_rank() == 0:
         _LOG.info(

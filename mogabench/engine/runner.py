@@ -166,8 +166,8 @@ def _plan(job: Job[Any, Any], world: int) -> str:
     factors = zip((world, size, accumulation), ("device", "image", "step"), strict=True)
     product = " x ".join(f"{number} {word}{'s' * (number != 1)}" for number, word in factors)
     return (
-        f"batch {job.recipe.batch_size} = {product}, learning rate {job.recipe.optimizer.lr:g} as "
-        "the recipe has it"
+        f"batch {job.recipe.batch_size} = {product}, learning rate {job.recipe.optimizer.lr:g} "
+        "(the recipe's, not rescaled)"
     )
 
 
@@ -194,8 +194,8 @@ def _training_options(job: Job[Any, Any], network: nn.Module, loader: Loader) ->
         # Those of an epoch: sequences are drawn from fewer, or more, images.
         samples = len(loader.dataset)  # type: ignore[arg-type]  # PyTorch's own type has no length
         raise UserError(
-            f"{samples} training samples are less than one step of "
-            f"{job.recipe.batch_size}; a smaller --set batch_size=N needs fewer"
+            f"{samples} training samples do not fill one batch of {job.recipe.batch_size}; "
+            "lower it by --set batch_size=N"
         )
     return {
         "train_dataloader": loader,

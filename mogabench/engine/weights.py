@@ -216,8 +216,7 @@ def _check_average(job: Job[Any, Any], stated: Description | None, *, has_both: 
     without_average = stated is not None and job.recipe is not None and job.recipe.ema is None
     if not (job.ema or has_both or without_average):
         raise UserError(
-            f"{job.weights} has one set of weights, no second one without the average: "
-            "leave out --no-ema"
+            f"{job.weights} holds one set of weights, not averaged and raw ones: leave out --no-ema"
         )
 
 
@@ -233,8 +232,8 @@ def _check_pixels(
     trained = Normalization(stated.mean, stated.std)
     if not trained.is_close(pixels):
         raise UserError(
-            f"{job.weights} was trained on pixels by {trained}, but {job.subject.backbone} takes "
-            f"them by {pixels} now: evaluate it with the timm that it was trained with"
+            f"{job.weights} was trained with the normalisation {trained}, but "
+            f"{job.subject.backbone} now uses {pixels}: use the timm release of the training"
         )
 
 

@@ -246,7 +246,7 @@ def _has_fixed_size(node: Node) -> bool:
 def _attend(query: Tensor, key: Tensor, value: Tensor, *options: Any, **more: Any) -> Tensor:
     """What ``scaled_dot_product_attention`` is without a mask, at its own scale."""
     if any(isinstance(option, Tensor) or option for option in (*options, *more.values())):
-        raise UserError("attention over more than four axes is exported without a mask or options")
+        raise UserError("cannot export attention over more than four axes with a mask or options")
     scores: Tensor = query * query.shape[-1] ** -0.5 @ key.transpose(-2, -1)
     return scores.softmax(-1) @ value
 

@@ -192,7 +192,7 @@ def _obstacle(cell: Cell, command: str, data: dict[str, Any], *, trains: bool) -
     if files:
         return f"needs {files[0]} FILE, which an entry 'run: {cell.subject.task}' can name"
     if "--train" in command.split() and not trains:
-        return "needs a training, and the plan says no 'train: true'"
+        return "needs training, but the plan does not set 'train: true'"
     return None
 
 

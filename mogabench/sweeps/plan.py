@@ -106,7 +106,7 @@ def read_plan(path: Path) -> list[dict[str, Any]]:
     except (OSError, UnicodeDecodeError, YamlError) as error:
         raise UserError(f"cannot read the plan {path}: {' '.join(str(error).split())}") from None
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise UserError(f"the plan {path} is not a list of entries, each of '- run: TASK' or so")
+        raise UserError(f"the plan {path} must be a YAML list of entries such as '- run: TASK'")
     for number, entry in enumerate(entries, 1):
         kinds = [name for name in COMMANDS if name in entry]
         if len(kinds) != 1:

@@ -81,7 +81,7 @@ def _possible_mistakes(table: PaperTable) -> Iterator[tuple[str, str]]:
         if any(replace(row, index=other.index) == other for other in table.rows[: row.index])
     ]
     if twice:
-        yield "there twice", f"{', '.join(twice)}: the same in every cell"
+        yield "duplicate rows", ", ".join(twice)
 
 
 def _has_figure(row: Row, column: Column) -> bool:

@@ -9,6 +9,7 @@ from mogabench.paper import CONVENTIONS, cell_meta, places_of, read_number
 from mogabench.tables.grid import percent
 from mogabench.tables.measurable import obstacle
 from mogabench.tables.text import made_by
+from mogabench.tables.verdict import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,7 +66,7 @@ def explain(joined: JoinedTable, row: JoinedRow, cell: Cell) -> list[tuple[str, 
         ("subject", cell.subject.key if cell.subject else ""),
         *_counted(joined, row, cell),
         ("reason", cell.erratum),
-        ("which gives", cell.account),
+        ("tried" if cell.status == Status.UNEXPLAINED else "derived", cell.account),
         ("note", cell.caveat),
         *zip(("made by", "baseline by"), map(made_by, cell.records), strict=False),
         ("to measure", cell.command or ""),

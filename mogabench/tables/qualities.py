@@ -78,8 +78,8 @@ def _left_out(find: Find, meta: Meta, metric: str) -> str:
         return ""
     quantity = record.values[metric]
     figure = f"{quantity.value:.6g}" + f" {quantity.unit}" * (quantity.unit != "1")
-    start = "nothing" if meta.pretraining == "none" else f"weights of {meta.pretraining}"
+    start = "there was none" if meta.pretraining == "none" else f"it was {meta.pretraining}"
     return (
-        f"{figure} is left out, as no one says that the training started from {start}: if it did, "
+        f"{figure} is not shown, as its record does not state the pretraining: if {start}, "
         f"evaluate again with --pretraining {meta.pretraining}"
     )

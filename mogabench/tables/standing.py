@@ -76,17 +76,17 @@ def standing_text(scatter: Scatter) -> str:
     ours = scatter.ours
     what = scatter.cost.partition(" (")[0]
     if not any(point.column for point in scatter.points):  # of throughputs
-        what = "measured speed, each network in the runtime that is the fastest for it"
+        what = "measured speed, each network in its fastest runtime"
     sentences = [
-        f"At equal {what}, against the line through {ours}'s own Pareto front, by printed "
-        "accuracies, whose trainings differ:",
-        f"more accurate than {ours} are {_listed(found.above)};",
-        f"level to {LEVEL} points are {_listed(found.level)};",
-        f"less accurate are {_listed(found.below)}.",
+        f"Compared with {ours}'s Pareto front at equal {what}.",
+        "Accuracies are the printed ones; training recipes differ.",
+        f"More accurate: {_listed(found.above)}.",
+        f"Within {LEVEL} points: {_listed(found.level)}.",
+        f"Less accurate: {_listed(found.below)}.",
     ]
     if found.outside:
         names = _by_family((point, "") for point in found.outside)
-        sentences.append(f"Beyond the sizes of {ours}, and not compared, are {names}.")
+        sentences.append(f"Outside the range of {ours}'s sizes, not compared: {names}.")
     return " ".join(sentences)
 
 

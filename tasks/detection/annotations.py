@@ -97,8 +97,8 @@ def read_annotations(path: Path, images: Path, *, masks: bool = False) -> Annota
     repairs += coco.fill_areas(content, mask_area if masks else None)
     if listed and all(item["iscrowd"] for item in content["annotations"]):
         raise UserError(
-            f"{path} annotates nothing to find: it lists no object with an area in its image, "
-            "other than crowds (iscrowd 1)"
+            f"{path} has no usable annotation: apart from crowds (iscrowd 1), no object has an "
+            "area inside its image"
         )
     return Annotations(path, content, listed, digest, tuple(repairs))
 

@@ -167,7 +167,7 @@ def _as_arrays(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return type(value)(map(_as_arrays, value))
     if isinstance(value, _Dtype):
-        raise UserError("it holds a type of numbers without numbers")
+        raise UserError("it holds a dtype without an array")
     return value
 
 
@@ -217,7 +217,7 @@ def _array_of(state: dict[str, Any]) -> Any:
     if {"a", "idxs", "preferred_shape"} <= set(state):
         whole = np.asarray(state["a"])
         return whole.ravel()[state["idxs"]].reshape(state["preferred_shape"])
-    raise UserError(f"no array is known that is made of {', '.join(sorted(state)[:4])}")
+    raise UserError(f"cannot rebuild an array from the attributes {', '.join(sorted(state)[:4])}")
 
 
 def _dense(state: dict[str, Any]) -> Any:

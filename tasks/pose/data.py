@@ -246,7 +246,10 @@ def _count_keypoints(annotations: list[dict[str, Any]]) -> list[str]:
         count = sum(flag > 0 for flag in annotation["keypoints"][2::3])
         wrong += annotation.get("num_keypoints") != count
         annotation["num_keypoints"] = count
-    text = f"{wrong} persons had no or another num_keypoints than labelled key points; these count"
+    text = (
+        f"num_keypoints of {wrong} persons was missing or wrong, and was recomputed from the "
+        "labelled key points"
+    )
     return [text] if wrong else []
 
 

@@ -105,8 +105,9 @@ class PosePredictor(Predictor):
             return self.detected[item.name]
         if self.has_ids and not item.states_number:
             raise UserError(
-                f"{self.job.options.boxes} goes by the images' ids, and the name {item.name} "
-                "states none: name the files by ids, as 000000000139.jpg, or give boxes a file_name"
+                f"{self.job.options.boxes} identifies images by id, but the name {item.name} gives "
+                "no unique id: name the files by ids, such as 000000000139.jpg, or give each box a "
+                "file_name"
             )
         if item.number in self.detected:
             return self.detected[item.number]
@@ -123,8 +124,8 @@ class PosePredictor(Predictor):
             if not names:
                 return
         raise UserError(
-            f"{self.job.options.boxes} knows {names[0]}, not {item.name}: give the folder that its "
-            "names start from or, in Python, boxes=[…]"
+            f"{self.job.options.boxes} has boxes for {names[0]} but not for {item.name}: give the "
+            "folder that its file names are relative to or, in Python, boxes=[…]"
         )
 
     def predict_item(

@@ -78,8 +78,8 @@ def check_count(classes: int, source: Path | None) -> None:
     """
     if not 2 <= classes < IGNORED:
         raise UserError(
-            f"{source}: {classes} class(es); a mask tells 2 to {IGNORED - 1} apart, which a class "
-            "map names one a line"
+            f"{source}: {classes} class(es), but masks need 2 to {IGNORED - 1}; list them in a "
+            "class map, one per line"
         )
 
 

@@ -85,8 +85,8 @@ def _by_name(folder: Path) -> tuple[dict[str, Path], list[str]]:
         name = str(file.relative_to(folder).with_suffix(""))
         if name in found:
             raise UserError(
-                f"{found[name]} and {file.name} have one name, so that it is unclear which belongs "
-                "to the other folder's file of it: remove one"
+                f"{found[name]} and {file.name} differ only in their ending, so it is unclear "
+                "which one belongs to the other folder's file of that name: remove one"
             )
         found[name] = file
     if not found:

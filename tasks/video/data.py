@@ -69,8 +69,8 @@ class Renderer:
         height, width = images.shape[1:]
         if height != width or height > canvas:
             raise UserError(
-                f"digits of {height}x{width} do not move on frames of {canvas}x{canvas}; they "
-                "should be square and no larger"
+                f"digits of {height}x{width} for frames of {canvas}x{canvas}: they must be square "
+                "and no larger than a frame"
             )
         self.images, self.frames, self.canvas = images, frames, canvas
 

@@ -149,7 +149,7 @@ def test_what_cannot_be_measured_is_refused():
         layers(timm.create_model("twins_svt_small", depths=(1, 1, 1, 1)))
     with pytest.raises(UserError, match="fewer than two images give its channels finite energy"):
         measure(Scaled(), images((1.0, 1.0), (0.0, 0.0)), batch_size=2, quiet=True)
-    with pytest.raises(UserError, match="a standard error takes two"):
+    with pytest.raises(UserError, match="a standard error needs two"):
         measure(Scaled(), images((1.0, 1.0)), batch_size=2, quiet=True)
 
 

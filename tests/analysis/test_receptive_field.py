@@ -137,5 +137,5 @@ def test_layouts_of_features():
 def test_a_field_that_does_not_exist_is_refused():
     with pytest.raises(UserError, match="no pixel contributes"):
         fields(Features(lambda x: -x), 8)
-    with pytest.raises(UserError, match="a standard error takes two"):
+    with pytest.raises(UserError, match="a standard error needs two"):
         fields(Features(lambda x: x), 8, count=1)

@@ -66,7 +66,7 @@ def test_a_description_of_other_types_is_refused(wrong, network, tmp_path):
     meta = {"task": "classification", "method": "classifier", "backbone": NETWORK} | wrong
     file = tmp_path / "weights.pth"
     torch.save({"state_dict": network.state_dict(), "meta": meta}, file)
-    with pytest.raises(UserError, match=f"damaged: {next(iter(wrong))}"):
+    with pytest.raises(UserError, match=f"invalid: {next(iter(wrong))}"):
         load_into(copy.deepcopy(network), file, SUBJECT)
 
 

@@ -120,7 +120,7 @@ def test_what_was_taken_of_several_is_said(tmp_path):
     trained, average, fresh = network(seed=1), network(seed=2), network()
     payload = {"model": trained.state_dict(), "ema": average.state_dict()}
     report = load(fresh, payload, tmp_path)
-    assert report.notes == ("of several sets of weights, 'ema' was taken",)
+    assert report.notes == ("several sets of weights: loaded 'ema'",)
     assert_same_outputs(fresh, average)
     load(fresh, payload, tmp_path, prefer_ema=False)
     assert_same_outputs(fresh, trained)

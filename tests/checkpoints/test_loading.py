@@ -9,8 +9,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 from mogabench.catalogue import create_network
-from mogabench.checkpoints import load_weights
+from mogabench.checkpoints import load_into, load_weights
 from mogabench.errors import UserError
+from mogabench.subject import Subject
 
 
 def _renamed(weights, prefix, head=None):
@@ -95,7 +96,7 @@ def test_detector_file_gives_its_backbone(trained, tmp_path):
 
     classifier = timm.create_model("moganet_xtiny")
     before = _state(classifier)
-    with pytest.raises(UserError, match="has no classifier that fits; pass --new-head"):
+    with pytest.raises(UserError, match=r"has no classifier that fits$"):
         load_weights(classifier, path)
     assert _same(_state(classifier), before)
     load_weights(classifier, path, new_head=True)
@@ -157,7 +158,7 @@ def test_other_class_count_needs_a_new_head(trained, tmp_path):
     path = _saved(trained, tmp_path / "w.pth")
     model = timm.create_model("moganet_xtiny", num_classes=10)
     before = _state(model)
-    with pytest.raises(UserError, match=r"not for 10; build .* num_classes=1000, pass"):
+    with pytest.raises(UserError, match=r"has 1000 classes, the network 10$"):
         load_weights(model, path)
     assert _same(_state(model), before)
 
@@ -166,6 +167,27 @@ def test_other_class_count_needs_a_new_head(trained, tmp_path):
     assert _same(_state(model), trained | head)
     assert set(report.ignored) == head.keys()
     assert report.new_head
+
+
+@pytest.mark.parametrize(
+    ("options", "advice"),
+    [
+        ({}, "--option num_classes=1000"),  # of an export
+        (
+            {"class_map": True},
+            "--option num_classes=1000 or --class-map FILE with all 1000 classes",
+        ),
+        ({"class_map": True, "classes": "ab"}, "--class-map FILE with all 1000 classes"),
+        ({"train": True, "classes": "ab"}, "--new-head to train a new classifier"),
+    ],
+)
+def test_other_classes_are_refused_with_the_options_that_help(trained, tmp_path, options, advice):
+    model = timm.create_model("moganet_xtiny", num_classes=2)
+    subject = Subject(
+        task="classification", method="default", backbone="moganet_xtiny", input_size=(224, 224)
+    )
+    with pytest.raises(UserError, match=f"has 1000 classes, the network 2: give {advice}$"):
+        load_into(model, _saved(trained, tmp_path / "w.pth"), subject, **options)
 
 
 def test_network_without_classifier_ignores_the_files(trained, tmp_path):

@@ -24,7 +24,7 @@ def test_a_cell_shows_all_counts_and_what_its_reason_comes_to(tmp_path):
     # Facts of the audit: 11.77 G with attention's products, 11.27 G without; 11.3 is printed.
     assert cell["printed"] == "11.3 G" and "known reason" in cell["measured"]
     assert cell["by matmul"].startswith("11.77") and cell["by paper"].startswith("11.26")
-    assert cell["which gives"] == "as mmcv 1.x counts: 11.267"
+    assert cell["derived"] == "as mmcv 1.x counts: 11.267"
     assert "evidence" in cell and "torch" in cell["made by"]
 
 

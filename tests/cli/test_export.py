@@ -44,7 +44,7 @@ def test_what_was_taken_of_the_weights_is_said(mogabench, monkeypatch, tmp_path)
     monkeypatch.setattr("mogabench.runtimes.export", lambda *_, **__: written)
     command = ("export", "--weights", "both.pth", "--backbone", "test_resnet", "--to", "onnx")
     _, err = mogabench(*command)
-    assert "both.pth: of several sets of weights, 'state_dict_ema' was taken" in err
+    assert "both.pth: several sets of weights: loaded 'state_dict_ema'" in err
 
 
 @pytest.mark.slow
@@ -96,7 +96,7 @@ def test_a_runtime_predicts_what_torch_predicts(mogabench, trained, folder, tmp_
         (("--weights", "official", "--to", "pt2"), "give --variant"),
         (
             ("--weights", "official", "--to", "pt2", "-v", "s", "--task", "detection"),
-            "no file can hold a network for detection",
+            "a network for detection cannot be exported",
         ),
         (("--weights", "official", "--to", "pt2", "-v", "s", "-o", "a.onnx"), "give a .pt2 file"),
         (("--weights", "official", "--to", "pt2", "-v", "s", "-o", "no/a.pt2"), "that exists"),

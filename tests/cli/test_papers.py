@@ -90,11 +90,11 @@ def test_a_figure_of_weights_of_unknown_training_is_shown_as_left_out(mogabench)
     Store(Path("out")).append(record)
     of_paper = ("--paper", "convnext", "--results", "out")
     out, _ = mogabench("explain", *of_paper, "1:ConvNeXt-T:acc@1")
-    assert "measured    no\n" in out and "82.9 % is left out" in out
+    assert "measured    no\n" in out and "82.9 % is not shown" in out
     assert "--weights FILE --pretraining none" in out
     for name in ("1", "2"):
         out, _ = mogabench("table", *of_paper, name)
-        assert out.count("82.9 % is left out") == 1 and "reproduced" not in out
+        assert out.count("82.9 % is not shown") == 1 and "reproduced" not in out
 
 
 def test_every_entry_names_its_paper(mogabench):
@@ -217,7 +217,7 @@ def test_check_says_what_a_network_refuses_and_what_may_be_a_mistake(mogabench, 
     mine(refused, taken, taken, heads=f"task,{heads}")
     lines = [" ".join(line.split()) for line in mogabench("paper", "check", "mine")[0].splitlines()]
     assert "rows named by 'Size', the first column, as there is no 'Architecture'" in lines
-    assert "there twice Taken: the same in every cell" in lines
+    assert "duplicate rows Taken" in lines
     assert "counted Params (2)" in lines
     start = "not measured Params of Refused: resnet18 cannot be built with "
     assert any(line.startswith(start) for line in lines)

@@ -153,7 +153,7 @@ def test_an_exception_in_one_ends_all_with_one_message(folder, tmp_path, raised,
 
 @pytest.mark.parametrize(
     ("number", "sign", "said"),
-    [(1, signal.SIGSTOP, "process 1 of 2 gives no sign of life"), (0, signal.SIGKILL, "lost")],
+    [(1, signal.SIGSTOP, "process 1 of 2 stopped responding"), (0, signal.SIGKILL, "lost")],
 )
 def test_the_others_end_without_an_agent(folder, tmp_path, number, sign, said):
     """One that stands still, as where a machine is lost, closes nothing."""

@@ -141,7 +141,7 @@ def test_images_without_annotations_are_predicted_and_not_measured(mogabench, tm
     arguments = ["run", "classification", "--backbone", "test_resnet", "--size", "32"]
     arguments += ["--data", tmp_path / "images", "--weights", tmp_path / "weights.pth"]
     _, err = mogabench(*arguments, status=2)
-    assert "folder:images has no annotations to measure by: --predictions FILE.csv writes" in err
+    assert "folder:images has no annotations: --predictions FILE.csv writes" in err
     asked = ["--predictions", tmp_path / "found.csv", "--per-class"]
     out, err = mogabench(*arguments, *asked, "--format", "json")
     assert "nothing was measured, since folder:images has no annotations" in err

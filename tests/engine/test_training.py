@@ -127,7 +127,7 @@ def test_a_folder_that_cannot_be_written(job, tmp_path):
 def test_batches_that_do_not_add_up(job):
     with pytest.raises(UserError, match=r"batches of 3 .* do not add up .* batch_size 16"):
         run(job(batch_size=3), TASK)
-    with pytest.raises(UserError, match="48 training samples are less than one step of 64"):
+    with pytest.raises(UserError, match="48 training samples do not fill one batch of 64"):
         run(job("batch_size=64"), TASK)
 
 

@@ -147,7 +147,7 @@ def test_without_the_average_needs_a_file_that_has_both(job, tmp_path):
     torch.save({"state_dict": start}, one)
     torch.save({"state_dict": start, "state_dict_ema": dict(start)}, both)
     run(job(train=False, ema=False, recipe=None, weights=both, work_dir=None), TASK)
-    with pytest.raises(UserError, match="one set of weights, no second one without the average"):
+    with pytest.raises(UserError, match="one set of weights, not averaged and raw ones"):
         run(job(train=False, ema=False, recipe=None, weights=one, work_dir=None), TASK)
 
 
@@ -222,7 +222,7 @@ def test_a_record_says_what_of_a_file_was_taken_and_left_out(job, tmp_path):
     torch.save({"model": start, "ema": dict(start)}, tmp_path / "other.pth")
     begun = job("schedule.epochs=1", weights=tmp_path / "other.pth", new_head=True)
     record = quality_record(TASK, begun, run(begun, TASK))
-    assert "other.pth: of several sets of weights, 'ema' was taken" in record.notes
+    assert "other.pth: several sets of weights: loaded 'ema'" in record.notes
     assert "other.pth: 2 tensors were left out, such as head.fc.weight" in record.notes
 
 

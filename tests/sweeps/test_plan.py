@@ -301,7 +301,7 @@ def test_of_a_budget_what_fits_is_taken_in_order(tmp_path):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("run: classification", "is not a list of entries"),
+        ("run: classification", "must be a YAML list of entries"),
         ("- rum: pose", "entry 1 of .*: unknown command 'rum'; did you mean run"),
         ("- run: poze\n  backbone: resnet18", "unknown task 'poze'; did you mean pose"),
         ("- run: pose\n  backbone: resnet_18", "unknown backbone 'resnet_18'; did you mean resn"),

@@ -194,7 +194,7 @@ def test_a_row_is_filled_only_by_weights_whose_training_started_as_its_own(tmp_p
     for cell, start in zip(by_table(store), ("none", "in21k"), strict=True):
         assert (cell.measured, cell.status) == (None, Status.NOT_MEASURED)
         assert cell.command.endswith(f"--weights FILE --pretraining {start}")
-        assert "82.9 % is left out" in cell.caveat
+        assert "82.9 % is not shown" in cell.caveat
         assert f"evaluate again with --pretraining {start}" in cell.caveat
     store.append(quality(tiny, 82.9, None, pretraining="in21k"))
     of_1k, of_22k = by_table(store)
@@ -224,9 +224,9 @@ def test_what_was_trained_here_says_what_it_started_from(tmp_path):
     store.append(quality(xlarge, 85.0, recipe, **here))  # from scratch
     assert (fine_tuned().measured, fine_tuned().caveat) == (None, "")
     store.append(quality(xlarge, 86.0, recipe, **here, initial_weights="a" * 64))
-    assert fine_tuned().measured is None and "86 % is left out" in fine_tuned().caveat
+    assert fine_tuned().measured is None and "86 % is not shown" in fine_tuned().caveat
     store.append(quality(xlarge, 86.2, recipe, pretraining="unknown"))  # its weights, evaluated
-    assert fine_tuned().measured is None and "86.2 % is left out" in fine_tuned().caveat
+    assert fine_tuned().measured is None and "86.2 % is not shown" in fine_tuned().caveat
     start = {"initial_weights": "a" * 64, "pretraining": "in1k"}
     store.append(quality(xlarge, 86.5, recipe, **here, **start))
     assert fine_tuned().measured is None

@@ -92,7 +92,7 @@ def test_a_row_shows_print_measurement_and_difference_and_what_is_known_of_them(
     pairs = [known["texts"][text] for text in known["lists"][number]]
     facts = dict(zip(pairs[::2], pairs[1::2], strict=True))
     assert facts["printed"] == "30 M" and "40 % of the weights at zero" in facts["reason"]
-    assert facts["which gives"] == "0.6 of it: 30.42"
+    assert facts["derived"] == "0.6 of it: 30.42"
 
 
 def test_a_figure_is_sorted_in_ones(store):

@@ -53,6 +53,6 @@ def test_a_plot_without_a_front_or_with_one_size_says_nothing():
 
 def test_the_text_names_families_once():
     text = standing_text(plot(*OURS, Point(20.0, 90.0, "New-A"), Point(30.0, 90.0, "New-B")))
-    assert "speed, each network in the runtime that is the fastest for it, against the line" in text
-    assert "more accurate than Ours are New B (+7.9), A (+7.2);" in text
-    assert "level to 0.2 points are none; less accurate are none." in text
+    assert "front at equal measured speed, each network in its fastest runtime. " in text
+    assert "More accurate: New B (+7.9), A (+7.2). " in text
+    assert "Within 0.2 points: none. Less accurate: none." in text

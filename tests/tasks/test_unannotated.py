@@ -232,7 +232,7 @@ def test_where_classes_have_no_folders_the_weights_name_them(job, folder, tmp_pa
     file = tmp_path / "found.csv"
     wanted = job(train=False, weights=weights, data=str(loose.parent), predictions=file)
     outcome = run(wanted, classification.TASK)
-    assert outcome.notes == ["val: left out files that are no images: 1 .txt"]
+    assert outcome.notes == ["val: left out files that are not images: 1 .txt"]
     rows = list(csv.DictReader(file.open(newline="")))
     assert [row["image"] for row in rows] == [str(loose / f"{n}.png") for n in range(4)]
     assert {row["label"] for row in rows} == {""}

@@ -50,7 +50,7 @@ def measure(
         UserError: There are fewer than two images, or the network has no stages with maps.
     """
     if len(images) < 2:
-        raise UserError(f"{len(images)} image(s) can be read; a standard error takes two")
+        raise UserError(f"a standard error needs two or more readable images, not {len(images)}")
     chosen = layers(network)
     each: dict[str, list[Tensor]] = {layer.name: [] for layer in chosen}
     batches = range(0, len(images), batch_size)

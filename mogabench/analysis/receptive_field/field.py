@@ -72,7 +72,7 @@ def measure(
             feature map.
     """
     if len(images) < 2:
-        raise UserError(f"{len(images)} image(s) can be read; a standard error takes two")
+        raise UserError(f"a standard error needs two or more readable images, not {len(images)}")
     maps = []
     batches = range(0, len(images), batch_size)
     with progress("batches", len(batches), quiet=quiet) as step:

@@ -103,9 +103,7 @@ def _open(
     )
     height, width = classifier.subject.input_size
     if height != width:
-        raise UserError(
-            f"--size {size}: area ratios are of squares in a square image; give one number"
-        )
+        raise UserError(f"--size {size}: the analysis needs a square input; give one number")
     return classifier
 
 
@@ -115,7 +113,9 @@ def _print(found: Sequence[Measured]) -> None:
 
     heads = [f"{threshold:.0%}" for threshold in THRESHOLDS]
     for index, what in enumerate(("contribution", "log10(contribution + 1)")):
-        print_line(f"Area of the square that holds a part of {what}, in % of the image")
+        print_line(
+            f"Area of the smallest square that holds a share of the {what}, in % of the image"
+        )
         rows = []
         for one in found:
             part = slice(index * len(heads), (index + 1) * len(heads))

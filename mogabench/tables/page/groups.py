@@ -62,7 +62,7 @@ GROUPS = (
         "cannot be measured here",
         "",
         "The network is not here or could not be counted, or counting.yaml does not say how its "
-        "operations were.",
+        "operations were counted.",
     ),
 )
 

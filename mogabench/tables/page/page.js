@@ -145,7 +145,9 @@ function neighbour(cell, key) {
   return null;
 }
 
-const IN_SHORT = ["printed", "measured", "reason", "which gives", "note", "result", "to measure"];
+const IN_SHORT = [
+  "printed", "measured", "reason", "derived", "tried", "note", "result", "to measure",
+];
 
 function inShort(number) {
   const lines = pairsOf(number).filter(([heading]) => IN_SHORT.includes(heading));

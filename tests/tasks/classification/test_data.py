@@ -105,8 +105,8 @@ def test_images_of_any_ending_are_read_and_the_rest_is_counted(job, folder):
     labels = [val.source.reader[index][1] for index in range(12)]
     assert sorted(labels) == [0] * 4 + [1] * 4 + [2] * 4
     assert val.notes == (
-        "val: left out what is hidden or made by tools: 2, such as .ipynb_checkpoints",
-        "val: left out files that are no images: 1 .txt",
+        "val: left out hidden and system files or folders: 2, such as .ipynb_checkpoints",
+        "val: left out files that are not images: 1 .txt",
         "val: left out 1 images that lie in no class folder",
     )
     assert run(job("schedule.epochs=1"), TASK).notes[: len(train.notes)] == list(train.notes)

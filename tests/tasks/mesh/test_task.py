@@ -152,7 +152,7 @@ def test_training_starts_from_a_backbone_and_the_mean_pose(job, hand, tmp_path):
     lengths = np.linalg.norm(hand["hands_mean"].reshape(15, 3), axis=1)
     assert cosine.arccos().numpy() == pytest.approx(lengths, abs=1e-4)
     with pytest.raises(
-        UserError, match=r"^[^\n]*holds no regressor[^\n]*--train trains the whole network from it$"
+        UserError, match=r"^[^\n]*holds no regressor[^\n]*give weights of the whole network$"
     ):
         run(job(train=False, weights=file), TASK)
 

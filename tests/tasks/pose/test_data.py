@@ -210,7 +210,8 @@ def test_persons_count_by_their_labelled_key_points(folder, content):
     counts = [annotation["num_keypoints"] for annotation in people.truth.anns.values()]
     assert counts == [17, 0, 17, 17]
     assert people.notes[1].endswith(
-        ": 3 persons had no or another num_keypoints than labelled key points; these count"
+        ": num_keypoints of 3 persons was missing or wrong, and was recomputed from the "
+        "labelled key points"
     )
 
 

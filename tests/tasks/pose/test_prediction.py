@@ -79,12 +79,28 @@ def test_boxes_of_a_file_go_by_its_images_and_persons(weights, tmp_path):
     ("files", "key", "message"),
     [
         # Ids of a data set's own, which running numbers are not.
-        (("adam.png", "zoe.png"), {}, "goes by the images' ids, and the name adam.png states none"),
-        (("7.png", "logo.png"), {}, "goes by the images' ids, and the name logo.png states none"),
-        (("7.png", "007.png"), {}, "goes by the images' ids, and the name 7.png states none"),
+        (
+            ("adam.png", "zoe.png"),
+            {},
+            "identifies images by id, but the name adam.png gives no unique id",
+        ),
+        (
+            ("7.png", "logo.png"),
+            {},
+            "identifies images by id, but the name logo.png gives no unique id",
+        ),
+        (
+            ("7.png", "007.png"),
+            {},
+            "identifies images by id, but the name 7.png gives no unique id",
+        ),
         (("8.png", "9.png"), {}, "these 2 images: its first box is of 7, and the first .* 8.png$"),
         (("b.png",), {"file_name": "sub/a.png"}, "its first box is of sub/a.png, .* is b.png$"),
-        (("a.png", "b.png"), {"file_name": "sub/a.png"}, "knows sub/a.png, not a.png"),
+        (
+            ("a.png", "b.png"),
+            {"file_name": "sub/a.png"},
+            "has boxes for sub/a.png but not for a.png",
+        ),
     ],
 )
 def test_boxes_of_other_images_than_these(weights, tmp_path, files, key, message):
@@ -99,7 +115,7 @@ def test_boxes_of_other_images_than_these(weights, tmp_path, files, key, message
     with pytest.raises(UserError, match=message):
         predictor.find([str(tmp_path / "images")])
     if not key:
-        with pytest.raises(UserError, match="and the name image-1 states none"):
+        with pytest.raises(UserError, match="but the name image-1 gives no unique id"):
             predictor.predict(image)
     assert len(predictor.predict(image, boxes=[box]).poses) == 1
 
@@ -113,9 +129,9 @@ def test_an_image_that_a_file_of_boxes_may_not_mean_is_refused(weights, tmp_path
     (tmp_path / "boxes.json").write_text(json.dumps([person | {"file_name": "sub/a.png"}]))
     predictor = load(weights, boxes=tmp_path / "boxes.json")
     for given in (image, Image.fromarray(image)):
-        with pytest.raises(UserError, match=r"knows sub/a\.png, not image-1: "):
+        with pytest.raises(UserError, match=r"has boxes for sub/a\.png but not for image-1: "):
             predictor.predict(given)
-    with pytest.raises(UserError, match=r"knows sub/a\.png, not a\.png: "):
+    with pytest.raises(UserError, match=r"has boxes for sub/a\.png but not for a\.png: "):
         predictor.predict(tmp_path / "sub" / "a.png")
     assert predictor.predict(tmp_path / "b.png").poses == []
     # Of a folder with both it is clear which one is meant.

@@ -259,15 +259,17 @@ def test_images_of_any_ending_in_folders_and_what_has_no_partner(binary):
     assert (plain.identity.samples, split.identity.samples) == (4, 2)
     assert plain.identity.digest != split.identity.digest
     assert split.notes == (
-        "images/validation: left out what is hidden or made by tools: 2, such as ._0.png",
-        "images/validation: left out files that are no images: 1 .txt",
-        "annotations/validation: left out what is hidden or made by tools: 2, such as ._0.png",
+        "images/validation: left out hidden and system files or folders: 2, such as ._0.png",
+        "images/validation: left out files that are not images: 1 .txt",
+        "annotations/validation: left out hidden and system files or folders: 2, such as ._0.png",
         "validation: left out 1 images without a mask, such as 3.png",
         "validation: left out 1 masks without an image, such as 2.png",
     )
     assert set(split.notes) <= set(look(job(binary, "class")))
     save(binary, square(0), name="0.bmp")
-    with pytest.raises(UserError, match=r"validation/0\.bmp and 0\.png have one name"):
+    with pytest.raises(
+        UserError, match=r"validation/0\.bmp and 0\.png differ only in their ending"
+    ):
         evaluated(job(binary, "class"))
 
 

@@ -66,8 +66,8 @@ def test_a_folder_of_arrays_and_of_frames(tmp_path):
     source, notes = opened(tmp_path)
     assert np.array_equal(frames(source), expected())  # frame10 comes after frame9
     assert notes[1:3] == [
-        "test: left out what is hidden or made by tools: 1, such as .DS_Store",
-        "test: left out files that are no sequences: 1 .txt",
+        "test: left out hidden and system files or folders: 1, such as .DS_Store",
+        "test: left out files that are not sequences: 1 .txt",
     ]
 
 
@@ -142,8 +142,8 @@ def test_predict_finds_sequences_as_an_evaluation_does(tmp_path):
     np.save(place / "b.npy", np.zeros((4, 8, 12), np.uint8))
     assert [item.name for item in predictor.find([str(place)])] == ["b.npy"]
     assert predictor.notes == (
-        "left out files that are no frames: 1 .csv",
-        "left out files that are no sequences: 1 .csv, 3 .tiff",
+        "left out files that are not frames: 1 .csv",
+        "left out files that are not sequences: 1 .csv, 3 .tiff",
     )
 
 

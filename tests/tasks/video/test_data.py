@@ -144,7 +144,7 @@ def test_errors_of_an_incomplete_folder(job, folder, tmp_path):
     with pytest.raises(UserError, match="not 10x3x64x64"):
         open_sources(replace(job(), subject=coloured), 1)
     small = job().subject.model_copy(update={"input_size": (10, 1, 24, 24)})
-    with pytest.raises(UserError, match="28x28 do not move on frames of 24x24"):
+    with pytest.raises(UserError, match="28x28 for frames of 24x24: they must be square"):
         open_sources(replace(job(), subject=small), 1)
 
 

@@ -69,7 +69,7 @@ def test_an_interrupted_training_ends_as_an_uninterrupted_one(job, tmp_path, mon
 
 def test_a_step_longer_than_an_epoch_names_the_sequences_of_the_epoch(job, monkeypatch):
     monkeypatch.setattr("mogabench.tasks.video.data.TEST_SEQUENCES", 2)
-    with pytest.raises(UserError, match=r"^2 training samples are less than one step of 16; "):
+    with pytest.raises(UserError, match=r"^2 training samples do not fill one batch of 16; "):
         run(job("sequences=2", "batch_size=16"), TASK)
 
 
