@@ -20,11 +20,11 @@ _MARGIN = 24
 
 
 class Finding(NamedTuple):
-    """One line of the report; ``mend`` is empty where nothing is wrong."""
+    """One line of the report; ``fix`` is empty where nothing is wrong."""
 
     what: str
     found: str
-    mend: str = ""
+    fix: str = ""
     fatal: bool = False
 
 
@@ -66,8 +66,8 @@ def _packages() -> Iterator[Finding]:
             yield Finding(requirement.name, "missing", f"pip install '{requirement}'", fatal=True)
             continue
         fits = requirement.specifier.contains(found, prereleases=True)
-        mend = "" if fits else f"does not fit: pip install '{requirement}'"
-        yield Finding(requirement.name, found, mend, fatal=not fits)
+        fix = "" if fits else f"does not fit: pip install '{requirement}'"
+        yield Finding(requirement.name, found, fix, fatal=not fits)
 
 
 def _openstl() -> Finding:
@@ -158,7 +158,7 @@ def _print(findings: list[Finding]) -> None:
 
     margin = max(len(item.what) for item in findings if len(item.what) <= _MARGIN) + 2
     for item in findings:
-        mark = "✗" if item.fatal else "!" if item.mend else "✓"
+        mark = "✗" if item.fatal else "!" if item.fix else "✓"
         print_line(f"{mark} {item.what:<{margin}}{item.found}".rstrip())
-        if item.mend:
-            print_line(f"    → {item.mend}")
+        if item.fix:
+            print_line(f"    → {item.fix}")

@@ -92,7 +92,7 @@ def profile(
         bool,
         typer.Option(
             "--skip-existing",
-            help="Skip what the same code on this device timed before while it was not busy.",
+            help="Skip set-ups that have an undisturbed timing by the same code on this device.",
         ),
     ] = False,
     check: Annotated[

@@ -143,8 +143,8 @@ def run(
     on_bad_image: Annotated[
         Literal["skip", "fill", "fail"],
         typer.Option(
-            help="What is done about an image that cannot be read: skip leaves it out and counts "
-            "it, fill uses what there is of a truncated one, fail ends the run."
+            help="How to treat unreadable images: skip leaves them out and counts them, fill uses "
+            "the readable part of a truncated image, fail ends the run."
         ),
     ] = "skip",
     predictions: Annotated[

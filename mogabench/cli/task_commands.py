@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class TaskGroup(TyperGroup):
-    """The tasks of the registry, of which those of ``--import`` are part."""
+    """The tasks of the registry, including those from ``--import``."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """The tasks' names."""
@@ -32,7 +32,7 @@ class TaskGroup(TyperGroup):
         return make_command(get_task(cmd_name))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Imports the packages of ``--import`` first, for a task may be among them."""
+        """Imports the packages of ``--import`` first, as they may define the task."""
         from mogabench.catalogue import import_packages
 
         import_packages(list(_packages(args)))
@@ -65,13 +65,13 @@ _GROUPS = {
 
 
 class TaskCommand(TyperCommand):
-    """A task's command: its help has groups, and it knows which task an unknown option is of."""
+    """A task's command: groups its help, and names the task that an unknown option belongs to."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Writes the options below headings, the task's own last."""
         texts = {item.name: item.get_help_record(ctx) for item in self.get_params(ctx)}
         shared = {name for names in _GROUPS.values() for name in names}
-        own = {f"Of {self.name}": [name for name in texts if name not in shared]}
+        own = {f"Options of {self.name}": [name for name in texts if name not in shared]}
         for heading, names in {**_GROUPS, **own}.items():
             rows = [texts[name] for name in names if texts.get(name)]
             if rows:
@@ -82,7 +82,7 @@ class TaskCommand(TyperCommand):
         """Reads the options.
 
         Raises:
-            UserError: An option is another task's, or nobody's.
+            UserError: An option belongs to another task, or is unknown.
         """
         from mogabench.errors import UserError, unknown
         from mogabench.tasks import flag, tasks

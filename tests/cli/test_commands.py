@@ -175,7 +175,7 @@ def test_doctor_finds_this_machine_fit():
 def test_doctor_names_packages_that_are_missing_or_do_not_fit(monkeypatch):
     wanted = ["timm>=99", "torch<1", "numpy>=1", "no-such-package>=2", "timm<0; extra == 'dev'"]
     monkeypatch.setattr("importlib.metadata.requires", lambda _: wanted)
-    found = [(one.what, one.mend, one.fatal) for one in _packages()][1:]
+    found = [(one.what, one.fix, one.fatal) for one in _packages()][1:]
     assert found == [
         ("timm", "does not fit: pip install 'timm>=99'", True),
         ("torch", "does not fit: pip install 'torch<1'", True),
@@ -184,8 +184,8 @@ def test_doctor_names_packages_that_are_missing_or_do_not_fit(monkeypatch):
     ]
 
 
-@pytest.mark.parametrize(("content", "mend"), [("methods", False), ("mesh", True), (None, False)])
-def test_doctor_tells_openstl_from_a_reader_of_meshes(tmp_path, monkeypatch, content, mend):
+@pytest.mark.parametrize(("content", "fix"), [("methods", False), ("mesh", True), (None, False)])
+def test_doctor_tells_openstl_from_a_reader_of_meshes(tmp_path, monkeypatch, content, fix):
     if content is not None:
         (tmp_path / "openstl" / content).mkdir(parents=True)
         (tmp_path / "openstl" / "__init__.py").write_text(
@@ -200,7 +200,7 @@ def test_doctor_tells_openstl_from_a_reader_of_meshes(tmp_path, monkeypatch, con
             module.write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
     finding = _openstl()
-    assert bool(finding.mend) == mend and not finding.fatal
+    assert bool(finding.fix) == fix and not finding.fatal
     assert ("PyPI's openstl is a reader of STL meshes" in " ".join(finding[1:3])) == (
         content != "methods"
     )
@@ -217,7 +217,7 @@ def test_doctor_says_why_openstl_does_not_import(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     finding = _openstl()
     assert finding.found == "the video-prediction library, which does not import"
-    assert finding.mend.endswith("ModuleNotFoundError: No module named 'no_such_lightning'")
+    assert finding.fix.endswith("ModuleNotFoundError: No module named 'no_such_lightning'")
     assert not finding.fatal
 
 
@@ -226,8 +226,8 @@ def test_doctor_names_a_record_that_cannot_be_read(tmp_path):
     file = tmp_path / "records" / "quality.jsonl"
     file.write_text('{"broken": 1}\n')
     records, problem = _results(tmp_path)
-    assert "none yet" in records.found and not records.mend
-    assert problem.found.startswith(f"{file}:1 ") and problem.mend and not problem.fatal
+    assert "none yet" in records.found and not records.fix
+    assert problem.found.startswith(f"{file}:1 ") and problem.fix and not problem.fatal
 
 
 def test_models_of_a_task_are_listed_with_their_counts(tmp_path):

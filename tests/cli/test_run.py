@@ -243,9 +243,9 @@ def test_help_of_a_task_shows_its_own_options(mogabench):
     assert "--variant" not in video and "--ablation" not in video
     headings = [line.rstrip(":") for line in pose.splitlines() if line[:1].isupper()]
     assert headings[1:] == [
-        *("Network", "Data and weights", "Training", "Execution", "Output", "Of pose")
+        *("Network", "Data and weights", "Training", "Execution", "Output", "Options of pose")
     ]
-    own = re.findall(r"^  (--[\w-]+)", pose.partition("Of pose:")[2], re.M)
+    own = re.findall(r"^  (--[\w-]+)", pose.partition("Options of pose:")[2], re.M)
     assert own == ["--annotations", "--images", "--boxes"]
     every, _ = mogabench("run", "--help")
     assert all(name in every for name in TRAININGS)
