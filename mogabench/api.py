@@ -282,6 +282,9 @@ def table(
         results: The folder of your results; by default your own, read over the package's.
         fresh: Count again what has a record.
 
+    Returns:
+        The table, with each printed figure beside the measured one.
+
     Raises:
         UserError: There is no such paper or table, or it cannot take a network.
     """

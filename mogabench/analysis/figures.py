@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FOLDER = "analyses"
-"""Below the results."""
+"""The folder of figures, below the results."""
 
 _LONGEST = 60
 

@@ -37,13 +37,13 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 _FIRST_CALLS = 3
-"""Not timed: they compile the network and let cuDNN choose its kernels."""
+"""Calls before the timing, which compile the network and let cuDNN choose its kernels."""
 _SECONDS = 2.0
-"""Timed at least."""
+"""The shortest timing."""
 _CURVE_SECONDS = 1.0
-"""What drawing the curve takes, after each evaluation."""
+"""An allowance to draw the curve, after each evaluation."""
 _RESERVE = 0.1
-"""Of the time left, for what is not timed and for steps that turn out slower than the first."""
+"""The part of the time left that is kept for what is not timed, and for slower steps."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Pace:
     epoch: float
     evaluation: float
     statistics: float = 0.0
-    """To measure those of the norms again, at the end."""
+    """To measure the norms' statistics again, at the end."""
 
     def epochs_within(self, seconds: float, schedule: CosineSchedule | OneCycleSchedule) -> int:
         """The most epochs, up to the schedule's, that end in time with all that follows them.
@@ -182,7 +182,7 @@ def _seconds_to_evaluate(runner: Runner, device: str) -> float:
 
 
 def _seconds_to_save(runner: Runner, file: Path) -> float:
-    """A checkpoint, with the average."""
+    """Saves a checkpoint, with the average."""
     began = time.monotonic()
     payload = state_of(runner)
     _call_hooks(runner, "before_save_checkpoint", checkpoint=payload)
@@ -191,14 +191,14 @@ def _seconds_to_save(runner: Runner, file: Path) -> float:
 
 
 def _seconds_to_start(batches: Iterator[Any]) -> float:
-    """Until the first batch is there."""
+    """Waits for the first batch."""
     began = time.monotonic()
     next(batches)
     return time.monotonic() - began
 
 
 def _seconds_per_call(call: Callable[[], None], device: str) -> float:
-    """Of the last of ever longer rounds; the ones before use up what the loader had ready."""
+    """Times the last of ever longer rounds; earlier ones use up what the loader had ready."""
     for _ in range(_FIRST_CALLS):
         call()
     calls, seconds = 2, 0.0
@@ -211,7 +211,7 @@ def _seconds_per_call(call: Callable[[], None], device: str) -> float:
 
 
 def _now(device: str) -> float:
-    """The clock, once the device has done all that it was given."""
+    """Reads the clock once the device is idle."""
     if device != "cpu":
         torch.cuda.synchronize()
     return time.monotonic()

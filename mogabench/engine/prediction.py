@@ -168,7 +168,7 @@ class Predictor(ABC):
         """
 
     def run(self, batch: Any) -> Any:
-        """What the evaluation's loop gets of the network for a batch of its loader."""
+        """Runs one evaluation step on a collated batch."""
         with torch.no_grad():
             return self._model.val_step(batch)
 
@@ -196,7 +196,7 @@ class Predictor(ABC):
         return items
 
     def check(self, items: Sequence[Item]) -> None:  # noqa: B027  # most tasks take any
-        """Refuses all that a command line names where the task's options do not go with it.
+        """Refuses inputs that do not fit the task's options.
 
         Raises:
             UserError: They do not.

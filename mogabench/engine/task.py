@@ -124,7 +124,7 @@ class Setup:
 
 
 def input_channels(subject: Subject) -> int:
-    """Of the images that a subject's network takes; 3 unless its option ``in_chans`` says else.
+    """The channels of a subject's input images: its option ``in_chans``, or 3.
 
     Raises:
         UserError: The option is not a positive number.
@@ -153,9 +153,9 @@ class Task(ABC, Generic[R, O]):
         recipes: The text of recipes that it carries itself, by name; others are files in
             ``recipes/<name>/``.
         datasets: What records call the data set behind the paper's figures, by method.
-        trained_on: What they call the one to train on, of methods that have another one for that.
-        beside_data: What the command line has beside ``--data`` for that data set, such as
-            ``("--boxes", "FILE")``.
+        trained_on: Name of the training data set, if it is not the evaluation one, by method.
+        beside_data: Further options that the paper's data set needs, such as ``("--boxes",
+            "FILE")``.
         counted_input: What one forward pass takes when parameters and operations are counted.
         backbone_word: What its backbones are called, which is one more name of ``--backbone``.
         predictions: The ending of the file that its predictions can be written to, such as

@@ -164,8 +164,8 @@ def started_from(job: Job[Any, Any]) -> Pretraining | Literal["unknown"] | None:
     """What the training behind a job's figure started from, as rows of papers have it.
 
     Returns:
-        ``unknown`` of a training by this project from weights of which nobody says; None of other
-        weights of which nobody does.
+        ``unknown``: trained by this project from weights without stated pretraining. None: weights
+        trained elsewhere without stated pretraining.
 
     Raises:
         UserError: The file cannot be read.
@@ -179,7 +179,7 @@ def started_from(job: Job[Any, Any]) -> Pretraining | Literal["unknown"] | None:
 
 
 def _stated_start(job: Job[Any, Any], stated: Description | None) -> Pretraining | None:
-    """What a job's weights say of that; None where they say nothing."""
+    """The pretraining stated in the weights' metadata; None without."""
     if stated is None:
         return None
     said = stated.pretraining

@@ -148,12 +148,15 @@ class Provenance(BaseModel):
     initial_weights: str | None = None
     """SHA-256 of the file that a training started from; None from scratch."""
     pretraining: Pretraining | Literal["unknown"] | None = None
-    """What the training of the weights started from: ``unknown`` where they were trained by this
-    project from weights of which nobody says; None where nobody says of others."""
+    """What the training of the weights started from.
+
+    ``unknown``: trained by this project from weights without stated pretraining. None: weights
+    trained elsewhere without stated pretraining.
+    """
     training: Training | None = None
     """Where the weights were trained in the same run."""
     trained_on: str | None = None
-    """The data that weights of an earlier run say they were trained on; None where they do not."""
+    """The training data that the metadata of weights of an earlier run states; None without."""
     data: Data | None = None
     started: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
     seconds: float = 0.0
@@ -180,6 +183,17 @@ class Record(BaseModel):
     subject: Subject
     kind: Kind
     values: dict[str, Quantity]
+    """By name, each with its unit.
+
+    - Complexity: ``parameters``, ``trainable_parameters`` and ``activations`` (numbers);
+      ``operations_paper``, ``operations_matmul`` and ``operations_fvcore`` (MAC);
+      ``peak_activation_memory`` (B).
+    - Throughput, of inference or training steps: ``throughput`` (img/s, of video seq/s);
+      ``latency_p50`` and other percentiles, and the roofline bound ``floor`` (ms); ``peak_memory``
+      (B).
+    - Quality: the task's metrics, such as ``top1`` (%).
+    - Others: what the analysis measured.
+    """
     notes: list[Text] = Field(default_factory=list)
     """What a reader of the numbers must know, such as operators that were not counted."""
     provenance: Provenance
@@ -193,7 +207,7 @@ class Record(BaseModel):
 
     @model_validator(mode="after")
     def _has_what_is_read_of_it(self) -> Self:
-        # The floor is shown as a part of the median time.
+        # profile divides the floor by latency_p50.
         needed = (*_NEEDED.get(self.kind, ()), *["latency_p50"] * ("floor" in self.values))
         for name in needed:
             if name not in self.values:
@@ -202,7 +216,7 @@ class Record(BaseModel):
 
     @model_validator(mode="after")
     def _drop_percentiles_of_few_iterations(self) -> Self:
-        """Old records have percentiles of any number of iterations; nobody is to read them."""
+        """Drops percentiles of too few iterations, which old records still hold."""
         iterations = self.values.get("iterations")
         if iterations is not None:
             for name, fewest in FEWEST_ITERATIONS.items():

@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class JoinedRow:
-    """A row of the paper, or a user's own, with its cells joined."""
+    """A row of the paper, or a user's own, with its cells joined.
+
+    Attributes:
+        row: The row as printed.
+        cells: Its cells, in the order of the table's columns.
+    """
 
     row: Row
     cells: tuple[Cell, ...]
@@ -38,7 +43,12 @@ class JoinedRow:
 
 @dataclass(frozen=True)
 class JoinedTable:
-    """A table of the paper with every cell joined."""
+    """A table of the paper with every cell joined.
+
+    Attributes:
+        paper: The table as printed.
+        rows: Its rows, followed by those that were added.
+    """
 
     paper: PaperTable
     rows: tuple[JoinedRow, ...]

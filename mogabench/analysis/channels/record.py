@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from mogabench.records import Record
 
 _RANKS = 100
-"""Of the channels of a layer, in figure and CSV, evenly spread."""
+"""The most ranks of a layer's channels that figure and CSV show, evenly spread."""
 
 _SHOWN = 6
 """Channels whose saliency is shown, evenly spread over the ranks."""
 
 _CELLS = 28
-"""To a side of a saliency map, at most; the last stage that has as many is shown."""
+"""The most cells to a side of a saliency map; the last stage that has as many is shown."""
 
 
 class Saliency(NamedTuple):
@@ -35,7 +35,7 @@ class Saliency(NamedTuple):
 
     Attributes:
         layer: Its name.
-        ranks: Of the channels by energy, from 1.
+        ranks: The channels' ranks by energy, from 1.
         maps: One for each, ``(K, H, W)``.
     """
 

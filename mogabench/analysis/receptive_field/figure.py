@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from mogabench.analysis.receptive_field.record import Measured
 
 _FAINTEST = 1e-4
-"""Of the largest contribution, what a map still shows."""
+"""The smallest contribution that a map shows, as a part of the largest."""
 
 _CELLS = 112
-"""To a side of a map, at most; the pixels within one are averaged."""
+"""The most cells to a side of a map; the pixels within one are averaged."""
 
 _STYLES = ("-", "--", ":", "-.")
-"""Of the curves, by size."""
+"""Line styles of the curves, by size."""
 
 
 def figure(found: Sequence[Measured]) -> Figure:
