@@ -101,7 +101,7 @@ class _Loader(_Fastest):
             if not isinstance(key_node, yaml.ScalarNode):
                 raise _refusal("a key is a text, not a list or a mapping", key_node)
             if key_node.value in seen:
-                raise _refusal(f"{key_node.value!r} is there twice", key_node)
+                raise _refusal(f"{key_node.value!r} appears twice", key_node)
             seen.add(key_node.value)
         return super().construct_mapping(node, deep=deep)
 

@@ -26,7 +26,7 @@ def test_blocks_are_read_as_pyyaml_reads_them():
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("a: 1\nb: 2\na: 3", "line 3, column 1: 'a' is there twice"),
+        ("a: 1\nb: 2\na: 3", "line 3, column 1: 'a' appears twice"),
         ("a: &x [*x]", "line 1, column 4: anchors and aliases"),
         ("a:\n  !!int _", "line 2, column 3: the tag"),
         ("!!python/object/apply:os.system [ls]", "line 1, column 1: the tag"),

@@ -215,7 +215,7 @@ def _check_tensors(path: Path, weights: Mapping[str, Tensor]) -> None:
 
 def _refusal(path: Path, name: str) -> UserError:
     return UserError(
-        f"{path} is refused: to read it, '{name}' would have to run, and that could do anything; "
+        f"{path} is refused: loading it would run '{name}', which may be harmful; "
         "ask its author for the weights alone, best as .safetensors"
     )
 

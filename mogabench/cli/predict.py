@@ -78,7 +78,7 @@ def predict(
     out_frames: Annotated[
         int | None,
         typer.Option(
-            metavar="N", help="For videos: frames to predict; default: as many as are seen."
+            metavar="N", help="For videos: frames to predict; default: as many as the input has."
         ),
     ] = None,
     layout: Annotated[

@@ -70,8 +70,8 @@ def run(
     pretraining: Annotated[
         Pretraining | None,
         typer.Option(
-            help="What the training of the weights started from, where they do not say; the "
-            "accuracy fills only rows of tables that started from the same."
+            help="The pretraining of weights that do not state it; the accuracy fills only rows of "
+            "tables with the same pretraining."
         ),
     ] = None,
     ema: Annotated[
@@ -191,7 +191,7 @@ def run(
     adopt_environment()
     beside = get_paper(paper, papers)
     if per_class and not task.has_classes:
-        raise UserError(f"--per-class: {task.name} has no classes to tell apart")
+        raise UserError(f"--per-class: {task.name} has no classes")
     ablated = None if ablation is None else get_variant(get_paper(), ablation).meta
     stated = None if train or data is None else read_stated(task, weights)
     if stated is not None:

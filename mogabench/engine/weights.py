@@ -77,7 +77,7 @@ def load_job_weights(
     start = _stated_start(job, stated)
     if job.pretraining and start and start != job.pretraining:
         raise UserError(
-            f"--pretraining {job.pretraining}: {job.weights} says {start}; leave it out"
+            f"--pretraining {job.pretraining}: {job.weights} states {start}; leave it out"
         )
     if not job.train:
         if stated is not None and stated.recipe and job.recipe is not None:

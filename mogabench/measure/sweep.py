@@ -113,7 +113,7 @@ def _outcomes(
             yield future.result()
     except BrokenProcessPool:
         raise UserError(
-            "a counting process was killed, most likely for want of memory; what was counted is "
+            "a counting process was killed, probably for lack of memory; what was counted is "
             "kept, and the same command goes on from there"
         ) from None
     finally:

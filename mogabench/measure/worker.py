@@ -174,7 +174,7 @@ class Contestant:
 def reason(child: subprocess.CompletedProcess[str]) -> str:
     """Why a child ended with an error."""
     if child.returncode == -signal.SIGKILL:
-        return "its process was killed, most likely for want of memory; try a smaller --batch-size"
+        return "its process was killed, probably for lack of memory; try a smaller --batch-size"
     if child.returncode < 0:
         return f"its process died of {signal.Signals(-child.returncode).name}"
     if child.stdout:

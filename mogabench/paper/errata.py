@@ -170,7 +170,7 @@ _ENTRY = ["column", "reason", "source", "should_be", "printed_is", "tried"]
 
 def _add(found: Cells, table: PaperTable, row: int, head: str, entry: Mapping[str, Any]) -> None:
     if head not in table.rows[row].cells or (row, head) in found:
-        raise UserError(f"table {table.id} has no cell '{head}', or it is there twice")
+        raise UserError(f"table {table.id} has no cell '{head}', or it appears twice")
     column = next(each for each in table.columns if each.head == head)
     printed = table.rows[row].cells[head]
     should_be = _as_printed(entry, "should_be", column, printed)

@@ -156,7 +156,7 @@ def read_table(path: Path, table_id: str, title: str, paper: Paper) -> PaperTabl
     for place, head in enumerate(heads):
         try:
             if head in heads[:place]:
-                raise UserError(f"'{head}' is there twice")
+                raise UserError(f"'{head}' appears twice")
             if place < len(about):
                 continue
             if head in META:

@@ -109,7 +109,7 @@ def read_source(name: str, path: Path) -> Source:
             figures = tuple(_number(line[name], f"{where}, {name}") for name in columns)
             by_tag = found.setdefault((model, size), {})
             if by_tag.get(tag, figures) != figures:
-                raise UserError(f"{where}: {line['model']} at {line[size_column]} is there twice")
+                raise UserError(f"{where}: {line['model']} at {line[size_column]} appears twice")
             by_tag[tag] = figures
     except csv.Error as error:
         raise UserError(f"{path}, line {reader.line_num}: {error}") from error

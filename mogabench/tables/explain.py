@@ -53,7 +53,7 @@ def find_cells(row: JoinedRow, head: str | None) -> list[Cell]:
     if not begun:
         raise unknown("column", head, cells)
     if len(begun) > 1:
-        raise UserError(f"'{head}' begins several columns: {', '.join(begun)}")
+        raise UserError(f"'{head}' fits several columns: {', '.join(begun)}")
     return [cells[begun[0]]]
 
 

@@ -28,7 +28,7 @@ class PoseOptions(CocoFiles):
 
     boxes: Path | None = Field(
         None,
-        description="Detected persons in COCO's results format; default: the true boxes.",
+        description="Detected persons in COCO's results format; default: the ground-truth boxes.",
         json_schema_extra={"metavar": "FILE"},
     )
 

@@ -296,7 +296,7 @@ def array_clips(
     if found != "x".join(map(str, size)):
         raise UserError(
             f"{file} has frames of {found} (channels, height, width), but the network takes "
-            f"{'x'.join(map(str, size))}: give --size Tx{found}, T being the frames that are seen"
+            f"{'x'.join(map(str, size))}: give --size Tx{found}, T being the number of input frames"
         )
     return ArrayClips(_in_range(file, frames))
 

@@ -122,7 +122,7 @@ def open_video(file: Path, size: tuple[int, int, int], notes: list[str]) -> tupl
         raise UserError(
             f"{file} has frames of {height}x{width} (height, width), but the network takes "
             f"{size[1]}x{size[2]}: give --size Tx{size[0]}x{height}x{width}, T being the "
-            "frames that are seen"
+            "number of input frames"
         )
     frames = 1
     while video.grab():

@@ -16,13 +16,13 @@ class VideoOptions(TaskOptions):
 
     in_frames: PositiveInt | None = Field(
         None,
-        description="Frames that are seen; default: the first number of --size.",
+        description="Input frames; default: the first number of --size.",
         json_schema_extra={"metavar": "N"},
     )
     out_frames: PositiveInt | None = Field(
         None,
-        description="Frames to predict in sequences of your own; default: as many as are seen. If "
-        "more, the later ones are predicted from predicted ones.",
+        description="Frames to predict in sequences of your own; default: as many as the input "
+        "has. If more, the later ones are predicted from predicted ones.",
         json_schema_extra={"metavar": "N"},
     )
     layout: Layout | None = Field(
@@ -41,6 +41,6 @@ class VideoOptions(TaskOptions):
         if is_given and size[0] != self.in_frames:
             raise UserError(
                 f"--in-frames {self.in_frames} contradicts --size {'x'.join(map(str, size))}, "
-                "whose first number is the frames that are seen: give one of them"
+                "whose first number is the input frames: give one of them"
             )
         return (self.in_frames, *size[1:])

@@ -169,7 +169,7 @@ def test_file_that_would_run_code_is_refused(write, tmp_path):
 @pytest.mark.parametrize("function", [getattr, eval, np.load, nn.Linear])
 def test_allow_list_is_narrow(function, tmp_path):
     torch.save(_Bomb(function, "x", "y"), tmp_path / "bomb.pth")
-    with pytest.raises(UserError, match=rf"{function.__name__}' would have to run"):
+    with pytest.raises(UserError, match=rf"would run '\S*{function.__name__}'"):
         read_state_dict(tmp_path / "bomb.pth")
 
 

@@ -47,7 +47,7 @@ def test_an_unknown_row_or_column_names_the_nearest_and_measures_nothing(tmp_pat
         explained("3", "SLaK-Q", results=tmp_path)
     with pytest.raises(UserError, match=r"unknown column 'FLOP/s \(G\)'; did you mean FLOPs"):
         explained("3", "SLaK-T", "FLOP/s (G)", results=tmp_path)
-    with pytest.raises(UserError, match="'AP' begins several columns: Mask R-CNN"):
+    with pytest.raises(UserError, match="'AP' fits several columns: Mask R-CNN"):
         explained("A9:MogaNet-S:AP", results=tmp_path)
     with pytest.raises(UserError, match="which row"):
         explained("3", results=tmp_path)

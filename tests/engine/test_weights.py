@@ -61,7 +61,7 @@ def test_weights_and_records_say_what_the_training_started_from(job, tmp_path):
     assert (data_of(own), data_of(tmp_path / "theirs.pth")) == ("folder:colours", None)
     evaluation = job("schedule.epochs=1", train=False, weights=own, work_dir=None)
     assert (scratch, start_of(evaluation)[0]) == ("none", "none")
-    with pytest.raises(UserError, match=r"--pretraining in21k: .*weights\.pth says none; leave"):
+    with pytest.raises(UserError, match=r"--pretraining in21k: .*weights\.pth states none; leave"):
         run(replace(evaluation, pretraining="in21k"), TASK)
 
     theirs = job(train=False, recipe=None, weights=tmp_path / "theirs.pth", work_dir=None)

@@ -141,7 +141,7 @@ def test_memory_of_a_runtime_is_without_that_of_the_export(request_for):
 @pytest.mark.parametrize(
     ("backbone", "line"),
     [
-        ("toy_is_killed", "toy_is_killed: its process was killed, most likely for want of memory"),
+        ("toy_is_killed", "toy_is_killed: its process was killed, probably for lack of memory"),
         ("toy_fails", r"toy_fails: ValueError: no such luck \(.*mogabench_toys.py:\d+\)$"),
     ],
 )
