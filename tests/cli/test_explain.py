@@ -28,6 +28,13 @@ def test_a_cell_shows_all_counts_and_what_its_reason_comes_to(tmp_path):
     assert "evidence" in cell and "torch" in cell["made by"]
 
 
+def test_what_does_not_account_for_a_difference_was_tried(tmp_path):
+    shown = explained("3", "SLaK-T", "FLOPs (G)", "--format", "json", results=tmp_path)
+    (cell,) = json.loads(shown)
+    assert cell["measured"].endswith("unexplained") and cell["tried"] == "0.6 of it: 5.223"
+    assert "derived" not in cell
+
+
 def test_a_difference_is_made_by_two_records(tmp_path):
     row = "+CA(·), r = 4, over the baseline"
     shown = explained("1", row, "Added Param. (M)", "--format", "json", results=tmp_path)
