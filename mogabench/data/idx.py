@@ -84,7 +84,7 @@ def as_class_folders(root: Path) -> Path | None:
     for images, labels in parts.values():
         digest.update(images.tobytes() + labels.tobytes())
     known = _KNOWN.get(hashlib.sha256(parts["train"][0].tobytes()).hexdigest())
-    name = known or f"idx-{slug(root.name)}"
+    name = known or f"idx-{slug(root.resolve().name)}"  # of "." too
 
     def write(folder: Path) -> None:
         for split, (images, labels) in parts.items():

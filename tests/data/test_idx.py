@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import shutil
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -55,6 +56,13 @@ def test_images_lie_in_the_folders_of_their_labels(folder):
     }
     assert np.array_equal(np.asarray(Image.open(written / "val/0/00001.png")), IMAGES[1])
     assert as_class_folders(folder) == written
+
+
+@pytest.mark.parametrize("place", [".", "..", "Own digits"])
+def test_the_name_is_the_folders_wherever_it_is_given_from(place, folder, monkeypatch):
+    (folder / "within").mkdir()
+    monkeypatch.chdir({".": folder, "..": folder / "within"}.get(place, folder.parent))
+    assert data_name(as_class_folders(Path(place))) == "idx-own-digits"
 
 
 def test_only_what_the_project_writes_is_named_by_its_folder(folder, tmp_path, monkeypatch):
