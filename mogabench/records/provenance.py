@@ -6,6 +6,7 @@ import platform
 import shlex
 import subprocess
 import sys
+from collections import defaultdict
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -57,13 +58,23 @@ def packages() -> dict[str, str]:
 
 @cache
 def cpu_name() -> str:
-    """The processor's model name, or the architecture where the system has no name for it."""
+    """The processor's model name and cores; on Arm, where Linux has no name for it, its numbers.
+
+    Without either, such as on macOS, it is what Python knows of the processor.
+    """
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor() or platform.machine()
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0]} ({len(names)} cores)" if names else platform.machine()
+    fields = defaultdict(list)
+    for line in lines:
+        name, _, value = line.partition(":")
+        fields[name.strip()].append(value.strip())
+    if names := fields["model name"]:
+        return f"{names[0]} ({len(names)} cores)"
+    model = "/".join(fields["CPU implementer"][:1] + fields["CPU part"][:1])
+    cores = sum(line.startswith("processor") for line in lines)
+    return " ".join(filter(None, [platform.machine(), model, f"({cores} cores)"]))
 
 
 @cache
