@@ -52,12 +52,14 @@ def enter(device: str) -> None:
     """Makes ``device`` mmengine's own and joins the other processes of the job, if there are any.
 
     Raises:
-        UserError: There are more processes than GPUs, or not all came.
+        UserError: There are more processes than GPUs, not all came, or several are to use one GPU.
     """
     kind, _, index = device.partition(":")
     # mmengine picks one device for the whole process at import, a GPU if there is any.
     mmengine.device.utils.DEVICE = kind
     adopt_environment()
+    if index and is_started():
+        raise UserError(f"each process takes its own GPU: leave out --device {device}")
     if kind == "cuda":
         torch.cuda.set_device(_own_gpu() if is_started() else int(index or 0))
     join("nccl" if kind == "cuda" else "gloo")

@@ -8,6 +8,7 @@ from mogabench.engine.environment import choose_device
 from mogabench.engine.launch import rank
 from mogabench.engine.record import quality_record
 from mogabench.engine.run import run
+from mogabench.errors import UserError
 from mogabench.measure.quick import count, time_briefly
 from mogabench.tables.trainings import keep
 from mogabench.tasks import get_task
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from mogabench.engine.job import Job
     from mogabench.engine.task import Task
+    from mogabench.measure.settings import Device
     from mogabench.records import Record, Store
     from mogabench.subject import Subject
 
@@ -70,6 +72,7 @@ def measure_row(
     Raises:
         UserError: Something that the user gave does not fit.
     """
+    timing_device = None if timed_on is None else _timing_device(timed_on)
     complexity = count(subject, store, packages) if rank() == 0 else None
     outcome = None if job is None else run(job, task)
     if complexity is None:
@@ -80,14 +83,28 @@ def measure_row(
         store.append(quality)
         if job.train and job.work_dir is not None:
             keep(quality, job.work_dir, store.results)
-    if timed_on is not None:
-        on_gpu = choose_device(timed_on).startswith("cuda")
-        timed = time_briefly(subject, store, "cuda" if on_gpu else "cpu", packages)
+    if timing_device is not None:
+        timed = time_briefly(subject, store, timing_device, packages)
     by_class = outcome.by_class if outcome is not None else {}
     row = Row(subject, store, complexity, quality, timed, by_class)
     if outcome is not None and row.is_of_own_data:
         row = row._replace(complexity=count(_as_built(subject, outcome.options), store, packages))
     return row
+
+
+def _timing_device(name: str) -> Device:
+    """What a device is called by timings, which are made on the CPU or on the first GPU.
+
+    Raises:
+        UserError: It is another GPU, or is not there.
+    """
+    kind, _, index = choose_device(name).partition(":")
+    if int(index or 0):
+        raise UserError(
+            "timings are made on the first GPU: choose another one by CUDA_VISIBLE_DEVICES, not "
+            f"by --device {name}"
+        )
+    return "cuda" if kind == "cuda" else "cpu"
 
 
 def _as_built(subject: Subject, options: Mapping[str, Any]) -> Subject:

@@ -203,6 +203,16 @@ def test_each_option_reaches_the_job_and_changes_nothing_else(asked, words, chan
     assert not changes.items() <= asked().items()
 
 
+def test_another_gpu_than_the_first_is_not_timed_in_its_place(mogabench, monkeypatch, tmp_path):
+    """A timing is a process of its own, on the first GPU."""
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setattr("mogabench.tables.row.time_briefly", lambda *_: 1 / 0)
+    network = ("run", "classification", "--backbone", "test_resnet", "--results", tmp_path)
+    _, err = mogabench(*network, "--device", "cuda:1", status=2)
+    assert "choose another one by CUDA_VISIBLE_DEVICES, not by --device cuda:1" in err
+    assert not list(tmp_path.iterdir())  # it has not counted, and would not have trained
+
+
 def test_weights_of_another_task_are_refused_by_name(mogabench, tmp_path):
     meta = Description("video", "simvp", "moganet").to_meta()
     torch.save({"state_dict": {"a": torch.ones(1)}, "meta": meta}, tmp_path / "w.pth")

@@ -5,7 +5,7 @@ import os
 import pytest
 from mmengine.logging.logger import _get_device_id
 
-from mogabench.engine.environment import _own_gpu
+from mogabench.engine.environment import _own_gpu, enter
 from mogabench.engine.launch import adopt_environment, first_host, must_start, rank
 from mogabench.errors import UserError
 
@@ -106,3 +106,9 @@ def test_bad_numbers_of_processes(environment, monkeypatch):
         must_start(2, "cuda:1")
     with pytest.raises(UserError, match="--nproc 0 is not a positive number"):
         must_start(0, "cpu")
+
+
+def test_one_of_several_processes_cannot_choose_its_gpu(environment):
+    environment(RANK="0", WORLD_SIZE="2", LOCAL_RANK="0")
+    with pytest.raises(UserError, match="takes its own GPU: leave out --device cuda:1"):
+        enter("cuda:1")
