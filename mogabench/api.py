@@ -219,6 +219,7 @@ def export(
     from mogabench.checkpoints import load_into, resolve_weights
     from mogabench.console import LOG
     from mogabench.engine.environment import check_writable
+    from mogabench.files import expanded
     from mogabench.releases import official_weights
     from mogabench.runtimes import FORMATS
     from mogabench.runtimes import export as write
@@ -239,7 +240,7 @@ def export(
             f"a network for {chosen.name} cannot be exported: only its {chosen.graph_part} can be "
             "computed in another runtime, by --runtime of 'run' and 'profile'"
         )
-    file = Path(output or f"{subject.backbone}{FORMATS[to].ending}")
+    file = expanded(output or f"{subject.backbone}{FORMATS[to].ending}")
     if file.suffix != FORMATS[to].ending or not file.parent.is_dir() or file.is_dir():
         raise UserError(
             f"--output {file}: give a {FORMATS[to].ending} file in a folder that exists"

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mogabench.errors import UserError, unknown
-from mogabench.files import write_whole
+from mogabench.files import expanded, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def cache_folder() -> Path:
     """Where downloads and caches go: ``MOGABENCH_CACHE``, else below the user's cache folder."""
     user_cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(os.environ.get("MOGABENCH_CACHE") or user_cache / "mogabench")
+    return expanded(os.environ.get("MOGABENCH_CACHE") or user_cache / "mogabench")
 
 
 _imported: dict[str, ModuleType] = {}
@@ -73,7 +73,7 @@ def _place(package: str) -> tuple[Path, str]:
     """
     if not _is_path(package):
         return Path.cwd(), package
-    path = Path(package).expanduser()
+    path = expanded(package)
     if not path.exists():
         raise UserError(f"--import {package}: there is no such file or folder")
     path = path.resolve()

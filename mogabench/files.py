@@ -147,6 +147,14 @@ def _one_line(what: str) -> Iterator[None]:
         raise UserError(f"{what}: {error.strerror}") from error
 
 
+def expanded(path: str | Path) -> Path:
+    """A path whose leading ``~`` or ``~user`` is that home; as it is where there is no such user.
+
+    `Path.expanduser` raises an error for a file called ``~old.jpg``.
+    """
+    return Path(os.path.expanduser(path))  # noqa: PTH111
+
+
 def open_regular(path: Path) -> BufferedReader:
     """Opens a regular file to read; a pipe would wait for a writer, and a device might never end.
 

@@ -5,11 +5,18 @@ import multiprocessing
 import os
 import signal
 import time
+from types import SimpleNamespace
 
 import pytest
+from typer.testing import CliRunner
 
+from mogabench.catalogue import import_packages
+from mogabench.cli import app
+from mogabench.cli.table import _read_sources
+from mogabench.data.identity import data_name, data_root
 from mogabench.errors import UserError
 from mogabench.files import replaced_together, write_whole
+from mogabench.tasks.video.data import _folder
 
 NAMES = [f"{number}.md" for number in range(40)]
 
@@ -119,3 +126,22 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write"), replaced_together(tmp_path / "file" / "a"):
         pass
+
+
+def test_a_name_with_a_tilde_that_is_no_users_is_a_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "~no one").mkdir()
+    (tmp_path / "~no one" / "mine.py").touch()
+    assert data_root("~no one", sample=tmp_path.joinpath).resolve() == tmp_path / "~no one"
+    assert data_name(_folder(SimpleNamespace(data="~no one"))) == "folder:~no one"
+    import_packages(["~no one/mine.py"])
+    (tmp_path / "~old.csv").write_text("model,img_size,top1\nresnet50,224,80\n")
+    assert [source.name for source in _read_sources(["timm=~old.csv"], "text")] == ["timm"]
+
+
+@pytest.mark.slow
+def test_an_output_may_lie_below_home(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    done = CliRunner().invoke(app, ["table", "A1", "--output=~/t.md"])
+    assert done.exit_code == 0 and (tmp_path / "home" / "t.md").exists(), done.exception

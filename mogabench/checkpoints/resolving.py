@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mogabench.checkpoints.download import fetch
 from mogabench.errors import UserError
+from mogabench.files import expanded
 from mogabench.releases import official_weights
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mogabench.subject import Subject
 
 _BACKBONE = {"task": "classification", "method": "classifier", "input_size": (224, 224)}
@@ -50,7 +52,7 @@ def find_file(spec: str) -> Path:
     Raises:
         UserError: There is none.
     """
-    path = Path(spec).expanduser()
+    path = expanded(spec)
     if not path.is_file():
         raise UserError(f"there is no file '{spec}'; --weights takes a file or 'official'")
     return path

@@ -105,6 +105,7 @@ def predict(
     from mogabench.console import LOG, print_json, print_line
     from mogabench.engine.environment import check_writable
     from mogabench.engine.prediction import PIPE
+    from mogabench.files import expanded
     from mogabench.subject import parse_option
 
     import_packages(packages)
@@ -129,8 +130,9 @@ def predict(
         LOG.info(note)
     is_quiet = output_format == "json" or PIPE in images
     folder = output if is_quiet else output or _FOLDER
-    inputs = {Path(place).expanduser().resolve() for place in images if place != PIPE}
+    inputs = {expanded(place).resolve() for place in images if place != PIPE}
     if folder is not None:
+        folder = expanded(folder)
         items = _check_output(folder, inputs, items)
         check_writable(folder)
         inputs |= {item.file.resolve() for item in items if item.file is not None}

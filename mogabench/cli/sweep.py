@@ -109,10 +109,11 @@ def _run(
     retries: int,
     quiet: bool,
 ) -> Sequence[Failure]:
+    from mogabench.files import expanded
     from mogabench.sweeps.cluster import run_by, slurm_executor
     from mogabench.sweeps.local import Place, run_here
 
-    place = Place(work_dir.resolve(), store.results.resolve())
+    place = Place(expanded(work_dir).resolve(), store.results.resolve())
     if slurm is None:
         return run_here(items, place, jobs=jobs, retries=retries, quiet=quiet)
     parameters = _parameters(slurm)

@@ -92,6 +92,7 @@ def table(
     Missing parameters and operations are counted first.
     """
     from mogabench.console import has_colour, page, screen_width
+    from mogabench.files import expanded
     from mogabench.paper import get_paper
     from mogabench.records import open_store
     from mogabench.tables.beside import stand_beside
@@ -115,7 +116,7 @@ def table(
     if columns is not None:
         joined = select_columns(joined, columns.split(","))
     if output is not None:
-        write_tables(joined, output, output_format)
+        write_tables(joined, expanded(output), output_format)
     elif output_format == "text":
         text = render_terminal(joined, None if wide else screen_width(), colour=has_colour())
         page(text, quiet=quiet)
@@ -132,6 +133,7 @@ def _read_sources(given: Sequence[str], output_format: str) -> list[Source]:
         UserError: One cannot be read, or the format has measured cells only.
     """
     from mogabench.errors import UserError
+    from mogabench.files import expanded
     from mogabench.tables.beside import read_source
 
     if given and output_format in ("csv", "json", "parquet"):
@@ -143,7 +145,7 @@ def _read_sources(given: Sequence[str], output_format: str) -> list[Source]:
         name, is_named, path = text.partition("=")
         if not (name and is_named and path):
             raise UserError(f"--beside {text}: give NAME=FILE, such as timm=results-imagenet.csv")
-        sources.append(read_source(name, Path(path).expanduser()))
+        sources.append(read_source(name, expanded(path)))
     return sources
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mogabench.catalogue import cache_folder
 from mogabench.errors import UserError
-from mogabench.files import alone_in
+from mogabench.files import alone_in, expanded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +42,7 @@ def written_once(name: str, version: str, write: Callable[[Path], None]) -> Path
 
 def written_name(path: Path) -> str | None:
     """What records call the content of `written_once` that a path is in; None for anything else."""
-    path, cache = path.expanduser().resolve(), cache_folder().resolve()
+    path, cache = expanded(path).resolve(), cache_folder().resolve()
     if not path.is_relative_to(cache) or path == cache:
         return None
     found = _WRITTEN.fullmatch(path.relative_to(cache).parts[0])

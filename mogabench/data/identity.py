@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mogabench.data.cache import written_name
+from mogabench.files import expanded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 SAMPLE = "sample"
 """What ``--data`` calls a task's own sample."""
@@ -21,7 +22,7 @@ def data_root(data: str | Path, sample: Callable[[], Path]) -> Path:
         data: A folder, which need not exist, or ``sample``.
         sample: Writes the task's sample on the first call and returns its folder.
     """
-    return sample() if data == SAMPLE else Path(data).expanduser()
+    return sample() if data == SAMPLE else expanded(data)
 
 
 def data_name(root: Path, known: str | None = None) -> str:
@@ -31,7 +32,7 @@ def data_name(root: Path, known: str | None = None) -> str:
         root: The folder; that of a sample lies in the cache, such as ``sample-shapes-2/coco``.
         known: The known data set that the content is recognised as; None where it is none.
     """
-    return written_name(root) or known or f"folder:{root.expanduser().resolve().name}"
+    return written_name(root) or known or f"folder:{expanded(root).resolve().name}"
 
 
 def is_of(evaluated: str, name: str) -> bool:

@@ -11,6 +11,7 @@ from mogabench.engine.environment import choose_device
 from mogabench.engine.job import Job
 from mogabench.engine.weights import stated_recipe, with_trained_size
 from mogabench.errors import UserError
+from mogabench.files import expanded
 from mogabench.recipes import load, override, variant_for
 from mogabench.releases import official_weights
 
@@ -104,7 +105,7 @@ def make_job(
         recipe=resolved,
         data=data,
         options=options,
-        work_dir=work_dir,
+        work_dir=work_dir and expanded(work_dir),
         weights=resolve_weights(weights, subject, named, train=train) if weights else None,
         pretraining=pretraining,
         ema=ema,
@@ -113,8 +114,8 @@ def make_job(
         channels_last=channels_last,
         runtime=runtime,
         seed=resolved.seed if resolved else 0,
-        predictions=predictions,
-        confusion=confusion,
+        predictions=predictions and expanded(predictions),
+        confusion=confusion and expanded(confusion),
         **settings,
     )
 

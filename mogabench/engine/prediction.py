@@ -19,6 +19,7 @@ from PIL import Image
 from mogabench.data.folders import is_image, walk
 from mogabench.data.images import ImageError, convert_image, decode_image
 from mogabench.errors import UserError
+from mogabench.files import expanded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -184,7 +185,7 @@ class Predictor(ABC):
             if place == PIPE:
                 found.append(("stdin", sys.stdin.buffer.read()))
             else:
-                found += self.find_in(Path(place).expanduser())
+                found += self.find_in(expanded(place))
         names = Counter(name for name, _ in found)
         repeated = [name for name, times in names.items() if times > 1]
         if repeated:
@@ -219,7 +220,7 @@ class Predictor(ABC):
 
     def _named(self, given: Any, place: int) -> tuple[str, Any]:
         if isinstance(given, str | Path):
-            return Path(given).name, Path(given).expanduser()
+            return Path(given).name, expanded(given)
         if isinstance(given, Image.Image | np.ndarray | bytes):
             return f"{self.takes}-{place}", given
         raise UserError(

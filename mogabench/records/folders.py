@@ -6,6 +6,7 @@ import os
 from importlib.resources import files
 from pathlib import Path
 
+from mogabench.files import expanded
 from mogabench.records.store import Store
 
 
@@ -33,5 +34,5 @@ def open_store(results: Path | None = None) -> Store:
         results: The folder to write to; None for `default_results`. Where it is the package's
             own folder, as ``--results results`` is in a checkout, its records are read once.
     """
-    own, packaged = results or default_results(), packaged_results()
+    own, packaged = expanded(results or default_results()), packaged_results()
     return Store(own, base=None if own.resolve() == packaged.resolve() else packaged)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -18,12 +17,15 @@ from mogabench.data.identity import SAMPLE, data_name
 from mogabench.data.idx import read_idx
 from mogabench.engine.task import Source
 from mogabench.errors import UserError
+from mogabench.files import expanded
 from mogabench.records import Data
 from mogabench.tasks.video.clips import has_clips, open_clips
 from mogabench.tasks.video.moving import CANVAS, Scenes, draw_scenes, join, render
 from mogabench.tasks.video.recorded import RECORDED, find_recorded, open_recorded
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
     from torch import Tensor
 
@@ -240,7 +242,7 @@ def _frames_and_canvas(job: VideoJob) -> tuple[int, int]:
 
 
 def _folder(job: VideoJob) -> Path:
-    folder = Path(job.data).expanduser()
+    folder = expanded(job.data)
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder} (or --data sample)")
     return folder

@@ -66,6 +66,18 @@ def test_the_command_predicts_the_same(from_pipe, expected, photograph, mogabenc
     assert [(one["label"], one["probability"]) for one in classes] == expected
 
 
+def test_names_may_begin_with_a_tilde_and_home_may_be_one(
+    expected, photograph, mogabench, monkeypatch, tmp_path
+):
+    """``~$a.png`` is a name that editors give, and a shell leaves ``--output=~/out`` as it is."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    photograph.rename("~$a.png")
+    Path("w.pth").rename("~w.pth")
+    mogabench("predict", "~$a.png", "--weights", "~w.pth", *NETWORK, "--output=~/out")
+    written = {path.name for path in (tmp_path / "home" / "out").iterdir()}
+    assert written == {"~$a.png", "predictions.json"} and not Path("~").exists()
+
+
 def test_each_item_has_files_of_its_own(expected, photograph, mogabench, tmp_path):
     names = ["x.jpg", "x.png", "x.jpg.png", "x_mask.png", os.fsdecode(b"caf\xe9.png")]
     (tmp_path / "photos").mkdir()

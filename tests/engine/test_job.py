@@ -37,6 +37,13 @@ def test_training_follows_the_paper_for_the_size_of_the_model():
     assert job.work_dir == Path("work/classification/moganet_tiny-in1k_300e")
 
 
+def test_a_folder_and_files_below_home_are_there(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/someone")
+    job = made(work_dir=Path("~/w"), predictions=Path("~/p.csv"), confusion=Path("~/c.csv"))
+    found = (job.work_dir, job.predictions, job.confusion)
+    assert found == tuple(Path("/home/someone", name) for name in ("w", "p.csv", "c.csv"))
+
+
 def test_the_sample_has_its_own_recipe_and_size():
     job = made(data="sample")
     assert (job.recipe.name, job.subject.input_size) == ("sample_digits", (32, 32))

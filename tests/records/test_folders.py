@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from mogabench.catalogue import cache_folder
 from mogabench.records import Kind, default_results, open_store, packaged_results
 
 
@@ -23,6 +24,14 @@ def test_own_results_are_in_the_users_data_folder(monkeypatch, data_home, folder
     else:
         monkeypatch.setenv("XDG_DATA_HOME", data_home)
     assert default_results() == open_store().results == Path(folder)
+
+
+def test_results_and_caches_may_lie_below_home(monkeypatch):
+    """Also where no shell has seen the ``~``, as in Python and after ``--results=``."""
+    monkeypatch.setenv("HOME", "/home/someone")
+    monkeypatch.setenv("MOGABENCH_CACHE", "~/cache")
+    assert open_store(Path("~/own")).results == Path("/home/someone/own")
+    assert cache_folder() == Path("/home/someone/cache")
 
 
 def test_the_packages_own_folder_is_read_once(tmp_path, monkeypatch):

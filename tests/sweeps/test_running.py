@@ -76,8 +76,9 @@ def test_the_gpus_of_a_job_are_the_processes_of_a_training(tmp_path, monkeypatch
     monkeypatch.setattr(
         "mogabench.sweeps.cluster.run_by", lambda executor, *_, **__: seen.extend(executor) or []
     )
+    monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "plan.yaml").write_text("- {run: classification, backbone: resnet10t, size: 32}\n")
-    words = ["sweep", tmp_path / "plan.yaml", "--results", tmp_path, "--work-dir", tmp_path / "w"]
+    words = ["sweep", tmp_path / "plan.yaml", "--results", tmp_path, "--work-dir", "~/w"]
     done = CliRunner().invoke(app, [*map(str, words), "--slurm", "partition=a,gpus=8"])
     assert done.exit_code == 0, done.output
     place, parameters = seen

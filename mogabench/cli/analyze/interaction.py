@@ -140,7 +140,9 @@ def _measure(
     from mogabench.analysis.interaction.study import measure
     from mogabench.cli.analyze.networks import open_network
     from mogabench.engine.environment import check_writable
+    from mogabench.files import expanded
 
+    work_dir = expanded(work_dir)
     check_writable(work_dir)
     classifier = open_network(
         name,
