@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from mogabench.catalogue import cache_folder
 from mogabench.errors import UserError
@@ -50,14 +51,21 @@ def written_name(path: Path) -> str | None:
 
 
 def _write(folder: Path, write: Callable[[Path], None]) -> None:
-    """Fills the folder, unless another process was faster."""
+    """Fills the folder, unless another process was faster.
+
+    That may be one of another machine, which a lock of a network's folder does not keep out: so
+    each fills a folder of its own, and the first one's takes the place.
+    """
     if folder.is_dir():
         return
-    unfinished = folder.with_name(f".{folder.name}.new")
-    shutil.rmtree(unfinished, ignore_errors=True)  # of a process that was killed
+    unfinished = folder.with_name(f".{folder.name}.{uuid4().hex}")
     try:
         write(unfinished)
         unfinished.rename(folder)
-    except BaseException:
+    except Exception:
+        if not folder.is_dir():
+            raise
+    finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-        raise
+    for left in folder.parent.glob(f".{folder.name}.*"):  # of processes that were killed
+        shutil.rmtree(left, ignore_errors=True)
