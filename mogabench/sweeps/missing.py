@@ -14,7 +14,7 @@ from mogabench.errors import UserError
 from mogabench.paper import cell_meta, get_paper
 from mogabench.records import Kind
 from mogabench.records.provenance import cpu_name
-from mogabench.sweeps.plan import Measurement, as_list, core, expand, seed_options
+from mogabench.sweeps.plan import Measurement, as_list, core, expand, from_anywhere, seed_options
 from mogabench.tables.cells import command_of
 from mogabench.tables.commands import timing_command
 from mogabench.tables.join import join
@@ -113,7 +113,7 @@ def _of_tables(
                 found.left_out[f"{table.name}: {reason}"] += 1
                 continue
             assert cell.subject
-            own = shlex.quote(str(data.get(cell.subject.task)))
+            own = shlex.quote(from_anywhere("--data", str(data.get(cell.subject.task))))
             words = shlex.split(command.replace("--data DIR", f"--data {own}"))
             commands[Measurement(tuple(words[1:]))] = None
     return list(_with_seeds(commands, seeds))

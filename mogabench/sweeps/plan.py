@@ -21,10 +21,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mogabench.data.identity import SAMPLE
 from mogabench.errors import UserError, unknown
 from mogabench.escaping import command_line
 from mogabench.files import read_regular, slug
@@ -32,7 +36,6 @@ from mogabench.yaml_text import YamlError, parse_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
 COMMANDS = ("run", "profile", "tables")
 """What an entry of a plan begins with."""
@@ -40,6 +43,9 @@ COMMANDS = ("run", "profile", "tables")
 _PLACES = {"--work-dir": 1, "--results": 1, "--workers": 1, "--nproc": 1, "--device": 1}
 _MANNERS = {"--quiet", "-q", "--resume", "--skip-existing"}
 """Options that say where and how a measurement is made, not what is measured."""
+
+_PLACED = {"--data": SAMPLE, "--weights": "official"}
+"""Options whose values are paths, but for one of each."""
 
 _TWO_WAY = {("run", "--ema"), ("run", "--channels-last")}
 """Options that have a ``--no-NAME``, by command."""
@@ -168,11 +174,22 @@ def _words(command: str, name: str, value: Any) -> Iterator[tuple[str, ...]]:
         elif one is False or one is None:
             yield ()
         else:
-            yield (flag, _text(one))
+            yield (flag, from_anywhere(flag, _text(one)))
 
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+
+
+def from_anywhere(option: str, value: str) -> str:
+    """A value that means the same in each folder: a relative path of what is there is completed.
+
+    Else a command of the same words, but for the data of another folder, would be this one's.
+    """
+    if value != _PLACED.get(option, value) and not Path(value).is_absolute():
+        with suppress(OSError, ValueError):  # there is no such file, or can be none
+            return os.path.realpath(value, strict=True)
+    return value
 
 
 def as_list(value: Any) -> list[Any]:

@@ -108,6 +108,37 @@ def test_what_a_record_was_made_by_is_not_missing(tmp_path):
     )
 
 
+def test_what_was_measured_on_another_folders_data_is_missing(tmp_path, monkeypatch):
+    """A relative path is the same text in both folders, also in records of earlier versions."""
+    run = {"run": "classification", "backbone": "resnet18", "data": "pets", "weights": "w/a.pth"}
+    tables = {"tables": [3], "data": {"classification": "pets"}}
+    store, words = Store(tmp_path / "results"), "--backbone resnet18 --data pets --weights w/a.pth"
+    earlier = f"mogabench run classification {words}"
+    store.append(record(network("resnet18"), Kind.QUALITY, earlier, top1=1))
+    for top1, home in enumerate((tmp_path / "a", tmp_path / "b"), 2):
+        (home / "pets").mkdir(parents=True)
+        (home / "w").mkdir()
+        (home / "w" / "a.pth").touch()
+        monkeypatch.chdir(home)
+        (item,) = missing([run], store).measurements
+        found = (item.value("--data"), item.value("--weights"))
+        assert found == (str(home / "pets"), str(home / "w" / "a.pth"))
+        store.append(record(network("resnet18"), Kind.QUALITY, str(item), top1=top1))
+        assert missing([run], store).done == 1
+        on_data = {item.value("--data") for item in missing([tables], store).measurements}
+        assert on_data == {str(home / "pets"), None}
+
+
+def test_the_sample_and_the_released_weights_are_no_paths(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("sample", "official", "resnet18"):
+        (tmp_path / name).mkdir()
+    entry = {"run": "classification", "backbone": "resnet18", "data": "sample"}
+    (item,) = expand(entry | {"weights": "official"})
+    words = "--backbone resnet18 --data sample --weights official"
+    assert item.words[2:] == tuple(words.split())
+
+
 def test_a_timing_of_another_processor_is_missing_here(tmp_path, monkeypatch):
     monkeypatch.setattr("mogabench.sweeps.missing.cpu_name", lambda: "This one")
     store, command = Store(tmp_path / "results"), "mogabench profile {} --batch-size 1 --threads 1"
