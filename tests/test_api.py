@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from mogabench.checkpoints import Description
 from mogabench.engine.run import run
 from mogabench.errors import UserError
 from mogabench.measure.settings import Settings
+from mogabench.measure.sweep import _ignore_interrupts
 from mogabench.records import Kind
 from mogabench.runtimes import export
 from mogabench.tasks import get_task, make_subject, tasks
@@ -86,6 +89,33 @@ def imported_net(pretrained=False, **options):
     own = mogabench.Added("imported_net", input_size=(64, 64))
     (row,) = [r for r in mogabench.table("2", add=[own], results=tmp_path).rows if r.added]
     assert row.cells[4].measured == pytest.approx(mogabench.count("imported_net").parameters / 1e6)
+
+
+@pytest.mark.slow
+def test_a_plain_script_counts_in_several_processes(tmp_path):
+    """Without ``if __name__ == "__main__"``, as README has it."""
+    (tmp_path / "script.py").write_text("""
+import os
+import mogabench
+os.cpu_count = lambda: 2
+print(len(mogabench.table("A5", fresh=True, results="own").rows))
+""")
+    done = subprocess.run(
+        [sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "8\n"), done.stderr
+
+
+def test_a_thread_counts_and_leaves_the_signals_alone():
+    """Python sets them in the main thread alone."""
+
+    def see():
+        with _ignore_interrupts():
+            return signal.getsignal(signal.SIGINT)
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(see).result() is signal.getsignal(signal.SIGINT)
+    assert see() is signal.SIG_IGN
 
 
 def test_count_of_a_detector_and_of_options():

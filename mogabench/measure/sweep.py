@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+import threading
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -11,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from multiprocessing import get_context
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from mogabench.catalogue import import_packages
@@ -107,7 +110,7 @@ def _outcomes(
         processes, mp_context=get_context("spawn"), initializer=_prepare, initargs=(packages,)
     )
     try:
-        with _ignore_interrupts():  # by the children, who inherit it; the parent stops them
+        with _hide_main(), _ignore_interrupts():  # the children do; the parent stops them
             futures = [pool.submit(_attempt, subject) for subject in subjects]
         for future in as_completed(futures):
             yield future.result()
@@ -121,7 +124,24 @@ def _outcomes(
 
 
 @contextmanager
+def _hide_main() -> Iterator[None]:
+    """Keeps children from running the user's script again, which they need nothing of.
+
+    Else each would do so first, and so fail, unless the script asks for its ``__name__``.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+@contextmanager
 def _ignore_interrupts() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():  # which alone may set signals
+        yield
+        return
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield
