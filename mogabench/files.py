@@ -89,24 +89,21 @@ def replaced_together(folder: Path) -> Iterator[None]:
         UserError: A file cannot be written. Those that were there before are unchanged, or the next
             call puts the others into their places.
     """
-    token, lock = None, ExitStack()
-    try:
+    with ExitStack() as stack:
         with _one_line(f"cannot write to {folder}"):
             folder.mkdir(parents=True, exist_ok=True)
-            lock.enter_context(alone_in(folder))
+            stack.enter_context(alone_in(folder))
             _move_finished(folder)
             shutil.rmtree(folder / _UNFINISHED, ignore_errors=True)
+            # Not before the lock is held: until then the hidden folder may be another's.
+            stack.callback(shutil.rmtree, folder / _UNFINISHED, ignore_errors=True)
             (folder / _UNFINISHED).mkdir()
         token = _staging.set(folder)
+        stack.callback(_staging.reset, token)
         yield
         with _one_line(f"cannot write to {folder}"):
             (folder / _UNFINISHED).rename(folder / _FINISHED)
             _move_finished(folder)
-    finally:
-        if token is not None:
-            _staging.reset(token)
-        shutil.rmtree(folder / _UNFINISHED, ignore_errors=True)
-        lock.close()
 
 
 @contextmanager

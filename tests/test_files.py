@@ -83,6 +83,21 @@ def test_two_writers_take_turns(tmp_path):
     assert [child.exitcode for child in pool] == [0, 0, 0] and len(content(tmp_path)) == 1
 
 
+def test_a_writer_that_is_interrupted_while_it_waits_takes_no_file_of_another(tmp_path):
+    write(tmp_path, "old")
+    context = multiprocessing.get_context("fork")
+    with replaced_together(tmp_path):
+        write_whole(tmp_path / NAMES[0], "new")
+        waiting = context.Process(target=write, args=(tmp_path, "other"))
+        waiting.start()
+        time.sleep(0.3)  # it is within flock by then
+        os.kill(waiting.pid, signal.SIGINT)
+        waiting.join()
+        for name in NAMES[1:]:
+            write_whole(tmp_path / name, "new")
+    assert waiting.exitcode == 1 and content(tmp_path) == {"new"}
+
+
 def test_writers_of_one_file_leave_the_whole_of_one_and_nothing_else(tmp_path):
     def write_often(letter):
         for _ in range(200):
