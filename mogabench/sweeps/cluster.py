@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
+import shlex
+import sys
 import time
 from dataclasses import dataclass
 from math import ceil
@@ -79,8 +81,9 @@ def slurm_executor(place: Place, parameters: Mapping[str, str]) -> Any:
         from submitit import SlurmExecutor
     except ImportError:
         raise UserError("--slurm needs submitit: pip install 'mogabench[slurm]'") from None
+    python = f"{shlex.quote(sys.executable)} -P"  # nothing is imported from the current folder
     try:
-        executor = SlurmExecutor(place.work / "slurm", max_num_timeout=100)
+        executor = SlurmExecutor(place.work / "slurm", max_num_timeout=100, python=python)
     except RuntimeError:
         raise UserError("there is no SLURM here: srun is not found") from None
     given = {_NAMES.get(name, name): value for name, value in parameters.items()}

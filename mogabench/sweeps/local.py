@@ -48,7 +48,7 @@ class Place:
 
     def command(self, item: Measurement) -> list[str]:
         """The whole command line of a measurement, which goes on where it was interrupted."""
-        words = [sys.executable, "-c", _CHILD, *item.words, "--results", str(self.results)]
+        words = [sys.executable, "-P", "-c", _CHILD, *item.words, "--results", str(self.results)]
         if item.trains:
             words += ["--work-dir", str(self.work / item.name), "--resume"]
         if item.words[0] == "run" and "--data" in item.words and self.processes > 1:

@@ -64,7 +64,7 @@ def test_a_command_goes_on_where_it_was_and_takes_each_gpu(place):
     on_eight = replace(place, processes=8)
     for words, expected in more.items():
         item = Measurement(words)
-        begin = [sys.executable, "-c", CHILD, *words, "--results", str(place.results)]
+        begin = [sys.executable, "-P", "-c", CHILD, *words, "--results", str(place.results)]
         own = [word.format(place.work / item.name) for word in expected]
         assert on_eight.command(item) == [*begin, *own, "--quiet"]
     assert "--nproc" not in place.command(Measurement((*run, "--data", "d", "--train")))
@@ -139,6 +139,25 @@ def test_a_child_that_starts_while_the_sweep_ends_is_killed(place):
     children = Children()
     children.end()
     assert execute(asked, place, children) == -signal.SIGKILL
+
+
+@pytest.mark.slow
+def test_a_measurement_takes_from_the_current_folder_what_it_imports_and_no_more(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "my_net.py").write_text("print('mine')\n")
+    stand_beside_another_project(tmp_path, monkeypatch)
+    asked = Measurement(("explain", "3:MogaNet-S:FLOPs", "--import", "my_net"))
+    place = Place(tmp_path, tmp_path / "results")
+    status = execute(asked, place, Children())
+    printed = place.log(asked).read_text()
+    assert status == 0 and printed.startswith("mine\n"), printed
+
+
+def stand_beside_another_project(folder, monkeypatch):
+    (folder / "mogabench").mkdir()
+    (folder / "mogabench" / "__init__.py").write_text("raise SystemExit('wrong')\n")
+    monkeypatch.chdir(folder)
 
 
 def children_of(pid):
@@ -219,6 +238,7 @@ QUICK = ("--batch-size", "1", "--min-seconds", "0", "--max-seconds", "1", "--war
 @pytest.mark.slow
 def test_a_job_array_of_slurm_submits_again_what_was_lost(tmp_path, monkeypatch):
     """sbatch, srun and sacct are scripts that answer as SLURM does."""
+    stand_beside_another_project(tmp_path, monkeypatch)
     (tmp_path / "bin").mkdir()
     for name, text in BIN.items():
         script = tmp_path / "bin" / name
