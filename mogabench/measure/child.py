@@ -26,6 +26,7 @@ from mogabench.measure.rates import choose_side, measure_rates
 from mogabench.measure.steps import inference_step, training_step
 from mogabench.measure.throughput import measure, measure_rounds, prepare
 from mogabench.measure.worker import ANSWER, COMMAND, ROUND, Request, reason
+from mogabench.processes import die_with_parent
 from mogabench.runtimes import FORMATS, RUNTIMES, check_runtime, export
 from mogabench.tasks import get_task
 
@@ -126,6 +127,7 @@ def _export(request: Request, file: Path) -> None:
 
 def main() -> None:
     """Answers a request; what libraries print to standard output goes to standard error."""
+    die_with_parent()
     with os.fdopen(os.dup(sys.stdout.fileno()), "w") as answer:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
         try:

@@ -1,7 +1,10 @@
 """The child process: what it answers, and what the parent says when it cannot."""
 
+import subprocess
 import sys
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +15,7 @@ from mogabench.records import Kind
 from mogabench.subject import Subject
 
 TOYS = """
-import os, signal
+import os, signal, time
 import torch
 from timm.models import register_model
 from torch import nn
@@ -45,6 +48,17 @@ def toy_talks(pretrained=False, **options):
 @register_model
 def toy_is_killed(pretrained=False, **options):
     return Toy(lambda: os.kill(os.getpid(), signal.SIGKILL))
+
+
+@register_model
+def toy_waits(pretrained=False, **options):
+    def wait():
+        with open("writing", "w") as file:
+            file.write(str(os.getpid()))
+        os.rename("writing", "child")
+        time.sleep(120)
+
+    return Toy(wait)
 
 
 @register_model
@@ -165,3 +179,28 @@ def test_contestant_that_dies_is_reported_in_one_line(request_for):
     line = "toy_is_killed: its process was killed"
     with Contestant(request_for("toy_is_killed")) as child, pytest.raises(UserError, match=line):
         child.get_ready()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with its parent")
+def test_child_ends_with_its_parent(request_for, tmp_path):
+    script = (
+        "import sys; from mogabench.measure.worker import Request, measure_in_subprocess\n"
+        "measure_in_subprocess(Request.model_validate_json(sys.argv[1]))"
+    )
+    asked = request_for("toy_waits").model_dump_json()
+    parent = subprocess.Popen([sys.executable, "-P", "-c", script, asked], cwd=tmp_path)
+    try:
+        wait_until((tmp_path / "child").exists, seconds=300)
+    finally:
+        parent.kill()
+        parent.wait()
+    child = Path("/proc") / (tmp_path / "child").read_text()
+    wait_until(lambda: not child.exists(), seconds=60)
+
+
+def wait_until(is_so, *, seconds):
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
