@@ -123,8 +123,9 @@ def backbones() -> frozenset[str]:
     knows it.
     """
     remembered = cache_folder() / f"backbones-{_fingerprint()}.json"
-    if not _imported and remembered.exists():
-        return frozenset(json.loads(remembered.read_text()))
+    if not _imported:
+        with suppress(OSError, ValueError):  # such as one of another user, or none
+            return frozenset(json.loads(remembered.read_text()))
     names, packaged = _ask_timm()
     if not _imported:
         with suppress(UserError):

@@ -69,6 +69,13 @@ print(mogabench.count("my_net").parameters)
         assert "my_net" not in json.loads(remembered.read_text())
 
 
+@pytest.mark.parametrize("spoil", [lambda file: file.mkdir(), lambda file: file.write_text("[")])
+def test_names_that_cannot_be_read_from_the_cache_are_asked_again(spoil, tmp_path, monkeypatch):
+    monkeypatch.setenv("MOGABENCH_CACHE", str(tmp_path))
+    spoil(tmp_path / f"backbones-{catalogue._fingerprint()}.json")
+    assert {"resnet18", "moganet_tiny"} < catalogue.backbones.__wrapped__()
+
+
 @pytest.mark.slow
 def test_what_was_imported_is_known_where_it_is_timed_and_counted(tmp_path, monkeypatch):
     file = tmp_path / "imported_net.py"

@@ -7,8 +7,8 @@ import fcntl
 import os
 import platform
 import tempfile
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import ExitStack, contextmanager
+from typing import IO, TYPE_CHECKING
 
 import mmengine.device.utils
 import torch
@@ -95,21 +95,31 @@ def lock(folder: Path) -> Iterator[None]:
     """Keeps other trainings out of a folder; the system frees it when the process ends.
 
     Raises:
-        UserError: Another process trains there.
+        UserError: Another process trains there, or the folder cannot be locked.
     """
-    with (folder / _LOCK).open("a+") as file:
+    with ExitStack() as stack:
         try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # not flock: workers would inherit it
-        except (BlockingIOError, PermissionError):
+            file = stack.enter_context((folder / _LOCK).open("a+"))
+            is_alone = _try_lock(file)
+        except OSError as error:
+            raise UserError(f"cannot lock {folder}: {error.strerror}") from error
+        if not is_alone:
             file.seek(0)
             owner = file.read().strip() or "another process"
-            raise UserError(
-                f"{owner} is training in {folder}: choose another --work-dir, or wait"
-            ) from None
+            raise UserError(f"{owner} is training in {folder}: choose another --work-dir, or wait")
         file.truncate(0)
         file.write(f"process {os.getpid()} on {platform.node()}")
         file.flush()
         yield
+
+
+def _try_lock(file: IO[str]) -> bool:
+    """Locks a file; False where another process has locked it, for which POSIX has two errors."""
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # not flock: workers would inherit it
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
 
 
 @contextmanager

@@ -31,7 +31,7 @@ class Store:
     ignored by every read.
 
     Raises:
-        UserError: The results are a file, or the folder of the records itself.
+        UserError: The results are a file, the folder of the records itself, or cannot be looked at.
 
     Attributes:
         results: The folder that is written to, by this class only below ``records``.
@@ -162,11 +162,18 @@ def _started(record: Record) -> datetime:
 
 
 def _check_folder(results: Path) -> None:
-    if results.exists() and not results.is_dir():
+    try:
+        is_other = results.exists() and not results.is_dir()
+        holds_records = any((results / f"{kind}.jsonl").exists() for kind in Kind)
+    except OSError as error:
+        raise UserError(
+            f"cannot read {results}: {error.strerror}; give another folder with --results"
+        ) from error
+    if is_other:
         raise UserError(
             f"{results} is a file, not a folder of results; give a folder with --results"
         )
-    if any((results / f"{kind}.jsonl").exists() for kind in Kind):
+    if holds_records:
         raise UserError(
             f"{results} holds the records themselves; give the folder above it, "
             f"{results.absolute().parent}"

@@ -1,3 +1,5 @@
+import errno
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -6,6 +8,7 @@ import pytest
 import torch
 
 from mogabench.engine import runner
+from mogabench.engine.environment import lock
 from mogabench.engine.run import WEIGHTS, run
 from mogabench.engine.saving import CHECKPOINT
 from mogabench.errors import UserError
@@ -148,3 +151,19 @@ def test_two_trainings_do_not_share_a_folder(job, tmp_path):
     owner.kill()
     owner.wait()
     run(first, TASK)
+
+
+@pytest.mark.parametrize(
+    ("what", "code"),
+    [("pathlib.Path.open", errno.EACCES), ("fcntl.lockf", errno.ENOLCK)],
+    ids=["file of another user", "NFS without locks"],
+)
+def test_a_folder_that_cannot_be_locked_is_one_line_and_no_other_training(
+    what, code, tmp_path, monkeypatch
+):
+    def fail(*_):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(what, fail)
+    with pytest.raises(UserError, match=f"cannot lock {tmp_path}: {os.strerror(code)}$"):
+        lock(tmp_path).__enter__()

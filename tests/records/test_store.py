@@ -1,5 +1,6 @@
 """The store keeps every whole record, whatever happens around it."""
 
+import errno
 import io
 import json
 import multiprocessing
@@ -60,6 +61,15 @@ def test_a_wrong_path_says_so(tmp_path):
         Store(tmp_path / "records")
     with pytest.raises(UserError, match="is a file, not a folder"):
         Store(tmp_path / "records" / "complexity.jsonl")
+
+
+def test_a_folder_that_may_not_be_looked_into_is_one_clear_line(tmp_path, monkeypatch):
+    def refuse(path):  # as below another user's home
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(Path, "exists", refuse)
+    with pytest.raises(UserError, match=f"cannot read {tmp_path}: Permission denied; .*--results"):
+        Store(tmp_path)
 
 
 def test_a_record_is_named_by_its_content_wherever_it_is_stored(tmp_path):
