@@ -28,7 +28,7 @@ from mogabench.engine.saving import CHECKPOINT
 from mogabench.engine.statistics import batches_to_measure, measure_statistics
 from mogabench.engine.weights import started_from
 from mogabench.errors import UserError
-from mogabench.records import Training
+from mogabench.records import Training, remember_code
 from mogabench.runtimes import in_runtime
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ def run(job: Job[Any, Any], task: Task[Any, Any]) -> Outcome:
         UserError: Something that the user gave does not fit; see the message.
         KeyboardInterrupt: The user stopped it; the last complete checkpoint is untouched.
     """
+    remember_code()
     began = time.monotonic()
     enter(job.device)
     with ending_together(), in_one_line(job), obeying_interrupts():

@@ -2,7 +2,7 @@
 
 from mogabench.records.code import is_counted, is_stale
 from mogabench.records.folders import default_results, open_store, packaged_results
-from mogabench.records.provenance import provenance
+from mogabench.records.provenance import provenance, remember_code
 from mogabench.records.schema import (
     FEWEST_ITERATIONS,
     Data,
@@ -29,4 +29,5 @@ __all__ = [
     "open_store",
     "packaged_results",
     "provenance",
+    "remember_code",
 ]

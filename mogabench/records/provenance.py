@@ -36,6 +36,15 @@ def provenance(*, device: str, **known: Any) -> Provenance:
     return Provenance(device=device, **(fields | known))
 
 
+def remember_code() -> None:
+    """Reads the code's revision and the packages' versions, which later records then name.
+
+    What is on the disk at the end of a long run may be newer than what ran.
+    """
+    packages()
+    _source_revision()
+
+
 def command_line() -> str:
     """The command that is running, as one would type it."""
     program = Path(sys.argv[0])

@@ -2,9 +2,12 @@
 
 import json
 import shutil
+import subprocess
 from contextlib import nullcontext
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
+from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -224,6 +227,32 @@ def test_a_record_says_what_of_a_file_was_taken_and_left_out(job, tmp_path):
     record = quality_record(TASK, begun, run(begun, TASK))
     assert "other.pth: several sets of weights: loaded 'ema'" in record.notes
     assert "other.pth: 2 tensors were left out, such as head.fc.weight" in record.notes
+
+
+def test_a_record_names_the_code_that_ran_and_not_what_is_there_when_it_ends(
+    job, tmp_path, monkeypatch
+):
+    def git(*words):
+        who = ("-c", "user.name=me", "-c", "user.email=me@here")
+        command = ["git", "-C", tmp_path, *who, *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    def commit(text):
+        git("commit", "-q", "--allow-empty", "-m", text)
+        return git("rev-parse", "HEAD")
+
+    git("init", "-q")
+    began = commit("began")
+    origin = import_module("mogabench.records.provenance")
+    monkeypatch.setattr(origin, "__file__", str(tmp_path / "mogabench" / "records" / "a.py"))
+    for name in ("packages", "_source_revision"):  # as in a process of its own
+        monkeypatch.setattr(origin, name, cache(getattr(origin, name).__wrapped__))
+    asked = job("schedule.epochs=1")
+    outcome = run(asked, TASK)
+    monkeypatch.setattr(origin, "version", lambda _: "updated")
+    assert commit("updated") != began
+    where = quality_record(TASK, asked, outcome).provenance
+    assert (where.commit, where.packages["torch"]) == (began, version("torch"))
 
 
 def test_classes_in_another_order_are_refused(job, folder, tmp_path):
