@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from mogabench.engine.weights import started_from, stated_data
 from mogabench.files import sha256
 from mogabench.machine import device_name, driver_version
 from mogabench.records import Kind, Quantity, Record, provenance
@@ -22,8 +21,7 @@ def quality_record(task: Task[Any, Any], job: Job[Any, Any], outcome: Outcome) -
     """What the job measured, as a record for the store."""
     units = {metric.name: metric.unit for metric in task.metrics}
     values = {name: Quantity(value=v, unit=units[name]) for name, v in outcome.metrics.items()}
-    weights = outcome.checkpoint or job.weights
-    recipe = outcome.recipe
+    recipe, start = outcome.recipe, outcome.start
     changes = dict(recipe.changes) if recipe else {}
     if not (job.train or job.ema):
         changes["ema"] = None  # also where no recipe has an average that could be changed
@@ -46,11 +44,11 @@ def quality_record(task: Task[Any, Any], job: Job[Any, Any], outcome: Outcome) -
             recipe=recipe and recipe.name,
             recipe_changes=changes or None,
             recipe_digest=recipe and recipe.digest,
-            weights=weights and sha256(weights),
-            initial_weights=sha256(job.weights) if job.train and job.weights else None,
-            pretraining=started_from(job),
+            weights=sha256(outcome.checkpoint) if outcome.checkpoint else start.digest,
+            initial_weights=start.digest if job.train else None,
+            pretraining=start.pretraining,
             training=outcome.training,
-            trained_on=None if job.train else stated_data(job),
+            trained_on=None if job.train else start.data,
             data=outcome.data,
             started=datetime.now(UTC) - timedelta(seconds=outcome.seconds),
             seconds=outcome.seconds,

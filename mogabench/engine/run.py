@@ -26,7 +26,7 @@ from mogabench.engine.reporting import Noting, ShowProgress
 from mogabench.engine.runner import evaluation_batch, make_runner
 from mogabench.engine.saving import CHECKPOINT
 from mogabench.engine.statistics import batches_to_measure, measure_statistics
-from mogabench.engine.weights import started_from
+from mogabench.engine.weights import Start, check_loaded, read_start
 from mogabench.errors import UserError
 from mogabench.records import Training, remember_code
 from mogabench.runtimes import in_runtime
@@ -62,6 +62,7 @@ class Outcome:
         checkpoint: The trained weights; None where nothing was trained.
         training: How they were trained; None likewise.
         seconds: How long it took, of this process.
+        start: What it began with.
         notes: What a reader of the metrics must know.
         by_class: Figures by metric and class name; empty where the task has none.
         options: What data and recipe build the network with, beside the subject's options.
@@ -75,6 +76,7 @@ class Outcome:
     checkpoint: Path | None
     training: Training | None
     seconds: float
+    start: Start
     notes: list[str] = field(default_factory=list)
     by_class: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -108,8 +110,10 @@ def _run(job: Job[Any, Any], task: Task[Any, Any], began: float) -> Outcome:
         if job.train and get_rank() == 0:
             stack.enter_context(lock(folder))
         _check_unused(job, folder)
+        start = read_start(job)
         seed_everything(job.seed)
         setup = task.prepare(job)
+        check_loaded(job, start)
         _check_annotated(job, setup.test, task)
         if job.deadline is not None:
             job = shorten(job, setup)
@@ -120,7 +124,7 @@ def _run(job: Job[Any, Any], task: Task[Any, Any], began: float) -> Outcome:
         runner = make_runner(job, setup)
         for hook in _hooks(runner, ShowProgress):
             stack.callback(hook.close)
-        checkpoint = _train(job, setup, runner, task) if job.train else None
+        checkpoint = _train(job, setup, runner, task, start) if job.train else None
         setup.metric.predictions, setup.metric.confusion = job.predictions, job.confusion
         metrics = runner.val_loop.run() if job.train else runner.val()
         if not metrics:
@@ -134,6 +138,7 @@ def _run(job: Job[Any, Any], task: Task[Any, Any], began: float) -> Outcome:
         checkpoint=checkpoint,
         training=_training(job, setup, runner) if job.train else None,
         seconds=time.monotonic() - began,
+        start=start,
         notes=[note for hook in _hooks(runner, Noting) for note in hook.notes()],
         by_class=setup.metric.by_class,
         options=_built_with(setup),
@@ -192,9 +197,14 @@ def _check_unused(job: Job[Any, Any], folder: Path) -> None:
             f"{folder} already holds a training: add --resume to go on with it, or choose "
             "another --work-dir"
         )
+    given, written = job.weights, (folder / WEIGHTS).resolve()
+    if job.train and given and given.resolve().with_suffix(written.suffix) == written:
+        raise UserError(f"{given} would be replaced by what is trained: choose another --work-dir")
 
 
-def _train(job: Job[Any, Any], setup: Setup, runner: Runner, task: Task[Any, Any]) -> Path:
+def _train(
+    job: Job[Any, Any], setup: Setup, runner: Runner, task: Task[Any, Any], start: Start
+) -> Path:
     """Trains and saves the weights, the averaged ones where the recipe has an average."""
     assert job.work_dir is not None
     runner.train()
@@ -206,7 +216,7 @@ def _train(job: Job[Any, Any], setup: Setup, runner: Runner, task: Task[Any, Any
         _measure_statistics(trained, runner, job.recipe)
     file = job.work_dir / WEIGHTS
     if runner.rank == 0:
-        meta = _describe(job, setup, task, epochs=runner.epoch).to_meta()
+        meta = _describe(job, setup, task, start, epochs=runner.epoch).to_meta()
         weights = trained.network.state_dict()
         save_checkpoint(file, {"state_dict": weights, "meta": meta})
         save_safetensors(file.with_suffix(".safetensors"), weights, meta)
@@ -232,7 +242,7 @@ def _seeded(batches: Iterator[Any], runner: Runner) -> Iterator[Any]:
 
 
 def _describe(
-    job: Job[Any, Any], setup: Setup, task: Task[Any, Any], *, epochs: int
+    job: Job[Any, Any], setup: Setup, task: Task[Any, Any], start: Start, *, epochs: int
 ) -> Description:
     """What is saved with the weights, so that they can be used without the job."""
     assert job.recipe is not None
@@ -254,7 +264,7 @@ def _describe(
         recipe_settings=job.recipe.model_dump(mode="json"),
         epochs=epochs,
         data=setup.train.identity.model_dump() if setup.train else {},
-        pretraining=started_from(job) or "",
+        pretraining=start.pretraining or "",
         of_task=dict(setup.of_task),
     )
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import shlex
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
-from mogabench.checkpoints import Description, load_into
+from mogabench.checkpoints import Description, load_into, read_state_dict
 from mogabench.data.normalization import Normalization
 from mogabench.errors import UserError
+from mogabench.files import sha256
 from mogabench.pretraining import BY_DATA
 from mogabench.recipes import load, names, restore, variant_for
 from mogabench.subject import Subject
@@ -160,22 +162,50 @@ def as_stated(subject: Subject, stated: Description | None, *, size_is_given: bo
     return Subject.model_validate(subject.model_dump() | known)
 
 
-def started_from(job: Job[Any, Any]) -> Pretraining | Literal["unknown"] | None:
-    """What the training behind a job's figure started from, as rows of papers have it.
+@dataclass(frozen=True)
+class Start:
+    """What a job begins with: its file of weights as it is when the job begins.
 
-    Returns:
-        ``unknown``: trained by this project from weights without stated pretraining. None: weights
-        trained elsewhere without stated pretraining.
+    Attributes:
+        digest: The file's SHA-256; None where there is none.
+        pretraining: What the training behind the job's figure started from, as rows of papers have
+            it. ``unknown``: trained by this project from weights without stated pretraining. None:
+            weights trained elsewhere without stated pretraining.
+        data: The name of the data that the weights state they were trained on; None if they do not.
+    """
+
+    digest: str | None
+    pretraining: Pretraining | Literal["unknown"] | None
+    data: str | None
+
+
+def read_start(job: Job[Any, Any]) -> Start:
+    """Reads what a job begins with; the file may be replaced while the job runs.
 
     Raises:
         UserError: The file cannot be read.
     """
     if job.weights is None:
-        return "none"
-    stated = Description.of(job.weights)
+        return Start(None, "none", None)
+    checkpoint = read_state_dict(job.weights)
+    stated = Description.from_meta(checkpoint.meta.get("meta"))
     known = _stated_start(job, stated) or job.pretraining
     was_trained_here = job.train or (stated is not None and stated.pretraining == "unknown")
-    return known or ("unknown" if was_trained_here else None)
+    return Start(
+        checkpoint.sha256,
+        known or ("unknown" if was_trained_here else None),
+        (stated.data.get("name") if stated is not None else None) or None,
+    )
+
+
+def check_loaded(job: Job[Any, Any], start: Start) -> None:
+    """Refuses to go on with other weights than the record would name.
+
+    Raises:
+        UserError: The file was replaced before it was loaded, as by a training that goes on.
+    """
+    if job.weights is not None and sha256(job.weights) != start.digest:
+        raise UserError(f"{job.weights} was replaced while it was read: take a copy of it")
 
 
 def _stated_start(job: Job[Any, Any], stated: Description | None) -> Pretraining | None:
@@ -189,16 +219,6 @@ def _stated_start(job: Job[Any, Any], stated: Description | None) -> Pretraining
         return said
     # A training begins with what its weights were trained on, which is known of known data alone.
     return BY_DATA.get(stated.data.get("name", ""))
-
-
-def stated_data(job: Job[Any, Any]) -> str | None:
-    """The name of the data that a job's weights state they were trained on; None if they do not.
-
-    Raises:
-        UserError: The file cannot be read.
-    """
-    stated = Description.of(job.weights) if job.weights is not None else None
-    return (stated.data.get("name") if stated is not None else None) or None
 
 
 def stated_classes(job: Job[Any, Any]) -> tuple[str, ...]:

@@ -21,8 +21,10 @@ from mogabench.engine.make_job import make_job
 from mogabench.engine.record import quality_record
 from mogabench.engine.run import run
 from mogabench.engine.runner import make_runner
+from mogabench.engine.saving import CHECKPOINT
 from mogabench.engine.weights import load_job_weights, stated_recipe
 from mogabench.errors import UserError
+from mogabench.files import sha256
 from mogabench.subject import Subject
 from mogabench.tasks import get_task, load_recipe
 from mogabench.tasks.classification import TASK
@@ -227,6 +229,41 @@ def test_a_record_says_what_of_a_file_was_taken_and_left_out(job, tmp_path):
     record = quality_record(TASK, begun, run(begun, TASK))
     assert "other.pth: several sets of weights: loaded 'ema'" in record.notes
     assert "other.pth: 2 tensors were left out, such as head.fc.weight" in record.notes
+
+
+@pytest.mark.parametrize("train", [False, True])
+def test_a_record_names_the_weights_that_were_there_when_the_job_began(job, tmp_path, train):
+    file = tmp_path / "start.pth"
+    torch.save(timm.create_model("test_convnext", num_classes=3).state_dict(), file)
+    digest = sha256(file)
+    asked = job("schedule.epochs=1", train=train, weights=file)
+    outcome = run(asked, TASK)
+    torch.save({"another": torch.zeros(1)}, file)
+    where = quality_record(TASK, asked, outcome).provenance
+    assert (where.initial_weights if train else where.weights) == digest
+
+
+def test_weights_that_are_replaced_before_they_are_loaded_are_refused(job, tmp_path, monkeypatch):
+    file = tmp_path / "start.pth"
+    network = timm.create_model("test_convnext", num_classes=3)
+    torch.save(network.state_dict(), file)
+    prepare = type(TASK).prepare
+
+    def replace_first(task, asked):  # as the training does whose checkpoint is evaluated
+        torch.save({"state_dict": network.state_dict()}, file)
+        return prepare(task, asked)
+
+    monkeypatch.setattr(type(TASK), "prepare", replace_first)
+    with pytest.raises(UserError, match=r"start\.pth was replaced while .* a copy"):
+        run(job(train=False, recipe=None, weights=file, work_dir=None), TASK)
+
+
+def test_a_training_does_not_begin_with_the_files_that_it_will_write(job):
+    run(job("schedule.epochs=1"), TASK)
+    (job().work_dir / CHECKPOINT).unlink()
+    for name in ("weights.pth", "weights.safetensors"):
+        with pytest.raises(UserError, match=f"{name} would be replaced .* another --work-dir"):
+            run(job("schedule.epochs=1", weights=job().work_dir / name, resume=True), TASK)
 
 
 def test_a_record_names_the_code_that_ran_and_not_what_is_there_when_it_ends(
