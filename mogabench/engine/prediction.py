@@ -18,6 +18,7 @@ from PIL import Image
 
 from mogabench.data.folders import is_image, walk
 from mogabench.data.images import ImageError, convert_image, decode_image
+from mogabench.engine.failures import naming_compiler
 from mogabench.errors import UserError
 from mogabench.files import expanded
 
@@ -169,8 +170,12 @@ class Predictor(ABC):
         """
 
     def run(self, batch: Any) -> Any:
-        """Runs one evaluation step on a collated batch."""
-        with torch.no_grad():
+        """Runs one evaluation step on a collated batch.
+
+        Raises:
+            UserError: The network's kernels cannot be built.
+        """
+        with torch.no_grad(), naming_compiler():
             return self._model.val_step(batch)
 
     def find(self, places: Sequence[str]) -> list[Item]:
