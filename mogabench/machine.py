@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
+import warnings
 
 import torch
 
@@ -15,6 +17,30 @@ _UNKNOWN = "unknown"
 def device_name(device: str) -> str:
     """The name a reader would know the device by, such as ``NVIDIA H200``."""
     return cpu_name() if device == "cpu" else torch.cuda.get_device_name()
+
+
+def find_gpu_fault(index: int = 0) -> str:
+    """Why PyTorch cannot compute on a GPU; empty where it can.
+
+    A build for ``sm_80`` runs on 8.0 and later 8.x; of ``compute_80`` the driver makes code for
+    whatever is later. PyTorch itself takes a GPU that it has no code for as available.
+
+    Args:
+        index: PyTorch's number of the GPU.
+    """
+    if not torch.cuda.is_available():
+        return f"no GPU that PyTorch {torch.__version__} can use"
+    built = re.findall(r"(sm|compute)_(\d+)(\d)", " ".join(torch.cuda.get_arch_list()))
+    if not built:  # AMD's names are others
+        return ""
+    with warnings.catch_warnings(action="ignore"):  # PyTorch's say the same on many lines
+        own = torch.cuda.get_device_capability(index)
+    for kind, major, minor in built:
+        is_same = kind == "compute" or int(major) == own[0]
+        if is_same and (int(major), int(minor)) <= own:
+            return ""
+    name, number = torch.cuda.get_device_name(index), "".join(map(str, own))
+    return f"PyTorch {torch.__version__} has no code for the {name} (sm_{number})"
 
 
 def driver_version(device: str) -> str | None:

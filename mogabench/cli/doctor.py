@@ -102,11 +102,16 @@ def _devices() -> Iterator[Finding]:
         return
     import torch
 
+    from mogabench.machine import find_gpu_fault
+
     if not torch.cuda.is_available():
         yield Finding("GPU", "none", "timing with --gpu and training at the paper's scale need one")
     for index in range(torch.cuda.device_count()):
         memory = torch.cuda.get_device_properties(index).total_memory / 2**30
-        yield Finding(f"GPU {index}", f"{torch.cuda.get_device_name(index)}, {memory:.0f} GiB")
+        found = f"{torch.cuda.get_device_name(index)}, {memory:.0f} GiB"
+        fault = find_gpu_fault(index)
+        mend = f"{fault}: a build for an earlier CUDA may, see https://pytorch.org/get-started"
+        yield Finding(f"GPU {index}", found, mend if fault else "")
 
 
 def _data() -> Iterator[Finding]:

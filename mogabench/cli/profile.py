@@ -198,14 +198,11 @@ def profile(
 
 
 def _require_gpu() -> None:
-    import torch
-
     from mogabench.console import print_error
+    from mogabench.machine import find_gpu_fault
 
-    if not torch.cuda.is_available():
-        print_error(
-            f"no GPU that PyTorch {torch.__version__} can use; leave --gpu out to measure the CPU"
-        )
+    if fault := find_gpu_fault():
+        print_error(f"{fault}; leave --gpu out to measure the CPU")
         raise typer.Exit(1)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import logging
 import os
 import platform
 import tempfile
@@ -16,11 +17,14 @@ import torch
 from mogabench.engine.launch import adopt_environment, is_started
 from mogabench.engine.processes import join
 from mogabench.errors import UserError
+from mogabench.machine import find_gpu_fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+
+_LOG = logging.getLogger(__name__)
 
 _LOCK = ".lock"
 """The file in the work folder that a training holds locked."""
@@ -33,10 +37,13 @@ def choose_device(name: str) -> str:
         name: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
 
     Raises:
-        UserError: There is no such device on this machine.
+        UserError: There is no such device on this machine, or PyTorch has no code for it.
     """
     if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        fault = find_gpu_fault()
+        if fault and torch.cuda.is_available():
+            _LOG.warning("mogabench: %s; computing on the CPU", fault)
+        return "cpu" if fault else "cuda"
     kind, _, index = name.partition(":")
     if kind not in ("cpu", "cuda") or not (index or "0").isdecimal():
         raise UserError(f"unknown device '{name}' (valid: auto, cpu, cuda, cuda:0, cuda:1, …)")
@@ -45,6 +52,8 @@ def choose_device(name: str) -> str:
             f"--device {name}: PyTorch sees {torch.cuda.device_count() or 'no'} GPU(s) on this "
             "machine; --device cpu works"
         )
+    if kind == "cuda" and (fault := find_gpu_fault(int(index or 0))):
+        raise UserError(f"--device {name}: {fault}; --device cpu works")
     return name
 
 

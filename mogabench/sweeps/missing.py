@@ -175,10 +175,10 @@ def _training(row: Row, cell: Cell) -> str | None:
 
 
 def _lacks_gpu(command: str) -> bool:
-    """Whether a command needs a GPU, and this machine has none."""
-    import torch
+    """Whether a command needs a GPU, and this machine has none that PyTorch computes on."""
+    from mogabench.machine import find_gpu_fault
 
-    return "--gpu" in command.split() and not torch.cuda.is_available()
+    return "--gpu" in command.split() and bool(find_gpu_fault())
 
 
 def _obstacle(cell: Cell, command: str, data: dict[str, Any], *, trains: bool) -> str | None:

@@ -114,7 +114,7 @@ def test_sweeps_every_dtype_eager_and_compiled(invoke, measured):
 
 
 def test_each_option_reaches_the_settings(invoke, measured, monkeypatch):
-    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("mogabench.machine.find_gpu_fault", lambda: "")
     seconds = "--min-seconds 1.5 --max-seconds 2.5 --warmup-seconds 0.5 --min-iterations 7"
     how = "--gpu --dtype float16 --channels-last --compile --threads 3 --batch-size 4"
     for words in (f"{seconds} {how}", "--runtime openvino"):
