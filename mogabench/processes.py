@@ -1,4 +1,4 @@
-"""Child processes that end with their parent."""
+"""Processes: their cores, and children that end with their parent."""
 
 from __future__ import annotations
 
@@ -9,6 +9,13 @@ import sys
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
+
+
+def count_cores() -> int:
+    """The cores that this process may use; the machine's where the system does not say."""
+    if hasattr(os, "sched_getaffinity"):  # macOS has none
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def die_with_parent(by: signal.Signals = signal.SIGKILL) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -25,6 +24,7 @@ from mogabench.cli.options import (
     VariantOption,
 )
 from mogabench.pretraining import Pretraining
+from mogabench.processes import count_cores
 
 _STARTED = time.monotonic()
 """About when the process began, so that ``--time-budget`` covers what it imports, too."""
@@ -137,9 +137,7 @@ def run(
             help="Samples per pass and device; gradients are accumulated up to the recipe's batch."
         ),
     ] = None,
-    workers: Annotated[int, typer.Option(help="Processes that load data.")] = min(
-        2, len(os.sched_getaffinity(0))
-    ),
+    workers: Annotated[int, typer.Option(help="Processes that load data.")] = min(2, count_cores()),
     on_bad_image: Annotated[
         Literal["skip", "fill", "fail"],
         typer.Option(

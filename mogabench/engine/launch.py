@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 from mogabench.errors import AlreadyReportedError, UserError
-from mogabench.processes import die_with_parent
+from mogabench.processes import count_cores, die_with_parent
 
 _STARTER = "MOGABENCH_STARTER"
 """Names the process that started this one with `start_processes`."""
@@ -105,7 +105,7 @@ def start_processes(count: int) -> None:
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)  # of the agent's own affairs
-    threads = str(max(len(os.sched_getaffinity(0)) // count, 1))
+    threads = str(max(count_cores() // count, 1))
     for library in ("OMP", "MKL"):
         os.environ.setdefault(f"{library}_NUM_THREADS", threads)
     os.environ[_STARTER] = str(os.getpid())

@@ -143,6 +143,18 @@ def test_help_and_a_table_from_records_import_no_torch(results):
         assert done.returncode == 0, done.stderr
 
 
+def test_commands_are_there_where_the_system_has_no_affinity():
+    """As on macOS."""
+    code = (
+        "import inspect, os; del os.sched_getaffinity; os.cpu_count = lambda: 7\n"
+        "from mogabench.cli import run; from mogabench.cli.analyze import ablation\n"
+        "print(inspect.signature(ablation).parameters['jobs'].default,"
+        " inspect.signature(run.run).parameters['workers'].default)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "7 2\n", done.stderr
+
+
 def test_show_resolves_a_variant_and_an_override():
     done = mogabench("show", "in1k_300e", "--variant", "xt", "--set", "schedule.epochs=2",
                      "--set", "schedule.warmup_epochs=1")  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,6 +20,7 @@ from mogabench.cli.options import (
     ResultsOption,
     VariantOption,
 )
+from mogabench.processes import count_cores
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,7 +63,7 @@ def ablation(
     overrides: OverridesOption = None,
     jobs: Annotated[
         int, typer.Option(min=1, help="Trainings at a time, each on one thread.")
-    ] = len(os.sched_getaffinity(0)),
+    ] = count_cores(),
     work_dir: Annotated[
         Path, typer.Option(metavar="DIR", help="Folder that keeps the trained weights.")
     ] = Path("work/ablation"),
