@@ -2,11 +2,14 @@
 
 import subprocess
 import tomllib
+from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+
+from mogabench.records.provenance import packages
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -22,6 +25,13 @@ def test_every_requirement_has_a_lower_bound():
     for requirement in map(Requirement, texts):
         bounds = {bound.operator for bound in requirement.specifier}
         assert requirement.name == "mogabench" or bounds & {">=", "=="}, requirement
+
+
+def test_records_name_what_writes_and_runs_graphs_and_kernels():
+    """ONNX IR optimizes what onnxscript writes; Triton compiles a GPU's kernels."""
+    runtimes = [Requirement(text).name for text in PROJECT["optional-dependencies"]["runtimes"]]
+    wanted = {*runtimes, "onnx-ir", *(["triton"] if find_spec("triton") else [])}
+    assert wanted <= packages().keys()
 
 
 @pytest.mark.slow

@@ -17,10 +17,11 @@ from mogabench.records.schema import Provenance
 _PACKAGES = (
     *("mogabench", "torch", "torchvision", "timm", "numpy", "scipy", "scikit-image"),
     *("mmengine", "mmcv", "mmcv-lite", "mmdet", "mmsegmentation", "pycocotools"),
+    *("triton", "onnx", "onnxscript", "onnx-ir"),
     *("onnxruntime", "onnxruntime-gpu", "tensorrt", "openvino"),
     *("pillow", "opencv-python", "opencv-python-headless"),
 )
-"""What computes networks, data or metrics; those that are not installed are left out."""
+"""What computes networks, data or metrics, or writes what does, where it is installed."""
 
 
 def provenance(*, device: str, **known: Any) -> Provenance:
