@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -46,6 +47,28 @@ def unknown(kind: str, name: str, valid: Iterable[str], *, most: int = 30) -> Us
     hint = f"; did you mean {' or '.join(near)}?" if near else ""
     listed = ", ".join(names) if len(names) <= most else f"{len(names)} names"
     return UserError(f"unknown {kind} '{name}'{hint} (valid: {listed or 'none'})")
+
+
+def import_extra(package: str, extra: str, *, module: str = "") -> Any:
+    """Imports what an extra of this project installs.
+
+    Args:
+        package: Its name for pip.
+        extra: Of this project, such as ``runtimes``.
+        module: What it is imported as, where that is another name.
+
+    Raises:
+        UserError: It is not installed, or does not import.
+    """
+    name = module or package
+    try:
+        return import_module(name)
+    except ImportError as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == name:
+            advice = f"pip install 'mogabench[{extra}]'"
+            raise UserError(f"{package} is not installed: {advice}") from None
+        reason = str(error).partition("\n")[0]  # such as a shared library that the system lacks
+        raise UserError(f"{package} is installed but cannot be imported: {reason}") from error
 
 
 def list_some(items: Sequence[object], *, most: int = 3) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mogabench.errors import UserError, unknown
+from mogabench.errors import UserError, import_extra, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -216,9 +215,6 @@ def import_runtime(package: str) -> Any:
     """Imports a package of the extra ``runtimes``.
 
     Raises:
-        UserError: It is not installed.
+        UserError: It is not installed, or does not import.
     """
-    try:
-        return import_module(package)
-    except ImportError:
-        raise UserError(f"{package} is not installed: pip install 'mogabench[runtimes]'") from None
+    return import_extra(package, "runtimes")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from mogabench.errors import UserError
+from mogabench.errors import import_extra
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -103,9 +102,6 @@ def import_package() -> Any:
     """The package ``grad-cam``.
 
     Raises:
-        UserError: It is not installed.
+        UserError: It is not installed, or does not import.
     """
-    try:
-        return import_module("pytorch_grad_cam")
-    except ImportError:
-        raise UserError("grad-cam is not installed: pip install 'mogabench[analysis]'") from None
+    return import_extra("grad-cam", "analysis", module="pytorch_grad_cam")
