@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from importlib.util import find_spec
 
 from PIL import Image
 
@@ -36,6 +37,9 @@ def describe_other_file(content: bytes) -> str:
     for beginning, reason in _OTHER_FILES.items():
         if start.startswith(beginning):
             return reason
+    if content[4:12] in (b"ftypavif", b"ftypavis"):
+        lacks = find_spec("PIL._avif") is None  # before 11.3, and where it was built without
+        return "this Pillow reads no AVIF: pip install 'pillow>=11.3'" if lacks else ""
     if content[4:8] == b"ftyp":
         return "it is a HEIC image or a video; JPEG or PNG would be read"
     return ""

@@ -239,6 +239,16 @@ def test_what_is_no_image_is_named(content, reason):
     refused(content, reason)
 
 
+@pytest.mark.parametrize(
+    ("module", "reason"),
+    [(None, r"Pillow reads no AVIF: pip install 'pillow>=11\.3'"), (object(), "it is damaged, or")],
+)
+def test_avif_needs_a_pillow_that_has_it(module, reason, monkeypatch):
+    monkeypatch.setattr("mogabench.data.unreadable.find_spec", lambda _: module)
+    for brand in (b"avif", b"avis"):
+        refused(b"\0\0\0\x18ftyp" + brand, reason)
+
+
 def header_of(width, height):
     """A PNG file that claims to be so large."""
     fields = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
