@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mogabench.errors import UserError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -16,13 +18,21 @@ def is_size(sides: Sequence[int]) -> bool:
     return bool(sides) and all(0 < side < _TOO_LARGE for side in sides)
 
 
-def parse_size(text: str) -> tuple[int, ...]:
-    """Reads ``"224x224"`` or ``"10x1x64x64"`` as integers; a single number is a square.
+def read_size(text: str, example: Sequence[int] = (224, 224)) -> tuple[int, ...]:
+    """The input size that ``--size`` says: ``224x224``, ``10x1x64x64``, or one number for a square.
+
+    Args:
+        text: Positive integers below 65536 separated by ``x``.
+        example: A size that would be right, for the message.
 
     Raises:
-        ValueError: The text is not positive integers below 65536 separated by ``x``.
+        UserError: The text is not a size.
     """
-    parts = [int(part) for part in text.lower().replace("×", "x").split("x")]
+    try:
+        parts = [int(part) for part in text.lower().replace("×", "x").split("x")]
+    except ValueError:
+        parts = []
     if not is_size(parts):
-        raise ValueError(f"'{text}' is not a size such as 224 or 800x1280")
+        right = "x".join(map(str, example))
+        raise UserError(f"--size {text} is not a size such as {right}")
     return (parts[0], parts[0]) if len(parts) == 1 else tuple(parts)

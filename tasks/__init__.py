@@ -19,13 +19,16 @@ from pydantic import ValidationError
 from mogabench import recipes
 from mogabench.catalogue import check_backbone, imported_modules
 from mogabench.errors import UserError, unknown
-from mogabench.subject import Subject
+from mogabench.sizes import read_size
+from mogabench.subject import Subject, parse_option
+from mogabench.variants import VARIANTS, backbone_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from mogabench.engine.task import Task, TaskOptions
+    from mogabench.paper import Meta
     from mogabench.recipes import Recipe
     from mogabench.subject import OptionValue
 
@@ -111,6 +114,51 @@ def make_subject(
         backbone=check_backbone(backbone, task.backbones(), task.backbone_word),
         input_size=input_size or default,
         options=tuple((options or {}).items()),
+    )
+
+
+def choose_subject(
+    task: Task[Any, Any],
+    *,
+    variant: str | None,
+    backbone: str | None,
+    method: str | None,
+    size: str | None,
+    options: Sequence[str],
+    ablated: Meta | None = None,
+) -> Subject:
+    """The subject that the options of `mogabench run` name.
+
+    Args:
+        task: The command's.
+        variant: Of MogaNet.
+        backbone: Any other backbone.
+        method: One of the task's; its first by default.
+        size: As text.
+        options: Each ``NAME=VALUE``.
+        ablated: The network of an ablation: its options are set unless `options` has them, and
+            its backbone and size are taken where none is named.
+
+    Raises:
+        UserError: They contradict each other, or name something unknown.
+    """
+    if ablated is not None and variant is None and backbone is None:
+        backbone = ablated.backbone
+    if (variant is None) == (backbone is None):
+        named = f"--variant ({', '.join(VARIANTS)}) or --backbone NAME, one of them"
+        is_usual = task.backbone_word == "backbone"
+        raise UserError(f"give {named if is_usual else f'--{task.backbone_word} NAME'}")
+    parsed = dict(map(parse_option, options))
+    if ablated is not None:
+        parsed = dict(ablated.options) | parsed
+        if size is None and ablated.task == task.name:
+            size = "x".join(map(str, ablated.input_size))
+    return make_subject(
+        task,
+        backbone_of(variant) if variant else backbone or "",
+        method=method,
+        input_size=None if size is None else read_size(size, task.default_sizes[task.methods[0]]),
+        options=parsed,
     )
 
 

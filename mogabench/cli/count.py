@@ -39,13 +39,12 @@ def count(
 ) -> None:
     """Count a network's parameters and operations, module by module."""
     from mogabench.catalogue import import_packages
-    from mogabench.cli.subjects import choose_subject
     from mogabench.console import print_json, print_line, print_table
     from mogabench.errors import unknown
     from mogabench.measure.complexity import count_subject
     from mogabench.paper import CONVENTIONS
     from mogabench.tables.tree import HEADS, tree_entry, tree_rows
-    from mogabench.tasks import get_task
+    from mogabench.tasks import choose_subject, get_task
     from mogabench.variants import VARIANTS
 
     if convention not in CONVENTIONS:

@@ -62,8 +62,9 @@ def export(
     """
     from mogabench import api
     from mogabench.catalogue import import_packages
-    from mogabench.cli.subjects import named_network, read_size
+    from mogabench.cli.subjects import named_network
     from mogabench.console import print_line
+    from mogabench.sizes import read_size
     from mogabench.subject import parse_option
 
     import_packages(packages)

@@ -101,11 +101,12 @@ def predict(
     """
     from mogabench import api
     from mogabench.catalogue import import_packages
-    from mogabench.cli.subjects import named_network, read_size
+    from mogabench.cli.subjects import named_network
     from mogabench.console import LOG, print_json, print_line
     from mogabench.engine.environment import check_writable
     from mogabench.engine.prediction import PIPE
     from mogabench.files import expanded
+    from mogabench.sizes import read_size
     from mogabench.subject import parse_option
 
     import_packages(packages)

@@ -178,13 +178,14 @@ def run(
     With --data it is counted, and its accuracy is measured with --weights or after --train.
     """
     from mogabench.cli.run_output import print_row, print_row_as_json
-    from mogabench.cli.subjects import ablated_training, choose_subject, read_stated
+    from mogabench.cli.subjects import ablated_training, read_stated
     from mogabench.engine.launch import adopt_environment, must_start, start_processes
     from mogabench.engine.weights import as_stated, stated_recipe
     from mogabench.errors import UserError
     from mogabench.paper import get_paper, get_variant
     from mogabench.records import open_store
     from mogabench.tables.row import measure_row
+    from mogabench.tasks import choose_subject
 
     adopt_environment()
     beside = get_paper(paper, papers)

@@ -10,8 +10,8 @@ from mogabench.checkpoints import Description, find_file
 from mogabench.data.identity import SAMPLE
 from mogabench.errors import UserError
 from mogabench.paper import get_paper
-from mogabench.sizes import parse_size
-from mogabench.subject import Subject, parse_option
+from mogabench.sizes import read_size
+from mogabench.subject import parse_option
 from mogabench.tables.added import Added
 from mogabench.tables.timed import timed_subjects
 from mogabench.tasks import get_task, make_subject
@@ -23,51 +23,7 @@ if TYPE_CHECKING:
 
     from mogabench.engine.task import Task
     from mogabench.paper import Meta
-
-
-def choose_subject(
-    task: Task[Any, Any],
-    *,
-    variant: str | None,
-    backbone: str | None,
-    method: str | None,
-    size: str | None,
-    options: Sequence[str],
-    ablated: Meta | None = None,
-) -> Subject:
-    """The subject that the options of `mogabench run` name.
-
-    Args:
-        task: The command's.
-        variant: Of MogaNet.
-        backbone: Any other backbone.
-        method: One of the task's; its first by default.
-        size: As text.
-        options: Each ``NAME=VALUE``.
-        ablated: The network of an ablation: its options are set unless `options` has them, and
-            its backbone and size are taken where none is named.
-
-    Raises:
-        UserError: They contradict each other, or name something unknown.
-    """
-    if ablated is not None and variant is None and backbone is None:
-        backbone = ablated.backbone
-    if (variant is None) == (backbone is None):
-        named = f"--variant ({', '.join(VARIANTS)}) or --backbone NAME, one of them"
-        is_usual = task.backbone_word == "backbone"
-        raise UserError(f"give {named if is_usual else f'--{task.backbone_word} NAME'}")
-    parsed = dict(map(parse_option, options))
-    if ablated is not None:
-        parsed = dict(ablated.options) | parsed
-        if size is None and ablated.task == task.name:
-            size = "x".join(map(str, ablated.input_size))
-    return make_subject(
-        task,
-        backbone_of(variant) if variant else backbone or "",
-        method=method,
-        input_size=None if size is None else read_size(size, task),
-        options=parsed,
-    )
+    from mogabench.subject import Subject
 
 
 def subjects_to_time(
@@ -95,7 +51,7 @@ def subjects_to_time(
             "--paper times the networks of a paper: leave it out, or the networks' names"
         )
     task = get_task(task_name)
-    pixels = None if size is None else read_size(size, task)
+    pixels = None if size is None else read_size(size, task.default_sizes[task.methods[0]])
     if models:
         backbones = dict.fromkeys(VARIANTS.get(name, name) for name in models)
         return [make_subject(task, name, input_size=pixels) for name in backbones]
@@ -147,20 +103,6 @@ def read_stated(task: Task[Any, Any], weights: str | None) -> Description | None
     if own is None:
         own = {name: value for name, value in stated.options.items() if name != "num_classes"}
     return replace(stated, options=own)
-
-
-def read_size(size: str, task: Task[Any, Any] | None = None) -> tuple[int, ...]:
-    """The input size that ``--size`` says, in pixels.
-
-    Raises:
-        UserError: The text is not a size.
-    """
-    try:
-        return parse_size(size)
-    except ValueError:
-        known = task.default_sizes[task.methods[0]] if task else (224, 224)
-        example = "x".join(map(str, known))
-        raise UserError(f"--size {size} is not a size such as {example}") from None
 
 
 def read_added(

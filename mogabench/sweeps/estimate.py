@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING
 from mogabench.errors import UserError, unknown
 from mogabench.paper import get_paper, get_variant
 from mogabench.records import Kind
-from mogabench.sizes import parse_size
-from mogabench.subject import parse_option
-from mogabench.tasks import flag, get_task, load_recipe, make_subject
-from mogabench.variants import VARIANTS, backbone_of, variant_of
+from mogabench.tasks import choose_subject, flag, get_task, load_recipe
+from mogabench.variants import VARIANTS, variant_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -127,24 +125,21 @@ def subject_of(item: Measurement) -> Subject | None:
     Raises:
         UserError: The task, the network, the method or the size is unknown.
     """
-    if item.words[0] == "profile":
-        return make_subject(get_task(item.task), VARIANTS.get(item.words[1], item.words[1]))
-    task, ablated = get_task(item.task), _ablated(item)
-    variant, size = item.value("--variant"), item.value("--size")
+    task = get_task(item.task)
+    variant, ablated = item.value("--variant"), _ablated(item)
     backbone = item.value("--backbone") or item.value(flag(task.backbone_word))
-    if variant is not None:
-        backbone = backbone_of(variant)
-    elif backbone is None and ablated is not None:
-        backbone = ablated.backbone
-    if backbone is None:
+    if item.words[0] == "profile":
+        backbone = VARIANTS.get(item.words[1], item.words[1])
+    if variant is None and backbone is None and ablated is None:
         return None
-    own = dict(map(parse_option, item.values("--option")))
-    return make_subject(
+    return choose_subject(
         task,
-        backbone,
+        variant=variant,
+        backbone=backbone,
         method=item.value("--method"),
-        input_size=None if size is None else parse_size(size),
-        options=dict(ablated.options if ablated else {}) | own,
+        size=item.value("--size"),
+        options=item.values("--option"),
+        ablated=ablated,
     )
 
 

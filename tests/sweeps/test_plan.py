@@ -291,6 +291,8 @@ def test_the_network_may_be_a_translator_or_of_an_ablation(tmp_path):
     subject = subject_of(ablated)
     assert (subject.backbone, len(subject.options)) == ("moganet_tiny", 3)
     assert dict(subject.options)["depthwise"] == "dw5+dw5d2+dw7d3"
+    larger = Measurement(("run", "classification", "--ablation", "A7/12", "--data", "/d"))
+    assert subject_of(larger).input_size == (256, 256)
     store = Store(tmp_path)
     store.append(record(subject, Kind.THROUGHPUT, throughput=500.0))
     store.append(record(subject, Kind.COMPLEXITY, operations_paper=2e9))
@@ -343,6 +345,11 @@ def test_of_a_budget_what_fits_is_taken_in_order(tmp_path):
         ("- run: pose\n  backbone: resnet18\n  seeds: 1000000000000", "a number of seeds, up to"),
         ("- {run: pose, backbone: resnet18, time_budget: 6m}", "time_budget: a sweep resumes"),
         ("- profile: resnet18\n  batch_sizes: 1", "batch-sizes"),
+        (
+            "- {run: pose, backbone: resnet18, size: big}",
+            "--size big is not a size such as 256x192",
+        ),
+        ("- {profile: resnet18, size: 0}", "--size 0 is not a size such as 224x224"),
         ("- tables: [99]", "unknown table '99'"),
         ("- {tables: [1], paper: [convnext, rdnet]}", "paper: .*: an entry is of one paper"),
         ("- {tables: [1], paper: convnext, papers: 5}", "papers: 5: an entry is of one paper"),

@@ -81,13 +81,12 @@ def ablation(
     from mogabench.analysis.ablation.study import compare
     from mogabench.analysis.figures import figure_name, write_figure
     from mogabench.catalogue import import_packages
-    from mogabench.cli.subjects import choose_subject
     from mogabench.console import print_json
     from mogabench.errors import UserError
     from mogabench.measure.trainings import train_many
     from mogabench.paper import get_ablation, get_paper
     from mogabench.records import open_store
-    from mogabench.tasks import get_task
+    from mogabench.tasks import choose_subject, get_task
 
     is_quiet = quiet or output_format == "json"
     if data is None and (recipe or overrides):

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from mogabench.analysis.classifier import open_classifier, open_untrained
 from mogabench.analysis.trained import open_trained
 from mogabench.checkpoints import Description, find_file
-from mogabench.cli.subjects import choose_subject, read_stated
+from mogabench.cli.subjects import read_stated
 from mogabench.engine.weights import as_stated
 from mogabench.errors import UserError
-from mogabench.tasks import get_task
+from mogabench.tasks import choose_subject, get_task
 from mogabench.variants import VARIANTS
 
 if TYPE_CHECKING:

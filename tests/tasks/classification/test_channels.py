@@ -6,10 +6,9 @@ import torch
 from PIL import Image
 from timm.data import resolve_data_config
 
-from mogabench.cli.subjects import choose_subject
 from mogabench.engine.run import run
 from mogabench.errors import UserError
-from mogabench.tasks import get_task
+from mogabench.tasks import choose_subject, get_task
 from mogabench.tasks.classification import TASK
 from mogabench.tasks.classification.channels import normalization
 from mogabench.tasks.classification.data import open_splits
