@@ -95,7 +95,9 @@ def _network(request: Request, file: Path | None) -> nn.Module:
     network = task.build(request.subject)
     if file is None:
         return network
-    graph = RUNTIMES[settings.runtime](file, dtype=settings.dtype, threads=settings.threads)
+    # PyTorch's threads are those of the rates and of the record.
+    threads = torch.get_num_threads()
+    graph = RUNTIMES[settings.runtime](file, dtype=settings.dtype, threads=threads)
     return task.with_graph(network, graph)
 
 

@@ -156,7 +156,10 @@ class OpenVino(Runtime):
         if precision.get_type_name() != options["INFERENCE_PRECISION_HINT"]:
             raise UserError(f"OpenVINO has no {dtype} on this processor; compute in float32")
         if threads not in (None, used):
-            raise UserError(f"OpenVINO computes on at most {used} threads here, not on {threads}")
+            raise UserError(
+                f"OpenVINO computes on at most {used} threads here, not on {threads}; "
+                f"--threads {used} works"
+            )
 
     @staticmethod
     def options(dtype: str, threads: int) -> dict[str, str | int]:

@@ -1,5 +1,6 @@
 """The child process: what it answers, and what the parent says when it cannot."""
 
+import os
 import subprocess
 import sys
 import time
@@ -120,6 +121,23 @@ def test_record_says_what_was_measured_and_how(request_for):
     assert (units["matrix_rate"], units["copy_rate"]) == ("FLOP/s", "B/s")
     assert how.seconds > values["seconds"]
     assert how.packages["torch"] and how.device and how.command
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.cpu_count() == 1, reason="PyTorch takes no more threads than processors")
+def test_a_runtime_that_takes_fewer_threads_than_recorded_is_refused(request_for, monkeypatch):
+    """PyTorch takes what OMP_NUM_THREADS says; OpenVINO never more than the cores it may use."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    settings = replace(SETTINGS, dtype="float32", runtime="openvino", threads=None)
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})  # which the child inherits
+    try:
+        with pytest.raises(UserError, match="at most 1 threads here, not on 2; --threads 1 works"):
+            measure_in_subprocess(request_for("test_resnet", settings))
+        few = measure_in_subprocess(request_for("test_resnet", replace(settings, threads=1)))
+    finally:
+        os.sched_setaffinity(0, cores)
+    assert few.provenance.threads == 1
 
 
 @pytest.mark.slow
