@@ -244,22 +244,6 @@ def run(
             start_processes(nproc)
             return
         subject = job.subject  # at the size that the recipe evaluates at
-    else:
-        own_options = own.model_dump(exclude_defaults=True)
-        of_weights = (weights, pretraining, not ema, new_head)
-        for_data = (train, *of_weights, resume, recipe, overrides, time_budget)
-        how = (
-            amp,
-            channels_last is not None,
-            compiled,
-            runtime != "torch",
-            nproc,
-            batch_size,
-            work_dir,
-            on_bad_image != "skip",
-        )
-        output = (predictions, confusion, per_class)
-        _refuse_without_data(any((*for_data, own_options, *how, *output)))
     row = measure_row(
         task,
         subject,
@@ -287,13 +271,3 @@ def _seconds(text: str) -> float:
     if found is None:
         raise UserError(f"--time-budget {text}: give a duration such as 90s, 6m or 1.5h")
     return float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]]
-
-
-def _refuse_without_data(is_given: bool) -> None:
-    from mogabench.errors import UserError
-
-    if is_given:
-        raise UserError(
-            "--train, --weights, --recipe and what goes with them need --data DIR (or --data "
-            "sample); 'mogabench profile' times other precisions, layouts and batches"
-        )

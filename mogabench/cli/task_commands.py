@@ -63,6 +63,11 @@ _GROUPS = {
 }
 """The options that all tasks share, by the heading of the help that they stand below."""
 
+_WITHOUT_DATA = {*_GROUPS["Network"], *_GROUPS["Output"], "data", "device"} - {
+    *("predictions", "confusion", "per_class")
+}
+"""The options that do something where a network is only counted and timed; all others need data."""
+
 
 class TaskCommand(TyperCommand):
     """A task's command: groups its help, and names the task that an unknown option belongs to."""
@@ -82,13 +87,13 @@ class TaskCommand(TyperCommand):
         """Reads the options.
 
         Raises:
-            UserError: An option belongs to another task, or is unknown.
+            UserError: An option belongs to another task, is unknown, or needs data.
         """
         from mogabench.errors import UserError, unknown
         from mogabench.tasks import flag, tasks
 
         try:
-            return super().parse_args(ctx, args)
+            rest = super().parse_args(ctx, args)
         except Exception as error:
             # Typer ships a copy of click, so the class itself has no public place.
             if type(error).__name__ != "NoSuchOption":
@@ -101,6 +106,26 @@ class TaskCommand(TyperCommand):
                 ) from None
             valid = [flag for item in self.params for flag in item.opts if flag.startswith("--")]
             raise unknown(f"option of {self.name}", name, valid) from None
+        if ctx.params["data"] is None and not ctx.resilient_parsing:
+            self._refuse_without_data(ctx)
+        return rest
+
+    def _refuse_without_data(self, ctx: Any) -> None:
+        """Refuses the given options that only an evaluation or a training has."""
+        from mogabench.errors import UserError
+
+        given = [
+            (item.secondary_opts if ctx.params[item.name] is False else item.opts)[0]
+            for item in self.get_params(ctx)
+            if item.name not in _WITHOUT_DATA
+            and ctx.get_parameter_source(item.name).name == "COMMANDLINE"
+        ]
+        if given:
+            need = "needs" if len(given) == 1 else "need"
+            raise UserError(
+                f"{' and '.join(given)} {need} --data DIR (or --data sample); 'mogabench profile' "
+                "times other precisions, layouts and batches"
+            )
 
 
 def make_command(task: Task[Any, Any]) -> Any:

@@ -53,8 +53,8 @@ def mogabench(*arguments, **environment):
         ),
         (["run", "classification", "-v", "b", "--method", "rcnn"], ["valid: classifier"]),
         (["run", "classification", "-v", "b", "--option", "gate"], ["NAME=VALUE"]),
-        (["run", "classification", "-v", "b", "--train"], ["need --data"]),
-        (["run", "pose", "-v", "b", "--boxes", "b.json"], ["need --data"]),
+        (["run", "classification", "-v", "b", "--train"], ["--train needs --data DIR"]),
+        (["run", "pose", "-v", "b", "--boxes", "b.json"], ["--boxes needs --data DIR"]),
         (["run", "detection", "--boxes", "f"], ["--boxes is an option of pose, not of detection"]),
         (
             ["run", "detection", "-v", "b", "--boxes", "x.json"],

@@ -241,6 +241,14 @@ def test_without_data_a_network_is_counted_and_timed(mogabench):
     )
 
 
+def test_options_that_need_data_are_named(mogabench):
+    run = ("run", "classification", "-v", "xt", "--device", "cpu", "--format", "json", "-q")
+    _, err = mogabench(*run, "--workers", "7", status=2)
+    assert err.startswith("mogabench: --workers needs --data DIR (or --data sample); ")
+    _, err = mogabench(*run, "--no-ema", "--class-map", "f", "--confusion", "c.csv", status=2)
+    assert err.startswith("mogabench: --no-ema and --confusion and --class-map need --data DIR")
+
+
 def test_help_of_a_task_shows_its_own_options(mogabench):
     pose, _ = mogabench("run", "pose", "--help")
     assert "--boxes FILE" in pose and "--on-bad-image" in pose and "--translator" not in pose
@@ -287,9 +295,10 @@ def test_a_task_of_ones_own_counts_trains_resumes_evaluates_and_lists(mogabench,
     shutil.copy(TOY, tmp_path / "toy.py")
     own = ["--import", "toy"]
     assert "--contrast" in mogabench("run", "toy", *own, "--help")[0]
-    arguments = ["run", "toy", *own, "--backbone", "test_resnet", "--workers", "0", "-q"]
+    arguments = ["run", "toy", *own, "--backbone", "test_resnet", "-q"]
     assert "throughput" in mogabench(*arguments)[0]
-    train = [*arguments, "--data", "sample", "--contrast", "0.2", "--work-dir", tmp_path / "work"]
+    train = [*arguments, "--data", "sample", "--contrast", "0.2", "--workers", "0"]
+    train += ["--work-dir", tmp_path / "work"]
     out, _ = mogabench(*train, "--train")
     again, err = mogabench(*train, "--train", "--resume")
     assert "going on after step 40" in err
