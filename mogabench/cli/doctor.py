@@ -110,8 +110,8 @@ def _devices() -> Iterator[Finding]:
         memory = torch.cuda.get_device_properties(index).total_memory / 2**30
         found = f"{torch.cuda.get_device_name(index)}, {memory:.0f} GiB"
         fault = find_gpu_fault(index)
-        mend = f"{fault}: a build for an earlier CUDA may, see https://pytorch.org/get-started"
-        yield Finding(f"GPU {index}", found, mend if fault else "")
+        fix = f"{fault}: a build for an earlier CUDA may, see https://pytorch.org/get-started"
+        yield Finding(f"GPU {index}", found, fix if fault else "")
 
 
 def _data() -> Iterator[Finding]:

@@ -237,8 +237,8 @@ def test_doctor_says_what_data_lacks(monkeypatch):
     there = {"tensorflow_datasets", "webdataset"}
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name if name in there else None)
     sample, *streams = _data()
-    assert "missing for classification and video" in sample.found and sample.mend
-    assert [one.mend for one in streams] == [
+    assert "missing for classification and video" in sample.found and sample.fix
+    assert [one.fix for one in streams] == [
         "pip install datasets",
         "pip install tensorflow",  # timm's reader imports it before tensorflow_datasets
         "",
