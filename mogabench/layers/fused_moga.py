@@ -199,7 +199,7 @@ class FusedChannelAggregation(nn.Module):
         return out + x if self.factor is None else torch.addcmul(out, x, self.factor)
 
     def _project(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        """The output but for the product of rank one, and ``d h``, of which that product is."""
+        """Returns the output without its term of rank one, and that term's row ``d h``."""
         parts = [slice(self.dim), slice(self.dim, self.dim + 1)]
         if hidden.is_cuda:  # in one product, which reads the hidden maps once
             both = self.fc2(hidden)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmengine.model import BaseModule
@@ -15,6 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from mogabench.catalogue import create_network
 from mogabench.checkpoints import load_weights
 from mogabench.errors import UserError
+from mogabench.files import expanded
 from mogabench.openmmlab.configs import batch_norm
 from mogabench.openmmlab.pyramid import STRIDES, Pyramid, pyramid_of
 
@@ -102,7 +102,7 @@ class TimmBackbone(BaseModule):
                 f"init_cfg={dict(self.init_cfg)}: a timm network takes "
                 "init_cfg=dict(type='Pretrained', checkpoint=FILE)"
             )
-        load_weights(self.network, Path(self.init_cfg["checkpoint"]).expanduser())
+        load_weights(self.network, expanded(self.init_cfg["checkpoint"]))
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Maps images ``(N, 3, H, W)`` to maps ``(N, C_i, H / s_i, W / s_i)`` of the levels."""

@@ -49,7 +49,8 @@ def batch_norm() -> str:
 
 def has_common_statistics() -> bool:
     """Whether a batch norm sees the batches of several processes."""
-    return get_world_size() > 1 and get_device() != "cpu"
+    device: str = get_device()
+    return get_world_size() > 1 and device != "cpu"
 
 
 def dictionaries(config: Any) -> list[dict[str, Any]]:
