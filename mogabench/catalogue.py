@@ -60,7 +60,7 @@ def import_packages(packages: list[str] | None) -> None:
                 else f"{type(error).__name__}: {error}"
             )
             raise UserError(f"--import {package}: {reason}") from error
-        _check_place(package, folder, module)
+        _check_place(package, module)
         _imported[package] = module
         backbones.cache_clear()
 
@@ -69,29 +69,37 @@ def _place(package: str) -> tuple[Path, str]:
     """The folder that a package is looked for in, and its name.
 
     Raises:
-        UserError: It is a path where there is nothing.
+        UserError: It is a path where there is nothing, or nothing that Python can import.
     """
     if not _is_path(package):
         return Path.cwd(), package
-    path = expanded(package)
+    path = _resolve(package)
     if not path.exists():
         raise UserError(f"--import {package}: there is no such file or folder")
-    path = path.resolve()
-    return path.parent, path.stem
+    name = path.name if path.is_dir() else path.stem
+    if "." in name:  # which Python reads as a module within a package
+        raise UserError(f"--import {package}: a module's name has no dot; rename {path.name}")
+    return path.parent, name
+
+
+def _resolve(package: str) -> Path:
+    return expanded(package).resolve()
 
 
 def _is_path(package: str) -> bool:
     return package.endswith(".py") or os.sep in package
 
 
-def _check_place(package: str, folder: Path, module: ModuleType) -> None:
+def _check_place(package: str, module: ModuleType) -> None:
     """Refuses a module of the same name from elsewhere, where a path says which is meant.
 
     Raises:
         UserError: Another one was imported.
     """
-    found = Path(getattr(module, "__file__", None) or folder).resolve()
-    if _is_path(package) and not found.is_relative_to(folder):
+    # A folder without an __init__.py has no file.
+    file = getattr(module, "__file__", None) or next(iter(getattr(module, "__path__", ())), "")
+    found, path = Path(file).resolve(), _resolve(package)
+    if _is_path(package) and found not in (path, path / "__init__.py"):
         raise UserError(
             f"--import {package}: another module of that name is at {found}; rename yours"
         )

@@ -24,6 +24,10 @@ def count(tmp_path):
     (tmp_path / "nets" / "packed_nets").mkdir(parents=True)
     for file in ("nets/linear_nets.py", "nets/packed_nets/__init__.py", "nets/timm.py"):
         (tmp_path / file).write_text(NET)
+    (tmp_path / "nets" / "hidden").mkdir()  # beside hidden.py, in whose place it is imported
+    (tmp_path / "nets" / "net.v2").mkdir()
+    for file in ("hidden/__init__.py", "hidden.py", "net.v2/__init__.py"):
+        (tmp_path / "nets" / file).write_text(NET)
 
     def run(package, folder="here"):
         count = ["count", "linear_net", "--import", package, "--format", "json"]
@@ -91,6 +95,8 @@ def test_a_network_in_a_paper_of_ones_own_is_counted(tmp_path, command):
         ("linear_nets", "no module linear_nets is installed or in "),
         ("../nets/linear_net.py", "there is no such file or folder"),
         ("../nets/timm.py", "another module of that name is at "),
+        ("../nets/hidden.py", "another module of that name is at "),
+        ("../nets/net.v2", "a module's name has no dot; rename net.v2"),
     ],
 )
 def test_what_cannot_be_imported_is_one_line(count, package, says):
