@@ -44,8 +44,9 @@ def import_packages(packages: list[str] | None) -> None:
             ``.py`` file or a package's folder.
 
     Raises:
-        UserError: One of them cannot be imported.
+        UserError: One of them cannot be imported, or registers a name of timm's or the project's.
     """
+    taken = _packaged_backbones() if packages else frozenset()
     for package in packages or ():
         folder, name = _place(package)
         if str(folder) not in sys.path:
@@ -61,6 +62,7 @@ def import_packages(packages: list[str] | None) -> None:
             )
             raise UserError(f"--import {package}: {reason}") from error
         _check_place(package, module)
+        _check_names(package, taken)
         _imported[package] = module
         backbones.cache_clear()
 
@@ -105,6 +107,21 @@ def _check_place(package: str, module: ModuleType) -> None:
         )
 
 
+def _check_names(package: str, taken: frozenset[str]) -> None:
+    """Refuses networks that took the names of others, and would be measured in their place.
+
+    Raises:
+        UserError: There is one.
+    """
+    owners = _owners() if "timm" in sys.modules else {}  # else nothing was registered
+    for name in sorted(taken & owners.keys()):
+        if not _is_packaged(owners[name]):
+            raise UserError(
+                f"--import {package}: {owners[name]} registers {name}, which is the name of a "
+                "network of timm's or mogabench's; rename yours"
+            )
+
+
 def imported_modules() -> list[ModuleType]:
     """What `import_packages` has imported."""
     return list(_imported.values())
@@ -130,15 +147,18 @@ def backbones() -> frozenset[str]:
     What a program registers itself, without `import_packages`, may be missing; `check_backbone`
     knows it.
     """
+    return frozenset(_ask_timm()) if _imported else _packaged_backbones()
+
+
+def _packaged_backbones() -> frozenset[str]:
+    """Every name that timm and the project themselves register."""
     remembered = cache_folder() / f"backbones-{_fingerprint()}.json"
-    if not _imported:
-        with suppress(OSError, ValueError):  # such as one of another user, or none
-            return frozenset(json.loads(remembered.read_text()))
-    names, packaged = _ask_timm()
-    if not _imported:
-        with suppress(UserError):
-            write_whole(remembered, json.dumps(packaged))
-    return frozenset(names)
+    with suppress(OSError, ValueError):  # such as one of another user, or none
+        return frozenset(json.loads(remembered.read_text()))
+    packaged = sorted(name for name, module in _ask_timm().items() if _is_packaged(module))
+    with suppress(UserError):
+        write_whole(remembered, json.dumps(packaged))
+    return frozenset(packaged)
 
 
 def check_backbone(name: str, valid: Collection[str], kind: str) -> str:
@@ -227,14 +247,21 @@ def fixed_size(name: str) -> tuple[int, ...] | None:
     return config.input_size[1:] if config and config.fixed_input_size else None
 
 
-def _ask_timm() -> tuple[list[str], list[str]]:
-    """All names that are registered, and those that timm and the project themselves register."""
+def _ask_timm() -> dict[str, str]:
+    """The module of every network that is registered, by name."""
+    import_module("mogabench.models")
+    return _owners()
+
+
+def _owners() -> dict[str, str]:
+    """The module of every network that is registered so far, by name."""
     import timm
 
-    import_module("mogabench.models")
-    names = sorted(timm.list_models())
-    modules = {name: timm.model_entrypoint(name).__module__ for name in names}
-    return names, [name for name in names if modules[name].startswith(("timm.", "mogabench."))]
+    return {name: timm.model_entrypoint(name).__module__ for name in timm.list_models()}
+
+
+def _is_packaged(module: str) -> bool:
+    return module.startswith(("timm.", "mogabench."))
 
 
 def _fingerprint() -> str:

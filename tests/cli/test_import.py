@@ -104,3 +104,14 @@ def test_what_cannot_be_imported_is_one_line(count, package, says):
     assert done.returncode == 2 and done.stdout == ""
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"mogabench: --import {package}: ") and says in line
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("taken", ["moganet_tiny", "resnet18"])
+def test_a_network_does_not_take_the_place_of_another(count, tmp_path, taken):
+    """One of the project and one of timm, which itself warns on the lines before."""
+    (tmp_path / "here" / "fork.py").write_text(NET.replace("linear_net", taken))
+    done = count("fork")
+    assert done.returncode == 2 and done.stdout == ""
+    *_, line = done.stderr.splitlines()
+    assert line.startswith(f"mogabench: --import fork: fork registers {taken}, which is the name ")
