@@ -211,7 +211,8 @@ def create_network(
     try:
         network = _create(name, given)
     except (TypeError, RuntimeError, AttributeError) as error:
-        reason = str(error).partition("() ")[2] or str(error)
+        call = str(error).partition("() ")[2] if isinstance(error, TypeError) else ""
+        reason = call or str(error)
         raise UserError(f"{name} cannot be built with {dict(options)}: {reason}") from error
     inside = [network.model] if isinstance(network, FeatureGetterNet) else []
     for module in (network, *inside):
@@ -223,18 +224,33 @@ def create_network(
 
 def _create(name: str, options: dict[str, Any]) -> nn.Module:
     """timm's network, without drop path for a rate of 0 even where it takes no rate."""
-    import timm
     from timm.layers import DropPath
 
     try:
-        network: nn.Module = timm.create_model(name, **options)
+        network = _build(name, options)
     except TypeError:
         if options.pop("drop_path_rate", None) != 0:
             raise
-        network = timm.create_model(name, **options)
+        network = _build(name, options)
         for module in network.modules():
             if isinstance(module, DropPath):
                 module.drop_prob = 0.0
+    return network
+
+
+def _build(name: str, options: dict[str, Any]) -> nn.Module:
+    """timm's network, on the meta device also where it reads numbers of tensors as it is built."""
+    import timm
+    import torch
+
+    try:
+        network: nn.Module = timm.create_model(name, **options)
+    except (TypeError, RuntimeError) as error:
+        if "meta" not in str(error):
+            raise
+        with torch.device("cpu"):
+            network = timm.create_model(name, **options)
+        network.to("meta")
     return network
 
 

@@ -37,6 +37,18 @@ def test_count_of_a_name_is_that_of_the_module():
     assert by_name.operations == by_module.operations
 
 
+@pytest.mark.parametrize("read", [lambda rates: rates[0].item(), torch.Tensor.numpy])
+def test_a_network_that_reads_numbers_as_it_is_built_is_counted(read, monkeypatch):
+    """Such as rates of ``torch.linspace``, which have none on the meta device."""
+
+    def create(name, num_classes, drop_path_rate=0.1):
+        read(torch.linspace(0, drop_path_rate, 3))
+        return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, num_classes))
+
+    monkeypatch.setattr(timm, "create_model", create)
+    assert mogabench.count("resnet18", options={"num_classes": 7}).parameters == 3 * 7 + 7
+
+
 def test_a_network_in_training_goes_on_in_training(tmp_path):
     """With a frozen norm in it, which stays in evaluation mode."""
     network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.BatchNorm2d(8)).train()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import timm
 import torch
 
+from mogabench.catalogue import create_network
 from mogabench.checkpoints.mismatch import AROUND_WINDOWS, Mismatch
 from mogabench.checkpoints.naming import Naming, common_prefixes, is_implied, part_of, unwrap
 from mogabench.checkpoints.positions import is_position, resample_positions
@@ -235,5 +236,4 @@ def _whole_network(model: nn.Module) -> nn.Module | None:
     given: dict[str, Any] = getattr(model, "built_with", {})
     options = {option: value for option, value in given.items() if option not in _OF_FEATURES}
     with torch.device("meta"):
-        network: nn.Module = timm.create_model(name, **options)
-    return network
+        return create_network(name, options)

@@ -146,6 +146,18 @@ def test_a_network_with_fewer_parts_is_not_mistaken_for_a_pruned_one(trained, tm
         load_weights(features, _saved(trained, tmp_path / "w.pth"))
 
 
+def test_what_is_pruned_may_be_of_a_network_that_reads_numbers_as_it_is_built(
+    tmp_path, monkeypatch
+):
+    def reading(name, create=timm.create_model, **options):
+        torch.zeros(1).item()
+        return create(name, **options)
+
+    monkeypatch.setattr(timm, "create_model", reading)
+    path = _saved(_state(timm.create_model("test_vit")), tmp_path / "w.pth")
+    load_weights(create_network("test_vit", {"features_only": True, "out_indices": (0,)}), path)
+
+
 def test_what_is_pruned_is_of_a_network_of_the_same_options(tmp_path):
     pruned = {"features_only": True, "out_indices": (0,)}
     path = _saved(_state(timm.create_model("test_vit", depth=8)), tmp_path / "w.pth")
