@@ -225,6 +225,7 @@ def create_network(
 def _create(name: str, options: dict[str, Any]) -> nn.Module:
     """timm's network, without drop path for a rate of 0 even where it takes no rate."""
     from timm.layers import DropPath
+    from torchvision.ops import StochasticDepth
 
     try:
         network = _build(name, options)
@@ -235,6 +236,8 @@ def _create(name: str, options: dict[str, Any]) -> nn.Module:
         for module in network.modules():
             if isinstance(module, DropPath):
                 module.drop_prob = 0.0
+            elif isinstance(module, StochasticDepth):
+                module.p = 0.0
     return network
 
 

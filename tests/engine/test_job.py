@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 import timm
 import torch
+import torchvision
 from timm.layers import DropPath
+from torchvision.ops import StochasticDepth
 
 from mogabench.engine.make_job import make_job
 from mogabench.errors import UserError
@@ -145,7 +147,9 @@ def test_the_network_is_for_the_datas_classes_and_the_recipes_drop_path():
 
 def rates(network):
     """Of stochastic depth, one for each residual branch that has it."""
-    return [module.drop_prob for module in network.modules() if isinstance(module, DropPath)]
+    paths = [module for module in network.modules() if isinstance(module, DropPath)]
+    others = [module for module in network.modules() if isinstance(module, StochasticDepth)]
+    return [module.drop_prob for module in paths] + [module.p for module in others]
 
 
 def test_a_drop_path_of_0_is_that_of_the_network_whatever_its_default(job):
@@ -179,6 +183,16 @@ def test_networks_that_take_no_drop_path_are_built_for_one_of_0(backbone, monkey
         assert not any(rates(build(made(backbone, recipe="rsb_a3_100e").network_subject(5))))
         with pytest.raises(UserError, match=rf"{backbone} cannot be built with .*drop_path_rate"):
             build(made(backbone, overrides=["model.drop_path=0.1"]).network_subject(5))
+
+
+def test_a_drop_path_of_0_is_that_of_torchvision_s_networks(monkeypatch):
+    """Which have 0.1 by default, and take no rate by timm's name."""
+    whole = torchvision.models.convnext_tiny
+    monkeypatch.setattr(timm, "create_model", lambda name, num_classes: whole())
+    with torch.device("meta"):
+        assert max(rates(whole())) == pytest.approx(0.1)
+        at_0 = made("resnet18", recipe="rsb_a3_100e").network_subject(5)
+        assert not any(rates(get_task("classification").build(at_0)))
 
 
 def with_own_rate(create, name, **options):
