@@ -258,11 +258,18 @@ def _build(name: str, options: dict[str, Any]) -> nn.Module:
 
 
 def fixed_size(name: str) -> tuple[int, ...] | None:
-    """The ``(H, W)`` that a network is built for by default; None if it takes any."""
+    """The ``(H, W)`` that a network is built for by default; None if it takes any.
+
+    Raises:
+        UserError: Its name ends in a tag of weights that timm does not have.
+    """
     import timm
 
     import_module("mogabench.models")
-    config = timm.get_pretrained_cfg(name)
+    try:
+        config = timm.get_pretrained_cfg(name)
+    except RuntimeError as error:
+        raise UserError(f"{name}: {error}") from error
     return config.input_size[1:] if config and config.fixed_input_size else None
 
 

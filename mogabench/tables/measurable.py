@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mogabench import recipes
-from mogabench.errors import unknown
+from mogabench.catalogue import check_backbone
+from mogabench.errors import UserError, unknown
 from mogabench.paper import TIMED, UNITS, cell_meta, cell_subject, read_number
 from mogabench.tasks import tasks
 
@@ -126,11 +127,11 @@ def _unknown_part(subject: Subject, *, suggest: bool = False) -> str:
         return str(unknown("task", subject.task, tasks()))
     if subject.method not in task.methods:
         return str(unknown(f"method of {task.name}", subject.method, task.methods))
-    backbones = task.backbones()
-    if subject.backbone not in backbones:
-        if not suggest:
-            return f"there is no {task.backbone_word} '{subject.backbone}' here"
-        return str(unknown(task.backbone_word, subject.backbone, backbones))
+    try:
+        check_backbone(subject.backbone, task.backbones(), task.backbone_word)
+    except UserError as error:
+        word = task.backbone_word
+        return str(error) if suggest else f"there is no {word} '{subject.backbone}' here"
     default = task.default_sizes[subject.method]
     if len(subject.input_size) != len(default):
         size, example = ("x".join(map(str, pixels)) for pixels in (subject.input_size, default))

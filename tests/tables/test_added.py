@@ -110,6 +110,13 @@ def test_a_table_takes_a_network_or_says_why_not(table_id):
         assert table.rows[-1].added and table.rows[-1].label == name
 
 
+def test_a_network_by_the_tag_of_its_weights_is_counted(tmp_path):
+    table = add_network(get_paper().table("3"), Added("resnet18.a1_in1k"))
+    assert "resnet18.a1_in1k" in {one.backbone for one in unmeasured([table], Store(tmp_path))}
+    cells = join(table, Store(tmp_path)).rows[-1].cells
+    assert any(cell.command and "resnet18.a1_in1k" in cell.command for cell in cells)
+
+
 def test_a_backbone_is_no_translator(tmp_path):
     with pytest.raises(UserError, match="unknown translator 'resnet26'"):
         add_network(get_paper().table("A14"), Added("resnet26"))

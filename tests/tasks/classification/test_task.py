@@ -1,6 +1,7 @@
 import csv
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -49,12 +50,17 @@ def test_networks_are_built_for_their_input_size(asked, classes):
         assert network(*images).shape == (2, classes)
 
 
-def test_what_cannot_be_built():
+def test_what_cannot_be_built(monkeypatch):
     task = get_task("classification")
     with pytest.raises(UserError, match=r"unknown backbone 'resnet19'; did you mean .*resnet18"):
         task.build(subject("resnet19"))
     with pytest.raises(UserError, match=r"resnet18 cannot be built with .*'wings': 2.*unexpected"):
         task.build(subject("resnet18", wings=2))
+    with pytest.raises(UserError, match=r"resnet50\.a1: Invalid pretrained tag"):
+        task.build(subject("resnet50.a1"))
+    monkeypatch.setattr(timm, "create_model", Mock(side_effect=RuntimeError("item() fails")))
+    with pytest.raises(UserError, match=r"resnet18 cannot be built with .*: item\(\) fails"):
+        task.build(subject("resnet18"))
 
 
 @timm.models.register_model
