@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from mogabench.data.identity import data_name, is_of
 from mogabench.errors import UserError
 from mogabench.paper import cell_meta, get_paper
-from mogabench.records import Kind
+from mogabench.records import Kind, is_stale
 from mogabench.records.provenance import cpu_name
 from mogabench.sweeps.plan import Measurement, as_list, core, expand, from_anywhere, seed_options
 from mogabench.tables.cells import command_of
@@ -79,6 +79,8 @@ def _measured_commands(store: Store, *, elsewhere: bool) -> set[tuple[str, ...]]
         for record in store.all(kind):
             if record.provenance.busy or (not elsewhere and _is_of_another_cpu(record)):
                 continue  # tables leave the one out, and the other says nothing of this machine
+            if kind is not Kind.QUALITY and is_stale(record):
+                continue  # `profile --skip-existing` measures it again, too
             try:
                 found.add(core(shlex.split(record.provenance.command)[1:]))
             except ValueError:  # a command that was not written by a shell's rules

@@ -46,7 +46,7 @@ def record(subject, kind, command="mogabench", *, device="Some GPU", **values):
         subject=subject,
         kind=kind,
         values=counted(**values),
-        provenance=Provenance(command=command, device=device),
+        provenance=Provenance(command=command, device=device, code={}),
     )
 
 
@@ -209,12 +209,15 @@ def test_on_a_cluster_this_machine_says_nothing_of_what_can_run_and_is_done(tmp_
     assert "0 to measure, 1 measured before" in sweep(*given, "--slurm", "partition=a")
 
 
-def test_a_timing_of_any_gpu_is_not_missing(tmp_path):
+@pytest.mark.parametrize(
+    ("code", "done"), [({}, 1), ({"mogabench.models.moganet": "0" * 12}, 0), (None, 0)]
+)
+def test_a_timing_of_any_gpu_is_not_missing_unless_other_code_made_it(tmp_path, code, done):
     store, command = Store(tmp_path / "results"), "mogabench profile moganet_tiny --gpu"
     timed = record(network("moganet_tiny"), Kind.THROUGHPUT, command, throughput=1)
-    where = timed.provenance.model_copy(update={"driver": "550.1"})
+    where = timed.provenance.model_copy(update={"driver": "550.1", "code": code})
     store.append(timed.model_copy(update={"provenance": where}))
-    assert missing([{"profile": "moganet_tiny", "gpu": True}], store).done == 1
+    assert missing([{"profile": "moganet_tiny", "gpu": True}], store).done == done
 
 
 def test_tables_give_what_is_not_measured_and_can_be(tmp_path):
