@@ -18,6 +18,7 @@ from mogabench.sweeps.plan import Measurement, as_list, core, expand, from_anywh
 from mogabench.tables.cells import command_of
 from mogabench.tables.commands import timing_command
 from mogabench.tables.join import join
+from mogabench.tables.measurable import obstacle
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from mogabench.paper import PaperTable, Row
     from mogabench.records import Record, Store
     from mogabench.tables.cells import Cell
+    from mogabench.tables.join import JoinedTable
 
 _OPTIONS_OF_TABLES = {"tables", "paper", "papers", "data", "train", "seeds"}
 
@@ -106,7 +108,9 @@ def _of_tables(
     commands: dict[Measurement, None] = {}
     trains, seeds = bool(entry.get("train")), seed_options(entry.get("seeds"))
     for table in chosen:
-        asked = _unmeasured(table, store, repeats=trains and bool(seeds), elsewhere=elsewhere)
+        joined = join(table, store)
+        found.left_out.update(f"{table.name}: {reason}" for reason in _obstacles(joined))
+        asked = _unmeasured(joined, repeats=trains and bool(seeds), elsewhere=elsewhere)
         for cell, command in asked:
             reason = _obstacle(cell, command, data, trains=trains)
             if not elsewhere and _lacks_gpu(command):
@@ -141,15 +145,24 @@ def _tables(entry: dict[str, Any]) -> list[PaperTable]:
     return paper.tables() if ids == "all" else [paper.table(str(item)) for item in as_list(ids)]
 
 
+def _obstacles(table: JoinedTable) -> Iterator[str]:
+    """Why no command measures cells, such as those of a network that is not here; one for each."""
+    for row in table.rows:
+        for cell in row.cells:
+            if cell.subject and cell.measured is None:
+                reason = obstacle(table.paper, row.row, cell.column)
+                yield from [reason] * bool(reason)
+
+
 def _unmeasured(
-    table: PaperTable, store: Store, *, repeats: bool, elsewhere: bool
+    table: JoinedTable, *, repeats: bool, elsewhere: bool
 ) -> Iterator[tuple[Cell, str]]:
     """A table's cells that a command would fill, one for each command.
 
     With ``repeats`` also the trainings of cells that one of several seeds has filled.
     """
     seen = set()
-    for row in join(table, store).rows:
+    for row in table.rows:
         for cell in row.cells:
             command = _command(cell, elsewhere=elsewhere)
             command = command or (_training(row.row, cell) if repeats else None)

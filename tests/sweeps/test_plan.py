@@ -188,6 +188,15 @@ def test_a_table_of_data_of_ones_own_is_not_measured_on_other_data(tmp_path):
     }
 
 
+def test_rows_of_networks_that_are_not_here_are_left_out_and_counted(tmp_path):
+    """Such as those of ``--import``, which a plan of tables does not name."""
+    table = write_skeleton("mine", tmp_path) / "table_1_An_example.csv"
+    table.write_text(table.read_text().replace("resnet50", "my_net"))
+    plan = [{"tables": "all", "paper": "mine", "papers": str(tmp_path)}]
+    left_out = missing(plan, Store(tmp_path / "results")).left_out
+    assert left_out["Table 1 of mine: there is no backbone 'my_net' here"] > 0
+
+
 def test_on_a_cluster_this_machine_says_nothing_of_what_can_run_and_is_done(tmp_path, monkeypatch):
     """Its processor and its GPU are not those of the nodes."""
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
