@@ -7,6 +7,7 @@ needs the name, the schema and the recipes that the task carries itself (`Recipe
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -64,16 +65,19 @@ def names(owner: RecipeOwner[Recipe]) -> list[str]:
     return sorted([*(file.stem for file in _HOME.glob(f"{owner.name}/*.yaml")), *owner.recipes])
 
 
-def task_name(name_or_path: str | Path) -> str | None:
+def task_name(name_or_path: str | Path, carried: Mapping[str, str]) -> str | None:
     """The task that a recipe's file belongs to; None where no file has that name.
+
+    Args:
+        name_or_path: The recipe's.
+        carried: The text of each recipe that a task carries itself, which it may extend.
 
     Raises:
         UserError: The file cannot be read.
     """
-    file = _file(name_or_path)
-    return (
-        None if file is None else str(RecipeFile.read(file, _find_base).settings(None).get("task"))
-    )
+    if _file(name_or_path) is None:
+        return None
+    return str(_find(carried, name_or_path).settings(None).get("task"))
 
 
 def source(name_or_path: str | Path, owner: RecipeOwner[Recipe]) -> str:
@@ -189,20 +193,24 @@ def _override(
 
 
 def _read(name_or_path: str | Path, owner: RecipeOwner[Recipe]) -> RecipeFile:
-    if str(name_or_path) in owner.recipes:
-        return RecipeFile.parse(str(name_or_path), owner.recipes[str(name_or_path)], _find_base)
-    file = _file(name_or_path)
-    if file is None:
+    if str(name_or_path) not in owner.recipes and _file(name_or_path) is None:
         raise unknown("recipe", str(name_or_path), names(owner))
-    return RecipeFile.read(file, _find_base)
+    return _find(owner.recipes, name_or_path)
 
 
-def _find_base(name_or_path: str | Path) -> Path:
-    """The file of a recipe that another one extends."""
+def _find(
+    carried: Mapping[str, str], name_or_path: str | Path, below: tuple[Path, ...] = ()
+) -> RecipeFile:
+    """A recipe that a task carries, or else a file; ``below`` are those that extend it."""
+    name, find_base = str(name_or_path), partial(_find, carried)
+    if name in carried:
+        if Path(name) in below:
+            raise UserError(f"the recipe {name} extends itself")
+        return RecipeFile.parse(name, carried[name], find_base, (*below, Path(name)))
     file = _file(name_or_path)
     if file is None:
-        raise unknown("recipe", str(name_or_path), sorted(f.stem for f in _HOME.glob("*/*.yaml")))
-    return file
+        raise unknown("recipe", name, sorted([*carried, *(f.stem for f in _HOME.glob("*/*.yaml"))]))
+    return RecipeFile.read(file, find_base, below)
 
 
 def _file(name_or_path: str | Path) -> Path | None:

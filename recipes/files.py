@@ -14,6 +14,7 @@ from mogabench.yaml_text import YamlError, parse_yaml
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    FindBase = Callable[[str, tuple[Path, ...]], "RecipeFile"]
 
 _MOST_SECTIONS = 8
 
@@ -40,15 +41,15 @@ class RecipeFile:
     def read(
         cls,
         file: Path,
-        find_base: Callable[[str | Path], Path],
+        find_base: FindBase,
         below: tuple[Path, ...] = (),
     ) -> RecipeFile:
         """Reads a YAML file.
 
         Args:
             file: The file.
-            find_base: Finds the file of a recipe that this one extends, by name or path.
-            below: The files that extend this one.
+            find_base: Reads a recipe that this one extends, by name or path and what is below it.
+            below: The files that extend this one; of a recipe without a file, its name.
 
         Raises:
             UserError: It cannot be read, is no mapping, or extends itself.
@@ -68,7 +69,7 @@ class RecipeFile:
         cls,
         name: str,
         text: str,
-        find_base: Callable[[str | Path], Path],
+        find_base: FindBase,
         below: tuple[Path, ...] = (),
     ) -> RecipeFile:
         """Reads YAML from a text; the arguments are those of `read`."""
@@ -87,10 +88,11 @@ class RecipeFile:
         if base is None:
             return cls(name, text, settings, by_variant)
         beside = below[-1].parent / str(base) if below else Path(str(base))
-        found = beside if is_file(beside) else find_base(str(base))
+        is_beside = is_file(beside)
+        found = cls.read(beside, find_base, below) if is_beside else find_base(str(base), below)
         # What the paper prints for the base is not to be expected of a recipe that differs.
         own = {"expected": None, "title": name, **settings}
-        return cls(name, text, own, by_variant, cls.read(found, find_base, below))
+        return cls(name, text, own, by_variant, found)
 
     @property
     def variants(self) -> list[str]:

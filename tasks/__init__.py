@@ -206,7 +206,8 @@ def recipe_task(name_or_path: str | Path) -> Task[Any, Any]:
     for task in found.values():
         if str(name_or_path) in task.recipes:
             return task
-    name = recipes.task_name(name_or_path)
+    carried = {name: text for task in found.values() for name, text in task.recipes.items()}
+    name = recipes.task_name(name_or_path, carried)
     if name is None:
         raise unknown("recipe", str(name_or_path), recipe_names())
     if name not in found:

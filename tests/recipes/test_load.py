@@ -12,6 +12,7 @@ from mogabench.errors import UserError
 from mogabench.tasks import load_recipe, recipe_names, recipe_task
 from mogabench.tasks.classification.recipe import ClassificationRecipe
 from mogabench.variants import VARIANTS
+from tests.tasks import toy
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -247,6 +248,18 @@ def test_a_recipe_can_extend_one_of_the_project(tmp_path: Path) -> None:
         exclude={"title", "expected", "batch_size"}
     )
     assert (mine.batch_size, mine.name, mine.expected) == (256, "mine", None)
+
+
+def test_a_recipe_can_extend_one_that_a_task_carries(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mogabench.tasks._registered", [toy.TASK])
+    file = tmp_path / "mine.yaml"
+    file.write_text("extends: sample_toy\nbatch_size: 4")
+    mine = load_recipe(file)
+    assert (mine.batch_size, mine.optimizer.lr, mine.task) == (4, 3e-3, "toy")
+    monkeypatch.setattr(toy.Toy, "recipes", {"a": "extends: b", "b": "extends: a"})
+    assert complaint("a") == "the recipe a extends itself"
 
 
 def test_errors_of_extending(tmp_path: Path) -> None:
