@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from timm.data import Mixup
 from timm.loss import BinaryCrossEntropy, LabelSmoothingCrossEntropy, SoftTargetCrossEntropy
-from torch import nn
+from torch import Tensor, nn
 
 from mogabench.engine.model import Trained
 from mogabench.errors import UserError
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from mogabench.tasks.classification.recipe import ClassificationRecipe
 
 
@@ -49,7 +47,13 @@ class Classifier(Trained):
         Raises:
             UserError: The network has other outputs.
         """
-        logits: Tensor = self.run(inputs).float()
+        outputs = self.run(inputs)
+        if not isinstance(outputs, Tensor):
+            raise UserError(
+                f"the network gives a {type(outputs).__name__} in place of logits: it should give "
+                f"a tensor ({len(inputs)}, {self.num_classes}) for these images"
+            )
+        logits = outputs.float()
         if logits.shape != (len(inputs), self.num_classes):
             raise UserError(
                 f"the network gives {tuple(logits.shape)} numbers for {len(inputs)} images of "

@@ -74,6 +74,16 @@ def fixed_net(**_):
     return plain_net(num_classes=7)
 
 
+class Pair(nn.Sequential):
+    def forward(self, images):
+        return super().forward(images), images
+
+
+@timm.models.register_model
+def pair_net(num_classes=1000, **_):
+    return Pair(plain_net(num_classes=num_classes))
+
+
 def test_a_network_need_not_say_how_many_classes_it_has(job):
     model, batch = TASK.training_example(subject("plain_net", 32, num_classes=4), 8)
     assert model.predict(**batch).shape == (8, 4)
@@ -86,6 +96,8 @@ def test_a_network_need_not_say_how_many_classes_it_has(job):
 def test_a_network_with_other_outputs_than_classes(job, mixup):
     with pytest.raises(UserError, match=r"gives \(16, 7\) numbers for 16 images of 3 classes"):
         run(job(f"augment.mixup={mixup}", backbone="fixed_net"), TASK)
+    with pytest.raises(UserError, match=r"the network gives a tuple in place of logits"):
+        run(job(f"augment.mixup={mixup}", backbone="pair_net"), TASK)
 
 
 def test_a_network_of_one_size_cannot_train_at_another(job):
