@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from mogabench import recipes
 from mogabench.catalogue import check_backbone, imported_modules
+from mogabench.engine.task import Task
 from mogabench.errors import UserError, unknown
 from mogabench.sizes import read_size
 from mogabench.subject import Subject, parse_option
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from mogabench.engine.task import Task, TaskOptions
+    from mogabench.engine.task import TaskOptions
     from mogabench.paper import Meta
     from mogabench.recipes import Recipe
     from mogabench.subject import OptionValue
@@ -55,9 +56,13 @@ def tasks() -> dict[str, Task[Any, Any]]:
     """Every task by name: the project's own, those of entry points, imported and registered ones.
 
     Raises:
-        UserError: Two of them have the same name.
+        UserError: Two of them have the same name, or a ``TASK`` is something else.
     """
-    imported = [module.TASK for module in imported_modules() if hasattr(module, "TASK")]
+    imported = [
+        _checked(module.TASK, f"TASK of {module.__name__}")
+        for module in imported_modules()
+        if hasattr(module, "TASK")
+    ]
     found: dict[str, Task[Any, Any]] = {}
     for task in (*_installed(), *imported, *_registered):
         if found.setdefault(task.name, task) is not task:
@@ -238,10 +243,18 @@ def _installed() -> tuple[Task[Any, Any], ...]:
 
 def _load(entry: Any) -> Task[Any, Any]:
     try:
-        task: Task[Any, Any] = entry.load()
+        task = entry.load()
     except Exception as error:  # another package may fail in any way
         raise UserError(
             f"the task '{entry.name}' of {entry.value} cannot be imported: "
             f"{type(error).__name__}: {error}"
         ) from error
+    return _checked(task, entry.value)
+
+
+def _checked(task: Any, place: str) -> Task[Any, Any]:
+    if not isinstance(task, Task):
+        raise UserError(
+            f"{place} is a {type(task).__name__}, not an instance of mogabench.engine.task.Task"
+        )
     return task

@@ -12,6 +12,7 @@ import pytest
 import timm
 import torch
 from PIL import Image
+from pydantic import create_model
 from safetensors import safe_open
 from torch import nn
 
@@ -19,6 +20,7 @@ import mogabench
 from mogabench import catalogue
 from mogabench.checkpoints import Description
 from mogabench.engine.run import run
+from mogabench.engine.task import TaskOptions
 from mogabench.errors import UserError
 from mogabench.measure.settings import Settings
 from mogabench.measure.sweep import _ignore_interrupts
@@ -249,6 +251,25 @@ def test_a_task_is_registered_once(monkeypatch):
     assert tasks()["toy"] is toy.TASK
     with pytest.raises(UserError, match="already a task called 'toy'"):
         mogabench.register_task(toy.Toy())
+
+
+def test_a_constant_called_as_a_task_is_said_to_be_none(tmp_path):
+    (tmp_path / "file_with_constant.py").write_text("TASK = 'classification'")
+    catalogue.import_packages([str(tmp_path / "file_with_constant.py")])
+    with pytest.raises(UserError, match="TASK of file_with_constant is a str, not an instance of"):
+        tasks()
+
+
+@pytest.mark.parametrize("name", ["size", "format", "no_ema"])
+def test_an_option_of_a_task_that_all_tasks_have_is_refused(name, monkeypatch):
+    from mogabench.cli.task_commands import make_command
+    from tests.tasks import toy
+
+    own = create_model("Own", __base__=TaskOptions, **{name: (bool, False)})
+    monkeypatch.setattr(toy.Toy, "Options", own)
+    flag = f"--{name.replace('_', '-')}"
+    with pytest.raises(UserError, match=f"the task toy has an option {flag}, which all tasks have"):
+        make_command(toy.TASK)
 
 
 def test_every_public_name_is_there_and_importing_is_light():

@@ -11,7 +11,7 @@ from typer.core import TyperCommand, TyperGroup
 from mogabench.cli import run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from mogabench.engine.task import Task
 
@@ -129,7 +129,13 @@ class TaskCommand(TyperCommand):
 
 
 def make_command(task: Task[Any, Any]) -> Any:
-    """The command of a task: the options that all tasks share, and its own."""
+    """The command of a task: the options that all tasks share, and its own.
+
+    Raises:
+        UserError: An option of its own is called as one of the others.
+    """
+    from mogabench.tasks import flag
+
     shared = dict(inspect.signature(run.run, eval_str=True).parameters)
     del shared["task"], shared["own"]
     shared["method"] = _replace_help(
@@ -142,6 +148,7 @@ def make_command(task: Task[Any, Any]) -> Any:
             "--backbone", f"--{task.backbone_word}", metavar="NAME", help=_backbones(task)
         )
         shared["backbone"] = shared["backbone"].replace(annotation=Annotated[str | None, option])
+    _check_options(task, ["--help", *map(flag, shared)])
     parameters = [*shared.values(), *(_parameter(name, task) for name in _fields(task))]
 
     def command(**values: Any) -> None:
@@ -162,7 +169,21 @@ def make_command(task: Task[Any, Any]) -> Any:
     )(command)
     made = typer.main.get_command(app)
     made.name = task.name
+    others = [item for item in made.params if item.name not in _fields(task)]
+    _check_options(task, [name for one in others for name in (*one.opts, *one.secondary_opts)])
     return made
+
+
+def _check_options(task: Task[Any, Any], taken: Collection[str]) -> None:
+    from mogabench.errors import UserError
+    from mogabench.tasks import flag
+
+    for name in _fields(task):
+        if flag(name) in taken:
+            raise UserError(
+                f"the task {task.name} has an option {flag(name)}, which all tasks have: rename "
+                f"the field {name} of its Options"
+            )
 
 
 def _epilog(task: Task[Any, Any]) -> str:
