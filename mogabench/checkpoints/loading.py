@@ -223,16 +223,18 @@ def _check_numbers(path: Path, weights: Weights, own: Weights) -> None:
             raise UserError(
                 f"{path}: {name} holds {str(value.dtype).removeprefix('torch.')}, not floats"
             )
-    spoiled = [
-        name
-        for name, value in weights.items()
-        if not torch.isfinite(value.to(own[name].dtype)).all()
-    ]
+    spoiled = [name for name, value in weights.items() if _is_spoiled(value, own[name])]
     if spoiled:
         raise UserError(
             f"{path} holds numbers that are not finite, such as in {spoiled[0]}: the training that "
             "it comes from has diverged"
         )
+
+
+def _is_spoiled(value: Tensor, own: Tensor) -> bool:
+    """Whether numbers are not finite, and not so in the network, as -inf in an attention mask."""
+    value = value.to(own.dtype)
+    return not value.isfinite().all() and not torch.equal(value.to(own.device), own)
 
 
 def _report(

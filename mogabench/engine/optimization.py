@@ -112,6 +112,9 @@ class RampedAverage(BaseAveragedModel):
 
     def __init__(self, model: nn.Module, *, total: int, first: float, last: float) -> None:
         super().__init__(model, update_buffers=True)
+        # A mask of -inf stays as it is: the average of two is not a number.
+        state = self.module.state_dict().items()
+        self.avg_parameters = {name: value for name, value in state if value.isfinite().all()}
         self.total, self.first, self.last = total, first, last
 
     def decay(self, step: int) -> float:

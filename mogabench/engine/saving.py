@@ -7,7 +7,6 @@ import shutil
 import time
 from typing import TYPE_CHECKING, Any
 
-import torch
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mmengine.runner import Runner
-    from torch import Tensor
 
     from mogabench.engine.job import Job
 
@@ -51,6 +49,9 @@ class SaveCheckpoints(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Refuses to begin what the disk cannot hold."""
+        state = state_of(runner)["state_dict"]
+        # Such as a mask of attention, -inf where there is to be none.
+        self.infinite = {name for name in state if not state[name].isfinite().all()}
         weights = sum(x.numel() * x.element_size() for x in runner.model.state_dict().values())
         free = shutil.disk_usage(self.folder).free
         if free < _COPIES * weights:
@@ -72,7 +73,8 @@ class SaveCheckpoints(Hook):
 
     def _save(self, runner: Runner, *, epoch: int, step: int) -> None:
         payload = state_of(runner)
-        if not _is_finite(payload["state_dict"]):
+        state = payload["state_dict"]
+        if not all(state[name].isfinite().all() for name in state.keys() - self.infinite):
             raise UserError(
                 f"the weights are no longer finite after step {step}; {self.folder / CHECKPOINT} "
                 "keeps an earlier state, where there is one"
@@ -125,7 +127,3 @@ def state_of(runner: Runner) -> dict[str, Any]:
         # mmengine's history of logged values would need pickled classes and serves no result.
         "message_hub": {"log_scalars": {}, "runtime_info": {}, "resumed_keys": {}},
     }
-
-
-def _is_finite(state: dict[str, Tensor]) -> bool:
-    return all(bool(torch.isfinite(value).all()) for value in state.values())

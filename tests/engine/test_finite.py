@@ -79,6 +79,22 @@ def test_a_training_stops_at_the_very_step_and_names_the_layer(job, monkeypatch)
     assert saved["meta"]["iter"] == 3
 
 
+@pytest.mark.parametrize("ema", ["null", "{}"])
+def test_a_mask_of_minus_infinity_is_no_divergence(job, monkeypatch, ema):
+    """A network of attention may keep one among its weights."""
+    build = TASK.build
+
+    def masked(subject):
+        network = build(subject)
+        network.register_buffer("mask", torch.full((4, 4), -math.inf).triu(1))
+        return network
+
+    monkeypatch.setattr(TASK, "build", masked)
+    trained = run(job("schedule.epochs=1", f"ema={ema}"), TASK)
+    evaluation = job(train=False, recipe=None, weights=trained.checkpoint, work_dir=None)
+    assert run(evaluation, TASK).metrics == trained.metrics
+
+
 def test_a_batch_norm_over_single_values_is_one_line(job):
     single = job("batch_size=1", "augment.mixup=0.0", "augment.cutmix=0.0")
     subject = single.subject.model_copy(update={"backbone": "resnet10t"})
