@@ -128,7 +128,7 @@ def test_a_new_backbone_recipe_and_table(mogabench):
 
 
 @pytest.mark.slow
-def test_a_new_task(mogabench):
+def test_a_new_task(mogabench, tmp_path):
     tasks = {
         task["task"]: task for task in json.loads(mogabench("list", "tasks", "--format", "json"))
     }
@@ -136,5 +136,8 @@ def test_a_new_task(mogabench):
     run = ["run", "toy", "--backbone", "test_resnet", "--data", "sample", "--train", "-q"]
     out = mogabench(*run, "--work-dir", "work")
     assert "MAE " in out and "trained by sample_toy" in out
+    lines = [line for file in tmp_path.rglob("*.jsonl") for line in file.read_text().splitlines()]
+    (counted,) = (json.loads(line) for line in lines if '"kind":"complexity"' in line)
+    assert "mogabench.tasks.toy" in counted["provenance"]["code"]
     evaluated = mogabench(*run[:-2], "--weights", "work/weights.pth", "-q")
     assert evaluated.splitlines()[1].split(" on ")[0] == out.splitlines()[1].split(" on ")[0]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from timm.models import is_model, model_entrypoint
 
 from mogabench.catalogue import imported_modules
 from mogabench.records.code import digests, package_of
+from mogabench.tasks import get_task
 
 if TYPE_CHECKING:
     from torch import nn
@@ -20,10 +23,11 @@ _COUNTER = tuple(f"mogabench.measure.{name}" for name in ("complexity", "convent
 
 
 def network_code(subject: Subject, network: nn.Module) -> dict[str, str]:
-    """Digests of the project's code behind a network, and of the user's that was imported.
+    """Digests of the project's code behind a network, and of the user's.
 
-    That is its classes, its sizes, its builder, and what these take from other modules: base
-    classes, layers that are made by a function, and functions that are called.
+    Of the project's that is its classes, its sizes, its builder, and what these take from other
+    modules: base classes, layers that are made by a function, and functions that are called. Of
+    the user's it is all that is loaded, for a number may come from any of it.
     """
     modules = {type(module).__module__ for module in network.modules()}
     modules.add(f"mogabench.tasks.{subject.task}.network")
@@ -33,20 +37,39 @@ def network_code(subject: Subject, network: nn.Module) -> dict[str, str]:
         modules.add("mogabench.openmmlab.configs")
     if is_model(subject.backbone):
         modules.add(model_entrypoint(subject.backbone).__module__)
-    imported = {package_of(module.__name__) for module in imported_modules()}
-    used = _with_used(modules, (f"mogabench.tasks.{subject.task}.", *imported))
-    return digests(used, packages=imported)
+    own = _own_modules(type(get_task(subject.task)).__module__)
+    used = _with_used(modules | own, (*_OF_NETWORKS, f"mogabench.tasks.{subject.task}."), own)
+    return digests(used, packages=map(package_of, own))
 
 
-def _with_used(modules: set[str], beside: tuple[str, ...]) -> set[str]:
-    """The modules, and those whose classes and functions they use: of networks, and ``beside``."""
-    ours = (*_OF_NETWORKS, *beside)
+def _own_modules(task: str) -> set[str]:
+    """The user's modules that are loaded: the imported ones, what lies beside, and the task's."""
+    project = {package_of(__name__)}
+    packages = {package_of(name) for name in (task, *(one.__name__ for one in imported_modules()))}
+    folders = {_folder(sys.modules.get(name)) for name in packages - project} - {None}
+    loaded = list(sys.modules.items()) if folders else []
+    packages |= {name for name, one in loaded if "." not in name and _folder(one) in folders}
+    modules = {name for name in sys.modules if package_of(name) in packages - project}
+    is_folder = hasattr(sys.modules.get(task), "__path__")  # as the project's, with a builder
+    return modules if is_folder else modules | {task}
+
+
+def _folder(module: object) -> Path | None:
+    """Where a module, or the folder of a package, lies; None where all that is installed does."""
+    values = vars(module) if isinstance(module, ModuleType) else {}
+    place = next(iter(values.get("__path__") or ()), None) or values.get("__file__")
+    folder = Path(place).parent if place else None
+    return None if folder and folder.name in ("site-packages", "dist-packages") else folder
+
+
+def _with_used(modules: set[str], ours: tuple[str, ...], own: set[str]) -> set[str]:
+    """The modules, and those of ours and one's own whose classes and functions they use."""
     found: set[str] = set()
     waiting = set(modules)
     while waiting:
         name = waiting.pop()
         found.add(name)
-        if name.startswith(ours) and name in sys.modules:
+        if (name.startswith(ours) or name in own) and name in sys.modules:
             values = vars(sys.modules[name]).values()
             used = {str(getattr(value, "__module__", "")) for value in values}
             waiting |= {other for other in used if other.startswith(ours)} - found

@@ -54,7 +54,7 @@ def test_names_and_paths(count, package, folder):
 
 @pytest.mark.slow
 def test_a_network_that_was_edited_is_counted_again(tmp_path):
-    """Once as the file is at first, and once after an edit; by ``table`` and by ``run``."""
+    """By ``table`` after an edit of its file, and by ``run`` after one of a file beside it."""
 
     def counted(file, *arguments):
         command = [*arguments, "--import", str(file), "--results", str(tmp_path / "results")]
@@ -67,7 +67,11 @@ def test_a_network_that_was_edited_is_counted_again(tmp_path):
     for number, arguments in enumerate((table, run)):
         file = tmp_path / f"nets_{number}.py"
         for outputs in (700_000, 900_000):
-            file.write_text(NET.replace("7)", f"{outputs})"))
+            sizes = f"WIDTH = {outputs}"
+            if arguments is run:
+                (tmp_path / "sizes_of_nets.py").write_text(sizes)
+                sizes = "from sizes_of_nets import WIDTH"
+            file.write_text(f"{sizes}\n{NET.replace('7)', 'WIDTH)')}")
             millions = f"{4 * outputs / 1e6:.2f}".rstrip("0")
             assert millions in counted(file, *arguments), (arguments, outputs)
 

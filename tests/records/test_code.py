@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import mogabench
+from mogabench import catalogue
 from mogabench.measure.code import counter_code, network_code
 from mogabench.records import Kind, Provenance, Record, is_stale
 from mogabench.records.code import digests
@@ -58,3 +59,18 @@ def test_the_code_of_a_network_is_all_that_it_is_made_of():
     assert {"mogabench.models.moganet", *(f"mogabench.layers.{part}" for part in parts)} <= moganet
     pose = code("pose", "simple_baseline", "moganet_xtiny", (64, 64))
     assert {"mogabench.layers.moga", "mogabench.tasks.pose.network"} <= pose
+
+
+def test_code_of_ones_own_is_all_that_lies_beside_what_was_imported(tmp_path):
+    """Also a task and a constant, of which no module of the network tells."""
+    task = Path(__file__).parents[1] / "tasks" / "toy.py"
+    written = {"own_task": f"{task.read_text()}from own_sizes import WIDTH", "own_sizes": "WIDTH=4"}
+    for name, text in (written | {"not_used": ""}).items():
+        (tmp_path / f"{name}.py").write_text(text)
+    catalogue.import_packages([str(tmp_path / "own_task.py")])
+    subject = Subject(task="toy", method="regression", backbone="test_resnet", input_size=(32, 32))
+    code = network_code(subject, get_task("toy").build(subject))
+    for name in written:
+        del sys.modules[name]
+    digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in written.items()}
+    assert code == {name: digest[:12] for name, digest in digests.items()}
