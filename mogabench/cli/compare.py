@@ -41,8 +41,8 @@ def compare(
     are of each task's first method at the tables' size; what has no record is counted. FLOPs are
     multiply-accumulates of convolutions, linear layers and matrix products. Throughputs are in
     eager float32, a table for each device. Accuracies are compared where data, size, recipe and
-    epochs are the same. A task is left out where it takes none of the networks: video takes
-    translators, such as moganet.
+    epochs are the same, and are means over the seeds. A task is left out where it takes none of the
+    networks: video takes translators, such as moganet.
     """
     from mogabench.catalogue import import_packages
     from mogabench.console import print_json

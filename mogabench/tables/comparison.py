@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mogabench.catalogue import check_backbone
 from mogabench.records import Kind
 from mogabench.tables.grid import MISSING
+from mogabench.tables.series import set_up, spread
 from mogabench.tables.timed import PLAIN_RUN, machine_of
 from mogabench.tasks import make_subject
 
@@ -30,8 +32,9 @@ class Line:
         where: The method and size, or the data and recipe, by which all were measured.
         figure: What it is, such as ``param.`` or ``Top-1``.
         unit: Such as ``M``.
-        values: One for each network; None where it is not known.
-        digits: After the decimal point, where it is printed.
+        samples: What each network's records say: a quality of each seed, any other figure once,
+            nothing where it is not known.
+        digits: After the decimal point, where a single one is printed.
     """
 
     kind: Kind
@@ -39,21 +42,33 @@ class Line:
     where: str
     figure: str
     unit: str
-    values: tuple[float | None, ...]
+    samples: tuple[tuple[float, ...], ...]
     digits: int = 2
 
+    @property
+    def values(self) -> list[float | None]:
+        """The mean of each network's samples; None where there are none."""
+        return [statistics.fmean(sample) if sample else None for sample in self.samples]
+
     def texts(self) -> list[str]:
-        """The values as printed; one that is not known is a dash."""
-        return [MISSING if value is None else f"{value:.{self.digits}f}" for value in self.values]
+        """The values as printed, with the deviations of means; one that is not known is a dash."""
+        return list(map(self._text, self.samples))
+
+    def _text(self, sample: tuple[float, ...]) -> str:
+        if len(sample) > 1:
+            return spread(sample)
+        return f"{sample[0]:.{self.digits}f}" if sample else MISSING
 
     def entry(self, networks: Sequence[str]) -> dict[str, Any]:
         """The line as plain data."""
+        several = (pair for pair in zip(networks, self.samples, strict=True) if len(pair[1]) > 1)
         return {
             "task": self.task,
             "where": self.where,
             "figure": self.figure,
             "unit": self.unit,
             "values": dict(zip(networks, self.values, strict=True)),
+            "deviations": {name: statistics.stdev(sample) for name, sample in several},
         }
 
 
@@ -104,10 +119,10 @@ def _costs(task: str, where: str, chosen: Sequence[Subject | None], store: Store
         ("operations_matmul", "FLOPs, matmul", "G", 1e9),  # leaves nothing of attention out
         ("activations", "act.", "M", 1e6),
     ):
-        values = tuple(
-            r.values[name].value / scale if r and name in r.values else None for r in counted
+        samples = tuple(
+            (r.values[name].value / scale,) if r and name in r.values else () for r in counted
         )
-        yield Line(Kind.COMPLEXITY, task, where, figure, unit, values)
+        yield Line(Kind.COMPLEXITY, task, where, figure, unit, samples)
 
 
 def _rates(task: str, where: str, chosen: Sequence[Subject | None], store: Store) -> Iterator[Line]:
@@ -120,28 +135,37 @@ def _rates(task: str, where: str, chosen: Sequence[Subject | None], store: Store
             by_machine.setdefault(where_timed, {})[record.subject.key] = record
     for machine, records in by_machine.items():
         found = [records.get(key or "") for key in keys]
-        values = tuple(r.values["throughput"].value if r else None for r in found)
+        samples = tuple((r.values["throughput"].value,) if r else () for r in found)
         unit = next(iter(records.values())).values["throughput"].unit
         on = f"{where}, float32 on {machine}"
-        yield Line(Kind.THROUGHPUT, task, on, "throughput", unit, values, digits=1)
+        yield Line(Kind.THROUGHPUT, task, on, "throughput", unit, samples, digits=1)
 
 
 def _qualities(task: Task[Any, Any], networks: Sequence[str], store: Store) -> Iterator[Line]:
-    groups: dict[tuple[str, str], dict[str, Record]] = {}
+    groups: dict[tuple[str, str], dict[str, list[Record]]] = {}
     for record in store.all(Kind.QUALITY):
         subject, data = record.subject, record.provenance.data
         if subject.task == task.name and subject.backbone in networks and not subject.options:
             group = _conditions(record), data.digest if data else ""
-            groups.setdefault(group, {})[subject.backbone] = record
+            groups.setdefault(group, {}).setdefault(subject.backbone, []).append(record)
     repeated = Counter(conditions for conditions, _ in groups)
-    for (conditions, digest), records in groups.items():
+    for (conditions, digest), by_network in groups.items():
+        found = [_of_each_seed(by_network.get(name, [])) for name in networks]
         of_data = f", data {digest[:8]}" * (repeated[conditions] > 1)  # as of folders of one name
-        where = conditions + of_data
+        about = Kind.QUALITY, task.name, conditions + of_data
+        seeds = tuple((len(records),) if records else () for records in found)
+        if max(seeds) > (1,):
+            yield Line(*about, "seeds", "1", seeds, digits=0)
         for metric in task.metrics:
-            values = tuple(_value(records.get(name), metric) for name in networks)
-            if any(value is not None for value in values):
-                label = metric.label.partition(" (")[0]
-                yield Line(Kind.QUALITY, task.name, where, label, metric.unit, values)
+            samples = tuple(_sample(records, metric) for records in found)
+            if any(samples):
+                yield Line(*about, metric.label.partition(" (")[0], metric.unit, samples)
+
+
+def _of_each_seed(records: Sequence[Record]) -> list[Record]:
+    """The newest record, and the newest of each other seed of the same training."""
+    alike = (record for record in records if set_up(record) == set_up(records[-1]))
+    return list({record.provenance.seed: record for record in alike}.values())
 
 
 def _conditions(record: Record) -> str:
@@ -156,6 +180,5 @@ def _conditions(record: Record) -> str:
     return f"{subject.method} {size} on {data}, {how_trained}"
 
 
-def _value(record: Record | None, metric: Metric) -> float | None:
-    quantity = record and record.values.get(metric.name)
-    return quantity.value if quantity else None
+def _sample(records: Sequence[Record], metric: Metric) -> tuple[float, ...]:
+    return tuple(r.values[metric.name].value for r in records if metric.name in r.values)

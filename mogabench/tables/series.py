@@ -58,7 +58,7 @@ def split_series(trainings: Sequence[Record]) -> tuple[list[Series], list[Record
     """
     groups: dict[str, dict[str, list[Record]]] = {}
     for record in trainings:
-        by_subject = groups.setdefault(_setup(record), {})
+        by_subject = groups.setdefault(set_up(record), {})
         by_subject.setdefault(record.subject.key, []).append(record)
     series = [
         _series(list(by_subject.values()))
@@ -84,10 +84,9 @@ def _options_text(options: Iterable[tuple[str, OptionValue]]) -> str:
     return ", ".join(f"{name}={json.dumps(value)}" for name, value in sorted(options))
 
 
-def _setup(record: Record) -> str:
-    """What the trainings of a series share."""
+def set_up(record: Record) -> str:
+    """What the trainings of a series share, as text to compare."""
     subject, where = record.subject, record.provenance
-    assert where.training is not None
     shared = (
         *(subject.task, subject.method, subject.input_size),
         *(where.recipe, where.recipe_changes, where.training, where.data),

@@ -9,6 +9,7 @@ from mogabench.cli import app
 from mogabench.measure.code import counter_code
 from mogabench.records import Data, Kind, Provenance, Quantity, Record, Store, Training
 from mogabench.subject import Subject
+from mogabench.tables.series import spread
 from mogabench.tasks import get_task, make_subject
 from tests.counted import counted
 
@@ -83,6 +84,27 @@ def test_qualities_stand_together_only_where_the_conditions_are_the_same(tmp_pat
         {"resnet18": None, "resnet34": 70.0},
     ]
     assert all("folder:mine val" in line["where"] for line in lines)
+
+
+def test_an_accuracy_is_the_mean_over_the_seeds_of_one_training(tmp_path):
+    """The newest of a seed counts, and no training that began otherwise."""
+    store = Store(tmp_path)
+    other = quality("resnet18", 90.0, seed=7)
+    other.provenance.amp = "bfloat16"
+    store.append(other)
+    for seed, value in ((0, 99.0), (0, 50.0), (1, 60.0), (2, 10.0)):
+        store.append(quality("resnet18", value, seed=seed))
+    store.append(quality("resnet34", 41.0))
+    given = ("--tasks", "classification", "--results", tmp_path)
+    found = {line["figure"]: line for line in json.loads(compare(*RESNETS, *given, "-f", "json"))}
+    assert found["seeds"]["values"] == {"resnet18": 3, "resnet34": 1}
+    assert found["Top-1"]["values"] == {"resnet18": 40.0, "resnet34": 41.0}
+    # (10² + 20² + 30²) / 2 is 700.
+    assert found["Top-1"]["deviations"] == {"resnet18": pytest.approx(700**0.5)}
+    assert [line.split() for line in compare(*RESNETS, *given).splitlines()[-2:]] == [
+        ["resnet18", "3", *spread([50.0, 60.0, 10.0]).split()],
+        ["resnet34", "1", "41.00"],
+    ]
 
 
 def test_two_folders_of_one_name_are_not_one_data_set(tmp_path):
