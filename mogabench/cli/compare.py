@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mogabench.tables.comparison import Line
+    from mogabench.tables.grid import Footnotes
 
 
 def compare(
@@ -77,19 +78,22 @@ def _print(lines: Sequence[Line], networks: Sequence[str]) -> None:
 
     from mogabench.console import print_line, print_table
     from mogabench.records import Kind
+    from mogabench.tables.grid import Footnotes
 
     costs = [line for line in lines if line.kind is Kind.COMPLEXITY]
     heads = list(dict.fromkeys(map(_head, costs)))
     rows = []
     for title, section in groupby(costs, _title):
-        rows += [(title, *("" for _ in heads)), *_rows(list(section), networks)]
+        rows += [(title, *("" for _ in heads)), *_rows(list(section), networks, Footnotes())]
     print_table(("network", *heads), rows, right=heads)
     for title, section in groupby((item for item in lines if item not in costs), _title):
-        found = list(section)
+        found, footnotes = list(section), Footnotes()
         print_line("")
         print_line(title)
         heads = list(map(_head, found))
-        print_table(("network", *heads), _rows(found, networks), right=heads)
+        print_table(("network", *heads), _rows(found, networks, footnotes), right=heads)
+        for text in footnotes.texts:
+            print_line(f"{footnotes.mark(text)} {text}")
 
 
 def _title(line: Line) -> str:
@@ -100,9 +104,11 @@ def _head(line: Line) -> str:
     return f"{line.figure} ({line.unit})"
 
 
-def _rows(lines: Sequence[Line], networks: Sequence[str]) -> list[tuple[str, ...]]:
+def _rows(
+    lines: Sequence[Line], networks: Sequence[str], footnotes: Footnotes
+) -> list[tuple[str, ...]]:
     """A row for each network of which one of the figures is known."""
     from mogabench.tables.grid import MISSING
 
-    rows = zip(networks, *(line.texts() for line in lines), strict=True)
+    rows = zip(networks, *(line.texts(footnotes) for line in lines), strict=True)
     return [row for row in rows if any(text != MISSING for text in row[1:])]

@@ -248,8 +248,7 @@ def _join_timing(cell: Cell, subject: Subject, gpu: str, timings: Timings) -> Ce
     measured = record.values[TIMED[metric]].value / UNITS[metric][cell.unit]
     cell = replace(cell, measured=measured, records=(record,))
     if cell.paper is None:  # other notes, as on how memory is measured, would stand at every cell
-        rough = ["the speed may be off by more than 5 %"] * (metric == "fps" and is_rough(record))
-        return replace(cell, caveat="; ".join([*_age((record,)), *rough]))
+        return replace(cell, caveat=timing_caveat(record, metric))
     where = record.provenance
     if not gpu or gpu not in where.device:
         device = f"measured with batch {where.batch_size} on {where.device}"
@@ -258,6 +257,12 @@ def _join_timing(cell: Cell, subject: Subject, gpu: str, timings: Timings) -> Ce
         return replace(cell, status=Status.OTHER_DEVICE, caveat=caveat)
     status = Status.ROUNDS if rounds_to(cell.printed, measured) else Status.UNEXPLAINED
     return replace(cell, status=status, caveat=_caveat((record,), metric))
+
+
+def timing_caveat(record: Record, metric: str) -> str:
+    """What speaks against a figure of a timing, beside the record's notes; empty for most."""
+    rough = ["the speed may be off by more than 5 %"] * (metric == "fps" and is_rough(record))
+    return "; ".join([*_age((record,)), *rough])
 
 
 def _join_quality(

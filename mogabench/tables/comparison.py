@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mogabench.catalogue import check_backbone
 from mogabench.records import Kind
+from mogabench.tables.cells import timing_caveat
 from mogabench.tables.grid import MISSING
 from mogabench.tables.series import set_up, spread
 from mogabench.tables.timed import PLAIN_RUN, machine_of
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from mogabench.engine.task import Metric, Task
     from mogabench.records import Record, Store
     from mogabench.subject import Subject
+    from mogabench.tables.grid import Footnotes
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class Line:
         samples: What each network's records say: a quality of each seed, any other figure once,
             nothing where it is not known.
         digits: After the decimal point, where a single one is printed.
+        caveats: What a reader of each network's value must know, empty for most; nothing where the
+            line has none.
     """
 
     kind: Kind
@@ -44,31 +48,42 @@ class Line:
     unit: str
     samples: tuple[tuple[float, ...], ...]
     digits: int = 2
+    caveats: tuple[str, ...] = ()
 
     @property
     def values(self) -> list[float | None]:
         """The mean of each network's samples; None where there are none."""
         return [statistics.fmean(sample) if sample else None for sample in self.samples]
 
-    def texts(self) -> list[str]:
-        """The values as printed, with the deviations of means; one that is not known is a dash."""
-        return list(map(self._text, self.samples))
+    def texts(self, footnotes: Footnotes) -> list[str]:
+        """The values as printed, with the deviations of means and the marks of their caveats.
 
-    def _text(self, sample: tuple[float, ...]) -> str:
+        Args:
+            footnotes: Of the table that the line is in; takes the caveats.
+        """
+        caveats = self.caveats or ("",) * len(self.samples)
+        return [
+            self._text(sample) + footnotes.mark(caveat)
+            for sample, caveat in zip(self.samples, caveats, strict=True)
+        ]
+
+    def _text(self, sample: Sequence[float]) -> str:
         if len(sample) > 1:
             return spread(sample)
         return f"{sample[0]:.{self.digits}f}" if sample else MISSING
 
     def entry(self, networks: Sequence[str]) -> dict[str, Any]:
         """The line as plain data."""
-        several = (pair for pair in zip(networks, self.samples, strict=True) if len(pair[1]) > 1)
+        samples = zip(networks, self.samples, strict=True)
+        caveats = zip(networks, self.caveats, strict=True) if self.caveats else ()
         return {
             "task": self.task,
             "where": self.where,
             "figure": self.figure,
             "unit": self.unit,
             "values": dict(zip(networks, self.values, strict=True)),
-            "deviations": {name: statistics.stdev(sample) for name, sample in several},
+            "deviations": {name: statistics.stdev(each) for name, each in samples if len(each) > 1},
+            "notes": {name: text for name, text in caveats if text},
         }
 
 
@@ -138,7 +153,10 @@ def _rates(task: str, where: str, chosen: Sequence[Subject | None], store: Store
         samples = tuple((r.values["throughput"].value,) if r else () for r in found)
         unit = next(iter(records.values())).values["throughput"].unit
         on = f"{where}, float32 on {machine}"
-        yield Line(Kind.THROUGHPUT, task, on, "throughput", unit, samples, digits=1)
+        caveats = tuple(timing_caveat(r, "fps") if r else "" for r in found)
+        yield Line(
+            Kind.THROUGHPUT, task, on, "throughput", unit, samples, digits=1, caveats=caveats
+        )
 
 
 def _qualities(task: Task[Any, Any], networks: Sequence[str], store: Store) -> Iterator[Line]:

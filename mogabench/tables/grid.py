@@ -91,13 +91,20 @@ class Grid:
 
 
 @dataclass
-class _Footnotes:
+class Footnotes:
+    """The texts below a table, each once."""
+
     texts: list[str] = field(default_factory=list)
 
     def numbers(self, text: str) -> tuple[int, ...]:
+        """The number of a text, from 1; none of an empty one."""
         if text and text not in self.texts:
             self.texts.append(text)
         return (self.texts.index(text) + 1,) if text else ()
+
+    def mark(self, text: str) -> str:
+        """What points to a text on a terminal, such as ``[a]``; nothing to an empty one."""
+        return "".join(f"[{letter(number)}]" for number in self.numbers(text))
 
 
 def marks(numbers: Iterable[int]) -> str:
@@ -107,7 +114,7 @@ def marks(numbers: Iterable[int]) -> str:
 
 def to_grid(joined: JoinedTable) -> Grid:
     """Lays a joined table out: printed, measured and Δ side by side for each measured column."""
-    footnotes = _Footnotes()
+    footnotes = Footnotes()
     columns = joined.paper.columns
     heads = [_heads(joined, number) for number in range(len(columns))]
     rows = [
@@ -197,7 +204,7 @@ def _orders(joined: JoinedTable) -> list[str]:
     return lines
 
 
-def _texts(cell: Cell, footnotes: _Footnotes) -> list[Text]:
+def _texts(cell: Cell, footnotes: Footnotes) -> list[Text]:
     printed = Text(cell.printed, footnotes=footnotes.numbers(cell.erratum))
     if cell.column.metric is None:
         return [printed]

@@ -140,6 +140,29 @@ def test_throughputs_stand_together_only_for_equal_threads_and_batches(tmp_path)
     ]
 
 
+def test_a_speed_of_other_code_or_of_few_passes_is_marked(tmp_path):
+    store = Store(tmp_path)
+    for backbone, code, passes in (("resnet18", None, 5), ("resnet34", {}, 6)):
+        values = {"throughput": Quantity(value=10.0, unit="img/s")}
+        values["iterations"] = Quantity(value=passes, unit="1")
+        how = Provenance(command="test", device="CPU", threads=1, batch_size=1, code=code)
+        subject = make_subject(get_task("classification"), backbone)
+        store.append(Record(subject=subject, kind=Kind.THROUGHPUT, values=values, provenance=how))
+    given = ("--tasks", "classification", "--results", tmp_path)
+    says = "made by other code than this version's; the speed may be off by more than 5 %"
+    lines = compare(*RESNETS, *given).splitlines()
+    start = next(place for place, line in enumerate(lines) if "on CPU, 1 thread" in line)
+    assert [line.split(maxsplit=1) for line in lines[start + 3 : start + 6]] == [
+        ["resnet18", "10.0[a]"],
+        ["resnet34", "10.0"],
+        ["[a]", says],
+    ]
+    found = json.loads(compare(*RESNETS, *given, "--format", "json"))
+    assert [line["notes"] for line in found if "on CPU, 1 thread" in line["where"]] == [
+        {"resnet18": says}
+    ]
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
