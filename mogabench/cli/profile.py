@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from mogabench.measure.settings import Settings
     from mogabench.measure.worker import Request
+    from mogabench.records import Record
     from mogabench.subject import Subject
 
 CLASSIFICATION = "classification"
@@ -190,11 +191,17 @@ def profile(
     if output_format == "json":
         print_json([record.model_dump(mode="json", exclude_none=True) for record in records])
     elif output_format == "csv":
-        print_csv(records, [count(record.subject, store, packages or ()) for record in records])
+        print_csv(records, [count(_computed(one), store, packages or ()) for one in records])
     else:
         print_records(records)
     if len(records) < len(requests):
         raise typer.Exit(1)
+
+
+def _computed(record: Record) -> Subject:
+    """What was timed, in the form for inference where that is what another runtime computes."""
+    form = None if record.provenance.runtime is None else "inference"
+    return record.subject.model_copy(update={"form": form})
 
 
 def _require_gpu() -> None:

@@ -26,6 +26,7 @@ from mogabench.measure.rates import choose_side, measure_rates
 from mogabench.measure.steps import inference_step, training_step
 from mogabench.measure.throughput import measure, measure_rounds, prepare
 from mogabench.measure.worker import ANSWER, COMMAND, ROUND, Request, reason
+from mogabench.models import fuse
 from mogabench.processes import die_with_parent
 from mogabench.runtimes import FORMATS, RUNTIMES, check_runtime, export
 from mogabench.tasks import get_task
@@ -69,13 +70,15 @@ def _look_at(request: Request) -> tuple[dict[str, str], Work]:
 
     This imports the libraries of the network, which so are no part of the memory that it takes.
     """
-    subject, task = request.subject, get_task(request.subject.task)
+    subject, settings, task = request.subject, request.settings, get_task(request.subject.task)
     with torch.device("meta"):
-        timed = network = task.build(subject)
-        if request.settings.train_step:
+        timed = network = task.build(subject).eval()
+        if settings.train_step:
             timed, _ = task.training_example(subject, 1)
-        work = work_of(network.eval(), *task.example_inputs(subject))
-    return network_code(subject, timed), work.of_training if request.settings.train_step else work
+        if settings.runtime != "torch":  # it computes what `export` writes
+            network = fuse(network)
+        work = work_of(network, *task.example_inputs(subject))
+    return network_code(subject, timed), work.of_training if settings.train_step else work
 
 
 def _make_step(request: Request, folder: Path) -> MakeStep:

@@ -1,5 +1,7 @@
 """The command's sweep, its output and its refusals; only the tests marked slow start children."""
 
+import csv
+import io
 import json
 import re
 import signal
@@ -50,6 +52,7 @@ def measured(monkeypatch):
                 amp=request.settings.amp,
                 compiled=request.settings.compile,
                 channels_last=request.settings.channels_last,
+                runtime=None if request.settings.runtime == "torch" else request.settings.runtime,
                 batch_size=8
                 if request.settings.batch_size == "auto"
                 else request.settings.batch_size,
@@ -178,6 +181,14 @@ def test_csv_has_timms_columns_and_its_counts(invoke, measured):
         "param_count,infer_gmacs,infer_macts",
         "deit_small_patch16_224,224,1234.56,6.48,8,22.05,4.61,11.95",
     ]
+
+
+def test_csv_of_a_runtime_has_the_counts_of_the_fused_network(invoke, measured):
+    done = invoke("mobileone_s0", "--runtime", "openvino", "--format", "csv")
+    [row] = csv.DictReader(io.StringIO(done.stdout))
+    # Table 1 of its paper (arXiv:2206.04040): 2.1 M and 275 M; as it is trained, 5.3 M and 1100 M.
+    assert float(row["param_count"]) == pytest.approx(2.1, abs=0.05)
+    assert float(row["infer_gmacs"]) == pytest.approx(0.275, abs=0.01)
 
 
 @pytest.mark.parametrize("mode", [(), ("--train-step",)])

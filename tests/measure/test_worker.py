@@ -14,6 +14,7 @@ from mogabench.measure.settings import Settings
 from mogabench.measure.worker import Contestant, Request, measure_in_subprocess
 from mogabench.records import Kind
 from mogabench.subject import Subject
+from mogabench.tasks import get_task, make_subject
 
 TOYS = """
 import os, signal, time
@@ -167,6 +168,18 @@ def test_memory_of_a_runtime_is_without_that_of_the_export(request_for):
     assert (record.provenance.runtime, record.provenance.threads) == ("onnxruntime", 2)
     # The runtime itself takes 74 MiB; an export in the same process left 123 MiB more.
     assert record.values["peak_memory"].value < 110 * 2**20
+
+
+@pytest.mark.slow
+def test_floor_of_a_runtime_is_that_of_the_fused_network():
+    pytest.importorskip("onnxruntime", reason="needs pip install -e '.[runtimes]'")
+    subject = make_subject(get_task("classification"), "mobileone_s0")
+    settings = replace(SETTINGS, dtype="float32", runtime="onnxruntime")
+    record = measure_in_subprocess(Request(subject=subject, settings=settings))
+    values = {name: quantity.value for name, quantity in record.values.items()}
+    macs = values["floor"] / 1000 * values["matrix_rate"] / 2 / 3  # of one image
+    # Its paper (arXiv:2206.04040) says 275 M; as it is trained it has four times as many.
+    assert macs == pytest.approx(275e6, rel=0.01)
 
 
 @pytest.mark.slow
