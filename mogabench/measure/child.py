@@ -20,13 +20,13 @@ import torch
 
 from mogabench.catalogue import import_packages
 from mogabench.errors import UserError
+from mogabench.layers.fusion import fuse
 from mogabench.measure.code import network_code
 from mogabench.measure.floor import roof, work_of
 from mogabench.measure.rates import choose_side, measure_rates
 from mogabench.measure.steps import inference_step, training_step
 from mogabench.measure.throughput import measure, measure_rounds, prepare
 from mogabench.measure.worker import ANSWER, COMMAND, ROUND, Request, reason
-from mogabench.models import fuse
 from mogabench.processes import die_with_parent
 from mogabench.runtimes import FORMATS, RUNTIMES, check_runtime, export
 from mogabench.tasks import get_task
@@ -75,10 +75,10 @@ def _look_at(request: Request) -> tuple[dict[str, str], Work]:
         timed = network = task.build(subject).eval()
         if settings.train_step:
             timed, _ = task.training_example(subject, 1)
-        if settings.runtime != "torch":  # it computes what `export` writes
-            network = fuse(network)
-        work = work_of(network, *task.example_inputs(subject))
-    return network_code(subject, timed), work.of_training if settings.train_step else work
+        fused = None if settings.runtime == "torch" else fuse(network)  # as `export` writes it
+        work = work_of(network if fused is None else fused, *task.example_inputs(subject))
+    code = network_code(subject, timed, fused)
+    return code, work.of_training if settings.train_step else work
 
 
 def _make_step(request: Request, folder: Path) -> MakeStep:

@@ -19,20 +19,33 @@ if TYPE_CHECKING:
     from mogabench.subject import Subject
 
 _OF_NETWORKS = tuple(f"mogabench.{name}." for name in ("layers", "models", "openmmlab", "ops"))
+_OF_EXPORTS = (
+    "mogabench.layers.fusion",
+    *(f"mogabench.runtimes.{name}" for name in ("exporting", "runtime", "tracing")),
+)
 _COUNTER = tuple(f"mogabench.measure.{name}" for name in ("complexity", "conventions", "operators"))
 
 
-def network_code(subject: Subject, network: nn.Module) -> dict[str, str]:
+def network_code(
+    subject: Subject, network: nn.Module, fused: nn.Module | None = None
+) -> dict[str, str]:
     """Digests of the project's code behind a network, and of the user's.
 
     Of the project's that is its classes, its sizes, its builder, and what these take from other
     modules: base classes, layers that are made by a function, and functions that are called. Of
     the user's it is all that is loaded, for a number may come from any of it.
+
+    Args:
+        subject: What is counted or timed.
+        network: As it is built.
+        fused: What another runtime computes of it; None where PyTorch computes it as it is.
     """
     modules = {type(module).__module__ for module in network.modules()}
     modules.add(f"mogabench.tasks.{subject.task}.network")
     if subject.form == "inference":
         modules.add("mogabench.layers.fusion")
+    if fused is not None:
+        modules |= {type(module).__module__ for module in fused.modules()} | set(_OF_EXPORTS)
     if any(name.startswith("mogabench.openmmlab") for name in modules):
         modules.add("mogabench.openmmlab.configs")
     if is_model(subject.backbone):

@@ -171,7 +171,7 @@ def test_memory_of_a_runtime_is_without_that_of_the_export(request_for):
 
 
 @pytest.mark.slow
-def test_floor_of_a_runtime_is_that_of_the_fused_network():
+def test_floor_and_code_of_a_runtime_are_those_of_the_fused_network():
     pytest.importorskip("onnxruntime", reason="needs pip install -e '.[runtimes]'")
     subject = make_subject(get_task("classification"), "mobileone_s0")
     settings = replace(SETTINGS, dtype="float32", runtime="onnxruntime")
@@ -180,6 +180,9 @@ def test_floor_of_a_runtime_is_that_of_the_fused_network():
     macs = values["floor"] / 1000 * values["matrix_rate"] / 2 / 3  # of one image
     # Its paper (arXiv:2206.04040) says 275 M; as it is trained it has four times as many.
     assert macs == pytest.approx(275e6, rel=0.01)
+    # The network is timm's; these make a graph of it and run that.
+    modules = ("layers.fusion", "runtimes.exporting", "runtimes.runtime", "runtimes.tracing")
+    assert {f"mogabench.{module}" for module in modules} <= record.provenance.code.keys()
 
 
 @pytest.mark.slow
