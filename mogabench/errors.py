@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+
+_OUT_OF_MEMORY = re.compile(
+    r"out of memory|an't allocate memory|ailed to allocate memory|DefaultCPUAllocator|ALLOC_FAILED"
+)
+"""What PyTorch's errors say, of which those of the CPU have no class of their own, and others'."""
 
 
 class UserError(Exception):
@@ -27,6 +34,15 @@ class AlreadyReportedError(UserError):
     def __init__(self, status: int) -> None:
         super().__init__("another process of this job has said why it ends")
         self.status = status
+
+
+class OutOfMemoryError(UserError, MemoryError):
+    """The memory does not suffice; who chose the batch may try a smaller one."""
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether memory that is used up caused an error of Python, PyTorch or another runtime."""
+    return isinstance(error, MemoryError) or bool(_OUT_OF_MEMORY.search(str(error)))
 
 
 def unknown(kind: str, name: str, valid: Iterable[str], *, most: int = 30) -> UserError:

@@ -7,16 +7,13 @@ from contextlib import contextmanager
 from subprocess import CalledProcessError
 from typing import TYPE_CHECKING, Any
 
-import torch
-
-from mogabench.errors import UserError
+from mogabench.errors import UserError, is_out_of_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mogabench.engine.job import Job
 
-_OUT_OF_MEMORY = re.compile(r"out of memory|DefaultCPUAllocator|CU\w+_STATUS_ALLOC_FAILED")
 _LOST_WORKER = re.compile(r"DataLoader worker \(pid.*(killed by signal|exited unexpectedly)")
 _FULL_SHARED_MEMORY = re.compile(
     r"unable to (allocate shared memory|write to file </torch_)|out of shared memory"
@@ -41,7 +38,7 @@ def in_one_line(job: Job[Any, Any]) -> Iterator[None]:
         with naming_compiler(", or add --no-channels-last" if by_layout else ""):
             yield
     except (MemoryError, RuntimeError) as error:
-        if _is_out_of_memory(error):
+        if is_out_of_memory(error):
             raise UserError(_out_of_memory(job)) from error
         if _FULL_SHARED_MEMORY.search(str(error)):
             raise UserError(
@@ -74,11 +71,6 @@ def naming_compiler(instead: str = "") -> Iterator[None]:
         raise UserError(
             f"Triton needs a C compiler and Python's headers: install them{instead}"
         ) from error
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    kinds = MemoryError | torch.OutOfMemoryError
-    return isinstance(error, kinds) or bool(_OUT_OF_MEMORY.search(str(error)))
 
 
 def _out_of_memory(job: Job[Any, Any]) -> str:

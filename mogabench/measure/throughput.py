@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 
-from mogabench.errors import UserError
+from mogabench.errors import UserError, is_out_of_memory
 from mogabench.machine import device_name, driver_version
 from mogabench.measure.confidence import median_interval
 from mogabench.measure.cores import lacked_core, read_core_times
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["Prepared", "Settings", "Throughput", "measure", "measure_rounds", "prepare"]
 
 _ROUND_SECONDS = 0.5
-_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "ALLOC_FAILED")
 
 
 class Prepared(NamedTuple):
@@ -120,8 +119,8 @@ def prepare(make_step: MakeStep, settings: Settings, meter: Meter | None = None)
         meter.clear()
         try:
             return _attempt(make_step, settings, batch_size, meter)
-        except RuntimeError as error:
-            if not _is_out_of_memory(error):
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
                 raise
         # Only here, with the exception gone, does nothing hold the network any more.
         torch.compiler.reset()
@@ -138,11 +137,6 @@ def _batch_sizes(settings: Settings) -> Iterator[int]:
     while size:
         yield size
         size //= 2
-
-
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    text = str(error)
-    return isinstance(error, torch.OutOfMemoryError) or any(x in text for x in _OUT_OF_MEMORY)
 
 
 def _attempt(make_step: MakeStep, settings: Settings, batch_size: int, meter: Meter) -> Prepared:

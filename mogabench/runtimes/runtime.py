@@ -8,7 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mogabench.errors import UserError, import_extra, unknown
+from mogabench.errors import (
+    OutOfMemoryError,
+    UserError,
+    import_extra,
+    is_out_of_memory,
+    unknown,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -52,14 +58,16 @@ class Runtime(nn.Module):
         """Runs the file on a batch of images.
 
         Raises:
-            UserError: The runtime fails, such as on images of another size than the file's.
+            UserError: The runtime fails, such as on images of another size than the file's; an
+                `OutOfMemoryError` where memory does not suffice.
         """
         try:
             first, *others = self._run(x)
         except Exception as error:
             reason = str(error).strip().partition("\n")[0]
             shape = "x".join(map(str, x.shape))
-            raise UserError(f"{self.package} fails on inputs of {shape}: {reason}") from error
+            kind = OutOfMemoryError if is_out_of_memory(error) else UserError
+            raise kind(f"{self.package} fails on inputs of {shape}: {reason}") from error
         return (first, *others) if others else first
 
     def _open(self, file: Path, dtype: str, threads: int | None) -> None:
@@ -170,7 +178,11 @@ class OpenVino(Runtime):
     def _run(self, x: Tensor) -> Iterable[Tensor]:
         found = self.compiled(x.float().contiguous().numpy())
         # They are written to again by the next call.
-        return [torch.from_numpy(found[output].copy()) for output in self.compiled.outputs]
+        outputs = [torch.from_numpy(found[output].copy()) for output in self.compiled.outputs]
+        if any(len(output) != len(x) for output in outputs):
+            # It does not say so, and gives what the call before gave, or nothing.
+            raise MemoryError("the memory does not suffice")
+        return outputs
 
 
 class Program(Runtime):

@@ -4,6 +4,7 @@ import sys
 import time
 import weakref
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from mogabench.measure.cores import CoreTimes
 from mogabench.measure.device import CudaMeter
 from mogabench.measure.settings import Settings
 from mogabench.measure.steps import inference_step
+from mogabench.runtimes.runtime import Runtime
 
 QUICK = Settings(
     batch_size=2, warmup_seconds=0, min_iterations=5, min_seconds=0, max_seconds=0, threads=1
@@ -178,8 +180,26 @@ def cpu_out_of_memory():
     torch.empty(2**50)
 
 
+class ExhaustedRuntime(Runtime):
+    """ONNX Runtime without memory, in its own words."""
+
+    def _open(self, file, dtype, threads):
+        pass
+
+    def _run(self, x):
+        raise RuntimeError(
+            "Error in execution: Non-zero status code returned while running Conv node. "
+            "BFCArena::AllocateRawInternal(size_t, bool, onnxruntime::Stream*) Failed to allocate "
+            "memory for requested buffer of size 1073741824"
+        )
+
+
+def runtime_out_of_memory():
+    ExhaustedRuntime(Path())(torch.zeros(8, 3, 8, 8))
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("exhaust", [gpu_out_of_memory, cpu_out_of_memory])
+@pytest.mark.parametrize("exhaust", [gpu_out_of_memory, cpu_out_of_memory, runtime_out_of_memory])
 def test_backs_off_by_halves_and_frees_the_network_in_between(exhaust):
     alive, tried = weakref.WeakSet(), []
 

@@ -1,6 +1,7 @@
 """Exported files, read back without this project's code wherever the runtime itself can tell."""
 
 import json
+import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -241,6 +242,36 @@ def test_a_runtime_computes_on_as_many_threads_as_asked(files):
     assert compiled.get_property("INFERENCE_NUM_THREADS") == 1
     with pytest.raises(UserError, match=r"at most \d+ threads here, not on 999"):
         RUNTIMES["openvino"](files["openvino"].file, threads=999)
+
+
+EXHAUSTED = """
+import resource, sys
+from pathlib import Path
+import torch
+from mogabench.errors import OutOfMemoryError
+from mogabench.runtimes import RUNTIMES
+
+runtime = RUNTIMES[sys.argv[1]](Path(sys.argv[2]), threads=1)
+runtime(torch.zeros(1, 3, 64, 64))
+images = torch.zeros(256, 3, 128, 128)
+pages = int(Path("/proc/self/statm").read_text().split()[0])
+most = pages * resource.getpagesize() + 2**24
+resource.setrlimit(resource.RLIMIT_AS, (most, most))
+try:
+    print(len(runtime(images)))
+except OutOfMemoryError as error:
+    print(error)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the memory of a process")
+@pytest.mark.parametrize(("name", "form"), [("onnxruntime", "onnx"), ("openvino", "openvino")])
+def test_a_runtime_without_memory_says_so(files, name, form):
+    """OpenVINO does not: it gives the outputs of the call before."""
+    command = [sys.executable, "-c", EXHAUSTED, name, str(files[form].file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(f"{name} fails on inputs of 256x3x128x128: ")
 
 
 @pytest.mark.slow
