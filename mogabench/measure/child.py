@@ -49,6 +49,7 @@ def _answers(request: Request) -> Iterator[str]:
     settings = request.settings
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
+    torch.backends.cudnn.benchmark = True  # takes the fastest algorithms, for the rates as well
     code, work = _look_at(request)
     with TemporaryDirectory(prefix="mogabench-") as folder:
         make_step = _make_step(request, Path(folder))

@@ -102,9 +102,6 @@ def _seconds(ready: Prepared) -> float:
 def prepare(make_step: MakeStep, settings: Settings, meter: Meter | None = None) -> Prepared:
     """Makes a step, finds a batch size that fits, and warms up.
 
-    Lets cuDNN search for the fastest algorithm in the whole process, which should therefore be one
-    of its own: see `mogabench.measure.worker`.
-
     Args:
         make_step: Makes the step for a batch size; see `mogabench.measure.steps`.
         settings: How to measure.
@@ -113,7 +110,6 @@ def prepare(make_step: MakeStep, settings: Settings, meter: Meter | None = None)
     Raises:
         UserError: The device's memory does not suffice, even after any backing off.
     """
-    torch.backends.cudnn.benchmark = True
     meter = meter or meter_for(settings.device)
     for batch_size in _batch_sizes(settings):
         meter.clear()

@@ -8,9 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from mogabench.errors import UserError
-from mogabench.measure.settings import Settings
+from mogabench.measure import child
+from mogabench.measure.settings import Rates, Settings
 from mogabench.measure.worker import Contestant, Request, measure_in_subprocess
 from mogabench.records import Kind
 from mogabench.subject import Subject
@@ -238,3 +240,19 @@ def wait_until(is_so, *, seconds):
     while not is_so():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_rates_before_and_after_are_by_the_same_algorithms(monkeypatch):
+    """cuDNN is to search for the fastest ones from the first on."""
+    subject = make_subject(get_task("classification"), "test_resnet", input_size=(32, 32))
+    settings, flags = replace(SETTINGS, dtype="float32", threads=None), []
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", False)
+
+    def measure_rates(*_):
+        flags.append(torch.backends.cudnn.benchmark)
+        return Rates(1.0, 1.0)
+
+    monkeypatch.setattr(child, "measure_rates", measure_rates)
+    monkeypatch.setattr(child, "choose_side", lambda *_: 1)
+    list(child._answers(Request(subject=subject, settings=settings)))
+    assert flags == [True, True]
