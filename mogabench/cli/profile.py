@@ -85,7 +85,9 @@ def profile(
     max_seconds: Annotated[
         float,
         typer.Option(
-            min=0, help="Stop after this many seconds, even if the median is not known to 1 %."
+            min=0,
+            help="Stop after this many seconds, even if the median is not known to 1 %, but not "
+            "before --min-iterations are done.",
         ),
     ] = 30.0,
     warmup_seconds: Annotated[float, typer.Option(min=0, help="Seconds of warm-up.")] = 2.0,
