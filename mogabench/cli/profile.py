@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict, replace
 from itertools import product
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
@@ -271,14 +272,17 @@ def _print_check(
     found = {}
     with progress("counting", len(subjects), quiet=quiet) as advance:
         for subject in subjects:
-            found[subject.backbone] = compare_with_fvcore(subject)
+            found[subject] = compare_with_fvcore(subject)
             advance(subject.backbone)
     if output_format == "json":
-        print_json([{"backbone": name, **asdict(pair)} for name, pair in found.items()])
+        about = ({"backbone": one.backbone, "subject": one.key} for one in found)
+        print_json([a | asdict(pair) for a, pair in zip(about, found.values(), strict=True)])
         return
+    often = Counter(subject.backbone for subject in found)
+    names = [one.key if often[one.backbone] > 1 else one.backbone for one in found]
     rows = [
         (name, f"{pair.ours / 1e9:.4f}", f"{pair.fvcore / 1e9:.4f}", f"{pair.difference:+.2%}")
-        for name, pair in found.items()
+        for name, pair in zip(names, found.values(), strict=True)
     ]
     heads = ("model", "ours (G)", "fvcore (G)", "difference")
     print_table(heads, rows, right=heads[1:])

@@ -15,15 +15,17 @@ import torch
 import typer
 from typer.testing import CliRunner
 
+from mogabench.cli import subjects
 from mogabench.cli.profile import profile
 from mogabench.errors import UserError
-from mogabench.measure import comparing, profiling, worker
+from mogabench.measure import comparing, profiling, reference, worker
 from mogabench.measure.comparing import Comparison
 from mogabench.measure.settings import Settings
 from mogabench.paper import get_paper, paper_figures
 from mogabench.records import Kind, Quantity, Record, Store, provenance
 from mogabench.records.provenance import cpu_name
 from mogabench.tables.beside import read_source
+from mogabench.tasks import get_task, make_subject
 
 app = typer.Typer()
 app.command()(profile)
@@ -339,6 +341,32 @@ def test_check_sets_our_count_beside_fvcores(invoke, measured):
     assert found["fvcore"] == pytest.approx(4.1e9, rel=0.01)  # He et al.; torchvision: 4.09 G
     assert found["ours"] == pytest.approx(found["fvcore"], rel=0.001)
     assert measured == []
+
+
+def test_check_has_a_row_for_each_size_of_a_backbone(invoke, monkeypatch):
+    """As a paper times it."""
+    task = get_task("classification")
+    asked = [
+        make_subject(task, name, input_size=(side, side))
+        for name, side in (("resnet18", 32), ("resnet34", 32), ("resnet18", 64))
+    ]
+    monkeypatch.setattr(subjects, "subjects_to_time", lambda *_, **__: asked)
+    monkeypatch.setattr(
+        reference,
+        "compare_with_fvcore",
+        lambda subject: reference.Comparison(ours=subject.input_size[0] * 10**9, fvcore=10**9),
+    )
+    key = "classification/classifier/resnet18@"
+    text = invoke("--paper", "mine", "--check", "fvcore").stdout
+    assert [line.split()[:2] for line in text.splitlines()[2:]] == [
+        [f"{key}32x32", "32.0000"],
+        ["resnet34", "32.0000"],
+        [f"{key}64x64", "64.0000"],
+    ]
+    found = json.loads(invoke("--paper", "mine", "--check", "fvcore", "-f", "json").stdout)
+    assert [(one["subject"], one["ours"]) for one in found] == [
+        (subject.key, subject.input_size[0] * 10**9) for subject in asked
+    ]
 
 
 @pytest.mark.slow
