@@ -8,7 +8,8 @@ own, so that what one leaves of the allocator's memory changes no other. They ta
 round, and each is timed by its CPU time, so that other processes on the machine count for little.
 The floor is the network's multiplications at the machine's own rate, that of
 `mogabench profile`: the better of a matrix product and a 1x1 convolution, timed in every round. The
-peak of memory is above what a process's imports take. At the end, where the time goes in OpenVINO.
+peak of memory is that of a pass, above what a process's imports take; it leaves out what building,
+fusing and compiling took for a while. At the end, where the time goes in OpenVINO.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from torch import Tensor, nn
 
 from mogabench.machine import device_name
 from mogabench.measure.complexity import count
+from mogabench.measure.device import CpuMeter
 from mogabench.measure.rates import products
 from mogabench.models import fuse
 from mogabench.runtimes import FORMATS, RUNTIMES, export
@@ -86,7 +88,8 @@ class Contestant:
     """A process of its own that runs a network in one way, when it is its turn.
 
     Attributes:
-        peak: Bytes by which two passes let the process grow.
+        peak: Bytes that the process has in its second pass above those of its imports; Linux alone
+            tells.
     """
 
     def __init__(self, way: Way, folder: Path, batch_size: int) -> None:
@@ -96,7 +99,7 @@ class Contestant:
             target=_compete, args=(theirs, way, folder, batch_size), daemon=True
         ).start()
         theirs.close()
-        self.peak: int = self._pipe.recv()
+        self.peak: int | None = self._pipe.recv()
 
     def take_turn(self) -> float:
         """CPU seconds of a pass."""
@@ -110,11 +113,12 @@ def _compete(pipe: Connection, way: Way, folder: Path, batch_size: int) -> None:
     torch.set_num_threads(1)
     if way.runtime != "torch":
         __import__(RUNTIMES[way.runtime].package)
-    before = _resident("VmRSS")
+    meter = CpuMeter()
     call = _call(way, folder, batch_size)
     call()
+    meter.restart_peak()
     call()
-    pipe.send(_resident("VmHWM") - before)
+    pipe.send(meter.peak_bytes())
     with suppress(EOFError):  # once the parent has ended
         while True:
             pipe.recv()
@@ -167,13 +171,6 @@ def _open(way: Way, folder: Path) -> nn.Module:
     return RUNTIMES[way.runtime](_file(way, folder), dtype=way.dtype, threads=1)
 
 
-def _resident(field: str) -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(field):
-            return 1024 * int(line.split()[1])
-    raise RuntimeError(f"no {field} in /proc/self/status")
-
-
 def _time(contestants: list[Contestant], rounds: int) -> tuple[list[list[float]], dict[str, float]]:
     """CPU seconds of each one's turns, and the machine's multiply-accumulates a second."""
     seconds: list[list[float]] = [[] for _ in contestants]
@@ -218,9 +215,10 @@ def _print(
         low, middle, high = np.percentile(image, (10, 50, 90))
         floor = 1000 * operations[way.network] / rates[way.dtype]
         faster = float(np.median(baseline / np.array(taken)))
+        peak = "—" if contestant.peak is None else f"{contestant.peak / 2**20:.0f}"
         print(
             f"{way.name:46}{middle:7.1f} ±{(high - low) / 2:4.1f} {faster:6.2f}x "
-            f"{floor / middle:5.2f} {contestant.peak / 2**20:6.0f} MiB",
+            f"{floor / middle:5.2f} {peak:>6} MiB",
             flush=True,
         )
 
