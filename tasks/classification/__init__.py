@@ -123,6 +123,11 @@ class Classification(Task[ClassificationRecipe, ClassificationOptions]):
             check_pairs(job.recipe, batches_per_step(job)[0])
             images = training_images(job, train_split, opened.config)
             repeats = max(job.recipe.augment.repeated, 1)
+            if repeats > 1 and train_split.is_stream:
+                raise UserError(
+                    f"augment.repeated={repeats}: a stream gives each image once; take images in "
+                    "folders, or --set augment.repeated=0"
+                )
             train = Source(images, train_split.identity, repeats=repeats)
         return Setup(
             Classifier(opened.network, job.recipe, opened.num_classes),

@@ -65,6 +65,12 @@ def of_three_classes(wanted):
     return replace(wanted, subject=wanted.subject.model_copy(update=options))
 
 
+def test_a_stream_repeats_no_image(job, shards):
+    """The record would state the copies all the same."""
+    with pytest.raises(UserError, match=r"^augment\.repeated=3: a stream gives each image once;"):
+        run(of_three_classes(job("augment.repeated=3", data=shards)), TASK)
+
+
 @pytest.mark.parametrize(("lost", "read"), [("validation-1", 7), ("validation-*", 0)])
 def test_what_is_left_of_a_stream_is_not_taken_for_the_whole(job, shards, tmp_path, lost, read):
     for file in (tmp_path / "shards").glob(f"{lost}.tar"):
