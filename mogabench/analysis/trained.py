@@ -15,6 +15,7 @@ from mogabench.files import sha256
 from mogabench.tasks.classification import TASK
 from mogabench.tasks.classification.channels import image_mode
 from mogabench.tasks.classification.images import evaluation_transform
+from mogabench.tasks.classification.names import stated_names
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +37,7 @@ class TrainedNetwork:
     Attributes:
         subject: The network, at the size of the images.
         network: In evaluation mode, on the device.
-        classes: Their names in label order, where the weights state them.
+        classes: Their names in label order; empty where the weights say nothing of their data.
         transform: From Pillow's images to inputs ``(C, H, W)``.
         pixels: How that normalises.
         weights: SHA-256 of the file.
@@ -105,7 +106,7 @@ def open_trained(
     return TrainedNetwork(
         job.subject,
         opened.network.eval().to(job.device),
-        stated.classes if stated is not None else (),
+        stated_names(stated, opened.num_classes),
         evaluation_transform(job, opened.config),
         opened.pixels,
         sha256(job.weights),

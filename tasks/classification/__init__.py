@@ -156,6 +156,7 @@ class Classification(Task[ClassificationRecipe, ClassificationOptions]):
         from mogabench.data.classes import read_class_names
         from mogabench.tasks.classification.images import evaluation_transform
         from mogabench.tasks.classification.model import Classifier
+        from mogabench.tasks.classification.names import stated_names
         from mogabench.tasks.classification.prediction import ClassPredictor
 
         named = stated.classes if stated is not None else ()
@@ -166,7 +167,7 @@ class Classification(Task[ClassificationRecipe, ClassificationOptions]):
             job,
             Classifier(opened.network, None, opened.num_classes),
             evaluation_transform(job, opened.config),
-            named,
+            named or stated_names(stated, opened.num_classes),
             opened.notes,
         )
 

@@ -16,10 +16,13 @@ from PIL import Image
 from timm.data import create_transform, resolve_model_data_config
 
 from mogabench import load
+from mogabench.analysis.trained import open_trained
 from mogabench.checkpoints import Description, save_checkpoint
 from mogabench.cli.predict import _stems
 from mogabench.errors import UserError
 from mogabench.models.simvp import SimVP
+from mogabench.subject import Subject
+from mogabench.tasks.classification.names import class_names
 
 NETWORK = ["--backbone", "test_resnet", "--size", "64", "--option", "num_classes=3"]
 
@@ -54,6 +57,22 @@ def test_a_network_that_is_named_predicts_as_timm_does(expected, photograph, tmp
     named = load(tmp_path / "w.pth", **how, class_map=tmp_path / "names.txt").predict(photograph)
     assert named.probabilities == found.probabilities
     assert named.classes == tuple(("cat", "dog", "eel")[label] for label, _ in expected)
+
+
+@pytest.mark.parametrize(("data", "numbered"), [({}, False), ({"name": "wds/cifar"}, True)])
+def test_classes_of_data_that_names_none_are_not_imagenets(data, numbered, photograph, tmp_path):
+    """Of 1000 outputs, as a network has them for shards whose number of classes nobody gave."""
+    stated = Description("classification", "classifier", "test_resnet", data=data)
+    weights = timm.create_model("test_resnet").state_dict()
+    file = tmp_path / "w.pth"
+    save_checkpoint(file, {"state_dict": weights, "meta": stated.to_meta()})
+    found = load(file).predict(photograph)
+    assert (found.classes == tuple(f"class {label}" for label in found.labels)) == numbered
+    subject = Subject(
+        task="classification", method="classifier", backbone="test_resnet", input_size=(64, 64)
+    )
+    how = {"weights": str(file), "stated": stated, "device": "cpu", "sized": True}
+    assert (class_names(open_trained(subject, **how).classes, 1000)[0] == "class 0") == numbered
 
 
 @pytest.mark.parametrize("from_pipe", [False, True])
