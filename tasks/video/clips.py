@@ -17,6 +17,7 @@ from mogabench.engine.task import Source
 from mogabench.errors import UserError
 from mogabench.records import Data
 from mogabench.tasks.video.files import VIDEOS, VideoFile, open_video
+from mogabench.tasks.video.frames import check_white
 from mogabench.tasks.video.layout import Layout
 
 if TYPE_CHECKING:
@@ -281,7 +282,7 @@ def array_clips(
         layout: Its axes; None where their sizes tell them.
 
     Raises:
-        UserError: It is none, or its frames are of another size.
+        UserError: It is none, its frames are of another size, or bytes of 0 and 1.
     """
     axes = layout or _guess(file, array.shape, size)
     if len(axes) != array.ndim:
@@ -298,6 +299,8 @@ def array_clips(
             f"{file} has frames of {found} (channels, height, width), but the network takes "
             f"{'x'.join(map(str, size))}: give --size Tx{found}, T being the number of input frames"
         )
+    if frames.dtype == np.uint8:
+        check_white(file, frames)
     return ArrayClips(_in_range(file, frames))
 
 

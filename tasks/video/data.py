@@ -20,6 +20,7 @@ from mogabench.errors import UserError
 from mogabench.files import expanded
 from mogabench.records import Data
 from mogabench.tasks.video.clips import has_clips, open_clips
+from mogabench.tasks.video.frames import check_white
 from mogabench.tasks.video.moving import CANVAS, Scenes, draw_scenes, join, render
 from mogabench.tasks.video.recorded import RECORDED, find_recorded, open_recorded
 
@@ -228,6 +229,7 @@ def read_images(path: Path) -> NDArray[np.uint8]:
         raise UserError(
             f"{path} holds {images.dtype} {images.shape}; it should hold uint8 (N, 28, 28)"
         )
+    check_white(path, images)
     return images
 
 

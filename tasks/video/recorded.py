@@ -12,6 +12,7 @@ from mogabench.data.arrays import read_array
 from mogabench.engine.task import Source
 from mogabench.errors import UserError
 from mogabench.records import Data
+from mogabench.tasks.video.frames import check_white
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,7 +84,7 @@ def open_recorded(path: Path, frames: int, canvas: int) -> Source:
         canvas: Height and width that they must have.
 
     Raises:
-        UserError: It cannot be read, or is of another shape or type.
+        UserError: It cannot be read, is of another shape or type, or holds 0 and 1 alone.
     """
     video = read_array(path, mapped=True)
     is_number = video.dtype == np.uint8 or np.issubdtype(video.dtype, np.floating)
@@ -92,6 +93,7 @@ def open_recorded(path: Path, frames: int, canvas: int) -> Source:
             f"{path} holds {video.dtype} {video.shape}; it should hold uint8 "
             f"({frames}, N, {canvas}, {canvas})"
         )
+    check_white(path, video)
     with path.open("rb") as file:
         official = hashlib.file_digest(file, "md5").hexdigest() == _OFFICIAL_TEST_MD5
         file.seek(0)

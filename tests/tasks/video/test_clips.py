@@ -14,8 +14,10 @@ from mogabench.errors import UserError
 from mogabench.models.simvp import SimVP
 from mogabench.tasks import get_task
 from mogabench.tasks.video.clips import open_clips
+from mogabench.tasks.video.data import read_images
 from mogabench.tasks.video.metric import FrameQuality
 from mogabench.tasks.video.model import FramePredictor
+from mogabench.tasks.video.recorded import open_recorded
 
 SIZE = (3, 8, 12)
 RANDOM = np.random.default_rng(0)
@@ -193,6 +195,28 @@ class Falling(nn.Module):
 
     def forward(self, seen):
         return seen - 0.01 * seen.shape[1]
+
+
+@pytest.mark.parametrize("name", ["val.npy", "mnist_test_seq.npy", "t10k-images.npy"])
+def test_bytes_of_0_and_1_are_refused_and_a_black_file_is_not(tmp_path, name):
+    """They would be divided by 255, and every squared error be 65 025 times too small."""
+    shape = (3, 28, 28) if name.startswith("t10k") else (20, 3, 64, 64)
+    array = np.zeros(shape, np.uint8)
+
+    def read():
+        np.save(tmp_path / name, array)
+        if name == "val.npy":
+            return open_clips(tmp_path, "test", 3, (1, 64, 64), "NTHW")
+        if name.startswith("t10k"):
+            return read_images(tmp_path / name)
+        return open_recorded(tmp_path / name, 20, 64)
+
+    read()
+    array[-1, 1, 0] = 1
+    with pytest.raises(UserError, match=rf"^[^\n]*/{name} holds numbers up to 1, but white is 255"):
+        read()
+    array[-1, 2, 0] = 2
+    read()
 
 
 @pytest.mark.parametrize("length", [1, 3, 7])
