@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -138,7 +139,7 @@ def open_clips(
         The sequences, and what a reader must know of them.
 
     Raises:
-        UserError: There are none, or they are not of that size and length.
+        UserError: There are none, they lie deeper, or they are not of that size and length.
     """
     place = _find(root, split)
     if place is None:
@@ -146,6 +147,7 @@ def open_clips(
         raise UserError(f"{root} has no {names} with sequences")
     notes: list[str] = []
     found = read_clips(place, size, layout, notes)
+    _check_depth(place, found)
     annotated = {frames for _, _, lengths in found for frames in lengths} != {seen}
     if seen is not None and not annotated:
         length = seen
@@ -173,6 +175,21 @@ def open_clips(
     )
     source = Source(Windows(places, length), identity, _stack, annotated=annotated)
     return source, [f"{place.name}: {note}" for note in notes]
+
+
+def _check_depth(place: Path, found: Found) -> None:
+    """Refuses folders of sequences, which would be passed over, among those of frames."""
+    empty = (
+        place / name
+        for name, clips, _ in found
+        if isinstance(clips, FolderClip) and not clips.files
+    )
+    for item in chain.from_iterable(visible(folder, []) for folder in empty):
+        if item.is_dir() or holds_clips(item):
+            raise UserError(
+                f"{item.parent} has no frames but {item.name}: sequences should lie in "
+                f"{place.name}/ itself"
+            )
 
 
 def _stack(sequences: list[Tensor]) -> dict[str, Tensor]:

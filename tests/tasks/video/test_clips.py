@@ -1,6 +1,7 @@
 """Sequences of the user's own."""
 
 import re
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -120,6 +121,18 @@ def test_frames_that_are_in_no_folder_are_refused(tmp_path):
         f"{tmp_path}/test holds frames: put the frames of each sequence into a folder below test/"
     )
     with pytest.raises(UserError, match=f"^{says}$"):
+        opened(tmp_path)
+
+
+@pytest.mark.parametrize(("name", "write"), [("frames", Path.mkdir), ("a.avi", Path.touch)])
+def test_sequences_in_folders_of_classes_are_refused(tmp_path, name, write):
+    """Beside others they would be left out, as a folder without frames."""
+    place = write_frames(tmp_path, *np.zeros((5, 8, 12), np.uint8))
+    (place.parent / "boxing").mkdir()
+    opened(tmp_path)
+    write(place.parent / "boxing" / name)
+    says = f"boxing has no frames but {name}: sequences should lie in {place.parent.name}/ itself"
+    with pytest.raises(UserError, match=f"^[^\n]*/{says}$"):
         opened(tmp_path)
 
 
