@@ -197,6 +197,8 @@ def test_a_class_map_may_begin_with_a_byte_order_mark_and_names_no_class_twice(j
     assert val.classes == ("red", "green", "blue")
     file.write_text("red\ngreen\nred\nblue\n")
     refused(job(options=TASK.Options(class_map=file)), "names red twice")
+    file.write_text("\n")
+    refused(job(options=TASK.Options(class_map=file)), "names no class$")
 
 
 @pytest.mark.slow
