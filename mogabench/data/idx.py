@@ -77,7 +77,7 @@ def as_class_folders(root: Path) -> Path | None:
     Raises:
         UserError: Files are missing, or are not images and a label for each.
     """
-    if not any(file for part in _PARTS for file in root.glob(f"{part}-*-idx?-ubyte*")):
+    if not any(file for part in _PARTS for file in root.glob(f"{part}-*[-.]idx?-ubyte*")):
         return None
     parts = {split: _read_part(root, part) for part, split in _PARTS.items()}
     digest = hashlib.sha256()
@@ -104,7 +104,9 @@ def _read_part(root: Path, part: str) -> tuple[NDArray[np.uint8], NDArray[np.uin
 
 
 def _read(root: Path, pattern: str) -> NDArray[np.uint8]:
-    found = sorted(root.glob(pattern))
+    # In Kaggle's folder there is one for each file; torchvision unpacks beside the archive.
+    files = [file for file in root.glob(pattern) if file.is_file()]
+    found = [file for file in files if file.suffix != ".gz"] or files
     if len(found) != 1:
         raise UserError(f"{root} has {len(found)} files {pattern}, but should have one")
     try:

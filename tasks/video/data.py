@@ -255,7 +255,7 @@ def _images(job: VideoJob, split: str) -> NDArray[np.uint8]:
         part = sample_digits() / {"train": "train", "test": "val"}[split]
         return np.stack([np.asarray(Image.open(file)) for file in sorted(part.glob("*/*.png"))])
     folder = _folder(job)
-    files = sorted(folder.glob(_IMAGES[split]))
+    files = sorted(file for file in folder.glob(_IMAGES[split]) if file.is_file())
     if not files:
         other = f" and no {RECORDED}" if split == "test" else ""
         raise UserError(

@@ -65,6 +65,19 @@ def test_the_name_is_the_folders_wherever_it_is_given_from(place, folder, monkey
     assert data_name(as_class_folders(Path(place))) == "idx-own-digits"
 
 
+def test_names_that_common_programs_leave_are_known(folder):
+    """Kaggle's and 7-Zip's have a dot, Kaggle's are in folders, too; torchvision keeps archives."""
+    written = as_class_folders(folder)
+    for part in ("train", "t10k"):
+        with gzip.open(folder / f"{part}-labels-idx1-ubyte.gz") as file:
+            (folder / f"{part}-labels-idx1-ubyte").write_bytes(file.read())
+    assert as_class_folders(folder) == written
+    for file in list(folder.iterdir()):
+        file.rename(folder / file.name.replace("-idx", ".idx"))
+    (folder / "train-images-idx3-ubyte").mkdir()
+    assert as_class_folders(folder) == written
+
+
 def test_only_what_the_project_writes_is_named_by_its_folder(folder, tmp_path, monkeypatch):
     assert data_name(as_class_folders(folder)) == "idx-own-digits"
     for known in ("mnist", "fashion-mnist"):

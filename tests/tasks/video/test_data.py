@@ -38,7 +38,8 @@ def test_a_resumed_epoch_goes_on_with_the_same_sequences(job):
     assert torch.equal(last, batches(job())[8:])
 
 
-def test_without_recorded_sequences_the_test_is_drawn_and_always_the_same(job):
+def test_without_recorded_sequences_the_test_is_drawn_and_always_the_same(job, folder):
+    (folder / "t10k-images").mkdir()  # Kaggle's folder has one beside each file
     _, test, _ = open_sources(job(), 1)
     assert (test.identity.split, test.identity.samples) == ("test", 10_000)
     assert test.identity.name == "folder:shapes"
