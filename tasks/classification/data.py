@@ -196,12 +196,14 @@ def _open_named(job: ClassificationJob, split: str, class_map: dict[str, int] | 
     except Exception as error:  # each of the three libraries raises its own kinds
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"cannot open {job.data}, split {split}: {reason}") from error
+    is_stream = isinstance(source, IterableDataset)
     if class_map:
         # timm finds the place of a number by its name in the data; where it has none, the map has.
+        # A stream's numbers stay as they are then, for its workers fail at one beyond the map.
         reader = source.reader
+        reader.remap_class = bool(reader._source_names) or not is_stream
         reader._source_names = reader._source_names or dict(enumerate(class_map))
         _check_map(job, class_map, "classes", reader._source_names.values())
-    is_stream = isinstance(source, IterableDataset)
     source.notes = _stream_notes(split, job.workers) if is_stream else ()
     return source
 

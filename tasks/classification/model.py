@@ -4,15 +4,45 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from mmengine.model import BaseDataPreprocessor
 from timm.data import Mixup
 from timm.loss import BinaryCrossEntropy, LabelSmoothingCrossEntropy, SoftTargetCrossEntropy
 from torch import Tensor, nn
 
 from mogabench.engine.model import Trained
 from mogabench.errors import UserError
+from mogabench.tasks.classification.folders import UNKNOWN
 
 if TYPE_CHECKING:
     from mogabench.tasks.classification.recipe import ClassificationRecipe
+
+
+class LabelsChecked(BaseDataPreprocessor):
+    """mmengine's step from the loader to the device, for labels that are classes of the network.
+
+    Others would count as wrong guesses, and end a training in a message of the device's.
+
+    Args:
+        num_classes: Of the network.
+    """
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+
+    def forward(self, data: dict[str, Any], training: bool = False) -> Any:
+        """The batch on the device; to predict from, it has no labels.
+
+        Raises:
+            UserError: A label is none of the classes.
+        """
+        label = int(data["labels"].max()) if "labels" in data else UNKNOWN
+        if label >= self.num_classes:
+            raise UserError(
+                f"the data has a label {label}, the network {self.num_classes} classes, from 0 to "
+                f"{self.num_classes - 1}: --option num_classes, or a --class-map, must be for all"
+            )
+        return super().forward(data, training)
 
 
 class Classifier(Trained):
@@ -27,7 +57,7 @@ class Classifier(Trained):
     def __init__(
         self, network: nn.Module, recipe: ClassificationRecipe | None, num_classes: int
     ) -> None:
-        super().__init__(network)
+        super().__init__(network, LabelsChecked(num_classes))
         self.num_classes = num_classes
         self.mixup: Mixup | None = None
         self.criterion: nn.Module = nn.CrossEntropyLoss()

@@ -71,6 +71,24 @@ def test_a_stream_repeats_no_image(job, shards):
         run(of_three_classes(job("augment.repeated=3", data=shards)), TASK)
 
 
+@pytest.mark.parametrize("train", [True, False])
+@pytest.mark.parametrize("classes", ["option", "map"])
+def test_labels_beyond_the_classes_are_refused(job, shards, tmp_path, classes, train):
+    """A training ended in PyTorch's own error, and an evaluation counted them as wrong."""
+    wanted = job(data=shards, train=train, weights=tmp_path / "w.pth")
+    subject = wanted.subject.model_copy(update={"options": (("num_classes", 2),)})
+    torch.save(TASK.build(subject).state_dict(), wanted.weights)
+    if classes == "option":
+        wanted = replace(wanted, subject=subject)
+    else:
+        (tmp_path / "classes.txt").write_text("blue\ngreen\n")
+        options = TASK.Options(class_map=tmp_path / "classes.txt")
+        wanted = replace(wanted, options=options)
+    says = "^the data has a label 2, the network 2 classes, from 0 to 1: --option num_classes, or"
+    with pytest.raises(UserError, match=says):
+        run(wanted, TASK)
+
+
 @pytest.mark.parametrize(("lost", "read"), [("validation-1", 7), ("validation-*", 0)])
 def test_what_is_left_of_a_stream_is_not_taken_for_the_whole(job, shards, tmp_path, lost, read):
     for file in (tmp_path / "shards").glob(f"{lost}.tar"):
