@@ -98,7 +98,7 @@ class ResumableLoop(EpochBasedTrainLoop):
         if self._iter != self.epoch_end:
             raise UserError(
                 f"the training data ended after {self._iter} steps instead of {self.epoch_end}: "
-                "its declared size is wrong"
+                "its declared size is wrong, or it has fewer shards than --workers times processes"
             )
         self.runner.call_hook("after_train_epoch")
         self._epoch += 1

@@ -14,6 +14,7 @@ from mogabench.data.classes import read_class_names
 from mogabench.data.digits import sample_digits
 from mogabench.data.identity import SAMPLE, data_name, data_root
 from mogabench.data.idx import as_class_folders
+from mogabench.data.images import SUFFIXES
 from mogabench.engine.batches import batches_per_step
 from mogabench.engine.task import input_channels
 from mogabench.engine.weights import stated_classes
@@ -37,6 +38,8 @@ _IMAGENET = (50_000, 1_281_167)
 _NAMED = ("hfds", "tfds", "wds")
 _NAMED_SPLITS = {"train": "train", "val": "validation"}
 _FOLDERS = {"train": ("train", "training"), "val": ("val", "validation", "valid")}
+_MEMBERS = ";".join(ending.removeprefix(".") for ending in SUFFIXES)
+"""What images of a web data set may be called in its shards; timm leaves out ``.jpeg``."""
 
 
 @dataclass(frozen=True)
@@ -182,6 +185,7 @@ def _open_named(job: ClassificationJob, split: str, class_map: dict[str, int] | 
             job.data,
             # A web data set is a folder of its own; the others find theirs by name.
             root=name if kind == "wds" else None,
+            input_key=_MEMBERS if kind == "wds" else None,
             split=_NAMED_SPLITS[split],
             class_map=class_map,
             is_training=is_training,

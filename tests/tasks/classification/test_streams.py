@@ -19,7 +19,10 @@ pytest.importorskip("webdataset", reason="needs pip install -e '.[dev]'")
 
 @pytest.fixture
 def shards(folder, tmp_path):
-    """The folder's images but one in uneven shards, five to train on and three to evaluate."""
+    """The folder's images but one in uneven shards, five to train on and three to evaluate.
+
+    Half of them are called PNG, the others JPEG.
+    """
     place, splits = tmp_path / "shards", {}
     place.mkdir()
     for split, name, count in (("train", "train", 5), ("val", "validation", 3)):
@@ -29,7 +32,7 @@ def shards(folder, tmp_path):
             with tarfile.open(place / file, "w") as archive:
                 for number, image in images[shard::count]:
                     label = sorted(["blue", "green", "red"]).index(image.parent.name)
-                    add(archive, f"{number:03}.png", image.read_bytes())
+                    add(archive, f"{number:03}.{('png', 'JPEG')[number % 2]}", image.read_bytes())
                     add(archive, f"{number:03}.cls", str(label).encode())
         lengths = [len(images[shard::count]) for shard in range(count)]
         splits[name] = {"name": name, "filenames": files, "shard_lengths": lengths}
@@ -97,6 +100,13 @@ def test_what_is_left_of_a_stream_is_not_taken_for_the_whole(job, shards, tmp_pa
     torch.save(TASK.build(wanted.subject).state_dict(), wanted.weights)
     with pytest.raises(UserError, match=f"^only {read} of the 11 images to evaluate could be read"):
         run(wanted, TASK)
+
+
+@pytest.mark.slow
+def test_a_worker_without_a_shard_is_named_as_a_reason(job, shards):
+    says = r"ended after \d steps instead of \d: .*, or it has fewer shards than --workers times"
+    with pytest.raises(UserError, match=says):
+        run(of_three_classes(job(data=shards, workers=6)), TASK)
 
 
 @pytest.mark.slow
