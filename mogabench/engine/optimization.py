@@ -37,8 +37,8 @@ def optim_wrapper(
         accumulation: Batches per step.
 
     Raises:
-        UserError: timm has no optimizer of that name, it has another number of betas, it lacks the
-            momentum that OneCycle moves, or the network has no layers to decay by.
+        UserError: timm has no optimizer of that name, it has another number of betas or none, it
+            lacks the momentum that OneCycle moves, or the network has no layers to decay by.
     """
     settings = recipe.optimizer
     known = {name: info for name in list_optimizers() if _is_own(info := get_optimizer_info(name))}
@@ -49,6 +49,10 @@ def optim_wrapper(
     if kind.has_betas:
         _check_betas(settings, kind)
         given["betas"] = settings.betas
+    elif settings.betas != type(settings).model_fields["betas"].default:
+        raise UserError(
+            f"the optimizer {settings.name} has no betas: leave {[*settings.betas]} out"
+        )
     if "fused" in inspect.signature(kind.opt_class).parameters:
         given["fused"] = True
     groups = parameter_groups(network, settings)

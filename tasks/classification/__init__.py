@@ -120,6 +120,7 @@ class Classification(Task[ClassificationRecipe, ClassificationOptions]):
         notes = [note for split in (train_split, test_split) if split for note in split.notes]
         train = None
         if train_split is not None and job.recipe is not None:
+            job.recipe.check_changes()
             check_pairs(job.recipe, batches_per_step(job)[0])
             images = training_images(job, train_split, opened.config)
             repeats = max(job.recipe.augment.repeated, 1)

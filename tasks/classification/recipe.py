@@ -100,3 +100,17 @@ class ClassificationRecipe(Recipe):
         same = self.input.train_size == self.input.test_size
         names = ("train_size", "test_size") if same else ("test_size",)
         return self.replace({"input": dict.fromkeys(names, side)})
+
+    def check_changes(self) -> None:
+        """Refuses changes that other settings leave without an effect: a record would state them.
+
+        Raises:
+            UserError: There is one.
+        """
+        reasons = {
+            "augment.color_jitter": self.augment.rand_augment and "rand_augment takes its place",
+            "loss.target_threshold": self.loss.name != "bce" and "it is for the loss bce",
+        }
+        for key, reason in reasons.items():
+            if reason and self.changes.get(key):
+                raise UserError(f"{key}={self.changes[key]} has no effect: {reason}")

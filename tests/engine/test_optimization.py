@@ -147,11 +147,15 @@ def test_the_rate_and_the_decay_of_cascade_b_are_the_released_ones():
         ("adamww", "unknown optimizer 'adamww'; did you mean .*adamw"),
         ("fusedadamw", "unknown optimizer 'fusedadamw'; did you mean .*adamw"),  # of apex
         ("adahessian", "unknown optimizer 'adahessian'"),  # of second derivatives
+        (
+            "sgd optimizer.betas=[0.8,0.99]",
+            "sgd has no betas: leave .0.8, 0.99. out",
+        ),
         ("adan", r"adan has 3 betas, not \[0.9, 0.999\]; --set .*=\[0.98, 0.92, 0.99\]' sets"),
     ],
 )
 def test_the_error_of_an_optimizer_that_cannot_be_made(name, said):
-    recipe = load_recipe("sample_digits", overrides=[f"optimizer.name={name}"])
+    recipe = load_recipe("sample_digits", overrides=f"optimizer.name={name}".split())
     with pytest.raises(UserError, match=said):
         optim_wrapper(torch.nn.Linear(1, 1), recipe, amp=None, accumulation=1)
 

@@ -100,6 +100,19 @@ def test_a_network_with_other_outputs_than_classes(job, mixup):
         run(job(f"augment.mixup={mixup}", backbone="pair_net"), TASK)
 
 
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        (("augment.rand_augment=9/0.5", "augment.color_jitter=0.9"), "color_jitter=0.9 has no"),
+        (("loss.name=cross_entropy", "loss.target_threshold=0.2"), "target_threshold=0.2 has no"),
+    ],
+)
+def test_a_change_without_an_effect_is_refused(job, changes, says):
+    with pytest.raises(UserError, match=rf"^\w+\.{says} effect: \w"):
+        TASK.prepare(job(*changes))
+    TASK.prepare(job("augment.color_jitter=0.9", "loss.name=bce", "loss.target_threshold=0.2"))
+
+
 def test_a_network_of_one_size_cannot_train_at_another(job):
     with pytest.raises(UserError, match=r"test_vit takes images of one size, but .* 64 and tests"):
         run(job("input.train_size=64", backbone="test_vit"), TASK)
