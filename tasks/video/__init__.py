@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from mogabench.subject import Subject
 
 
+_WITHOUT_DROP_PATH = ("incepu", "convmixer")
+
+
 class Video(Task[VideoRecipe, VideoOptions]):
     """See `mogabench.engine.task.Task`."""
 
@@ -149,9 +152,14 @@ def _changed_by_recipe(job: Job[VideoRecipe, VideoOptions]) -> dict[str, Any]:
     """What the recipe has other than the paper's SimVP.
 
     Raises:
-        UserError: The subject's options say otherwise.
+        UserError: The subject's options say otherwise, or a training could not follow it.
     """
     changed = job.recipe.model.model_dump(exclude_defaults=True) if job.recipe else {}
+    if job.train and "drop_path" in changed and job.subject.backbone in _WITHOUT_DROP_PATH:
+        raise UserError(
+            f"model.drop_path={changed['drop_path']} has no effect: {job.subject.backbone} has no "
+            "stochastic depth"
+        )
     for name, value in job.subject.options:
         if changed.get(name, value) != value:
             raise UserError(

@@ -171,6 +171,11 @@ def open_sources(job: VideoJob, sequences: int) -> tuple[Source | None, Source, 
 
 def _own_sequences(job: VideoJob) -> tuple[Source | None, Source, list[str]]:
     seen, channels, height, width = job.subject.input_size
+    if job.train and job.recipe is not None and "sequences" in job.recipe.changes:
+        raise UserError(
+            f"sequences={job.recipe.sequences} has no effect: it is for moving digits; an epoch of "
+            "your own sequences has all of them"
+        )
     if min(height, width) < _LEAST_SIDE:
         raise UserError(f"SSIM's windows need frames of {_LEAST_SIDE} pixels or more (--size)")
     predicted = predicted_frames(job)

@@ -4,8 +4,10 @@ from dataclasses import replace
 from functools import partialmethod
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from timm.layers import DropPath
 from torch.nn import functional
 from torch.optim.lr_scheduler import OneCycleLR
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -71,6 +73,26 @@ def test_a_step_longer_than_an_epoch_names_the_sequences_of_the_epoch(job, monke
     monkeypatch.setattr("mogabench.tasks.video.data.TEST_SEQUENCES", 2)
     with pytest.raises(UserError, match=r"^2 training samples do not fill one batch of 16; "):
         run(job("sequences=2", "batch_size=16"), TASK)
+
+
+@pytest.mark.parametrize("name", TASK.backbones())
+def test_a_drop_path_is_refused_where_a_translator_has_none(job, name):
+    small = {"encoder_dim": 8, "hidden_dim": 16, "depth": 2, "input_size": (2, 1, 16, 16)}
+    has_one = any(isinstance(part, DropPath) for part in SimVP(name, **small).modules())
+    subject = job().subject.model_copy(update={"backbone": name, "input_size": (2, 1, 32, 32)})
+    wanted = job("model.drop_path=0.2", subject=subject)
+    if has_one:
+        TASK.prepare(wanted)
+        return
+    with pytest.raises(UserError, match=rf"^model.drop_path=0.2 has no effect: {name} has no"):
+        TASK.prepare(wanted)
+
+
+def test_a_number_of_sequences_is_refused_where_none_are_drawn(job, tmp_path):
+    for split in ("train", "val"):
+        np.save(tmp_path / f"{split}.npy", np.zeros((2, 20, 64, 64)))
+    with pytest.raises(UserError, match=r"^sequences=16 has no effect: it is for moving digits;"):
+        TASK.prepare(job(data=str(tmp_path)))
 
 
 def _stopping_after(steps):
