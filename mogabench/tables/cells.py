@@ -20,6 +20,7 @@ from mogabench.tables.commands import command_for, timing_command
 from mogabench.tables.costs import cost, derive
 from mogabench.tables.measurable import COSTS, is_buildable, metrics_of, obstacle, unit_of
 from mogabench.tables.qualities import find_quality
+from mogabench.tables.timed import is_gpu
 from mogabench.tables.verdict import Status, agrees, gives, is_close, judge_quality, rounds_to
 from mogabench.variants import variant_of
 
@@ -250,7 +251,7 @@ def _join_timing(cell: Cell, subject: Subject, gpu: str, timings: Timings) -> Ce
     if cell.paper is None:  # other notes, as on how memory is measured, would stand at every cell
         return replace(cell, caveat=timing_caveat(record, metric))
     where = record.provenance
-    if not gpu or gpu not in where.device:
+    if not is_gpu(gpu, where.device):
         device = f"measured with batch {where.batch_size} on {where.device}"
         printed = f"printed for a {gpu or 'device that is not named'}"
         caveat = _caveat((record,), metric, f"{device}, {printed}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +68,7 @@ def choose_timings(table: PaperTable, column: Column, store: Store) -> Timings:
     def worth(machine: str) -> tuple[bool, int, datetime]:
         found = by_machine[machine].values()
         latest = max(record.provenance.started for record in found)
-        return bool(gpu) and gpu in machine, len(found), latest
+        return is_gpu(gpu, machine), len(found), latest
 
     chosen = max(by_machine, key=worth)
     left_out = {
@@ -116,6 +117,12 @@ def machine_of(record: Record, *, with_batch: bool = False) -> str:
     if where.driver is None:
         return f"{where.device}, {where.threads} thread(s){batch}{layout}"
     return where.device + batch * with_batch + layout
+
+
+def is_gpu(gpu: str, device: str) -> bool:
+    """Whether a device is the GPU of that name, and not one whose name goes on, such as V100S."""
+    pattern = rf"(?<!\w){re.escape(gpu)}(?!\w| Ti| SUPER| Laptop)"
+    return bool(gpu) and re.search(pattern, device) is not None
 
 
 def batch_of(record: Record) -> int:

@@ -381,6 +381,7 @@ def test_nothing_that_others_wrote_is_html_in_markdown(tmp_path):
             Status.OTHER_DEVICE,
             "measured with batch 16 on NVIDIA H200, printed for",
         ),
+        ("Tesla V100S-PCIE-32GB", Status.OTHER_DEVICE, "printed for a Tesla V100"),
     ],
 )
 def test_a_throughput_differs_with_the_device(tmp_path, device, status, note):
@@ -403,6 +404,7 @@ V100, OF_TWO = "Tesla V100-SXM2", [("A", "vit", 2), ("A", "swin", 3)]
         ([("B", "vit", 5), ("B", "swin", 4), *OF_TWO], {"ViT": 2, "Swin": 3}, set(), "A"),
         ([*OF_TWO, ("B", "van", 9)], {"ViT": 2, "Swin": 3}, {"VAN"}, "A"),
         ([(V100, "van", 288), *OF_TWO, ("A", "van", 1)], {"VAN": 288}, {"ViT", "Swin"}, V100),
+        ([("Tesla V100S", "van", 9), *OF_TWO], {"ViT": 2, "Swin": 3}, {"VAN"}, "A"),
     ],
 )
 def test_a_column_of_timings_is_of_one_machine(tmp_path, timings, shown, left_out, head):
