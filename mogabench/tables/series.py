@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -113,9 +114,16 @@ def render_series(series: Series) -> Iterator[str]:
 
 
 def spread(values: Sequence[float]) -> str:
-    """The mean and, of several values, the sample's standard deviation: ``12.34 ± 0.12``."""
+    """The mean and, of several values, the sample's standard deviation: ``12.34 ± 0.12``.
+
+    The deviation has two digits, and the mean has its decimals.
+    """
     mean = statistics.fmean(values)
-    return f"{mean:.4g}" + (f" ± {statistics.stdev(values):.2g}" if len(values) > 1 else "")
+    deviation = float(f"{statistics.stdev(values):.1e}") if len(values) > 1 else 0.0
+    if not deviation:
+        return f"{mean:.4g}" + " ± 0" * (len(values) > 1)
+    decimals = max(0, 1 - math.floor(math.log10(deviation)))
+    return f"{mean:.{decimals}f} ± {deviation:.{decimals}f}"
 
 
 def _in_printed_order(series: Series, columns: Sequence[PrintedColumn]) -> list[str]:

@@ -49,9 +49,9 @@ def test_rows_have_means_and_deviations_in_the_printed_order():
     assert head.startswith("| translator | seeds | MSE | printed: Table A14, 200 epochs: MSE↓ | ")
     # 11 and 23 are the means; of two values, the deviation is the difference over the root of 2.
     assert rows == [
-        "| moganet | 2 | 11 ± 1.4 | 25.57 | 15.67 |",
-        "| van | 2 | 23 ± 4.2 | 26.10 | 16.21 |",
-        "| vit | 2 | 42 ± 2.8 | 35.15 | 19.74 |",
+        "| moganet | 2 | 11.0 ± 1.4 | 25.57 | 15.67 |",
+        "| van | 2 | 23.0 ± 4.2 | 26.10 | 16.21 |",
+        "| vit | 2 | 42.0 ± 2.8 | 35.15 | 19.74 |",
         "| gsta | 2 | 9.25 ± 0.35 | — | — |",
     ]
 
@@ -71,13 +71,23 @@ def test_networks_that_differ_in_options_are_rows_of_one_table(tmp_path):
     ]
     page = render_trainings(records, tmp_path)
     assert page.count("## ") == 1 and "- options of all networks: depth=2" in page
-    assert "| moganet | 2 | 10.5 ± 0.71 |\n" in page
-    assert "| moganet gate=false | 2 | 10.5 ± 0.71 |" in page
+    assert "| moganet | 2 | 10.50 ± 0.71 |\n" in page
+    assert "| moganet gate=false | 2 | 10.50 ± 0.71 |" in page
 
 
-def test_one_value_has_no_deviation():
-    assert spread([12.344]) == "12.34"
-    assert spread([1.0, 2.0, 3.0]) == "2 ± 1"
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ([12.344], "12.34"),
+        ([97.0, 97.0], "97 ± 0"),
+        ([1.0, 2.0, 3.0], "2.0 ± 1.0"),
+        ([100, 100, 100, 100, 99.99], "99.9980 ± 0.0045"),
+        ([0.0, 0.1408], "0.07 ± 0.10"),  # a deviation of 0.0996
+        ([1000.0, 3000.0], "2000 ± 1400"),
+    ],
+)
+def test_a_mean_has_the_decimals_of_its_deviation(values, text):
+    assert spread(values) == text
 
 
 def test_other_data_or_a_single_seed_is_no_series():
@@ -116,4 +126,4 @@ def test_the_page_has_one_section_for_a_series(tmp_path):
     assert "\n- a CPU, commit 1111111111\n- a GPU, commit 2222222222\n- `" in page
     assert "## video: 2 translators by sample_video, 10x1x32x32" in page
     assert "trained for 1 epoch(s): 600 steps of 4, on 4000 train samples of folder:digits" in page
-    assert "| van | 2 | 10.5 ± 0.71 | 26.10 | 16.21 |" in page
+    assert "| van | 2 | 10.50 ± 0.71 | 26.10 | 16.21 |" in page
