@@ -48,6 +48,11 @@ class Column:
         return max(map(len, self.fields), default=0)
 
 
+def short(value: float) -> str:
+    """A measured number such as a speed, with three digits, or from 100 on with one decimal."""
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:#.3g}"
+
+
 def lay_out(columns: Sequence[Column], width: int | None) -> list[str]:
     """The lines of a table.
 

@@ -6,6 +6,7 @@ import csv
 import sys
 from typing import TYPE_CHECKING
 
+from mogabench.columns import short
 from mogabench.console import print_line
 from mogabench.escaping import csv_field
 from mogabench.measure.settings import set_up_name
@@ -55,7 +56,7 @@ def _figures(record: Record) -> tuple[str, ...]:
 
     return (
         str(record.provenance.batch_size),
-        text("throughput", 1),
+        short(values["throughput"]),
         text("median_error", 1),
         *(text(f"latency_p{percentile}", 2) for percentile in (50, 90, 99)),
         text("peak_memory", 0, 2**20),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Literal
 
+from mogabench.columns import short
 from mogabench.measure.settings import FIRST_BATCH, LARGEST_THAT_FITS
 from mogabench.measure.trust import warning_lines
 from mogabench.measure.worker import MeasurementError, measure_in_subprocess
@@ -46,7 +47,7 @@ def sweep_throughput(
             else:
                 records.append(record)
                 speed = record.values["throughput"]
-                advance(f"{name}: {speed.value:.1f} {speed.unit}")
+                advance(f"{name}: {short(speed.value)} {speed.unit}")
                 for line in warning_lines(record):
                     _LOG.warning("mogabench: %s: %s", name, line)
     return records

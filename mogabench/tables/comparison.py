@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mogabench.catalogue import check_backbone
+from mogabench.columns import short
 from mogabench.records import Kind
 from mogabench.tables.cells import timing_caveat
 from mogabench.tables.grid import MISSING
@@ -16,7 +17,7 @@ from mogabench.tables.timed import PLAIN_RUN, machine_of
 from mogabench.tasks import make_subject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from mogabench.engine.task import Metric, Task
     from mogabench.records import Record, Store
@@ -36,7 +37,7 @@ class Line:
         unit: Such as ``M``.
         samples: What each network's records say: a quality of each seed, any other figure once,
             nothing where it is not known.
-        digits: After the decimal point, where a single one is printed.
+        show: Writes a single value.
         caveats: What a reader of each network's value must know, empty for most; nothing where the
             line has none.
     """
@@ -47,7 +48,7 @@ class Line:
     figure: str
     unit: str
     samples: tuple[tuple[float, ...], ...]
-    digits: int = 2
+    show: Callable[[float], str] = "{:.2f}".format
     caveats: tuple[str, ...] = ()
 
     @property
@@ -70,7 +71,7 @@ class Line:
     def _text(self, sample: Sequence[float]) -> str:
         if len(sample) > 1:
             return spread(sample)
-        return f"{sample[0]:.{self.digits}f}" if sample else MISSING
+        return self.show(sample[0]) if sample else MISSING
 
     def entry(self, networks: Sequence[str]) -> dict[str, Any]:
         """The line as plain data."""
@@ -154,9 +155,7 @@ def _rates(task: str, where: str, chosen: Sequence[Subject | None], store: Store
         unit = next(iter(records.values())).values["throughput"].unit
         on = f"{where}, float32 on {machine}"
         caveats = tuple(timing_caveat(r, "fps") if r else "" for r in found)
-        yield Line(
-            Kind.THROUGHPUT, task, on, "throughput", unit, samples, digits=1, caveats=caveats
-        )
+        yield Line(Kind.THROUGHPUT, task, on, "throughput", unit, samples, short, caveats)
 
 
 def _qualities(task: Task[Any, Any], networks: Sequence[str], store: Store) -> Iterator[Line]:
@@ -173,11 +172,13 @@ def _qualities(task: Task[Any, Any], networks: Sequence[str], store: Store) -> I
         about = Kind.QUALITY, task.name, conditions + of_data
         seeds = tuple((len(records),) if records else () for records in found)
         if max(seeds) > (1,):
-            yield Line(*about, "seeds", "1", seeds, digits=0)
+            yield Line(*about, "seeds", "1", seeds, "{:.0f}".format)
         for metric in task.metrics:
             samples = tuple(_sample(records, metric) for records in found)
             if any(samples):
-                yield Line(*about, metric.label.partition(" (")[0], metric.unit, samples)
+                label = metric.label.partition(" (")[0]
+                show = ("{:.4f}" if metric.unit == "1" else "{:.2f}").format  # as of SSIM
+                yield Line(*about, label, metric.unit, samples, show)
 
 
 def _of_each_seed(records: Sequence[Record]) -> list[Record]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from mogabench.columns import short
 from mogabench.paper import CONVENTIONS, read_number
 from mogabench.tables.layout import CHANGE, MEASURED, kinds, letter, timed_on
 from mogabench.tables.measurable import is_buildable
@@ -161,16 +162,15 @@ def _importance(joined: JoinedTable, number: int) -> list[Importance]:
 def figure(value: float | None, like: str) -> str:
     """A measured number with one more digit than the printed one and its unit; ``—`` for None.
 
-    One below 1 that nothing is printed beside, such as the images of a slow detector per second,
-    has three digits.
+    One that nothing is printed beside, such as the images of a slow detector per second, is short.
     """
     if value is None:
         return MISSING
     printed = read_number(like)
-    if printed is None and 0 < abs(value) < 1:
-        return f"{value:#.3g}"
-    decimals, unit = (printed.decimals, printed.unit) if printed else (0, "")
-    return f"{value:.{decimals + 1 + (abs(value) < 10 and decimals == 0)}f}{unit}"
+    if printed is None:
+        return short(value)
+    decimals = printed.decimals + 1 + (abs(value) < 10 and printed.decimals == 0)
+    return f"{value:.{decimals}f}{printed.unit}"
 
 
 def _heads(joined: JoinedTable, number: int) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mogabench.columns import short
 from mogabench.measure.trust import warning_lines
 from mogabench.tables.trainings import quality_text
 
@@ -35,7 +36,7 @@ def throughput_line(record: Record) -> str:
         margin += f"{values['floor'].value / values['latency_p50'].value:.2f} of its floor, "
     reasons = warning_lines(record)
     line = (
-        f"throughput {rate.value:.{1 if rate.value >= 10 else 3}f} {rate.unit} "
+        f"throughput {short(rate.value)} {rate.unit} "
         f"({margin}batch {where.batch_size}, {where.dtype}, {where.device}, "
         f"{where.threads} threads)"
     )

@@ -9,6 +9,8 @@ from mogabench.cli import app
 from mogabench.measure.code import counter_code
 from mogabench.records import Data, Kind, Provenance, Quantity, Record, Store, Training
 from mogabench.subject import Subject
+from mogabench.tables.comparison import compare as compare_in
+from mogabench.tables.grid import Footnotes
 from mogabench.tables.series import spread
 from mogabench.tasks import get_task, make_subject
 from tests.counted import counted
@@ -161,6 +163,20 @@ def test_a_speed_of_other_code_or_of_few_passes_is_marked(tmp_path):
     assert [line["notes"] for line in found if "on CPU, 1 thread" in line["where"]] == [
         {"resnet18": says}
     ]
+
+
+def test_a_slow_network_and_a_share_have_digits(tmp_path):
+    store, task = Store(tmp_path), get_task("video")
+    how = Provenance(command="test", device="CPU", threads=1, batch_size=1)
+    for kind, name, value, unit in (
+        (Kind.THROUGHPUT, "throughput", 0.0217, "seq/s"),
+        (Kind.QUALITY, "ssim", 0.9263, "1"),
+    ):
+        values = {name: Quantity(value=value, unit=unit)}
+        subject = make_subject(task, "van")
+        store.append(Record(subject=subject, kind=kind, values=values, provenance=how))
+    by_figure = {line.figure: line.texts(Footnotes()) for line in compare_in(task, ["van"], store)}
+    assert by_figure["throughput"] == ["0.0217"] and by_figure["SSIM"] == ["0.9263"]
 
 
 @pytest.mark.parametrize(

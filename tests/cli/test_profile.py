@@ -33,14 +33,18 @@ app.command()(profile)
 
 @pytest.fixture
 def measured(monkeypatch):
-    """Requests in the order they came; their answers are made up, and densenet121 always dies."""
+    """Requests in the order they came; their answers are made up.
+
+    densenet121 always dies, and vgg16 is slow.
+    """
     requests = []
 
     def measure_in_subprocess(request):
         requests.append(request)
         if request.subject.backbone == "densenet121":
             raise worker.MeasurementError("densenet121: its process was killed")
-        values = {"throughput": 1234.56, "latency_p50": 6.48, "latency_p90": 7.01}
+        speed = 0.0217 if request.subject.backbone == "vgg16" else 1234.56
+        values = {"throughput": speed, "latency_p50": 6.48, "latency_p90": 7.01}
         values |= {"latency_p99": 9.87, "median_error": 0.51, "peak_memory": 512 * 2**20}
         values |= {"iterations": 64, "lacked_core": 31.0, "floor": 3.11}
         return Record(
@@ -156,6 +160,13 @@ def test_prints_name_and_figures_in_80_columns(invoke, measured):
     # 64 passes are enough for a 90th percentile, and not for a 99th; 3.11 ms are 0.48 of 6.48 ms.
     assert lines[row].split() == ["8", "1234.6", "0.5", "6.48", "7.01", "—", "512", "0.48"]
     assert lines[0].split("  ")[-1].strip() == "of floor"
+
+
+def test_a_slow_network_is_not_printed_as_0(invoke, measured, caplog):
+    caplog.set_level("INFO", "mogabench")
+    done = invoke("vgg16")
+    assert done.stdout.splitlines()[2].split()[1] == "0.0217"
+    assert ": 0.0217 1 (ETA" in caplog.text
 
 
 def test_compare_prints_the_ratio_with_its_interval_and_a_verdict(invoke, measured, monkeypatch):
