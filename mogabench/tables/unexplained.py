@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mogabench.escaping import markdown_field
 from mogabench.tables.grid import figure, percent
-from mogabench.tables.verdict import Status
+from mogabench.tables.verdict import DIFFERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 _HEAD = """\
 # Unexplained
 
-Measured parameters and operations that neither agree with the printed figure nor differ from it for
-a reason that accounts for the number. What was tried stands behind each, with what it comes to.
+Measured figures that neither agree with the printed one nor differ from it for a reason that
+accounts for the number. What was tried stands behind each, with what it comes to.
 """
 _TABLE_HEAD = """
 | table | row | figure | printed | measured | Δ | what is known | tried |
@@ -33,7 +33,7 @@ def render_unexplained(tables: Sequence[JoinedTable]) -> str:
 def _lines(table: JoinedTable) -> Iterator[str]:
     for row in table.rows:
         for cell in row.cells:
-            if cell.status == Status.UNEXPLAINED:
+            if cell.status in DIFFERS:
                 fields = (
                     *(table.paper.id, row.row.label, cell.column.head, cell.printed),
                     figure(cell.measured, cell.like),

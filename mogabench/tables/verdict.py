@@ -30,6 +30,9 @@ class Status(StrEnum):
     NOT_MEASURED = "not_measured"
 
 
+DIFFERS = (Status.UNEXPLAINED, Status.BELOW, Status.ABOVE)
+"""How a figure stands that is marked, as it is not the printed one and nothing accounts for it."""
+
 STATUS_TEXTS = {
     Status.ROUNDS: "round to the printed digits",
     Status.WITHIN_TOLERANCE: "within tolerance (≈)",
@@ -37,8 +40,8 @@ STATUS_TEXTS = {
     Status.UNEXPLAINED: "unexplained (!)",
     Status.REPRODUCED: "reproduced",
     Status.WITHIN_NOISE: "within noise (≈)",
-    Status.BELOW: "below the printed quality",
-    Status.ABOVE: "above the printed quality",
+    Status.BELOW: "below the printed quality (!)",
+    Status.ABOVE: "above the printed quality (!)",
     Status.OTHER_DEVICE: "on another device",
     Status.NOT_MEASURED: "not measured",
 }

@@ -29,6 +29,7 @@ from mogabench.tables.join import join, select_columns, unmeasured
 from mogabench.tables.measurable import obstacle
 from mogabench.tables.rendering import RENDERERS
 from mogabench.tables.rendering.entries import FIELDS, json_entries
+from mogabench.tables.unexplained import render_unexplained
 from mogabench.tables.verdict import Status
 from tests.counted import counted
 
@@ -113,6 +114,16 @@ def test_a_quality_fills_only_the_cell_it_answers(tmp_path):
         joined = join(get_paper().table("A15"), store)
         assert cell_of(joined, "MogaNet-B", "300-epoch: Acc (%)").status == status
     assert cell_of(joined, "MogaNet-B", "100-epoch: Acc (%)").measured == 82.2
+
+
+@pytest.mark.parametrize("top1", [84.0, 84.5])
+def test_a_quality_that_is_not_the_printed_one_is_marked_wherever_it_stands(top1, tmp_path):
+    store = Store(tmp_path)
+    store.append(quality(subject("moganet_base"), top1, "in1k_300e"))
+    joined = [join(get_paper().table("A15"), store)]
+    assert f"{top1:.2f}!" in RENDERERS["text"](joined)
+    assert f"**{top1:.2f}**" in RENDERERS["markdown"](joined)
+    assert f"| 84.3 | {top1:.2f} |" in render_unexplained(joined)
 
 
 @pytest.mark.parametrize("backbone", ["resnet50", "moganet_tiny"])

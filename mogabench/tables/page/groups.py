@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mogabench.paper import TIMED
 from mogabench.tables.measurable import COSTS, is_buildable
-from mogabench.tables.verdict import Status
+from mogabench.tables.verdict import DIFFERS, Status
 
 if TYPE_CHECKING:
     from mogabench.tables.cells import Cell
@@ -72,11 +72,8 @@ _OF_STATUS = {
     Status.REPRODUCED: "reproduced",
     Status.WITHIN_NOISE: "reproduced",
     Status.KNOWN_REASON: "differs",
-    Status.UNEXPLAINED: "unexplained",
-    Status.BELOW: "unexplained",
-    Status.ABOVE: "unexplained",
     Status.OTHER_DEVICE: "gpu",
-}
+} | dict.fromkeys(DIFFERS, "unexplained")
 
 
 def group_of(cell: Cell) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mogabench.escaping import markdown_text, without_controls
 from mogabench.tables.grid import Grid, Text, marks, to_grid, total_lines
-from mogabench.tables.verdict import Status
+from mogabench.tables.verdict import DIFFERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,7 @@ def _markdown(grid: Grid) -> str:
 
     def show(text: Text) -> str:
         plain = markdown_text(text.text)
-        shown = f"**{plain}**" if text.status == Status.UNEXPLAINED else plain
+        shown = f"**{plain}**" if text.status in DIFFERS else plain
         return shown + (f"<sup>{marks(text.footnotes)}</sup>" if text.footnotes else "")
 
     lines = [f"## {markdown_text(grid.title)}", "", line([*map(markdown_text, grid.heads)])]

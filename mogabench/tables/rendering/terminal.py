@@ -12,7 +12,7 @@ from mogabench.columns import Column, fits, lay_out
 from mogabench.console import wrap
 from mogabench.tables.grid import MISSING, Grid, Importance, Text, marks, to_grid, total_lines
 from mogabench.tables.layout import CHANGE
-from mogabench.tables.verdict import Status
+from mogabench.tables.verdict import DIFFERS, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -155,5 +155,5 @@ def _styles(grid: Grid, number: int) -> list[Callable[[str], str]]:
 
 def _with_marks(text: Text, *, is_difference: bool) -> str:
     """The text with what points to it: a ``!`` at a measured figure, and the footnotes' letters."""
-    mark = "!" if text.status == Status.UNEXPLAINED and not is_difference else ""
+    mark = "!" if text.status in DIFFERS and not is_difference else ""
     return text.text + mark + (f"[{marks(text.footnotes)}]" if text.footnotes else "")

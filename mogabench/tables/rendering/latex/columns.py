@@ -9,7 +9,7 @@ from mogabench.tables.grid import NEAR, figure, percent
 from mogabench.tables.layout import CHANGE, MEASURED, PRINTED, kinds, split_head, timed_on
 from mogabench.tables.measurable import COSTS, lower_is_better
 from mogabench.tables.rendering.latex.text import ems
-from mogabench.tables.verdict import Status
+from mogabench.tables.verdict import DIFFERS, Status
 
 if TYPE_CHECKING:
     from mogabench.tables.cells import Cell
@@ -116,4 +116,4 @@ def _field(cell: Cell, kind: str, has_measured: bool, best: float | None) -> Fie
 def _sign(cell: Cell) -> str:
     if cell.status in (Status.WITHIN_TOLERANCE, Status.WITHIN_NOISE):
         return NEAR
-    return "!" if cell.status in (Status.UNEXPLAINED, Status.BELOW, Status.ABOVE) else ""
+    return "!" if cell.status in DIFFERS else ""
