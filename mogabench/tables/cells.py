@@ -91,6 +91,11 @@ class Cell:
             return None
         return self.measured / self.paper - 1
 
+    @property
+    def is_rough(self) -> bool:
+        """Whether it shows a speed that may be off by more than 5 %."""
+        return self.column.metric == "fps" and any(map(is_rough, self.records))
+
     def in_unit(self, figure: float, unit: str) -> float:
         """One of the cell's figures in another unit, such as ``G``; as it is without a scale."""
         return figure * SCALE[self.unit] / SCALE[unit] if self.unit in SCALE else figure

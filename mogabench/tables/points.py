@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mogabench.files import slug
 from mogabench.paper import cell_subject, paper_figures, printed_value
 from mogabench.records import Kind
-from mogabench.tables.timed import batch_of, machine_of
+from mogabench.tables.timed import machine_of, precedence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -231,7 +231,7 @@ def throughput_points(
     """A figure's points in img/s and printed top-1, by what they were timed on (`machine_of`).
 
     A network has one in PyTorch, and one in the fastest of the other runtimes that it was timed in.
-    On a GPU each is of the largest batch. One network alone makes no figure.
+    Of several timings `precedence` chooses. One network alone makes no figure.
 
     Args:
         tables: Where the printed accuracies are; the first table that has a network counts.
@@ -255,7 +255,9 @@ def throughput_points(
         network, runtime = record.subject.key, record.provenance.runtime
         if network in printed and record.same_setup(busy=False, runtime=runtime, **setup):
             key = machine_of(record), network, runtime or ""
-            chosen[key] = max(record, chosen.get(key, record), key=batch_of)  # the newest of equals
+            chosen[key] = max(
+                record, chosen.get(key, record), key=precedence
+            )  # the newest of equals
     best: dict[tuple[str, str, bool], Point] = {}
     for (machine, network, runtime), record in chosen.items():
         rate = record.values["throughput"].value

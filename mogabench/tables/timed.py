@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from mogabench.measure.trust import is_rough
 from mogabench.paper import TIMED, cell_subject, paper_figures
 from mogabench.records import Kind
 from mogabench.tables.measurable import is_buildable
@@ -51,7 +52,7 @@ def choose_timings(table: PaperTable, column: Column, store: Store) -> Timings:
     """The eager timings of a column, by a machine that was not busy.
 
     The machine is the paper's GPU where that timed one of the networks; else the one that timed
-    the most of them and, of several, did so last. On a GPU each timing is of the largest batch.
+    the most of them and, of several, did so last. Of a network's timings `precedence` chooses.
     """
     subjects = filter(None, (cell_subject(row, column) for row in table.rows))
     wanted = {**_SET_UPS[column.device], "runtime": column.runtime}
@@ -60,7 +61,7 @@ def choose_timings(table: PaperTable, column: Column, store: Store) -> Timings:
         for record in store.matching(key, Kind.THROUGHPUT, **wanted):
             if TIMED[column.metric or ""] in record.values:
                 found = by_machine.setdefault(machine_of(record), {})
-                found[key] = max(found.get(key, record), record, key=batch_of)  # newest of equals
+                found[key] = max(found.get(key, record), record, key=precedence)  # newest of equals
     if not by_machine:
         return Timings()
     gpu = table.paper.about.gpu
@@ -125,6 +126,6 @@ def is_gpu(gpu: str, device: str) -> bool:
     return bool(gpu) and re.search(pattern, device) is not None
 
 
-def batch_of(record: Record) -> int:
-    """The samples of a pass; 0 where that is not known."""
-    return record.provenance.batch_size or 0
+def precedence(record: Record) -> tuple[int, bool]:
+    """What is shown of a network's timings on a machine: the largest batch, and no rough one."""
+    return record.provenance.batch_size or 0, not is_rough(record)

@@ -462,6 +462,16 @@ def test_a_gpus_throughput_is_that_of_the_largest_batch(tmp_path):
     assert cell.measured == 9000
 
 
+def test_a_quick_timing_does_not_hide_one_that_has_converged(tmp_path):
+    store = Store(tmp_path)
+    for value, passes, shown in ((300.0, 3, 300), (900.0, 100, 900), (400.0, 3, 900)):
+        timed = speed("moganet", value)
+        timed.values["iterations"] = Quantity(value=passes, unit="1")
+        store.append(timed)
+        cell = cell_of(join(get_paper().table("A14"), store), "MogaNet", "FPS (s)")
+        assert cell.measured == shown
+
+
 def test_a_throughput_of_a_busy_machine_is_left_out_for_an_older_one(tmp_path):
     store = Store(tmp_path)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from mogabench.paper import get_paper
+from mogabench.paper import get_paper, subject_of
 from mogabench.records import (
     Data,
     Kind,
@@ -117,6 +117,24 @@ def test_the_best_figure_is_bold_where_better_is_known(tables):
     text = render_latex([since])
     assert rf"\textbf{{{min(memory):.1f}}}" in text
     assert rf"\textbf{{{max(memory):.1f}}}" not in text
+
+
+def test_a_rough_speed_is_not_bold(tmp_path):
+    store, table = Store(tmp_path), get_paper().table("A14")
+    for row, value, passes in zip(
+        table.rows[:3], (700.0, 800.0, 900.0), (100, 100, 3), strict=True
+    ):
+        values = {"throughput": (value, "seq/s"), "iterations": (passes, "1")}
+        store.append(
+            Record(
+                subject=subject_of(row.meta),
+                kind=Kind.THROUGHPUT,
+                values={name: Quantity(value=v, unit=unit) for name, (v, unit) in values.items()},
+                provenance=Provenance(command="test", device="CPU", threads=1, batch_size=1),
+            )
+        )
+    text = render_latex([join(table, store)])
+    assert r"\textbf{800.0" in text and r"\textbf{900.0" not in text and "900.0" in text
 
 
 def test_a_footnote_stands_below_the_part_that_refers_to_it(tables):

@@ -124,6 +124,20 @@ def test_figure_a3_leaves_out_what_a_busy_machine_measured_and_training(tmp_path
     assert [(point.name, point.cost) for point in points] == [("MogaNet-S", 50), ("MogaNet-B", 30)]
 
 
+def test_figure_a3_shows_a_rough_speed_only_where_there_is_no_other(tmp_path):
+    store = Store(tmp_path)
+    for backbone, speed, passes in (
+        ("moganet_small", 50.0, 100),
+        ("moganet_small", 90.0, 3),
+        ("moganet_base", 30.0, 3),
+    ):
+        record = timed(backbone, speed)
+        record.values["iterations"] = Quantity(value=passes, unit="1")
+        store.append(record)
+    [points] = throughput_points([get_paper().table("3")], store, any, compiled=False).values()
+    assert [point.cost for point in points] == [50.0, 30.0]
+
+
 def test_figure_a3_compares_the_networks_of_its_rows_in_one_set_up(tmp_path):
     """An ablation's network, a regressor, a larger batch and more threads are all faster here."""
     store = Store(tmp_path)

@@ -88,7 +88,7 @@ def columns_of(table: JoinedTable) -> list[Column]:
 def _best(table: JoinedTable, number: int) -> dict[str, float]:
     """The best printed and the best measured figure of a column, where better is known.
 
-    Costs have no better. A print that is known to be wrong is not the best.
+    Costs have no better. A print that is known to be wrong is not the best, nor a rough speed.
     """
     column = table.paper.columns[number]
     if column.metric is None or column.metric in COSTS:
@@ -96,7 +96,7 @@ def _best(table: JoinedTable, number: int) -> dict[str, float]:
     cells = [row.cells[number] for row in table.rows]
     better = min if any(lower_is_better(column, cell.subject) for cell in cells) else max
     sound = [cell.paper for cell in cells if not cell.erratum]
-    by_kind = {PRINTED: sound, MEASURED: [c.measured for c in cells]}
+    by_kind = {PRINTED: sound, MEASURED: [c.measured for c in cells if not c.is_rough]}
     known = {kind: [v for v in values if v is not None] for kind, values in by_kind.items()}
     return {kind: better(values) for kind, values in known.items() if len(values) > 1}
 
@@ -107,7 +107,7 @@ def _field(cell: Cell, kind: str, has_measured: bool, best: float | None) -> Fie
     if kind == CHANGE:
         return Field(percent(cell.difference).replace("-", "−"))
     if kind == MEASURED:
-        is_best = cell.measured is not None and cell.measured == best
+        is_best = cell.measured is not None and cell.measured == best and not cell.is_rough
         return Field(figure(cell.measured, cell.like), note, _sign(cell), is_best)
     is_best = cell.paper is not None and cell.paper == best and not cell.erratum
     return Field(cell.printed, "" if has_measured else note, bold=is_best)
