@@ -61,8 +61,6 @@ def report(
     tables, failures = measured_tables(
         chosen, ["all"], store, packages=packages, fresh=fresh, quiet=quiet
     )
-    if not tables:
-        raise UserError(f"{chosen.folder} has no table that can be read")
     analyses = _write_analyses(store) if chosen.is_default else []
     with replaced_together(folder):
         for table in tables:

@@ -47,12 +47,14 @@ def measured_tables(
         quiet: Plain lines instead of a progress bar.
 
     Raises:
-        UserError: A table or an added network is unknown, a table cannot take it, or a record
-            cannot be written.
+        UserError: A table or an added network is unknown, no table can be read, a table cannot
+            take a network, or a record cannot be written.
     """
     import_packages(packages)
     if "all" in ids:
         tables = paper.tables()
+        if not tables:
+            raise UserError(f"{paper.folder} has no table that can be read")
         tables = _add_where_possible(tables, add) if add else tables
     else:
         tables = [_with_all(paper.table(name), add) for name in dict.fromkeys(ids)]

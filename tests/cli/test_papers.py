@@ -299,8 +299,12 @@ def test_a_malformed_vocabulary_is_one_line_for_all_tables(mogabench, mine, cont
     path.unlink() if content is None else path.write_text(content)
     line = f"mogabench: mine/vocabulary.yaml{says}\n"
     assert mogabench("paper", "check", "mine", status=2)[1] == line
-    assert mogabench("table", *options, "all", status=1)[1] == line
     assert mogabench("table", *options, "C1", status=2)[1] == line
+    Path("t.csv").write_text("of an earlier day")
+    for output in (["--format", "html"], ["-o", "t.csv"]):
+        out, err = mogabench("table", *options, "all", *output, status=2)
+        assert (out, err) == ("", f"{line}mogabench: mine has no table that can be read\n")
+    assert Path("t.csv").read_text() == "of an earlier day"
 
 
 @pytest.mark.parametrize("name", ["paper.yaml", "counting.yaml", "errata.yaml", "figures.yaml"])
