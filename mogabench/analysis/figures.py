@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from mogabench.records import Record
+
 FOLDER = "analyses"
 """The folder of figures, below the results."""
 
@@ -45,12 +47,23 @@ def csv_text(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     return text.getvalue()
 
 
-def figure_name(analysis: str, networks: Sequence[str]) -> str:
-    """The name of the figure of these networks; a digest stands for what would be too long."""
-    whole = slug(" ".join(networks))
-    if len(whole) > _LONGEST:
-        whole = f"{whole[:_LONGEST]}-{hashlib.sha256(whole.encode()).hexdigest()[:8]}"
-    return f"{analysis}_{whole}"
+def figure_name(analysis: str, words: Sequence[str], of: Iterable[str]) -> str:
+    """The name of a figure: words, cut short, and a digest that no other figure has.
+
+    Args:
+        analysis: Of which the figure is one.
+        words: The labels of what it shows, which may be those of other weights or data as well.
+        of: What it shows, such as the `identity` of each record.
+    """
+    whole = slug(" ".join(words))
+    digest = hashlib.sha256("\n".join([whole, *of]).encode()).hexdigest()
+    return f"{analysis}_{whole[:_LONGEST]}-{digest[:8]}"
+
+
+def identity(record: Record) -> str:
+    """What a record was measured on: network, size, weights and data."""
+    where = record.provenance
+    return f"{record.subject.key} {where.weights} {where.data and where.data.digest}"
 
 
 def write_figure(figure: Figure, results: Path) -> Path:

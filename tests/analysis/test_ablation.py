@@ -75,6 +75,15 @@ def test_tables_chain_counts_as_the_authors_network_does(command, tmp_path):
     assert [row["top1"] for row in rows] == [""] * 6
 
 
+@pytest.mark.slow
+def test_an_ablation_at_another_size_overwrites_no_figure(command, tmp_path):
+    for size in ("32", "64"):
+        assert (
+            command("analyze", "ablation", "A6", "--variant", "xt", "--size", size).exit_code == 0
+        )
+    assert len(written_figures(tmp_path / "results")) == 2
+
+
 def test_settings_of_a_training_need_data(command):
     error = str(command("analyze", "ablation", "7", "--set", "batch_size=8").exception)
     assert "add --data" in error

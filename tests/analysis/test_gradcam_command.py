@@ -89,10 +89,10 @@ def test_figure_numbers_and_records(command, tmp_path):
     result = command("--models", two, *files, "--class", "Blue", "--format", "json")
     assert result.exit_code == 0, result.output
     ((title, name),) = written_figures(tmp_path / "results")
-    assert (title, name) == (
-        "Figure 8's counterpart: Grad-CAM activation maps of flag.png: colours_in_test stated.pth",
-        "analyses/gradcam_flag-colours-in-test-stated-pth-blue",
+    assert title == (
+        "Figure 8's counterpart: Grad-CAM activation maps of flag.png: colours_in_test stated.pth"
     )
+    assert name.startswith("analyses/gradcam_flag-colours-in-test-stated-pth-blue-")
     rows = list(csv.DictReader((tmp_path / "results" / f"{name}.csv").open()))
     heat = np.array([float(row["heat"]) for row in rows]).reshape(2, 8, 8)
     blue = np.zeros((8, 8))
@@ -128,7 +128,7 @@ def test_networks_of_one_name_are_told_apart(command, tmp_path):
     called = {}
     for _, name in written_figures(tmp_path / "results"):
         rows = csv.DictReader((tmp_path / "results" / f"{name}.csv").open())
-        called[name.rpartition("_")[2]] = {row["network"] for row in rows}
+        called[name.rpartition("_")[2][:-9]] = {row["network"] for row in rows}
     short = [files[0], f"{tmp_path.name}/stated.pth", *files[2:]]
     several = {f"colours_in_test {file}" for file in short}
     assert sorted(called.values(), key=len)[2] == several

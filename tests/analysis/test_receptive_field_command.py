@@ -102,6 +102,24 @@ def test_the_figure_and_its_numbers_are_written(command, tmp_path):
     assert {row["trained"] for row in rows} == {"no"}
 
 
+@pytest.mark.slow
+def test_other_weights_data_or_sizes_overwrite_no_figure(command, tmp_path):
+    other = {name: 2 * value for name, value in Box(3).state_dict().items()}
+    torch.save(other, tmp_path / "other.pth")
+    trained = ("--data", str(tmp_path / "data"), "--size", "16", "--weights")
+    for given in (
+        (*trained, str(tmp_path / "weights.pth")),
+        (*trained, str(tmp_path / "other.pth")),
+        ("--weights", "none", "--size", "16"),
+        ("--weights", "none", "--size", "16", "--seed", "1"),
+        ("--weights", "none", "--size", "32"),
+        ("--weights", "none", "--size", "32"),
+    ):
+        assert command("--models", "box_in_test", *given).exit_code == 0
+    titles = [title for title, _ in written_figures(tmp_path / "results")]
+    assert sorted(titles.count(title) for title in set(titles)) == [2, 3]
+
+
 @pytest.mark.parametrize(
     ("given", "reason"),
     [

@@ -6,7 +6,7 @@ from textwrap import fill
 from typing import TYPE_CHECKING
 
 from mogabench.analysis.channels.record import curve, energies_csv, saliency_csv
-from mogabench.analysis.figures import Figure, figure_name
+from mogabench.analysis.figures import Figure, figure_name, identity
 from mogabench.tables.plots import pictures
 
 if TYPE_CHECKING:
@@ -15,17 +15,23 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from mogabench.analysis.channels.record import Measured
+    from mogabench.records import Record
 
 
-def figures(found: Sequence[Measured]) -> Iterator[Figure]:
-    """The two figures of the networks."""
+def figures(found: Sequence[Measured], records: Sequence[Record]) -> Iterator[Figure]:
+    """The two figures of the networks.
+
+    Args:
+        found: What was measured.
+        records: Of the same, which tell these figures from others of the same labels.
+    """
     networks = [one.label for one in found]
     where = f"on {' and '.join(dict.fromkeys(one.data for one in found))}: {'; '.join(networks)}"
     title = f"Figure 6's counterpart: channel energy ranks {where}"
-    name = figure_name("channel_energy", networks)
+    name = figure_name("channel_energy", networks, map(identity, records))
     yield Figure(name, _draw_energies(found, title), energies_csv(found))
     title = f"Figure 6's counterpart: channel saliency maps {where}"
-    name = figure_name("channel_saliency", networks)
+    name = figure_name("channel_saliency", networks, map(identity, records))
     yield Figure(name, _draw_saliency(found, title), saliency_csv(found))
 
 

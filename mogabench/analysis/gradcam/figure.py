@@ -5,7 +5,7 @@ from __future__ import annotations
 from textwrap import wrap
 from typing import TYPE_CHECKING, NamedTuple
 
-from mogabench.analysis.figures import Figure, csv_text, figure_name
+from mogabench.analysis.figures import Figure, csv_text, figure_name, identity
 from mogabench.data.images import read_image
 from mogabench.tables.plots import pictures
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from mogabench.analysis.gradcam.cam import Activation
     from mogabench.analysis.trained import TrainedNetwork
+    from mogabench.records import Record
 
 _MOST_NAMED = 3
 
@@ -45,11 +46,12 @@ class Panel(NamedTuple):
     class_name: str
 
 
-def figure(panels: Sequence[Sequence[Panel]]) -> Figure:
+def figure(panels: Sequence[Sequence[Panel]], records: Sequence[Record]) -> Figure:
     """A row for each image: the image, then each network's view of it under its map.
 
     Args:
         panels: By image, then by network.
+        records: Of the same, which tell this figure from others of the same labels.
     """
     files = [row[0].image for row in panels]
     names = ", ".join(file.name for file in files[:_MOST_NAMED])
@@ -57,7 +59,8 @@ def figure(panels: Sequence[Sequence[Panel]]) -> Figure:
     networks = dict.fromkeys(panel.network for panel in panels[0])
     classes = dict.fromkeys(panel.class_name for row in panels for panel in row)
     title = f"Figure 8's counterpart: Grad-CAM activation maps of {names}: {'; '.join(networks)}"
-    name = figure_name("gradcam", [*(file.stem for file in files), *networks, *classes])
+    words = [*(file.stem for file in files), *networks, *classes]
+    name = figure_name("gradcam", words, map(identity, records))
     return Figure(name, _draw(panels, title), _as_csv(panels))
 
 

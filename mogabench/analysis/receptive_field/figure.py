@@ -5,7 +5,7 @@ from __future__ import annotations
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
-from mogabench.analysis.figures import Figure, figure_name
+from mogabench.analysis.figures import Figure, figure_name, identity
 from mogabench.analysis.receptive_field.field import THRESHOLDS
 from mogabench.analysis.receptive_field.record import as_csv
 from mogabench.tables.plots import pictures
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from mogabench.analysis.receptive_field.record import Measured
+    from mogabench.records import Record
 
 _FAINTEST = 1e-4
 """The smallest contribution that a map shows, as a part of the largest."""
@@ -27,12 +28,18 @@ _STYLES = ("-", "--", ":", "-.")
 """Line styles of the curves, by size."""
 
 
-def figure(found: Sequence[Measured]) -> Figure:
-    """The figure of the networks: maps in columns by network and rows by size, curves below."""
+def figure(found: Sequence[Measured], records: Sequence[Record]) -> Figure:
+    """The figure of the networks: maps in columns by network and rows by size, curves below.
+
+    Args:
+        found: What was measured.
+        records: Of the same, which tell this figure from others of the same labels.
+    """
     networks = list(dict.fromkeys(one.label for one in found))
     images = " and ".join(dict.fromkeys(one.data for one in found))
     title = f"Effective receptive field on {images}: {'; '.join(networks)}"
-    return Figure(figure_name("receptive_field", networks), _draw(found, title), as_csv(found))
+    name = figure_name("receptive_field", networks, map(identity, records))
+    return Figure(name, _draw(found, title), as_csv(found))
 
 
 def _draw(found: Sequence[Measured], title: str) -> dict[str, bytes]:

@@ -79,7 +79,7 @@ def ablation(
     """
     from mogabench.analysis.ablation.figure import draw
     from mogabench.analysis.ablation.study import compare
-    from mogabench.analysis.figures import figure_name, write_figure
+    from mogabench.analysis.figures import figure_name, identity, write_figure
     from mogabench.catalogue import import_packages
     from mogabench.console import print_json
     from mogabench.errors import UserError
@@ -119,7 +119,9 @@ def ablation(
     title += f"; {subjects[0].backbone} at {'x'.join(map(str, subjects[0].input_size))}"
     if options:
         title += f" with {', '.join(options)}"
-    name = figure_name("ablation", [chosen.name, subjects[0].backbone, _data_of(trained)])
+    words = [chosen.name, subjects[0].backbone, _data_of(trained)]
+    of = map(identity, trained) if trained else (subject.key for subject in subjects)
+    name = figure_name("ablation", words, of)
     write_figure(draw(lines, name, title), store.results)
     if output_format == "json":
         print_json([asdict(line) for line in lines])

@@ -68,7 +68,7 @@ def channels(
     found = [one._replace(label=label) for one, label in zip(found, labels, strict=True)]
     for record in records:
         store.append(record)
-    for figure in figures(found):
+    for figure in figures(found, records):
         write_figure(figure, store.results)
     if output_format == "json":
         print_json([record.model_dump(mode="json", exclude_none=True) for record in records])

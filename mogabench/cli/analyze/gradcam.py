@@ -86,8 +86,8 @@ def gradcam(
             columns.append(_look(title, network, image, label, layer[place] if layer else None))
             step(name)
     rows = list(zip(*columns, strict=True))
-    drawn = figure(rows)
     records = [activation_record(panel) for row in rows for panel in row]
+    drawn = figure(rows, records)
     store = open_store(results)
     for record in records:
         store.append(record)

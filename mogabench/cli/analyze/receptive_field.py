@@ -77,7 +77,7 @@ def receptive_field(
     found = [one._replace(label=label) for one, label in zip(found, labels, strict=True)]
     for record in records:
         store.append(record)
-    write_figure(figure(found), store.results)
+    write_figure(figure(found, records), store.results)
     if output_format == "json":
         print_json([record.model_dump(mode="json", exclude_none=True) for record in records])
     else:
