@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from PIL import Image
 
+from mogabench.errors import UserError
 from mogabench.escaping import csv_field
 from mogabench.files import slug, write_whole
 
@@ -79,9 +80,20 @@ def write_figure(figure: Figure, results: Path) -> Path:
 
 
 def written_figures(results: Path) -> list[tuple[str, str]]:
-    """The title of each figure, and the name of its files, from the results, without ending."""
+    """The title of each figure, and the name of its files, from the results, without ending.
+
+    A picture without a title is none that an analysis wrote.
+
+    Raises:
+        UserError: A picture cannot be read.
+    """
     found = []
     for file in sorted((results / FOLDER).glob("*.png")):
-        with Image.open(file) as picture:
-            found.append((picture.info["Title"], f"{FOLDER}/{file.stem}"))
+        try:
+            with Image.open(file) as picture:
+                title = picture.info.get("Title")
+        except OSError as error:
+            raise UserError(f"cannot read the figure {file}") from error
+        if title:
+            found.append((title, f"{FOLDER}/{file.stem}"))
     return found

@@ -78,9 +78,8 @@ def test_tables_chain_counts_as_the_authors_network_does(command, tmp_path):
 @pytest.mark.slow
 def test_an_ablation_at_another_size_overwrites_no_figure(command, tmp_path):
     for size in ("32", "64"):
-        assert (
-            command("analyze", "ablation", "A6", "--variant", "xt", "--size", size).exit_code == 0
-        )
+        given = ("--variant", "xt", *SMALL, "--size", size)
+        assert command("analyze", "ablation", "7", *given).exit_code == 0
     assert len(written_figures(tmp_path / "results")) == 2
 
 
