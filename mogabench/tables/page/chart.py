@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 560, 440
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 12, 46
 _FEW = 12
+_TICKS, _FEWEST_TICKS = 6, 3
 _LETTER, _LINE = 6.4, 12
 """About the width and the height of a label's letter."""
 
@@ -175,27 +176,41 @@ def shape_element(shape: str, x: float, y: float, radius: float) -> Markup:
     return Markup('<polygon points="{}"/>').format(points)
 
 
-def log_axis(label: str, values: Sequence[float]) -> Axis:
-    """A logarithmic axis with some room around the values, and ticks at 1, 2 and 5."""
-    low, high = min(values) / 1.15, max(values) * 1.15
-    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    steps = (1, 2, 5) if high / low < 2000 else (1,)
-    ticks = tuple(
-        float(f"{step}e{power}")
-        for power in powers
-        for step in steps
-        if low <= float(f"{step}e{power}") <= high
-    )
+def log_axis(
+    label: str, values: Sequence[float], *, room: float = 1.15, among: Sequence[float] = ()
+) -> Axis:
+    """A logarithmic axis; where it would have fewer than three ticks they are evenly spaced.
+
+    Args:
+        label: What it shows.
+        values: The values.
+        room: The factor that it goes on beyond them.
+        among: What ticks are chosen from; by default 1, 2 and 5 of each power of ten.
+    """
+    low, high = min(values) / room, max(values) * room
+    ticks = tuple(tick for tick in among or _round_numbers(low, high) if low <= tick <= high)
+    if len(ticks) < _FEWEST_TICKS:
+        ticks = _even_ticks(low, high, _TICKS)
     return Axis(label, low, high, is_log=True, ticks=ticks)
 
 
-def linear_axis(label: str, values: Sequence[float], *, ticks: int = 6) -> Axis:
+def _round_numbers(low: float, high: float) -> list[float]:
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    steps = (1, 2, 5) if high / low < 2000 else (1,)
+    return [float(f"{step}e{power}") for power in powers for step in steps]
+
+
+def linear_axis(label: str, values: Sequence[float], *, ticks: int = _TICKS) -> Axis:
     """A linear axis with some room around the values, and about so many ticks."""
     room = 0.05 * (max(values) - min(values) or 1)
     low, high = min(values) - room, max(values) + room
-    rough = (high - low) / ticks
+    return Axis(label, low, high, ticks=_even_ticks(low, high, ticks))
+
+
+def _even_ticks(low: float, high: float, count: int) -> tuple[float, ...]:
+    """About so many round numbers, evenly spaced."""
+    rough = (high - low) / count
     power = 10 ** math.floor(math.log10(rough))
     step = next(power * n for n in (1, 2, 5, 10) if power * n >= rough)
     first = math.ceil(low / step)
-    marks = tuple(round(n * step, 10) for n in range(first, math.floor(high / step) + 1))
-    return Axis(label, low, high, ticks=marks)
+    return tuple(round(n * step, 10) for n in range(first, math.floor(high / step) + 1))

@@ -8,7 +8,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from mogabench.tables.grid import figure, percent
-from mogabench.tables.page.chart import Axis, Chart, Key, Mark, linear_axis, log_axis
+from mogabench.tables.page.chart import Chart, Key, Mark, linear_axis, log_axis
 from mogabench.tables.page.groups import GROUPS, group_of
 from mogabench.tables.page.sections import anchor_of
 from mogabench.tables.page.trainings import anchor_of_training
@@ -142,14 +142,12 @@ def _ratios(
     details: Details,
 ) -> Chart:
     marks = [_ratio_mark(*item, unit, details) for item in found]
-    low, high = min(mark.y for mark in marks) / 1.05, max(mark.y for mark in marks) * 1.05
-    ticks = tuple(tick for tick in _RATIO_TICKS if low <= tick <= high)
     return Chart(
         chart_id,
         f"{name}: measured ÷ printed",
         f"Each point is a cell; what is off by {_LABELLED_FROM:.0%} or more has a name.",
         log_axis(f"printed ({unit})", [mark.x for mark in marks]),
-        Axis("measured ÷ printed", low, high, is_log=True, ticks=ticks),
+        log_axis("measured ÷ printed", [mark.y for mark in marks], room=1.05, among=_RATIO_TICKS),
         sorted(marks, key=lambda mark: _COMPARED.index(mark.style)),
         legend=[
             Key(group.name, group.key, _SHAPES[_COMPARED.index(group.key)])
