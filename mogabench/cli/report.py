@@ -131,7 +131,7 @@ def _index(
     from urllib.parse import quote
 
     from mogabench.analysis.figures import FOLDER
-    from mogabench.escaping import markdown_field
+    from mogabench.escaping import markdown_field, markdown_text
     from mogabench.tables.grid import total_lines
     from mogabench.tables.verdict import Status
 
@@ -159,13 +159,16 @@ def _index(
         link = f"[{id_}]({quote(_file_name(table))})"
         lines.append(f"| {link} | {title} | {len(table.rows)} | {counts} |")
     if others:
-        links = ", ".join(f"[{name}](papers/{name}/README.md)" for name in others)
+        links = ", ".join(
+            f"[{markdown_text(name)}](papers/{quote(name)}/README.md)" for name in others
+        )
         lines += ["", f"Other papers: {links}"]
     if trainings:
         text = "trainings done here, with their metrics, curves and pictures"
         lines += ["", f"[{trainings} {text}]({_TRAININGS})"]
     for title, name, text in plots:
-        lines += ["", f"## {title}", "", f"![{title}]({name}.png)", "", *[text, ""] * bool(text)]
-        numbers = f", [CSV]({name}.csv)" if name.startswith(f"{FOLDER}/") else ""
-        lines.append(f"[SVG]({name}.svg), [PDF]({name}.pdf){numbers}")
+        head, file = markdown_text(title), quote(name)
+        lines += ["", f"## {head}", "", f"![{head}]({file}.png)", "", *[text, ""] * bool(text)]
+        numbers = f", [CSV]({file}.csv)" if name.startswith(f"{FOLDER}/") else ""
+        lines.append(f"[SVG]({file}.svg), [PDF]({file}.pdf){numbers}")
     return "\n".join(lines) + "\n"

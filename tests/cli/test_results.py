@@ -10,8 +10,11 @@ import pytest
 from typer.testing import CliRunner
 
 from mogabench.cli import app
+from mogabench.cli.report import _index
 from mogabench.measure import sweep
+from mogabench.paper import get_paper
 from mogabench.records import Kind, Quantity, Store, folders, packaged_results
+from mogabench.tables.join import join
 
 COMPARISON = Path(__file__).parents[1] / "compare_results.py"
 
@@ -123,6 +126,14 @@ def test_the_readme_counts_as_the_results_do():
         (r"(\d+) trainings", r"(\d+) trainings"),
     ):
         assert re.search(stated, text)[1] == re.search(counted, index)[1], stated
+
+
+def test_links_of_the_index_are_of_any_name(tmp_path):
+    tables = [join(get_paper().table("A5"), Store(tmp_path))]
+    lines = _index(tables, [("A <b>", "figure 1", "")], 0, ["my paper"]).splitlines()
+    assert "Other papers: [my paper](papers/my%20paper/README.md)" in lines
+    assert "![A &lt;b>](figure%201.png)" in lines
+    assert "[SVG](figure%201.svg), [PDF](figure%201.pdf)" in lines
 
 
 @pytest.mark.slow

@@ -144,6 +144,14 @@ def test_trainings_of_a_series_are_told_apart(page, store):
     assert any("channel_aggregation" in row[1] for row in rows.values())
 
 
+def test_a_table_that_needs_no_data_says_what_waits_for_the_gpu(store):
+    chosen = select_columns([join(get_paper().table("A14"), store)], ["flops", "fps"])
+    page = RENDERERS["html"](chosen)
+    answer = re.sub(r"<[^>]+>", "", page.partition('class="answer">')[2].partition("</p>")[0])
+    assert "wait for data" not in answer and answer.endswith(" 11 wait for the paper’s GPU.")
+    assert "° on another device" in page  # the cells are of a CPU
+
+
 def test_a_task_of_ones_own_need_not_name_its_data(tmp_path, monkeypatch):
     monkeypatch.setattr(type(get_task("classification")), "datasets", {})
     found = overview([join(get_paper().table("A5"), Store(tmp_path))])
@@ -269,6 +277,11 @@ def chosen(browser):
     )
 
 
+def metric_and_figure(result):
+    name, figure = re.match(r"(.+?) ([\d.]+)", result).groups()
+    return name.casefold(), float(figure)
+
+
 @pytest.mark.slow
 def test_in_a_browser_points_and_rows_are_linked_and_nothing_is_fetched(browser):
     from selenium.webdriver.common.by import By
@@ -306,7 +319,13 @@ def test_in_a_browser_points_and_rows_are_linked_and_nothing_is_fetched(browser)
     click(browser, point)  # of a row that the filter hides
     assert chosen(browser)[:2] == [hidden.partition("#")[2], True] and found.text == ""
 
-    for table, place, key in (("table-3", 4, float), ("trainings", 6, date.fromisoformat)):
+    result = "document.querySelector('#trainings tbody tr').cells[5].textContent"
+    browser.execute_script(f"{result} = 'Top-1 100.00 % on 8 images'")  # of more digits than others
+    for table, place, key in (
+        ("table-3", 4, float),
+        ("trainings", 5, metric_and_figure),
+        ("trainings", 6, date.fromisoformat),
+    ):
         rows = f"[...document.querySelectorAll('#{table} tbody tr')]"
         texts = f"return {rows}.map((row) => row.cells[{place}].innerText)"
         printed = browser.execute_script(texts)
@@ -328,6 +347,22 @@ def test_in_a_browser_points_and_rows_are_linked_and_nothing_is_fetched(browser)
     ]  # fmt: skip
     page = browser.current_url.partition("#")[0]
     assert [url for url in asked if not url.startswith("data:")] == [page]
+
+
+@pytest.mark.slow
+def test_in_a_browser_a_link_of_any_name_is_followed_and_thousands_may_have_commas(
+    browser, store, tmp_path
+):
+    first, file = browser.current_url, tmp_path / "named.html"
+    text = RENDERERS["html"]([join(get_paper().table("A5"), store)])
+    file.write_text(text.replace("tA5-", "tÄ 5-"))  # as of a table "Ä 5"
+    browser.get(file.as_uri())
+    click(browser, "td.m")
+    click(browser, "#facts .links a")  # to the row
+    assert [entry["message"] for entry in browser.get_log("browser")] == []
+    number = "return sortKey({textContent: arguments[0], dataset: {}}).number"
+    assert browser.execute_script(number, "−1,234,567.5") == -1234567.5
+    browser.get(first)
 
 
 @pytest.mark.slow

@@ -68,7 +68,7 @@ facts.addEventListener("click", (event) => {
   if (!link) return;
   event.preventDefault();
   if (!link.dataset.figure) clearFilter();
-  byId(link.hash.slice(1)).scrollIntoView({ block: link.dataset.figure ? "start" : "center" });
+  byId(decodeURIComponent(link.hash.slice(1))).scrollIntoView({ block: link.dataset.figure ? "start" : "center" });
 });
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && !panel.hidden) close();
@@ -222,8 +222,11 @@ function nearest(marks, { clientX, clientY, target }) {
 function sortKey(cell) {
   const text = cell.textContent;
   const isDate = /^\d{4}-\d/.test(text); // whose year alone would count
-  const number = isDate ? NaN : parseFloat(cell.dataset.value ?? text.replace("−", "-").replace("+", ""));
-  return { text, number, rank: ["", "-", "−", "—"].includes(text) ? 2 : Number.isNaN(number) ? 1 : 0 };
+  const plain = text.replace("−", "-").replace("+", "").replace(/,(?=\d{3})/g, "");
+  const number = isDate ? NaN : parseFloat(cell.dataset.value ?? plain);
+  if (!Number.isNaN(number)) return { rank: 0, number, name: "" };
+  const [, name, value] = /^(.+?) (-?\d\S*)/.exec(plain) ?? [plain, plain]; // such as Top-1 97.10 %
+  return { rank: ["", "-", "—"].includes(plain) ? 2 : 1, name, number: parseFloat(value) };
 }
 for (const head of all("th[data-place]")) {
   const button = make("button", "", { type: "button" });
@@ -244,7 +247,7 @@ for (const head of all("th[data-place]")) {
   const compare = (a, b, sign) => {
     const [one, other] = [a, b].map((row) => sortKey(row.cells[head.dataset.place]));
     if (one.rank !== other.rank) return one.rank - other.rank;
-    return sign * (one.rank ? one.text.localeCompare(other.text) : one.number - other.number);
+    return sign * (one.name.localeCompare(other.name) || one.number - other.number || 0);
   };
 }
 
