@@ -14,8 +14,8 @@ from mogabench.cli import app
 @pytest.mark.parametrize("trained", [False, True])
 def test_another_seed_draws_others(command, trained, folder, tmp_path, monkeypatch):
     monkeypatch.setattr("mogabench.analysis.figures.write_figure", lambda *_: None)
-    monkeypatch.setattr("mogabench.analysis.channels.figure.figures", lambda _: [])
-    monkeypatch.setattr("mogabench.analysis.receptive_field.figure.figure", lambda _: None)
+    monkeypatch.setattr("mogabench.analysis.channels.figure.figures", lambda *_: [])
+    monkeypatch.setattr("mogabench.analysis.receptive_field.figure.figure", lambda *_: None)
     torch.save(timm.create_model("test_resnet", num_classes=3).state_dict(), tmp_path / "w.pth")
     weights = [tmp_path / "w.pth", "--data", folder] if trained else ["none"]
     given = ["--models", "test_resnet", "--size", 32, "--images", 2, "--weights", *weights]

@@ -167,12 +167,12 @@ def test_a_speed_of_other_code_or_of_few_passes_is_marked(tmp_path):
 
 def test_a_slow_network_and_a_share_have_digits(tmp_path):
     store, task = Store(tmp_path), get_task("video")
-    how = Provenance(command="test", device="CPU", threads=1, batch_size=1)
+    how = Provenance(command="test", device="CPU", threads=1, batch_size=1, code={})
     for kind, name, value, unit in (
         (Kind.THROUGHPUT, "throughput", 0.0217, "seq/s"),
         (Kind.QUALITY, "ssim", 0.9263, "1"),
     ):
-        values = {name: Quantity(value=value, unit=unit)}
+        values = {name: Quantity(value=value, unit=unit), "iterations": Quantity(value=9, unit="1")}
         subject = make_subject(task, "van")
         store.append(Record(subject=subject, kind=kind, values=values, provenance=how))
     by_figure = {line.figure: line.texts(Footnotes()) for line in compare_in(task, ["van"], store)}

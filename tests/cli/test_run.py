@@ -206,6 +206,7 @@ def test_each_option_reaches_the_job_and_changes_nothing_else(asked, words, chan
 def test_another_gpu_than_the_first_is_not_timed_in_its_place(mogabench, monkeypatch, tmp_path):
     """A timing is a process of its own, on the first GPU."""
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setattr("mogabench.engine.environment.find_gpu_fault", lambda _: "")
     monkeypatch.setattr("mogabench.tables.row.time_briefly", lambda *_: 1 / 0)
     network = ("run", "classification", "--backbone", "test_resnet", "--results", tmp_path)
     _, err = mogabench(*network, "--device", "cuda:1", status=2)

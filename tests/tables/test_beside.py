@@ -83,7 +83,10 @@ def test_weights_of_the_rows_pretraining_are_shown_and_at_most_three(tmp_path, p
         ("model,top1\nresnet50,80\n", "its first line must name model"),
         ("model,img_size,top1\nresnet50,224,good\n", "line 2, top1: 'good' is not a number"),
         ("model,img_size,top1\nresnet50,big,80\n", "line 2, img_size: 'big' is not a size"),
-        ("model,img_size,top1\nresnet50,224,1\nresnet50,224,2\n", "line 3: resnet50 at 224 is"),
+        (
+            "model,img_size,top1\nresnet50,224,1\nresnet50,224,2\n",
+            "line 3: resnet50 at 224 appears",
+        ),
         ('model,img_size,top1\n"resnet50,224,1\n', "unexpected end of data"),
     ],
 )

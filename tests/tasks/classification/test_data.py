@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 from PIL import Image
 from timm.data import ImageNetInfo
 from torch.utils.data import IterableDataset
@@ -145,9 +146,10 @@ def test_a_class_map_that_lacks_a_folder(job, tmp_path):
 
 
 @pytest.mark.parametrize(("train", "said"), [(True, ""), (False, " or the weights")])
-def test_a_network_for_another_number_of_classes(job, train, said):
+def test_a_network_for_another_number_of_classes(job, train, said, tmp_path):
     subject = job().subject.model_copy(update={"options": (("num_classes", 5),)})
-    wanted = job(train=train, weights=Path("any"), subject=subject)
+    torch.save({}, tmp_path / "w.pth")
+    wanted = job(train=train, weights=tmp_path / "w.pth", subject=subject)
     with pytest.raises(
         UserError, match=rf"5 classes, but .*colours has 3: --option num_classes{said} must be for"
     ):

@@ -99,7 +99,7 @@ def test_objects_whose_masks_are_empty_are_left_out(tmp_path):
     assert [item["area"] for item in boxes.content["annotations"]] == [100, 120]
     dog["segmentation"] = empty["segmentation"]
     (tmp_path / "instances.json").write_text(json.dumps(content))
-    with pytest.raises(UserError, match="it lists no object with an area in its image, other"):
+    with pytest.raises(UserError, match="no object has an area inside its image"):
         read_annotations(tmp_path / "instances.json", tmp_path, masks=True)
 
 

@@ -224,7 +224,7 @@ def test_other_classes_are_named_by_a_class_map(ade, tmp_path):
         with pytest.raises(UserError, match=f"class id {greatest}; the 2 classes have 1 to 2"):
             evaluation_split(named := job(folder, class_map=names), class_ids(named)).scenes[0]
     names.write_text("road\n")
-    with pytest.raises(UserError, match=r"names\.txt: 1 class.* 2 to 254 apart, .* one a line$"):
+    with pytest.raises(UserError, match=r"names\.txt: 1 class.* need 2 to 254; .* one per line$"):
         evaluation_split(named := job(ade, class_map=names), class_ids(named))
 
 
@@ -234,9 +234,9 @@ def test_weights_of_more_classes_than_a_mask_tells_apart(ade, tmp_path):
     stated = Description("segmentation", "semantic_fpn", "resnet18", classes=classes)
     file = tmp_path / "w.pth"
     save_checkpoint(file, {"state_dict": {"weight": torch.zeros(1)}, "meta": stated.to_meta()})
-    with pytest.raises(UserError, match=r"w\.pth: 255 class.* 2 to 254 apart"):
+    with pytest.raises(UserError, match=r"w\.pth: 255 class.* need 2 to 254"):
         load(file)
-    with pytest.raises(UserError, match=r"w\.pth: 255 class.* 2 to 254 apart"):
+    with pytest.raises(UserError, match=r"w\.pth: 255 class.* need 2 to 254"):
         class_ids(replace(job(ade, train=False), weights=file))
 
 
