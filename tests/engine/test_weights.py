@@ -122,7 +122,7 @@ def test_weights_are_not_given_other_pixels_than_in_their_training(tmp_path, nam
     for mean, std in (same, (other, own.std), (own.mean, other), (own.mean[:1], own.std[:1])):
         meta = Description(name, method, "resnet10t", mean=mean, std=std).to_meta()
         torch.save({"state_dict": start, "meta": meta}, file)
-        refused = pytest.raises(UserError, match="was trained with the normalisation .* now uses")
+        refused = pytest.raises(UserError, match=r"was trained with the normalisation .* now uses")
         with nullcontext() if (mean, std) == same else refused:
             api.load(file)
     # A training takes those of the network.

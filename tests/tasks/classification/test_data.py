@@ -148,7 +148,7 @@ def test_a_class_map_that_lacks_a_folder(job, tmp_path):
 @pytest.mark.parametrize(("train", "said"), [(True, ""), (False, " or the weights")])
 def test_a_network_for_another_number_of_classes(job, train, said, tmp_path):
     subject = job().subject.model_copy(update={"options": (("num_classes", 5),)})
-    torch.save({}, tmp_path / "w.pth")
+    torch.save({"weight": torch.ones(1)}, tmp_path / "w.pth")
     wanted = job(train=train, weights=tmp_path / "w.pth", subject=subject)
     with pytest.raises(
         UserError, match=rf"5 classes, but .*colours has 3: --option num_classes{said} must be for"
