@@ -110,7 +110,7 @@ def _devices() -> Iterator[Finding]:
         memory = torch.cuda.get_device_properties(index).total_memory / 2**30
         found = f"{torch.cuda.get_device_name(index)}, {memory:.0f} GiB"
         fault = find_gpu_fault(index)
-        fix = f"{fault}: a build for an earlier CUDA may, see https://pytorch.org/get-started"
+        fix = f"{fault}: a build for another CUDA may, see https://pytorch.org/get-started"
         yield Finding(f"GPU {index}", found, fix if fault else "")
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from mogabench.errors import UserError
+from mogabench.files import expanded
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +19,7 @@ def read_class_names(file: Path) -> tuple[str, ...]:
         UserError: The file cannot be read, is empty, or names a class twice.
     """
     try:
-        lines = file.read_text("utf-8-sig").splitlines()
+        lines = expanded(file).read_text("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot read the class map {file}: {error}") from error
     names = tuple(line.strip() for line in lines if line.strip())

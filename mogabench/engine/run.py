@@ -198,7 +198,7 @@ def _check_unused(job: Job[Any, Any], folder: Path) -> None:
             "another --work-dir"
         )
     given, written = job.weights, (folder / WEIGHTS).resolve()
-    if job.train and given and given.resolve().with_suffix(written.suffix) == written:
+    if job.train and given and given.resolve() in (written, written.with_suffix(".safetensors")):
         raise UserError(f"{given} would be replaced by what is trained: choose another --work-dir")
 
 

@@ -125,7 +125,7 @@ def _outcomes(
 
 @contextmanager
 def _hide_main() -> Iterator[None]:
-    """Keeps children from running the user's script again, which they need nothing of.
+    """Keeps children from running the user's script again; they know what its packages register.
 
     Else each would do so first, and so fail, unless the script asks for its ``__name__``.
     """

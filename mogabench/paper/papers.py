@@ -8,6 +8,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from mogabench.errors import UserError, unknown
+from mogabench.files import expanded
 from mogabench.paper.paper import ABOUT, DEFAULT, Paper
 
 PACKAGED = Path(__file__).parents[1] / "papers"
@@ -32,7 +33,7 @@ def get_paper(name: str | None = None, own: Path | None = None) -> Paper:
     found = _places(own)
     if name is None:
         if own is not None:
-            listed = ", ".join(_folders(own))
+            listed = ", ".join(_folders(expanded(own)))
             raise UserError(f"--papers {own}: say which paper with --paper, one of {listed}")
         name = DEFAULT
     if name not in found:
@@ -72,6 +73,7 @@ def paper_options(paper: Paper) -> list[str]:
 
 def _places(own: Path | None) -> dict[str, list[Path | EntryPoint]]:
     """Where the papers of each name are: first the one that has the name, then those left out."""
+    own = own and expanded(own)
     mine = {} if own is None else _folders(own)
     if own is not None and not mine:
         inside = (own / ABOUT).is_file()

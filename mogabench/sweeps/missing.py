@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mogabench.catalogue import import_packages
 from mogabench.data.identity import data_name, is_of
 from mogabench.errors import UserError
 from mogabench.paper import cell_meta, get_paper
@@ -58,18 +59,20 @@ def missing(entries: Sequence[dict[str, Any]], store: Store, *, elsewhere: bool 
     Raises:
         UserError: An entry is not right.
     """
-    found = Missing()
-    measured = _measured_commands(store, elsewhere=elsewhere)
+    found, listed = Missing(), []
     for entry in entries:
         if "tables" in entry:
-            listed = _of_tables(entry, store, found, elsewhere=elsewhere)
+            listed += _of_tables(entry, store, found, elsewhere=elsewhere)
         else:
-            listed = expand(entry)
-        for item in listed:
-            if core(item.words) in measured:
-                found.done += 1
-            elif item not in found.measurements:
-                found.measurements.append(item)
+            listed += expand(entry)
+    for item in listed:  # before it is asked which code made a record
+        import_packages(item.values("--import"))
+    measured = _measured_commands(store, elsewhere=elsewhere)
+    for item in listed:
+        if core(item.words) in measured:
+            found.done += 1
+        elif item not in found.measurements:
+            found.measurements.append(item)
     return found
 
 

@@ -13,7 +13,7 @@ from mogabench.records import Kind
 from mogabench.tables.cells import timing_caveat
 from mogabench.tables.grid import MISSING
 from mogabench.tables.series import set_up, spread
-from mogabench.tables.timed import PLAIN_RUN, machine_of
+from mogabench.tables.timed import PLAIN_RUN, machine_of, precedence
 from mogabench.tasks import make_subject
 
 if TYPE_CHECKING:
@@ -147,8 +147,9 @@ def _rates(task: str, where: str, chosen: Sequence[Subject | None], store: Store
     by_machine: dict[str, dict[str, Record]] = {}
     for record in store.all(Kind.THROUGHPUT):
         if record.subject.key in keys and record.same_setup(**PLAIN_RUN):
-            where_timed = machine_of(record, with_batch=True)
-            by_machine.setdefault(where_timed, {})[record.subject.key] = record
+            known = by_machine.setdefault(machine_of(record, with_batch=True), {})
+            key = record.subject.key
+            known[key] = max(record, known.get(key, record), key=precedence)  # the newest of equals
     for machine, records in by_machine.items():
         found = [records.get(key or "") for key in keys]
         samples = tuple((r.values["throughput"].value,) if r else () for r in found)

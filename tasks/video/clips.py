@@ -232,15 +232,19 @@ def read_clips(
         notes: Gets what was left out.
 
     Raises:
-        UserError: They are not of that size, or cannot be read, or are frames themselves.
+        UserError: They are not of that size, cannot be read, are frames themselves, or hold nothing
+            but bytes of 0 and 1.
     """
     if place.is_file():
-        return [_from_file(place, size, layout, notes)]
+        found: Found = [_from_file(place, size, layout, notes)]
+        check_arrays(place, [clips for _, clips, _ in found])
+        return found
     hidden: list[Path] = []
     items = sorted(visible(place, hidden), key=lambda item: natural_key(item.name))
     files = [item for item in items if not item.is_dir()]
     others = [item for item in files if not holds_clips(item)]
-    found: Found = [_from_file(item, size, layout, notes) for item in files if item not in others]
+    found = [_from_file(item, size, layout, notes) for item in files if item not in others]
+    check_arrays(place, [clips for _, clips, _ in found])
     folders = [item for item in items if item.is_dir()]
     if not (found or folders) and any(map(is_image, others)):
         raise UserError(
@@ -299,7 +303,7 @@ def array_clips(
         layout: Its axes; None where their sizes tell them.
 
     Raises:
-        UserError: It is none, its frames are of another size, or bytes of 0 and 1.
+        UserError: It is none, or its frames are of another size.
     """
     axes = layout or _guess(file, array.shape, size)
     if len(axes) != array.ndim:
@@ -316,9 +320,21 @@ def array_clips(
             f"{file} has frames of {found} (channels, height, width), but the network takes "
             f"{'x'.join(map(str, size))}: give --size Tx{found}, T being the number of input frames"
         )
-    if frames.dtype == np.uint8:
-        check_white(file, frames)
     return ArrayClips(_in_range(file, frames))
+
+
+def check_arrays(place: Path | str, clips: Sequence[Clips]) -> None:
+    """Refuses arrays that hold bytes of 0 and 1 alone; one of several may be so dark.
+
+    Args:
+        place: What the error calls them.
+        clips: Arrays and others.
+
+    Raises:
+        UserError: The greatest byte of all is 1.
+    """
+    arrays = [one.frames for one in clips if isinstance(one, ArrayClips)]
+    check_white(place, chain.from_iterable(one for one in arrays if one.dtype == np.uint8))
 
 
 def _load(file: Path) -> NDArray[Any]:

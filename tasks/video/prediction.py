@@ -15,7 +15,14 @@ from mogabench.data.folders import has_images, left_out, visible
 from mogabench.data.images import ImageError
 from mogabench.engine.prediction import Item, Prediction, Predictor
 from mogabench.errors import UserError
-from mogabench.tasks.video.clips import Found, array_clips, frames_in, holds_clips, read_clips
+from mogabench.tasks.video.clips import (
+    Found,
+    array_clips,
+    check_arrays,
+    frames_in,
+    holds_clips,
+    read_clips,
+)
 from mogabench.tasks.video.drawing import animation, as_pixels, encode, strip
 from mogabench.tasks.video.frames import split_frames
 
@@ -163,6 +170,7 @@ class VideoPredictor(Predictor):
             usual: Layout = "THW" if item.content.ndim == 3 else "TCHW"
             layout = self.job.options.layout or usual
             clips = array_clips(item.name, item.content, self._size, layout)
+            check_arrays(item.name, [clips])
             found = [Clip(clips, n, clips.frames.shape[1]) for n in range(len(clips.frames))]
         elif isinstance(item.content, Path):
             found = [clip for _, clip in self.find_in(item.content)]

@@ -142,6 +142,18 @@ def test_throughputs_stand_together_only_for_equal_threads_and_batches(tmp_path)
     ]
 
 
+def test_a_rough_speed_hides_no_converged_one(tmp_path):
+    store = Store(tmp_path)
+    for rate, passes in ((10.0, 100), (12.0, 2)):
+        values = {"throughput": Quantity(value=rate, unit="img/s")}
+        values["iterations"] = Quantity(value=passes, unit="1")
+        how = Provenance(command="test", device="CPU", threads=1, batch_size=1, code={})
+        subject = make_subject(get_task("classification"), "resnet18")
+        store.append(Record(subject=subject, kind=Kind.THROUGHPUT, values=values, provenance=how))
+    lines = compare_in(get_task("classification"), ["resnet18"], store)
+    assert [line.values for line in lines if "on CPU, 1 thread" in line.where] == [[10.0]]
+
+
 def test_a_speed_of_other_code_or_of_few_passes_is_marked(tmp_path):
     store = Store(tmp_path)
     for backbone, code, passes in (("resnet18", None, 5), ("resnet34", {}, 6)):

@@ -1,5 +1,6 @@
 """Plans: what they expand to, what is missing of them, and what they cost."""
 
+import hashlib
 import shlex
 
 import pytest
@@ -227,6 +228,20 @@ def test_a_timing_of_any_gpu_is_not_missing_unless_other_code_made_it(tmp_path, 
     where = timed.provenance.model_copy(update={"driver": "550.1", "code": code})
     store.append(timed.model_copy(update={"provenance": where}))
     assert missing([{"profile": "moganet_tiny", "gpu": True}], store).done == done
+
+
+def test_a_timing_of_an_edited_network_of_ones_own_is_missing(tmp_path):
+    """Its code is found once it is imported."""
+    file, store = tmp_path / "edited_net.py", Store(tmp_path / "results")
+    file.write_text("")
+    command = f"mogabench profile moganet_tiny --gpu --import {file}"
+    timed = record(network("moganet_tiny"), Kind.THROUGHPUT, command, throughput=1)
+    code = {"edited_net": hashlib.sha256(b"").hexdigest()[:12]}
+    entry = {"profile": "moganet_tiny", "gpu": True, "import": str(file)}
+    for known, done in (({"edited_net": "0" * 12}, 0), (code, 1)):
+        where = timed.provenance.model_copy(update={"driver": "550.1", "code": known})
+        store.append(timed.model_copy(update={"provenance": where}))
+        assert missing([entry], store).done == done
 
 
 def test_tables_give_what_is_not_measured_and_can_be(tmp_path):

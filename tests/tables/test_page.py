@@ -180,6 +180,7 @@ def test_an_axis_places_values_and_has_round_ticks():
     assert Axis("", 80, 84).share(83) == pytest.approx(0.75)
     assert log_axis("", [1.2, 45]).ticks == (2, 5, 10, 20, 50)
     assert log_axis("", [6.0, 6.95]).ticks == (5.5, 6, 6.5, 7, 7.5)
+    assert log_axis("", [5.8, 17.3]).ticks == (6, 8, 10, 12, 14, 16, 18)
     assert log_axis("", [0.999, 1.001], room=1.05, among=(0.9, 1)).ticks[::3] == (0.96, 1.02)
     assert linear_axis("", [79.8, 85.1]).ticks == (80, 81, 82, 83, 84, 85)
 

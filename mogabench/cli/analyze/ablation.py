@@ -79,7 +79,7 @@ def ablation(
     """
     from mogabench.analysis.ablation.figure import draw
     from mogabench.analysis.ablation.study import compare
-    from mogabench.analysis.figures import figure_name, identity, write_figure
+    from mogabench.analysis.figures import figure_name, write_figure
     from mogabench.catalogue import import_packages
     from mogabench.console import print_json
     from mogabench.errors import UserError
@@ -120,8 +120,11 @@ def ablation(
     if options:
         title += f" with {', '.join(options)}"
     words = [chosen.name, subjects[0].backbone, _data_of(trained)]
-    of = map(identity, trained) if trained else (subject.key for subject in subjects)
-    name = figure_name("ablation", words, of)
+    digests = {record.provenance.data.digest for record in trained if record.provenance.data}
+    # Not of the weights: what is trained again or with more seeds takes the place of the figure.
+    name = figure_name(
+        "ablation", words, [title, recipe or "", *(overrides or ()), *sorted(digests)]
+    )
     write_figure(draw(lines, name, title), store.results)
     if output_format == "json":
         print_json([asdict(line) for line in lines])

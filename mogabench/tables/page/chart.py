@@ -189,8 +189,9 @@ def log_axis(
     """
     low, high = min(values) / room, max(values) * room
     ticks = tuple(tick for tick in among or _round_numbers(low, high) if low <= tick <= high)
-    if len(ticks) < _FEWEST_TICKS:
-        ticks = _even_ticks(low, high, _TICKS)
+    for count in (_TICKS, 2 * _TICKS):
+        if len(ticks) < _FEWEST_TICKS:
+            ticks = _even_ticks(low, high, count)
     return Axis(label, low, high, is_log=True, ticks=ticks)
 
 

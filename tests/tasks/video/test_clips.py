@@ -232,6 +232,17 @@ def test_bytes_of_0_and_1_are_refused_and_a_black_file_is_not(tmp_path, name):
     read()
 
 
+def test_one_of_several_sequences_may_be_almost_black(tmp_path):
+    (tmp_path / "val").mkdir()
+    for name, white in (("dark", 1), ("light", 200)):
+        np.save(tmp_path / "val" / f"{name}.npy", np.full((6, 3, 8, 8), white, np.uint8))
+    source, _ = open_clips(tmp_path, "test", 6, (3, 8, 8), "TCHW")
+    assert len(source.items) == 2
+    (tmp_path / "val" / "light.npy").unlink()
+    with pytest.raises(UserError, match="val holds numbers up to 1"):
+        open_clips(tmp_path, "test", 6, (3, 8, 8), "TCHW")
+
+
 @pytest.mark.parametrize("length", [1, 3, 7])
 def test_more_frames_come_from_predicted_ones(length):
     """Frames of brightness 1, .99, .98, … continue without a break, however many are asked for."""
