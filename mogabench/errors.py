@@ -62,7 +62,8 @@ def unknown(kind: str, name: str, valid: Iterable[str], *, most: int = 30) -> Us
     near = [folded[hit] for hit in get_close_matches(name.casefold(), folded, n=3)]
     hint = f"; did you mean {' or '.join(near)}?" if near else ""
     listed = ", ".join(names) if len(names) <= most else f"{len(names)} names"
-    return UserError(f"unknown {kind} '{name}'{hint} (valid: {listed or 'none'})")
+    shown = f"'{name}'" if name.isprintable() else repr(name)  # on one line
+    return UserError(f"unknown {kind} {shown}{hint} (valid: {listed or 'none'})")
 
 
 def import_extra(package: str, extra: str, *, module: str = "") -> Any:

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from mogabench.analysis.gradcam.cam import import_package
-from mogabench.errors import UserError
+from mogabench.errors import UserError, unknown
 from mogabench.runtimes.runtime import import_runtime
 
 
@@ -30,3 +30,8 @@ def test_a_package_that_does_not_import_is_not_said_to_be_missing(
     with pytest.raises(UserError) as caught:
         import_package()
     assert str(caught.value) == f"grad-cam {says}"
+
+
+def test_a_name_that_cannot_be_printed_stays_on_one_line():
+    assert str(unknown("table", "\n", ["1"])) == r"unknown table '\n' (valid: 1)"
+    assert str(unknown("table", "ä b", ["1"])) == "unknown table 'ä b' (valid: 1)"

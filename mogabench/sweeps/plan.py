@@ -209,6 +209,6 @@ def seed_options(value: Any) -> list[tuple[str, str]]:
     seeds = list(range(value)) if is_count else value
     if not isinstance(seeds, list) or not all(type(seed) is int for seed in seeds):
         raise UserError(
-            f"seeds: {value} is neither a number of seeds, up to {_MOST_SEEDS}, nor a list of them"
+            f"seeds: {value!r} is not a number of seeds, up to {_MOST_SEEDS}, or a list of them"
         )
     return [("--set", f"seed={seed}") for seed in seeds]
