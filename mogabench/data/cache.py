@@ -62,7 +62,7 @@ def _write(folder: Path, write: Callable[[Path], None]) -> None:
     try:
         write(unfinished)
         unfinished.rename(folder)
-    except Exception:
+    except OSError:  # such as that the faster one removed this one's files
         if not folder.is_dir():
             raise
     finally:
