@@ -47,6 +47,9 @@ _MANNERS = {"--quiet", "-q", "--resume", "--skip-existing"}
 _PLACED = {"--data": SAMPLE, "--weights": "official"}
 """Options whose values are paths, but for one of each."""
 
+_FILES = {"--recipe", "--import", "--class-map", "--boxes"}
+"""Options whose values are names, or files: those have a suffix or a slash."""
+
 _TWO_WAY = {("run", "--ema"), ("run", "--channels-last")}
 """Options that have a ``--no-NAME``, by command."""
 
@@ -186,7 +189,9 @@ def from_anywhere(option: str, value: str) -> str:
 
     Else a command of the same words, but for the data of another folder, would be this one's.
     """
-    if value != _PLACED.get(option, value) and not Path(value).is_absolute():
+    is_file = option in _FILES and bool(Path(value).suffix or "/" in value)
+    is_path = is_file or value != _PLACED.get(option, value)
+    if is_path and not Path(value).is_absolute():
         with suppress(OSError, ValueError):  # there is no such file, or can be none
             return os.path.realpath(value, strict=True)
     return value

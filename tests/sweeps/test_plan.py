@@ -140,6 +140,20 @@ def test_the_sample_and_the_released_weights_are_no_paths(tmp_path, monkeypatch)
     assert item.words[2:] == tuple(words.split())
 
 
+def test_files_of_an_entry_are_those_of_its_folder(tmp_path, monkeypatch):
+    """And the names of a recipe and a package stay names, whatever the folder has."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("sample_pets.yaml", "mine.py"):
+        (tmp_path / name).touch()
+    for name in ("sample_pets", "mine"):
+        (tmp_path / name).mkdir()
+    (files,) = expand({"run": "pose", "recipe": "sample_pets.yaml", "import": "./mine.py"})
+    assert files.value("--recipe") == str(tmp_path / "sample_pets.yaml")
+    assert files.value("--import") == str(tmp_path / "mine.py")
+    (names,) = expand({"run": "pose", "recipe": "sample_pets", "import": "mine"})
+    assert (names.value("--recipe"), names.value("--import")) == ("sample_pets", "mine")
+
+
 def test_a_timing_of_another_processor_is_missing_here(tmp_path, monkeypatch):
     monkeypatch.setattr("mogabench.sweeps.missing.cpu_name", lambda: "This one")
     store, command = Store(tmp_path / "results"), "mogabench profile {} --batch-size 1 --threads 1"
