@@ -25,7 +25,8 @@ class Standing(NamedTuple):
         above: More accurate, each with the distance in percentage points, the farthest first.
         level: As accurate, to `LEVEL`.
         below: Less accurate.
-        outside: Cheaper than the cheapest of the paper's own, or dearer than its dearest.
+        outside: Cheaper than each of the paper's own and less accurate, or dearer and more
+            accurate, so that neither is better.
     """
 
     above: list[tuple[Point, float]]
@@ -37,8 +38,9 @@ class Standing(NamedTuple):
 def standing(scatter: Scatter) -> Standing | None:
     """Compares each network with the line through the paper's own at its cost.
 
-    The line is straight between neighbouring sizes, over the logarithm of the cost. It leaves out
-    a size that another one beats in both: who wants the paper's network takes the other.
+    The line is straight between neighbouring sizes, over the logarithm of the cost, and level
+    beyond the last. It leaves out a size that another one beats in both: who wants the paper's
+    network takes the other.
 
     Returns:
         None where the plot shows no front, or fewer than two sizes of the paper's own.
@@ -54,18 +56,27 @@ def standing(scatter: Scatter) -> Standing | None:
     for point in scatter.points:
         if point.family == scatter.ours:
             continue
-        if not own[0].cost <= point.cost <= own[-1].cost:
-            found.outside.append(point)
-            continue
         line = np.interp(np.log(point.cost), costs, [p.accuracy for p in own])
         distance = round(float(point.accuracy - line), 1) + 0.0  # no -0.0
         if abs(distance) <= LEVEL:
             found.level.append((point, distance))
+        elif _is_cheaper(point, own, scatter) if distance < 0 else _is_dearer(point, own, scatter):
+            found.outside.append(point)
         else:
             (found.above if distance > 0 else found.below).append((point, distance))
     for group in (found.above, found.level, found.below):
         group.sort(key=lambda item: -item[1])
     return found
+
+
+def _is_cheaper(point: Point, own: Sequence[Point], scatter: Scatter) -> bool:
+    """Whether it costs less than each of the others."""
+    return all(scatter.best(point.cost, other.cost) != other.cost for other in own)
+
+
+def _is_dearer(point: Point, own: Sequence[Point], scatter: Scatter) -> bool:
+    """Whether it costs more than each of the others."""
+    return all(scatter.best(point.cost, other.cost) != point.cost for other in own)
 
 
 def standing_text(scatter: Scatter) -> str:
@@ -78,7 +89,7 @@ def standing_text(scatter: Scatter) -> str:
     if not any(point.column for point in scatter.points):  # of throughputs
         what = "measured speed, each network in its fastest runtime"
     sentences = [
-        f"Compared with {ours}'s Pareto front at equal {what}.",
+        f"Compared with {ours}'s Pareto front at equal {what}, and beyond it with its end.",
         "Accuracies are the printed ones; training recipes differ.",
         f"More accurate: {_listed(found.above)}.",
         f"Within {LEVEL} points: {_listed(found.level)}.",
@@ -86,7 +97,8 @@ def standing_text(scatter: Scatter) -> str:
     ]
     if found.outside:
         names = _by_family((point, "") for point in found.outside)
-        sentences.append(f"Outside the range of {ours}'s sizes, not compared: {names}.")
+        what = f"Cheaper than every {ours} and less accurate, or dearer and more accurate"
+        sentences.append(f"{what}: {names}.")
     return " ".join(sentences)
 
 

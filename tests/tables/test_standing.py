@@ -19,10 +19,21 @@ def test_the_line_is_straight_over_the_logarithm_of_the_rate():
     better = Point(10 * 10**0.5, 83.0, "New-A")  # 82.0 on the line
     worse = Point(10 * 10**0.25, 82.5, "New-B")  # 83.0 on the line
     level = Point(10 * 10**0.75, 81.2, "Else-C")  # 81.0 on the line
-    faster, slower = Point(101.0, 90.0, "Else-D"), Point(9.9, 70.0, "Else-E")
-    found = standing(plot(*OURS, better, worse, level, faster, slower))
+    found = standing(plot(*OURS, better, worse, level))
     assert found.above == [(better, 1.0)] and found.below == [(worse, -0.5)]
-    assert found.level == [(level, 0.2)] and found.outside == [faster, slower]
+    assert found.level == [(level, 0.2)] and not found.outside
+
+
+def test_beyond_the_line_who_wins_or_loses_in_both_is_compared_with_its_end():
+    wins, loses = Point(101.0, 81.0, "New-A"), Point(9.9, 83.0, "New-B")
+    faster_and_less_accurate = Point(101.0, 79.0, "New-C")
+    slower_and_more_accurate = Point(9.9, 85.0, "New-D")
+    as_accurate = [Point(101.0, 79.9, "New-E"), Point(9.9, 84.2, "New-F")]
+    points = (wins, loses, faster_and_less_accurate, slower_and_more_accurate, *as_accurate)
+    found = standing(plot(*OURS, *points))
+    assert found.above == [(wins, 1.0)] and found.below == [(loses, -1.0)]
+    assert found.outside == [faster_and_less_accurate, slower_and_more_accurate]
+    assert {point for point, _ in found.level} == set(as_accurate)
 
 
 def test_a_size_that_another_one_beats_is_no_part_of_the_line():
@@ -32,7 +43,9 @@ def test_a_size_that_another_one_beats_is_no_part_of_the_line():
     costs = Scatter("a", "A", "operations", "G", [*OURS[:1], Point(200.0, 84.0, "Ours-B")], "Ours")
     dearer = Point(120.0, 79.0, "Ours-XS")
     costs = replace(costs, points=[*costs.points, dearer, new], front=[new])
-    assert standing(costs).outside == [new]  # cheaper than all
+    assert standing(costs).above == [(new, 2.0)]  # cheaper than all, and beside S
+    less = Point(new.cost, 79.0, "New-A")
+    assert standing(replace(costs, points=[*costs.points[:3], less])).outside == [less]
 
 
 def test_each_network_counts_in_its_fastest_runtime():
@@ -53,6 +66,6 @@ def test_a_plot_without_a_front_or_with_one_size_says_nothing():
 
 def test_the_text_names_families_once():
     text = standing_text(plot(*OURS, Point(20.0, 90.0, "New-A"), Point(30.0, 90.0, "New-B")))
-    assert "front at equal measured speed, each network in its fastest runtime. " in text
+    assert "equal measured speed, each network in its fastest runtime, and beyond it with" in text
     assert "More accurate: New B (+7.9), A (+7.2). " in text
     assert "Within 0.2 points: none. Less accurate: none." in text
