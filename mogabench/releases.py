@@ -29,6 +29,7 @@ class Release:
         recipe: How its weights were trained.
         bytes: Its size, where the authors state it.
         sha256: Its digest, where the authors state it.
+        input_size: What they are for; empty where any size will do.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Release:
     recipe: str
     bytes: int | None = None
     sha256: str | None = None
+    input_size: tuple[int, ...] = ()
 
 
 def official_weights(subject: Subject, recipe: str | None = None) -> Release:
@@ -83,7 +85,7 @@ def official_weights(subject: Subject, recipe: str | None = None) -> Release:
 
 @dataclass(frozen=True)
 class Listed:
-    """A released file with what it is for; ``input_size`` is empty where any will do.
+    """A released file with what it is for.
 
     ``options`` are the keyword arguments of the network, by name.
     """
@@ -91,7 +93,6 @@ class Listed:
     task: str
     method: str
     backbone: str
-    input_size: tuple[int, ...]
     options: dict[str, Any]
     release: Release
 
@@ -114,7 +115,6 @@ def listed_weights() -> list[Listed]:
             item["task"],
             item["method"],
             backbone,
-            tuple(item.get("input_size", ())),
             item.get("options", {}),
             _release(item, backbone),
         )
@@ -127,7 +127,13 @@ def _release(item: dict[str, Any], backbone: str) -> Release:
     file = item["files"][backbone]
     about = {"name": file} if isinstance(file, str) else file
     urls = tuple(f"{page.replace('/tag/', '/download/')}/{about['name']}" for page in item["pages"])
-    return Release(**about, urls=urls, page=item["pages"][0], recipe=item["recipe"])
+    return Release(
+        **about,
+        urls=urls,
+        page=item["pages"][0],
+        recipe=item["recipe"],
+        input_size=tuple(item.get("input_size", ())),
+    )
 
 
 @cache

@@ -138,7 +138,7 @@ def list_weights(
     rows = [
         (
             *(item.task, item.method, item.backbone),
-            "x".join(map(str, item.input_size)) or "any",
+            "x".join(map(str, item.release.input_size)) or "any",
             item.release.recipe,
             ", ".join(f"{name}={value}" for name, value in item.options.items()),
             item.release.urls[0],

@@ -117,7 +117,7 @@ class Job(Generic[R, O]):
         where = "on the CPU" if kind.device == "cpu" else "on a GPU"
         refused = {"--train": self.train, "--compile": self.compile}
         refused |= {"--channels-last": self.channels_last}
-        refused |= {f"--device {self.device}": self.device != kind.device}
+        refused |= {f"--device {self.device}": self.device.partition(":")[0] != kind.device}
         for option, is_given in refused.items():
             if is_given:
                 raise UserError(f"--runtime {self.runtime} evaluates {where}, without {option}")

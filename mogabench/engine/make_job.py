@@ -9,11 +9,12 @@ from mogabench.checkpoints import find_file, resolve_weights
 from mogabench.data.identity import SAMPLE
 from mogabench.engine.environment import choose_device
 from mogabench.engine.job import Job
-from mogabench.engine.weights import stated_recipe, with_trained_size
+from mogabench.engine.weights import as_trained, of_size, stated_recipe
 from mogabench.errors import UserError
 from mogabench.files import expanded
 from mogabench.recipes import load, override, variant_for
 from mogabench.releases import official_weights
+from mogabench.runtimes import RUNTIMES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,9 +57,9 @@ def make_job(
         options: As in `Job`; None takes the defaults.
         size_is_given: Whether the user chose ``subject.input_size``, which then also goes into the
             recipe; otherwise the recipe decides.
-        recipe: A name, a file, or the recipe itself. None takes the sample's on the sample, the
-            task's default to train, that of the official weights, and else the network's own
-            preprocessing to evaluate.
+        recipe: A name, a file, or the recipe itself. None takes that of the official weights to
+            evaluate them, the sample's on the sample, the task's default to train, and else the
+            network's own preprocessing.
         overrides: ``key=value`` texts for the recipe.
         weights: ``official`` or a file.
         pretraining: As in `Job`.
@@ -91,8 +92,11 @@ def make_job(
         resolved = _resize(unsized, subject.input_size if size_is_given else None, options)
         if resolved.size is not None:
             subject = subject.model_copy(update={"input_size": resolved.size})
-        if not (train or weights in (None, "official")):
-            resolved = with_trained_size(resolved, unsized, find_file(weights))
+        if weights == "official" and not train:
+            if not official_weights(subject).input_size:
+                resolved = of_size(resolved, unsized)
+        elif weights and not train:
+            resolved = as_trained(resolved, unsized, find_file(weights))
     if channels_last is None:
         channels_last = task.channels_last and runtime == "torch"
     if work_dir is None and (train or data == SAMPLE):
@@ -110,7 +114,7 @@ def make_job(
         pretraining=pretraining,
         ema=ema,
         train=train,
-        device=choose_device(device),
+        device=_choose_device(device, runtime),
         channels_last=channels_last,
         runtime=runtime,
         seed=resolved.seed if resolved else 0,
@@ -174,15 +178,23 @@ def _official_pretraining(asked: Pretraining | None) -> Pretraining:
     return "in1k"
 
 
+def _choose_device(asked: str, runtime: str) -> str:
+    """The device that is asked for; ``auto`` is the runtime's own, where that is not PyTorch."""
+    known = RUNTIMES.get(runtime)
+    if asked == "auto" and known is not None:
+        asked = known.device
+    return choose_device(asked)
+
+
 def _default_recipe(
     task: Task[R, O], subject: Subject, data: str, weights: str | None, *, train: bool
 ) -> str | R | None:
     """The recipe where the user names none; see `make_job`."""
+    if weights == "official" and not train:
+        return official_weights(subject).recipe
     if data == SAMPLE:
         return task.sample_recipe
-    if train:
-        return task.default_recipe(subject)
-    return official_weights(subject).recipe if weights == "official" else None
+    return task.default_recipe(subject) if train else None
 
 
 def _resolve(

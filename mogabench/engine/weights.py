@@ -120,10 +120,10 @@ def stated_recipe(task: Task[R, Any], stated: Description | None) -> R | None:
     return load(stated.recipe, task, variant=variant, overrides=changes)
 
 
-def with_trained_size(sized: R, recipe: R, weights: Path) -> R:
-    """A recipe to evaluate by, with the size that its weights were trained at.
+def as_trained(sized: R, recipe: R, weights: Path) -> R:
+    """A recipe to evaluate by, with the size and the seed that its weights were trained with.
 
-    Where that is another one, it is a change of the recipe.
+    Where that size is another one, it is a change of the recipe.
 
     Args:
         sized: The recipe at the size to evaluate at.
@@ -138,11 +138,17 @@ def with_trained_size(sized: R, recipe: R, weights: Path) -> R:
     """
     stated = Description.of(weights)
     trained = None if stated is None else _trained_recipe(stated, recipe)
-    if trained is None or trained.size is None:
+    if trained is None:
         return sized
-    if recipe.of_training(trained.differences(recipe.at_size(trained.size))):
+    resized = recipe if trained.size is None else recipe.at_size(trained.size)
+    if recipe.of_training(trained.differences(resized)):
         return sized
-    changes = recipe.of_training(trained.differences(sized))
+    return of_size(sized, trained).replace({"seed": trained.seed})
+
+
+def of_size(sized: R, trained: R) -> R:
+    """A recipe to evaluate by, which states the training's size as a change where it is another."""
+    changes = sized.of_training(trained.differences(sized))
     return sized.with_changes(changes) if changes else sized
 
 

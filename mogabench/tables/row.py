@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from mogabench.engine.job import Job
+    from mogabench.engine.run import Outcome
     from mogabench.engine.task import Task
     from mogabench.measure.settings import Device
     from mogabench.records import Record, Store
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 class Row(NamedTuple):
     """What is known of a subject, from this run or an earlier one; ``by_class`` only from this.
 
-    On other data than the paper's, ``complexity`` is of the network as recipe and data build it,
-    such as with the data's own classes.
+    ``complexity`` and ``throughput`` are of the network as recipe and data build it, such as with
+    the classes of data of one's own.
     """
 
     subject: Subject
@@ -42,8 +43,7 @@ class Row(NamedTuple):
         """Whether the quality is of other data than the paper's, whose tables then say nothing."""
         if self.quality is None or self.quality.provenance.data is None:
             return False
-        papers = get_task(self.subject.task).datasets.get(self.subject.method)
-        return self.quality.provenance.data.name != papers
+        return self.quality.provenance.data.name != _papers_data(self.subject)
 
 
 def measure_row(
@@ -83,13 +83,13 @@ def measure_row(
         store.append(quality)
         if job.train and job.work_dir is not None:
             keep(quality, job.work_dir, store.results)
+    built = subject if outcome is None else _as_built(subject, outcome)
+    if built != subject:
+        complexity = count(built, store, packages)
     if timing_device is not None:
-        timed = time_briefly(subject, store, timing_device, packages)
+        timed = time_briefly(built, store, timing_device, packages)
     by_class = outcome.by_class if outcome is not None else {}
-    row = Row(subject, store, complexity, quality, timed, by_class)
-    if outcome is not None and row.is_of_own_data:
-        row = row._replace(complexity=count(_as_built(subject, outcome.options), store, packages))
-    return row
+    return Row(subject, store, complexity, quality, timed, by_class)
 
 
 def _timing_device(name: str) -> Device:
@@ -107,7 +107,18 @@ def _timing_device(name: str) -> Device:
     return "cuda" if kind == "cuda" else "cpu"
 
 
-def _as_built(subject: Subject, options: Mapping[str, Any]) -> Subject:
-    """The subject with the options that data and recipe build its network with."""
-    changed = subject.model_dump() | {"options": {**options, **dict(subject.options)}}
+def _papers_data(subject: Subject) -> str | None:
+    """The data that the paper's tables have the subject's qualities on."""
+    return get_task(subject.task).datasets.get(subject.method)
+
+
+def _as_built(subject: Subject, outcome: Outcome) -> Subject:
+    """The subject with the options that data and recipe build its network with.
+
+    On the paper's data the number of classes is the subject's own.
+    """
+    options = dict(outcome.options)
+    if outcome.data.name == _papers_data(subject):
+        options.pop("num_classes", None)
+    changed = subject.model_dump() | {"options": options | dict(subject.options)}
     return type(subject).model_validate(changed)

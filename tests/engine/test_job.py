@@ -101,13 +101,48 @@ def test_a_machine_without_a_gpu_says_so():
     assert made(device="auto").device == "cpu"
 
 
-@pytest.mark.parametrize(("side", "recipe"), [(224, "in1k_300e"), (256, "in1k_300e_256")])
-def test_official_weights_bring_the_recipe_they_were_trained_by(
-    monkeypatch, tmp_path, side, recipe
-):
+@pytest.fixture
+def official(monkeypatch, tmp_path):
+    """The settings of an evaluation of weights that need not be fetched."""
     monkeypatch.setattr("mogabench.engine.make_job.resolve_weights", lambda *_, **__: tmp_path)
-    job = made(size=(side, side), size_is_given=True, train=False, weights="official")
-    assert job.recipe.name == recipe and job.recipe.input.crop_ratio == 0.9
+    return {"size_is_given": True, "train": False, "weights": "official"}
+
+
+@pytest.mark.parametrize(("side", "recipe"), [(224, "in1k_300e"), (256, "in1k_300e_256")])
+@pytest.mark.parametrize("data", ["/data", "sample"])
+def test_official_weights_bring_the_recipe_they_were_trained_by(official, data, side, recipe):
+    job = made(size=(side, side), data=data, **official)
+    assert (job.recipe.name, job.recipe.changes) == (recipe, {})
+    assert job.recipe.input.crop_ratio == 0.9
+
+
+def test_official_weights_at_another_size_are_not_said_to_be_trained_at_it(official):
+    """The detectors' and segmentors', that is: those of classifiers are for their size alone."""
+    known = {"data": "/data", "recipe": None, "overrides": (), "work_dir": None, "device": "cpu"}
+    task = get_task("detection")
+    for size, changes in (
+        ((800, 1280), {}),
+        ((640, 1024), {"input.train_scales": [[1333, 800]]}),
+    ):
+        subject = Subject(
+            task="detection", method="mask_rcnn", backbone="moganet_small", input_size=size
+        )
+        job = make_job(task, subject, **(known | official))
+        assert (job.recipe.name, job.recipe.changes) == ("mask_rcnn_1x", changes)
+
+
+@pytest.mark.parametrize(
+    ("runtime", "device"), [("torch", "cuda"), ("openvino", "cpu"), ("onnxruntime", "cpu")]
+)
+def test_a_machine_with_a_gpu_runs_other_runtimes_where_they_compute(
+    monkeypatch, tmp_path, runtime, device
+):
+    monkeypatch.setattr(
+        "mogabench.engine.make_job.choose_device", lambda name: name.replace("auto", "cuda")
+    )
+    (weights := tmp_path / "w.pth").touch()
+    job = made(train=False, weights=str(weights), runtime=runtime, device="auto")
+    assert job.device == device
 
 
 def test_a_size_goes_into_the_recipe_and_is_no_change_of_it():

@@ -185,7 +185,7 @@ def test_training_at_another_size_is_a_change(tmp_path, recipe, size, changes):
     subject = Subject(task=paper.task, method=paper.method, backbone="resnet10t", input_size=size)
     settings = {"data": "/data", "overrides": (), "size_is_given": True, "device": "cpu"}
     settings |= {"train": True, "weights": None, "work_dir": tmp_path}
-    training = make_job(owner, subject, recipe=recipe, **settings)
+    training = make_job(owner, subject, recipe=recipe, **(settings | {"overrides": ["seed=7"]}))
     stated = Description(
         *(subject.task, subject.method, subject.backbone),
         recipe=recipe,
@@ -199,6 +199,7 @@ def test_training_at_another_size_is_a_change(tmp_path, recipe, size, changes):
         larger = subject.model_copy(update={"input_size": paper.size})
         other = make_job(owner, larger, recipe=given, **settings)
         assert (other.subject, other.recipe.changes) == (larger, changes)
+        assert same.seed == other.seed == 7
         assert other.recipe.digest != paper.digest
 
 
