@@ -12,9 +12,9 @@ miniature on the CPU, and fails where one does: a wrong option then shows before
 GPU.
 
 operators
-    The tests of the kernels, RoIAlign, NMS, focal loss and deformable convolution; MogaNet-T's
-    outputs and gradients in float32 and under both kinds of autocast against float32 on the CPU;
-    the depth-wise convolutions against cuDNN.
+    MogaNet-T's outputs and gradients in float32 and under both kinds of autocast against float32 on
+    the CPU; the depth-wise convolutions against cuDNN; the tests of the kernels, RoIAlign, NMS,
+    focal loss and deformable convolution.
 moganet
     MogaNet-S: plain, fused, with the kernels, compiled, in a CUDA graph, beside ConvNeXt-T.
 networks
@@ -131,13 +131,13 @@ def _on_gpu(chosen: argparse.Namespace, work_dir: str) -> list[Stage]:
     return [
         Stage(
             "operators",
-            0.15,
-            (_tests(""), _stage(chosen, "layers"), _stage(chosen, "precision")),
+            0.25,
+            (_stage(chosen, "precision"), _stage(chosen, "layers"), _tests("")),
         ),
         Stage("moganet", 0.3, (_stage(chosen, "inference"),)),
         Stage(
             "networks",
-            0.4,
+            0.3,
             (
                 _stage(chosen, "training", "moganet_small"),
                 _stage(chosen, "training", "--best", "convnext_tiny"),

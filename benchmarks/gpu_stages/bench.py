@@ -8,8 +8,10 @@ import json
 import statistics
 import sys
 import time
+import traceback
 from collections import Counter
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -26,12 +28,13 @@ from mogabench.records import provenance
 from mogabench.records.provenance import packages
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 PROJECT = Path(__file__).parents[2]
 _FILE = "gpu.jsonl"
 _STAGE = Path(sys.argv[0]).stem
-_MEASURED = ("benchmarks/gpu_stages", "mogabench/layers", "mogabench/models", "mogabench/ops")
+_MEASURED = ("benchmarks/gpu_stages", "mogabench/analysis/interaction", "mogabench/engine")
+_MEASURED += ("mogabench/layers", "mogabench/models", "mogabench/ops")
 """Folders whose code decides the figures."""
 T = TypeVar("T")
 torch._dynamo.config.recompile_limit = 64  # a code for each stage and batch size
@@ -54,12 +57,14 @@ class Bench:
         results: The folder whose ``gpu.jsonl`` has a line for each figure.
         models: Networks that were named, by timm's names.
         is_best: Whether only the fastest way is asked for.
+        failed: The figures that could not be measured.
     """
 
     device: str
     results: Path
     models: tuple[str, ...]
     is_best: bool
+    failed: list[str] = field(default_factory=list)
 
     @property
     def on_gpu(self) -> bool:
@@ -153,6 +158,15 @@ class Bench:
             if type(part).__name__ in _COMPILED:
                 compile_for_training(part, dynamic=False, backend=backend)
 
+    @contextmanager
+    def attempt(self, name: str) -> Iterator[None]:
+        """What fails here costs no other figure; ``main`` returns whether something did."""
+        try:
+            yield
+        except Exception:  # a kernel, a compiler or the memory
+            traceback.print_exc()
+            self.failed.append(name)
+
     def note(self, name: str, **figures: object) -> None:
         """Prints figures and writes them at once, so that a cut costs none that exists."""
         texts = (f"{k} {v:.5g}" if isinstance(v, float) else f"{k} {v}" for k, v in figures.items())
@@ -184,7 +198,25 @@ class Bench:
         """Where figures are measured, and a digest of the code that they are of."""
         sources = [file for name in _MEASURED for file in sorted((PROJECT / name).rglob("*.py"))]
         code = hashlib.sha256(b"".join(file.read_bytes() for file in sources)).hexdigest()[:12]
-        return {"device": device_name(self.device), "torch": packages()["torch"], "code": code}
+        versions = {name: packages()[name] for name in ("torch", "timm")}
+        return {"device": device_name(self.device), **versions, "code": code}
+
+
+def randomised(network: nn.Module) -> nn.Module:
+    """Gives weights values that matter: the initial ones hide a wrong block and a wrong fold."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.running_mean, std=0.1)
+            nn.init.uniform_(module.running_var, 0.5, 2)
+        if isinstance(module, nn.BatchNorm2d | nn.LayerNorm):
+            nn.init.normal_(module.weight, 1, 0.2)
+            nn.init.normal_(module.bias, std=0.1)
+    for name, value in network.named_parameters():
+        if "scale" in name or name.endswith("gamma"):
+            nn.init.normal_(value, std=0.3)
+        elif value.ndim == 4:
+            nn.init.normal_(value, std=value[0].numel() ** -0.5)
+    return network
 
 
 def open_bench() -> Bench:

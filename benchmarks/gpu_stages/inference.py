@@ -10,13 +10,14 @@ the fastest way of each network, at batch 256.
 
 from __future__ import annotations
 
+import sys
 import time
 from itertools import product
 from typing import NamedTuple
 
 import timm
 import torch
-from bench import Bench, open_bench
+from bench import Bench, open_bench, randomised
 from torch import Tensor, nn
 
 from mogabench.models import fuse
@@ -44,12 +45,14 @@ WAYS = (
 )
 
 
-def main() -> None:
+def main() -> bool:
     bench = open_bench()
     torch.backends.cudnn.allow_tf32 = False  # what the ways are compared with is float32
     for way, model in product(WAYS, bench.models or DEFAULT):
         if way in _ways(bench, model):
-            _time_way(bench, model, way)
+            with bench.attempt(f"{model} {way}"):
+                _time_way(bench, model, way)
+    return bool(bench.failed)
 
 
 def _ways(bench: Bench, model: str) -> list[Way]:
@@ -65,7 +68,7 @@ def _time_way(bench: Bench, model: str, way: Way) -> None:
     if not missing:
         return
     torch.manual_seed(0)
-    network = _randomised(timm.create_model(model)).to(bench.device)
+    network = randomised(timm.create_model(model)).eval().to(bench.device)
     inputs = [bench.images(batch, bench.dtype) for batch in missing]
     bench.use_kernels(wanted=False)
     with torch.inference_mode():
@@ -77,23 +80,6 @@ def _time_way(bench: Bench, model: str, way: Way) -> None:
         bench.compile_blocks(network)
     for images, logits in zip(inputs, expected, strict=True):
         _time_batch(bench, name, network, images, logits)
-
-
-def _randomised(network: nn.Module) -> nn.Module:
-    """Gives weights values that matter: the initial ones hide a wrong block and a wrong fold."""
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.normal_(module.running_mean, std=0.1)
-            nn.init.uniform_(module.running_var, 0.5, 2)
-        if isinstance(module, nn.BatchNorm2d | nn.LayerNorm):
-            nn.init.normal_(module.weight, 1, 0.2)
-            nn.init.normal_(module.bias, std=0.1)
-    for name, value in network.named_parameters():
-        if "scale" in name or name.endswith("gamma"):
-            nn.init.normal_(value, std=0.3)
-        elif value.ndim == 4:
-            nn.init.normal_(value, std=value[0].numel() ** -0.5)
-    return network.eval()
 
 
 @torch.inference_mode()
@@ -124,4 +110,4 @@ def _time_batch(
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -6,6 +6,7 @@ input and output once, at the copy rate measured in the run.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import torch
@@ -32,7 +33,7 @@ LAYERS = [
 ]
 
 
-def main() -> None:
+def main() -> bool:
     bench = open_bench()
     batch = 128 if bench.on_gpu else 1
     source = torch.empty(
@@ -48,11 +49,13 @@ def main() -> None:
         layer = DepthwiseConv2d(channels, kernel, dilation).to(bench.device, bench.dtype)
         x = torch.randn(batch, channels, size, size, device=bench.device, dtype=bench.dtype)
         x = x.to(memory_format=torch.channels_last)
-        times = {
-            f"{way}_us": 1000 * bench.milliseconds(bench.captured(call), 0.1)
-            for way, call in _convolutions(bench, layer, x).items()
-        }
-        bench.note(name, floor_us=4 * x.numel() / rate / 1e6, **times)
+        with bench.attempt(name):
+            times = {
+                f"{way}_us": 1000 * bench.milliseconds(bench.captured(call), 0.1)
+                for way, call in _convolutions(bench, layer, x).items()
+            }
+            bench.note(name, floor_us=4 * x.numel() / rate / 1e6, **times)
+    return bool(bench.failed)
 
 
 def _convolutions(bench: Bench, layer: nn.Conv2d, x: Tensor) -> dict[str, Callable[[], object]]:
@@ -70,4 +73,4 @@ def _convolutions(bench: Bench, layer: nn.Conv2d, x: Tensor) -> dict[str, Callab
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

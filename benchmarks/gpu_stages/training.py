@@ -10,6 +10,7 @@ on random batches show whether the ways train alike; where the time goes stands 
 
 from __future__ import annotations
 
+import sys
 import time
 from itertools import cycle, islice
 from typing import TYPE_CHECKING, NamedTuple
@@ -42,17 +43,20 @@ class Problem(NamedTuple):
     loss: Callable[[Tensor, Tensor], Tensor]
 
 
-def main() -> None:
+def main() -> bool:
     bench = open_bench()
     for model in bench.models or DEFAULT:
         has_kernels = model == "simvp" or model.startswith("moganet")
         ways = [way for way in WAYS if has_kernels or not way[0]]
         for kernels, compiled in ways[:1] if bench.is_best else ways:
-            _time_way(bench, model, kernels, compiled)
+            name = f"{model} {'kernels' if kernels else 'cuDNN'} "
+            name += "compiled" if compiled else "eager"
+            with bench.attempt(name):
+                _time_way(bench, name, model, kernels, compiled)
+    return bool(bench.failed)
 
 
-def _time_way(bench: Bench, model: str, kernels: bool, compiled: bool) -> None:
-    name = f"{model} {'kernels' if kernels else 'cuDNN'} {'compiled' if compiled else 'eager'}"
+def _time_way(bench: Bench, name: str, model: str, kernels: bool, compiled: bool) -> None:
     count = 200 if bench.on_gpu else 20
     is_captured = compiled and model != "simvp"
     last = f"{name} graph" * is_captured or name
@@ -157,4 +161,4 @@ class Steps:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

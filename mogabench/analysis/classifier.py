@@ -192,8 +192,9 @@ def open_classifier(
         raise UserError(f"--data {data} is a stream; an analysis needs images in folders")
     network = setup.model.network
     if runtime == "torch":
-        network = fuse(network) if fused else network
-        network = _placed(network.to(getattr(torch, dtype)), job.device)
+        network = network.eval().to(memory_format=torch.channels_last)
+        network = fuse(network) if fused else network  # which lays filters as kernels read them
+        network = network.to(job.device, getattr(torch, dtype))
     else:
         (image,) = TASK.example_inputs(job.subject)
         network = in_runtime(network, image, runtime, dtype=dtype)

@@ -23,6 +23,8 @@ _OF_EXPORTS = (
     "mogabench.layers.fusion",
     *(f"mogabench.runtimes.{name}" for name in ("exporting", "runtime", "tracing")),
 )
+_IMPORTED_LATE = {"mogabench.ops.depthwise_kernels": "mogabench.ops.kernels"}
+"""What a module imports where it is needed, as kernels need Triton."""
 _COUNTER = tuple(f"mogabench.measure.{name}" for name in ("complexity", "conventions", "operators"))
 
 
@@ -52,6 +54,7 @@ def network_code(
         modules.add(model_entrypoint(subject.backbone).__module__)
     own = _own_modules(type(get_task(subject.task)).__module__)
     used = _with_used(modules | own, (*_OF_NETWORKS, f"mogabench.tasks.{subject.task}."), own)
+    used |= {late for module, late in _IMPORTED_LATE.items() if module in used}
     return digests(used, packages=map(package_of, own))
 
 

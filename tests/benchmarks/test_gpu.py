@@ -9,7 +9,9 @@ import pytest
 import timm
 import torch
 from timm.layers import DropPath
+from torch import nn
 
+import mogabench.models  # noqa: F401  (registers MogaNet with timm)
 from mogabench.records import Kind, Store
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "gpu.py"
@@ -65,7 +67,7 @@ def test_a_stage_that_gets_no_time_is_a_failure_on_the_cpu(tmp_path):
 
 def test_every_scale_and_norm_counts_in_the_error_of_outputs(stage):
     torch.manual_seed(0)
-    network = stage("inference")._randomised(timm.create_model("moganet_xtiny"))
+    network = stage("bench").randomised(timm.create_model("moganet_xtiny")).eval()
     images = torch.randn(1, 3, 64, 64)  # on one pixel, feature decomposition does nothing
     names = ("scale", "running_mean", "running_var", "norm1.weight", "norm2.bias", "norm.weight")
     with torch.inference_mode():
@@ -77,6 +79,28 @@ def test_every_scale_and_norm_counts_in_the_error_of_outputs(stage):
                 error = (network(images) - expected).norm() / expected.norm()
                 assert error > 1e-4, name
                 value.copy_(kept)
+
+
+@pytest.mark.slow
+def test_every_filter_counts_in_the_error_of_gradients(stage):
+    torch.manual_seed(0)
+    network = stage("bench").randomised(timm.create_model("moganet_xtiny", num_classes=10)).train()
+    nn.functional.cross_entropy(network(torch.randn(4, 3, 64, 64)), torch.arange(4)).backward()
+    filters = {name: one.grad.norm() for name, one in network.named_parameters() if one.ndim == 4}
+    whole = torch.cat([one.grad.flatten() for one in network.parameters()]).norm()
+    assert len(filters) > 50 and min(filters.values()) > 1e-4 * whole
+
+
+def test_a_way_that_fails_costs_no_other(stage, monkeypatch, tmp_path):
+    words = ["--device", "cpu", "--results", str(tmp_path), "test_convnext"]
+    monkeypatch.setattr(sys, "argv", ["inference.py", *words])
+    inference = stage("inference")
+    monkeypatch.setattr("bench._FORMS", {})  # so that nothing outlives the test
+    monkeypatch.setattr("bench.Bench.compile_blocks", lambda *_: 1 / 0)
+    assert inference.main()
+    lines = map(json.loads, (tmp_path / "gpu.jsonl").read_text().splitlines())
+    names = {line["name"] for line in lines}
+    assert names >= {f"test_convnext plain cuDNN eager{graph}" for graph in ("", " graph")}
 
 
 def test_simvp_trains_without_chance(stage):

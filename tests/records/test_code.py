@@ -57,6 +57,7 @@ def test_the_code_of_a_network_is_all_that_it_is_made_of():
     # The base class, the function that makes depth-wise layers, and the initial weights.
     parts = ("staged", "convolutions", "moga", "initialisation")
     assert {"mogabench.models.moganet", *(f"mogabench.layers.{part}" for part in parts)} <= moganet
+    assert "mogabench.ops.kernels" in moganet  # which only a GPU imports
     pose = code("pose", "simple_baseline", "moganet_xtiny", (64, 64))
     assert {"mogabench.layers.moga", "mogabench.tasks.pose.network"} <= pose
 
