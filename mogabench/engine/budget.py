@@ -8,7 +8,7 @@ import math
 import time
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from itertools import chain, repeat
+from itertools import chain, islice, repeat
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -168,7 +168,9 @@ def _seconds_to_evaluate(runner: Runner, device: str) -> float:
     """The batches of an evaluation, of which some are timed."""
     model, loop = runner.model, runner.val_loop
     model.eval()
-    batches = chain.from_iterable(repeat(loop.dataloader))
+    # Not the last one, which may be smaller: where the network is compiled, it is so again for it.
+    whole = max(len(loop.dataloader) - 1, 1)
+    batches = chain.from_iterable(islice(loop.dataloader, whole) for _ in repeat(None))
 
     def evaluate() -> None:
         batch = next(batches)

@@ -3,6 +3,7 @@
 import time
 from copy import deepcopy
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -117,3 +118,21 @@ def test_timed_steps_and_checkpoints_are_those_of_the_training(job, monkeypatch)
     assert all(torch.equal(after[name], before[name]) for name in before)
     saved = torch.load(chosen.work_dir / CHECKPOINT, weights_only=True)
     assert saved["ema_state_dict"]["steps"] == 1
+
+
+def test_a_smaller_last_batch_does_not_count_as_each_of_them():
+    """A compiled network is compiled again for it, which takes longer than all of them."""
+    compiled = set()
+
+    def val_step(batch):
+        time.sleep(0.01 if batch in compiled else 1)
+        compiled.add(batch)
+
+    runner = SimpleNamespace(
+        model=SimpleNamespace(eval=lambda: None, val_step=val_step),
+        val_loop=SimpleNamespace(
+            dataloader=[16] * 6 + [4],
+            evaluator=SimpleNamespace(process=lambda *_: None, metrics=[]),
+        ),
+    )
+    assert 0.07 <= budget._seconds_to_evaluate(runner, "cpu") < 0.5
