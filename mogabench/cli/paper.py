@@ -39,12 +39,14 @@ def check(
     from mogabench.catalogue import import_packages
     from mogabench.console import print_error, print_pairs
     from mogabench.errors import UserError
-    from mogabench.paper import Paper
+    from mogabench.paper import Paper, get_paper, paper_names
     from mogabench.tables.checking import check_table, file_problems
 
     import_packages(packages)
     paper = Paper(folder.resolve().name, folder)
     problems = [*file_problems(paper), *paper.problems.values()]
+    if paper.name in paper_names() and get_paper(paper.name).folder.resolve() != folder.resolve():
+        problems.append(f"there is another paper '{paper.name}'; rename the folder")
     about = paper.about
     print_pairs([("paper", f"{about.name}: {about.title}"), ("source", about.source)])
     for name in paper.table_ids:

@@ -174,8 +174,8 @@ def profile(
     )
     modes = [False] * (eager or not compiled) + [True] * compiled
     set_ups = _set_ups(settings, dtypes or ["float32"], modes, runtimes or ["torch"])
-    if output_format == "csv" and len(set_ups) > 1:
-        raise UserError("--format csv is for one set-up: give one --dtype, --runtime and mode")
+    if output_format == "csv":
+        _check_csv(subjects, set_ups)
     requests = [
         Request(subject=subject, settings=settings, packages=tuple(packages or ()))
         for subject, settings in product(subjects, set_ups)
@@ -224,6 +224,19 @@ def _batch_size(text: str) -> int | Literal["auto"]:
     if not text.isdecimal() or int(text) == 0:
         raise UserError(f"--batch-size {text}: give a number from 1 up, or auto")
     return int(text)
+
+
+def _check_csv(subjects: Sequence[Subject], set_ups: Sequence[Settings]) -> None:
+    """Refuses what timm's columns cannot tell apart."""
+    from mogabench.errors import UserError
+
+    if len(set_ups) > 1:
+        raise UserError("--format csv is for one set-up: give one --dtype, --runtime and mode")
+    if any(one.options or one.task != CLASSIFICATION for one in subjects):
+        raise UserError(
+            "--format csv has timm's columns, which are of classifiers without options: use "
+            "--format json"
+        )
 
 
 def _set_ups(

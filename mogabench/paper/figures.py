@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mogabench.errors import UserError, unknown
+from mogabench.paper.numbers import printed_size
 from mogabench.paper.reading import build, read_yaml
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class PaperFigure:
 
     def shows(self, input_size: tuple[int, ...]) -> bool:
         """Whether it shows networks of that size."""
-        return self.size in ("", "x".join(map(str, input_size)))
+        return printed_size(self.size) in ((), input_size)
 
 
 def paper_figures(paper: Paper) -> dict[str, PaperFigure]:
@@ -62,6 +63,10 @@ def _figure(paper: Paper, name: str, entry: Any, where: str) -> PaperFigure:
     for text in (name, figure.name):  # both are parts of its files' names
         if set("/\\") & set(text) or not text.isprintable():
             raise UserError(f"{where}: '{text}' cannot be in a file's name; use letters and digits")
+    try:
+        printed_size(figure.size)
+    except ValueError as error:
+        raise UserError(f"{where}: size: {error}") from None
     if figure.column and not (figure.cost and figure.name):
         raise UserError(f"{where}: a plot of a column needs 'cost' and 'name'")
     for table in figure.tables:

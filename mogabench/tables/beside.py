@@ -69,12 +69,13 @@ class Source:
         """
         if meta.task != "classification" or meta.options:
             return ""
-        found = self.figures.get((meta.backbone, meta.input_size), {})
+        backbone, _, weights = meta.backbone.partition(".")
+        found = self.figures.get((backbone, meta.input_size), {})
         place = self.columns.index(column)
         texts = [
             f"{figures[place]} {tag * (len(found) > 1)}".rstrip()
             for tag, figures in found.items()
-            if figures[place] and _begins_as(tag, meta.pretraining)
+            if figures[place] and weights in ("", tag) and _begins_as(tag, meta.pretraining)
         ]
         more = len(texts) - _MOST
         return ", ".join([*texts[:_MOST], *[f"and {more} more"] * (more > 0)])

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mogabench.cli.subjects import subjects_to_time
+from mogabench.paper import get_paper
 from mogabench.records import Data, Kind, Provenance, Quantity, Record, Store
 from mogabench.subject import Subject
 from mogabench.tables import row
@@ -313,6 +314,14 @@ def test_check_ends_with_one_status_whatever_file_is_malformed(mogabench, mine, 
     Path("mine", name).write_text("3")
     err = mogabench("paper", "check", "mine", status=2)[1]
     assert len(err.splitlines()) == 1 and f"mine/{name}: must hold a" in err
+
+
+def test_check_refuses_the_name_of_another_paper(mogabench, mine):
+    mine(ROWS[0].format("resnet18", "11.7M"))
+    Path("mine").rename("convnext")
+    err = mogabench("paper", "check", "convnext", status=2)[1]
+    assert err == "mogabench: there is another paper 'convnext'; rename the folder\n"
+    assert mogabench("paper", "check", get_paper("convnext").folder)[1] == ""
 
 
 def test_operations_that_nobody_counted_are_not_compared(mogabench, mine):

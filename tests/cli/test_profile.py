@@ -307,6 +307,10 @@ def test_a_record_of_other_threads_or_batches_is_no_reason_to_skip(invoke, measu
             ["resnet50", "--format", "csv", "--eager", "--compile"],
             "--format csv is for one set-up: give one --dtype, --runtime and mode",
         ),
+        (
+            ["resnet50", "--task", "mesh", "--format", "csv"],
+            "--format csv has timm's columns, which are of classifiers without options",
+        ),
         (["resnet50", "--compare"], "--compare needs two networks, or two set-ups of one"),
         (
             ["resnet50", "resnet18", "--compare", "--skip-existing"],

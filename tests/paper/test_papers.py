@@ -163,6 +163,7 @@ def test_a_malformed_table_is_one_line_with_its_place_and_breaks_no_other(folder
                 ),
                 ("'1'", "name: n, column: Size", "'Size' .valid: Params, FLOPs, Top-1"),
                 ("'1'", "name: ../../c, column: FLOPs", "'../../c' cannot be in a file's name"),
+                ("'1'", "size: 224px", "figure 1: size: '224px' is not a size such as 224x224"),
                 ('"../x"', "size: 224x224", "figure ../x: '../x' cannot be in a file's name"),
             )
         ),

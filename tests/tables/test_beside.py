@@ -44,6 +44,9 @@ def test_figures_stand_below_their_source_and_by_their_weights(table, tmp_path):
     shown = {cell.column.head: cell for cell in found.rows[0].cells}
     assert shown["timm: Top-1 (%)"].printed == "82.066 fb_in1k"
     assert shown["5090: img/s"].printed == "4,433.72" and "5090: GMACs" not in shown
+    for row, cell in (("fb_in1k", "82.066 fb_in1k"), ("fb_in1k_384", "")):
+        meta = Meta("classification", "classifier", f"convnext_tiny.{row}", (224, 224))
+        assert sources[0].text(meta, "top1") == cell
     # Nothing of it is a figure that is compared, counted or plotted.
     assert [c.printed for row in found.rows[1:] for c in row.cells[-2:] if c.printed] == []
     assert all(shown[head].status is shown[head].paper is None for head in list(shown)[-2:])
