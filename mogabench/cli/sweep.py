@@ -109,6 +109,7 @@ def _run(
     retries: int,
     quiet: bool,
 ) -> Sequence[Failure]:
+    from mogabench.errors import UserError
     from mogabench.files import expanded
     from mogabench.sweeps.cluster import run_by, slurm_executor
     from mogabench.sweeps.local import Place, run_here
@@ -116,6 +117,8 @@ def _run(
     place = Place(expanded(work_dir).resolve(), store.results.resolve())
     if slurm is None:
         return run_here(items, place, jobs=jobs, retries=retries, quiet=quiet)
+    if jobs > 1:
+        raise UserError(f"--jobs is for this machine: give --slurm {slurm},jobs={jobs}")
     parameters = _parameters(slurm)
     place = Place(place.work, place.results, int(parameters.get("gpus", "1")))
     return run_by(slurm_executor(place, parameters), items, place, retries=retries, quiet=quiet)

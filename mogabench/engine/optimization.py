@@ -37,8 +37,9 @@ def optim_wrapper(
         accumulation: Batches per step.
 
     Raises:
-        UserError: timm has no optimizer of that name, it has another number of betas or none, it
-            lacks the momentum that OneCycle moves, or the network has no layers to decay by.
+        UserError: timm has no optimizer of that name, it has another number of betas or none, has
+            no eps, or lacks the momentum that OneCycle moves; or the network has no layers to decay
+            by.
     """
     settings = recipe.optimizer
     known = {name: info for name in list_optimizers() if _is_own(info := get_optimizer_info(name))}
@@ -53,6 +54,8 @@ def optim_wrapper(
         raise UserError(
             f"the optimizer {settings.name} has no betas: leave {[*settings.betas]} out"
         )
+    if settings.eps is not None and not kind.has_eps:
+        raise UserError(f"the optimizer {settings.name} has no eps: leave {settings.eps} out")
     if "fused" in inspect.signature(kind.opt_class).parameters:
         given["fused"] = True
     groups = parameter_groups(network, settings)

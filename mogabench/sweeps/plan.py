@@ -148,14 +148,19 @@ def expand(entry: dict[str, Any]) -> list[Measurement]:
 
 
 def core(words: Sequence[str]) -> tuple[str, ...]:
-    """The words that say what is measured; two commands with the same ones repeat each other."""
+    """The words that say what is measured; two commands with the same ones repeat each other.
+
+    The device is one of them where a network is timed on it.
+    """
     kept, skipped = [], 0
+    names = {word.partition("=")[0] for word in words}
+    is_timed = "--data" not in names or "--throughput" in names
     for word in words:
         if skipped:
             skipped -= 1
             continue
         name, equals, _ = word.partition("=")
-        if name in _PLACES:
+        if name in _PLACES and not (name == "--device" and is_timed):
             skipped = 0 if equals else _PLACES[name]
         elif word not in _MANNERS:
             kept.append(word)

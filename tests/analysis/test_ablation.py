@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 
 import pytest
 from typer.testing import CliRunner
@@ -87,6 +88,15 @@ def test_settings_of_a_training_need_data(command):
     error = str(command("analyze", "ablation", "7", "--set", "batch_size=8").exception)
     assert "add --data" in error
     assert "unknown ablation 'A8'" in str(command("analyze", "ablation", "A8").exception)
+    seeded = ("analyze", "ablation", "7", "--data", "sample", "--set", "seed=7")
+    assert "leave out --set seed=N" in str(command(*seeded).exception)
+
+
+@pytest.mark.parametrize("given", [["--data", "sample"], ["--data", "d", "--recipe", "in1k_300e"]])
+def test_rows_that_differ_in_what_is_given_for_all_are_not_one_training(command, given):
+    """Table A7's differ in their recipe alone, which the sample or the user decides."""
+    refused = str(command("analyze", "ablation", "A7", *given).exception)
+    assert re.match(r"A7/\d and A7/\d are one training here: they differ in the recipe,", refused)
 
 
 @pytest.mark.slow

@@ -151,6 +151,7 @@ def test_the_rate_and_the_decay_of_cascade_b_are_the_released_ones():
             "sgd optimizer.betas=[0.8,0.99]",
             "sgd has no betas: leave .0.8, 0.99. out",
         ),
+        ("sgd optimizer.eps=1e-3", "sgd has no eps: leave 0.001 out"),
         ("adan", r"adan has 3 betas, not \[0.9, 0.999\]; --set .*=\[0.98, 0.92, 0.99\]' sets"),
     ],
 )

@@ -154,6 +154,19 @@ def test_files_of_an_entry_are_those_of_its_folder(tmp_path, monkeypatch):
     assert (names.value("--recipe"), names.value("--import")) == ("sample_pets", "mine")
 
 
+def test_the_device_is_part_of_what_is_timed_and_not_of_what_is_evaluated(tmp_path):
+    store, command = Store(tmp_path / "results"), "mogabench run classification --backbone resnet18"
+    timed = {"run": "classification", "backbone": "resnet18", "device": ["cpu", "cuda"]}
+    evaluated = {**timed, "data": "sample", "weights": "w.pth"}
+    store.append(record(network("resnet18"), Kind.QUALITY, f"{command} --device cpu", top1=1))
+    evaluation = f"{command} --data sample --weights w.pth --device cpu"
+    store.append(record(network("resnet18"), Kind.QUALITY, evaluation, top1=2))
+    assert [str(item) for item in missing([timed], store).measurements] == [
+        f"{command} --device cuda"
+    ]
+    assert missing([evaluated], store).measurements == []
+
+
 def test_a_timing_of_another_processor_is_missing_here(tmp_path, monkeypatch):
     monkeypatch.setattr("mogabench.sweeps.missing.cpu_name", lambda: "This one")
     store, command = Store(tmp_path / "results"), "mogabench profile {} --batch-size 1 --threads 1"

@@ -84,6 +84,8 @@ def test_the_gpus_of_a_job_are_the_processes_of_a_training(tmp_path, monkeypatch
     place, parameters = seen
     assert (place.work, place.processes) == (tmp_path / "w", 8)
     assert parameters == {"partition": "a", "gpus": "8"}
+    refused = CliRunner().invoke(app, [*map(str, words), "--slurm", "partition=a", "--jobs", "2"])
+    assert "give --slurm partition=a,jobs=2" in str(refused.exception)
 
 
 def test_what_is_killed_is_begun_again_and_what_fails_is_not(place):

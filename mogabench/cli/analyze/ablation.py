@@ -91,6 +91,8 @@ def ablation(
     is_quiet = quiet or output_format == "json"
     if data is None and (recipe or overrides):
         raise UserError("--recipe and --set are for a training: add --data DIR or --data sample")
+    if any(text.partition("=")[0] == "seed" for text in overrides or ()):
+        raise UserError("--seeds says how many seeds there are: leave out --set seed=N")
     import_packages(packages)
     chosen = get_ablation(get_paper(), name)
     store, task = open_store(results), get_task("classification")
@@ -108,6 +110,7 @@ def ablation(
             for one, subject in zip(chosen.variants, subjects, strict=True)
             for seed in range(_FIRST_SEED, _FIRST_SEED + seeds)
         ]
+        _check_distinct(chosen.variants, trainings[::seeds])
         subjects = [training.subject for training in trainings[::seeds]]  # at the recipe's size
         trained = train_many(
             trainings, store, processes=jobs, packages=packages or (), quiet=is_quiet
@@ -161,6 +164,21 @@ def _training(
         workers=0,
         quiet=True,
     )
+
+
+def _check_distinct(variants: Sequence[Variant], trainings: Sequence[Job[Any, Any]]) -> None:
+    """Refuses to show one training by two names, of rows which differ in what is given for all."""
+    from mogabench.errors import UserError
+
+    names: dict[tuple[str, str], str] = {}
+    for variant, training in zip(variants, trainings, strict=True):
+        same = (training.subject.key, training.recipe.digest if training.recipe else "")
+        if same in names:
+            raise UserError(
+                f"{names[same]} and {variant.name} are one training here: they differ in the "
+                "recipe, the input size or the network, which the sample or the command line gives"
+            )
+        names[same] = variant.name
 
 
 def _data_of(trained: Sequence[Record]) -> str:
