@@ -1,3 +1,5 @@
+import atexit
+import gc
 import os
 import signal
 import sys
@@ -50,6 +52,13 @@ def pytest_collection_modifyitems(config, items):
             *short[n * len(short) // workers : (n + 1) * len(short) // workers],
         )
     ]
+
+
+def pytest_collection_finish():
+    """Of what the imports left nothing is garbage; looking at it takes minutes of all tests."""
+    gc.collect()
+    gc.freeze()
+    atexit.register(gc.unfreeze)  # else native modules complain of leaks at the end
 
 
 def pytest_terminal_summary(terminalreporter):

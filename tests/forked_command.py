@@ -1,5 +1,6 @@
 """A script, the command of `tests.forking.start_command`: its variables come from there."""
 
+import gc
 import os
 import signal
 import sys
@@ -8,6 +9,7 @@ from mogabench.cli import main
 
 
 def run(arguments, out, err, cwd, environment):
+    gc.freeze()  # see tests/conftest.py
     os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()

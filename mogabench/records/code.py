@@ -46,13 +46,19 @@ def is_counted(key: str, store: Store) -> bool:
 def is_stale(record: Record) -> bool:
     """Whether a record was made by other code than what is here, or does not say by which.
 
-    A module that cannot be found, such as one of another project's package, says nothing. A count
-    names the code that counts; a timing may be of a network without any of the project's.
+    A module of another package that cannot be found, such as a user's, says nothing; one of this
+    project was renamed or removed. A count names the code that counts; a timing may be of a network
+    without any of the project's.
     """
     code: Mapping[str, str] | None = record.provenance.code
     if code is None or (not code and record.kind is Kind.COMPLEXITY):
         return True
-    return any(_digest(name) not in (None, digest) for name, digest in code.items())
+    return any(_is_other(name, digest) for name, digest in code.items())
+
+
+def _is_other(module: str, digest: str) -> bool:
+    found = _digest(module)
+    return package_of(module) == _PROJECT if found is None else found != digest
 
 
 @cache

@@ -1,5 +1,6 @@
 """A script, one process of `tests.engine.ranks.run_on`: its variables come from there."""
 
+import gc
 import os
 import pickle
 
@@ -8,6 +9,7 @@ from mogabench.tasks import get_task
 
 
 def main(job, before, file, variables):
+    gc.freeze()  # see tests/conftest.py
     os.environ.update(variables)
     exec(before, {})
     try:

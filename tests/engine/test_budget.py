@@ -53,6 +53,12 @@ def test_too_little_time_is_refused(job):
         run(replace(job(), deadline=time.monotonic() + 0.5), TASK)
 
 
+def test_several_processes_are_refused(job, monkeypatch):
+    monkeypatch.setattr(budget, "get_dist_info", lambda: (0, 2))
+    with pytest.raises(UserError, match=r"one device; change schedule\.epochs by --set"):
+        budget.shorten(replace(job(), deadline=time.monotonic() + 60), None)
+
+
 @pytest.mark.parametrize(
     ("seconds", "epochs"), [(0, 0), (11, 0), (12, 1), (42, 4), (53, 4), (54, 5), (1e9, 9)]
 )

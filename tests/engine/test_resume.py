@@ -80,7 +80,6 @@ def test_so_does_one_that_was_interrupted(job, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("attempt", range(3))
-def test_so_does_one_with_accumulated_gradients(job, tmp_path, attempt):
+def test_so_does_one_with_accumulated_gradients(job, tmp_path):
     changes = {"backbone": "test_vit", "workers": 2, "batch_size": 8}
     check_that_stops_change_nothing(job, tmp_path, [signal.SIGKILL] * 4, **changes)

@@ -27,6 +27,7 @@ def test_a_record_of_other_code_is_stale():
     assert is_stale(made_by(true | {"mogabench.measure.operators": "0" * 12}))
     assert is_stale(made_by(None)) and is_stale(made_by({}))  # it does not say
     assert not is_stale(made_by({"someones.package": "0" * 12}))  # and this one is not here
+    assert is_stale(made_by(true | {"mogabench.renamed": "0" * 12}))
 
 
 def test_a_digest_is_that_of_the_file_and_finding_it_imports_nothing():

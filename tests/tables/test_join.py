@@ -472,6 +472,14 @@ def test_a_quick_timing_does_not_hide_one_that_has_converged(tmp_path):
         assert cell.measured == shown
 
 
+def test_a_compiled_network_is_not_timed_as_the_plain_one(tmp_path):
+    store = Store(tmp_path)
+    for value, how in ((900.0, {}), (5000.0, {"compiled": True})):
+        store.append(speed("moganet", value, **how))
+        cell = cell_of(join(get_paper().table("A14"), store), "MogaNet", "FPS (s)")
+        assert cell.measured == 900
+
+
 def test_a_throughput_of_a_busy_machine_is_left_out_for_an_older_one(tmp_path):
     store = Store(tmp_path)
 

@@ -64,6 +64,7 @@ def test_a_killed_and_resumed_training_finds_shapes(tmp_path):
         time.sleep(0.1)
     os.kill(process.pid, signal.SIGKILL)
     process.join()
+    assert process.exitcode == -signal.SIGKILL and (work / CHECKPOINT).exists()
 
     outcome = run(job(work, resume=True), TASK)
     assert outcome.metrics["box_ap"] > FLOOR

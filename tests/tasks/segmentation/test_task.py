@@ -107,6 +107,7 @@ def test_moganet_learns_shapes_even_if_killed(tmp_path):
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGKILL)
     process.join()
+    assert process.exitcode == -signal.SIGKILL and (job.work_dir / CHECKPOINT).exists()
 
     outcome = run(replace(job, resume=True), TASK)
     assert outcome.metrics["miou"] > 70

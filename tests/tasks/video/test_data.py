@@ -1,3 +1,4 @@
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from PIL import Image
 
 from mogabench.engine.loading import evaluation_loader, training_loader
 from mogabench.errors import UserError
+from mogabench.tasks.video import recorded
 from mogabench.tasks.video.data import fit_digits, open_sources, read_images
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
@@ -70,6 +72,14 @@ def test_recorded_sequences_come_first(job, folder, name, dtype, beside):
     (batch,) = evaluation_loader(job(), test, 16)
     assert batch["frames"].dtype == torch.uint8
     assert np.array_equal(batch["frames"].numpy()[:, :, 0], VIDEO.swapaxes(0, 1))
+
+
+def test_the_official_sequences_are_known_by_their_digest(job, folder, monkeypatch):
+    np.save(folder / "mnist_test_seq.npy", VIDEO)
+    md5 = hashlib.md5((folder / "mnist_test_seq.npy").read_bytes()).hexdigest()
+    monkeypatch.setattr(recorded, "_OFFICIAL_TEST_MD5", md5)
+    _, test, _ = open_sources(job(), 1)
+    assert test.identity.name == "moving-mnist"
 
 
 def test_several_recordings_are_refused_by_name(job, folder):
