@@ -142,6 +142,10 @@ def expand(entry: dict[str, Any]) -> list[Measurement]:
         )
     first = [(command, str(name)) for name in as_list(asked)]
     seeds = seed_options(settings.pop("seeds", None))
+    if seeds and any(
+        "seed" in one for one in as_list(settings.get("set")) if isinstance(one, dict)
+    ):
+        raise UserError("seeds and set: {seed: …} both choose the seed: keep one of them")
     grid = [list(_words(command, name, value)) for name, value in settings.items()]
     points = product(first, *grid, *([seeds] if seeds else []))
     return [Measurement(tuple(word for part in point for word in part)) for point in points]

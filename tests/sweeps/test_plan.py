@@ -394,6 +394,10 @@ def test_of_a_budget_what_fits_is_taken_in_order(tmp_path):
         ("- run: pose\n  backbone: resnet_18", "unknown backbone 'resnet_18'; did you mean resn"),
         ("- run: video\n  translator: gstaa", "unknown translator 'gstaa'; did you mean gsta"),
         ("- run: pose\n  backbone: resnet18\n  bach-size: 1", "unknown option of pose '--bach-si"),
+        (
+            "- run: pose\n  seeds: 2\n  set: {seed: 7, schedule.epochs: 1}",
+            "both choose the seed: keep one",
+        ),
         ("- run: pose\n  backbone: resnet18\n  seeds: many", "seeds: 'many' is not"),
         ("- run: pose\n  backbone: resnet18\n  seeds: 0", "seeds: 0 is not"),
         ("- run: pose\n  backbone: resnet18\n  seeds: 1000000000000", "a number of seeds, up to"),
