@@ -107,10 +107,15 @@ class ClassificationRecipe(Recipe):
         Raises:
             UserError: There is one.
         """
+        of = self.augment
+        jitters, mixes = of.color_jitter and of.rand_augment, of.mixup or of.cutmix
         reasons = {
-            "augment.color_jitter": self.augment.rand_augment and "rand_augment takes its place",
+            "augment.color_jitter": jitters and "rand_augment takes its place",
+            "augment.mixup_prob": not mixes and "mixup and cutmix are off",
+            "augment.mixup_switch": not (of.mixup and of.cutmix)
+            and "mixup and cutmix are not both on",
             "loss.target_threshold": self.loss.name != "bce" and "it is for the loss bce",
         }
         for key, reason in reasons.items():
-            if reason and self.changes.get(key):
+            if reason and self.changes.get(key) is not None:
                 raise UserError(f"{key}={self.changes[key]} has no effect: {reason}")

@@ -105,12 +105,15 @@ def test_a_network_with_other_outputs_than_classes(job, mixup):
     [
         (("augment.rand_augment=9/0.5", "augment.color_jitter=0.9"), "color_jitter=0.9 has no"),
         (("loss.name=cross_entropy", "loss.target_threshold=0.2"), "target_threshold=0.2 has no"),
+        (("augment.mixup_prob=0.5",), "mixup_prob=0.5 has no"),
+        (("augment.cutmix=1.0", "augment.mixup_switch=0.0"), "mixup_switch=0.0 has no"),
     ],
 )
 def test_a_change_without_an_effect_is_refused(job, changes, says):
     with pytest.raises(UserError, match=rf"^\w+\.{says} effect: \w"):
         TASK.prepare(job(*changes))
     TASK.prepare(job("augment.color_jitter=0.9", "loss.name=bce", "loss.target_threshold=0.2"))
+    TASK.prepare(job("augment.cutmix=1.0", "augment.mixup_prob=0.5"))
 
 
 def test_a_network_of_one_size_cannot_train_at_another(job):
