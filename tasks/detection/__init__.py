@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mogabench.engine.coco_files import CocoFiles
 from mogabench.engine.task import Metric, Task
+from mogabench.errors import UserError
 from mogabench.ops import provide_mmcv_ops
 from mogabench.tasks.detection.recipe import COUNTED_SIZE, DetectionRecipe
 
@@ -100,6 +101,8 @@ class Detection(Task[DetectionRecipe, CocoFiles]):
         from mogabench.tasks.detection.network import build_detector
 
         recipe = job.recipe or self._recipe_at(job.subject)
+        if job.train:
+            _check_changes(recipe, job.subject.method)
         masks = job.subject.method != "retinanet"
         train_split = (
             open_split(job.data, "train", masks=masks, files=job.options) if job.train else None
@@ -164,6 +167,17 @@ class Detection(Task[DetectionRecipe, CocoFiles]):
 def _detector(network: Any) -> Any:
     """The detector in what `Detection.build` gives, or itself."""
     return getattr(network, "detector", network)
+
+
+def _check_changes(recipe: DetectionRecipe, method: str) -> None:
+    """Refuses a change that the method leaves without an effect: a record would state it.
+
+    Raises:
+        UserError: There is one.
+    """
+    key = "model.roi_samples"
+    if method == "retinanet" and key in recipe.changes:
+        raise UserError(f"{key}={recipe.changes[key]} has no effect: retinanet has one stage")
 
 
 TASK = Detection()

@@ -54,6 +54,16 @@ def job(folder: Path, *overrides: str, **changes: object):
     return make_job(get_task("detection"), subject, **(settings | changes))
 
 
+def test_samples_of_stages_that_retinanet_does_not_have_are_refused(tmp_path):
+    """But not those of the recipe, which is for any detector."""
+    changed = job(tmp_path, "model.roi_samples=64")
+    with pytest.raises(UserError, match=r"^model.roi_samples=64 has no effect: retinanet has one"):
+        TASK.prepare(changed)
+    subject = changed.subject.model_copy(update={"method": "mask_rcnn"})
+    for accepted in (job(tmp_path), replace(changed, subject=subject)):
+        TASK.prepare(accepted)
+
+
 @pytest.mark.slow
 @pytest.mark.long
 def test_a_killed_and_resumed_training_finds_shapes(tmp_path):
