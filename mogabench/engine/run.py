@@ -25,7 +25,7 @@ from mogabench.engine.randomness import seed_everything
 from mogabench.engine.reporting import Noting, ShowProgress
 from mogabench.engine.runner import evaluation_batch, make_runner
 from mogabench.engine.saving import CHECKPOINT
-from mogabench.engine.statistics import batches_to_measure, measure_statistics
+from mogabench.engine.statistics import batches_to_measure, check_changes, measure_statistics
 from mogabench.engine.weights import Start, check_loaded, read_start
 from mogabench.errors import UserError
 from mogabench.records import Training, remember_code
@@ -115,6 +115,8 @@ def _run(job: Job[Any, Any], task: Task[Any, Any], began: float) -> Outcome:
         setup = task.prepare(job)
         check_loaded(job, start)
         _check_annotated(job, setup.test, task)
+        if job.train and job.recipe is not None:
+            check_changes(job.recipe, setup.model)
         if job.deadline is not None:
             job = shorten(job, setup)
         if kept is None:

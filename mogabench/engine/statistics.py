@@ -10,6 +10,8 @@ import torch
 from mmengine.dist import all_reduce, broadcast, get_world_size
 from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 
+from mogabench.errors import UserError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -68,6 +70,30 @@ def batches_to_measure(recipe: Recipe, accumulation: int) -> int:
     return math.ceil((recipe.precise_bn or 0) / (recipe.batch_size // accumulation))
 
 
+def check_changes(recipe: Recipe, model: Trained) -> None:
+    """Refuses ``precise_bn`` where a training updates no batch norm: a record would state it.
+
+    Args:
+        recipe: What the training follows.
+        model: What it trains; set to its training mode.
+
+    Raises:
+        UserError: It is refused.
+    """
+    samples = recipe.changes.get("precise_bn")
+    if samples and not _updated_norms(model.train()):
+        raise UserError(f"precise_bn={samples} has no effect: training updates no batch norm here")
+
+
+def _updated_norms(model: Trained) -> list[_BatchNorm]:
+    """The batch norms of a model in training mode whose statistics a step updates."""
+    return [
+        module
+        for module in model.modules()
+        if isinstance(module, _BatchNorm) and module.training and module.track_running_stats
+    ]
+
+
 @torch.no_grad()
 def measure_statistics(model: Trained, batches: Iterable[Any], count: int) -> None:
     """Replaces the running means and variances by those over some training batches.
@@ -82,12 +108,7 @@ def measure_statistics(model: Trained, batches: Iterable[Any], count: int) -> No
         count: How many are taken.
     """
     was_training = model.training
-    model.train()
-    norms = [
-        module
-        for module in model.modules()
-        if isinstance(module, _BatchNorm) and module.training and module.track_running_stats
-    ]
+    norms = _updated_norms(model.train())
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()

@@ -9,6 +9,7 @@ from torch import nn
 from mogabench.engine.model import Trained
 from mogabench.engine.run import WEIGHTS, run
 from mogabench.engine.statistics import measure_statistics
+from mogabench.errors import UserError
 from mogabench.tasks.classification import TASK
 
 
@@ -54,6 +55,14 @@ def test_a_training_ends_with_them_and_saves_and_evaluates_them(job, tmp_path, e
     again = run(replace(precise, train=False, weights=found.checkpoint, work_dir=None), TASK)
     assert again.metrics == found.metrics
     assert found.checkpoint == precise.work_dir / WEIGHTS
+
+
+def test_a_network_without_batch_norms_has_no_statistics_to_measure_again(job):
+    """That of the fixture has layer norms; the refusal is before the training, not after it."""
+    training = job("precise_bn=64")
+    with pytest.raises(UserError, match=r"^precise_bn=64 has no effect: training updates no"):
+        run(training, TASK)
+    assert not (training.work_dir / WEIGHTS).exists()
 
 
 def test_a_training_resumed_at_its_end_gives_the_same_statistics(job):
