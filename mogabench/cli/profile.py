@@ -96,7 +96,8 @@ def profile(
         bool,
         typer.Option(
             "--skip-existing",
-            help="Skip set-ups that have an undisturbed timing by the same code on this device.",
+            help="Skip set-ups that have an undisturbed timing by the same code on this device, of "
+            "--min-iterations and, where the median is not known to 1 %, of --min-seconds.",
         ),
     ] = False,
     check: Annotated[

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mogabench.columns import short
 from mogabench.measure.settings import FIRST_BATCH, LARGEST_THAT_FITS
-from mogabench.measure.trust import warning_lines
+from mogabench.measure.trust import MOST_MEDIAN_ERROR, warning_lines
 from mogabench.measure.worker import MeasurementError, measure_in_subprocess
 from mogabench.progress import progress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mogabench.measure.settings import Device
+    from mogabench.measure.settings import Device, Settings
     from mogabench.measure.worker import Request
     from mogabench.records import Record, Store
 
@@ -29,7 +29,8 @@ def sweep_throughput(
     Args:
         requests: What to measure.
         store: Where the records go.
-        skip_existing: Whether a record of the same code and set-up on this device is taken instead.
+        skip_existing: Whether a record of the same code and set-up on this device, timed as long as
+            asked, is taken instead.
         quiet: Show plain lines instead of a progress bar.
     """
     records = []
@@ -54,8 +55,9 @@ def sweep_throughput(
 
 
 def _find(store: Store, request: Request) -> Record | None:
-    """The newest record of the same set-up and code on this device while it was not busy.
+    """A record of the same set-up and code on this device while it was not busy.
 
+    It was timed as long as asked. The newest whose median is known goes before the newest of all.
     One of an earlier version, without a floor, does not count: its machine was not watched.
     """
     import torch
@@ -79,11 +81,26 @@ def _find(store: Store, request: Request) -> Record | None:
         record
         for record in store.matching(request.subject.key, request.kind, **set_up)
         if _has_batch(record, how.batch_size, how.device)
+        and "floor" in record.values
+        and _is_long_enough(record, how)
+        and not is_stale(record)
     )
-    newest = next(found, None)
-    if newest is None or "floor" not in newest.values or is_stale(newest):
-        return None
-    return newest
+    return max(found, key=_has_known_median, default=None)
+
+
+def _is_long_enough(record: Record, how: Settings) -> bool:
+    """Whether a timing has the least passes, and the least seconds unless its median is known.
+
+    The most seconds are no measure: a record counts those in passes, not those between them.
+    """
+    values = {name: quantity.value for name, quantity in record.values.items()}
+    is_over = _has_known_median(record) or values.get("seconds", 0.0) >= how.min_seconds
+    return is_over and values.get("iterations", 0.0) >= how.min_iterations
+
+
+def _has_known_median(record: Record) -> bool:
+    error = record.values.get("median_error")
+    return error is not None and error.value <= MOST_MEDIAN_ERROR
 
 
 def _has_batch(record: Record, batch_size: int | Literal["auto"], device: Device) -> bool:

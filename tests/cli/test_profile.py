@@ -234,11 +234,17 @@ def test_training_steps_are_apart_from_inference(invoke, measured, tmp_path):
     assert [len(list(store.all(kind))) for kind in (Kind.THROUGHPUT, Kind.TRAIN_STEP)] == [1, 1]
 
 
+def replace_records(folder, record):
+    for file in (folder / "records").iterdir():
+        file.unlink()
+    Store(folder).append(record)
+
+
 def test_a_record_that_knows_no_floor_is_measured_again(invoke, measured, tmp_path):
     assert invoke("resnet18").exit_code == 0
     [record] = Store(tmp_path).all()
     del record.values["floor"]
-    Store(tmp_path).append(record)
+    replace_records(tmp_path, record)
     assert invoke("resnet18", "--skip-existing").exit_code == 0
     assert len(measured) == 2
 
@@ -247,10 +253,42 @@ def test_what_other_code_timed_is_measured_again(invoke, measured, tmp_path):
     assert invoke("resnet18").exit_code == 0
     [record] = Store(tmp_path).all()
     record.provenance.code = {"mogabench.layers.moga": "0" * 12}
-    Store(tmp_path).append(record)
+    replace_records(tmp_path, record)
     for _ in range(2):
         assert invoke("resnet18", "--skip-existing").exit_code == 0
     assert len(measured) == 2
+
+
+def lasting(record, iterations, seconds, median_error):
+    values = {"iterations": iterations, "seconds": seconds, "median_error": median_error}
+    added = {name: Quantity(value=value, unit="1") for name, value in values.items()}
+    return record.model_copy(update={"values": record.values | added})
+
+
+def test_a_timing_that_was_shorter_than_asked_is_no_reason_to_skip(invoke, measured, tmp_path):
+    assert invoke("resnet18").exit_code == 0
+    [record] = Store(tmp_path).all()
+    cases = (
+        ((64, 30, 0.9), ("--min-iterations", "65"), False),
+        ((64, 4, 3.0), (), False),  # such as of `run`, which ends without knowing the median
+        ((64, 4, 3.0), ("--min-seconds", "4", "--min-iterations", "64"), True),
+        ((64, 4, 1.0), (), True),
+    )
+    for lasted, asked, is_taken in cases:
+        measured.clear()
+        replace_records(tmp_path, lasting(record, *lasted))
+        assert invoke("resnet18", "--skip-existing", *asked).exit_code == 0
+        assert (not measured) == is_taken, (lasted, asked)
+
+
+def test_of_two_timings_the_one_whose_median_is_known_is_taken(invoke, measured, tmp_path):
+    assert invoke("resnet18").exit_code == 0
+    [record] = Store(tmp_path).all()
+    for error in (0.8, 0.9, 1.1):
+        Store(tmp_path).append(lasting(record, 64, 30, error))
+    done = invoke("resnet18", "--skip-existing", "--format", "json")
+    [found] = json.loads(done.stdout)
+    assert (found["values"]["median_error"]["value"], len(measured)) == (0.9, 1)
 
 
 def test_a_busy_machine_is_reported_marked_and_measured_again(invoke, measured, caplog):
