@@ -53,8 +53,6 @@ class Place:
             words += ["--work-dir", str(self.work / item.name), "--resume"]
         if item.words[0] == "run" and "--data" in item.words and self.processes > 1:
             words += ["--nproc", str(self.processes)]
-        if item.words[0] == "profile":
-            words += ["--skip-existing"]
         return [*words, "--quiet"]
 
 
