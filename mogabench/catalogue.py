@@ -196,7 +196,7 @@ def create_network(
         size: ``(H, W)`` of its images, for a network that must be built for one size.
 
     Raises:
-        UserError: There is no such network, or it has no such option.
+        UserError: There is no such network, it has no such option, or ``img_size`` is not the size.
     """
     import timm
     from timm.data import resolve_model_data_config
@@ -205,9 +205,7 @@ def create_network(
     import_module("mogabench.models")
     if not timm.is_model(name):
         raise unknown("backbone", name, timm.list_models())
-    given = dict(options)
-    if size is not None and fixed_size(name) not in (None, size):
-        given["img_size"] = size
+    given = _with_size(name, options, size)
     try:
         network = _create(name, given)
     except (TypeError, RuntimeError, AttributeError) as error:
@@ -220,6 +218,27 @@ def create_network(
     if not hasattr(network, "pretrained_cfg"):  # which timm's builder gives
         vars(network)["pretrained_cfg"] = resolve_model_data_config(network)
     return network
+
+
+def _with_size(
+    name: str, options: Mapping[str, Any], size: tuple[int, ...] | None
+) -> dict[str, Any]:
+    """The options, with the size of the images where the network is by default built for another.
+
+    Raises:
+        UserError: They name one themselves, and so would a record.
+    """
+    from timm.layers import to_2tuple
+
+    if size is None or (default := fixed_size(name)) is None:
+        return dict(options)
+    asked = options.get("img_size", size)
+    if to_2tuple(asked) != size:
+        shown = "x".join(map(str, size))
+        raise UserError(
+            f"--option img_size={asked} contradicts the size {shown}: give --size alone"
+        )
+    return dict(options) if size == default else {**options, "img_size": size}
 
 
 def _create(name: str, options: dict[str, Any]) -> nn.Module:

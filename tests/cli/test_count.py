@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mogabench.cli import app
+from mogabench.errors import UserError
 
 
 def counted(*arguments):
@@ -53,3 +54,13 @@ def test_the_network_is_the_one_that_is_asked_for():
 def test_an_unknown_convention_names_those_there_are():
     error = str(CliRunner().invoke(app, ["count", "s", "--convention", "mmcv"]).exception)
     assert "unknown convention 'mmcv'" in error and "paper" in error
+
+
+@pytest.mark.parametrize("size", [(), ("--size", "64")])
+def test_an_image_size_beside_the_size_is_refused(size):
+    """The network was built for the size, under the key of both, or ended in a traceback."""
+    given = ["count", "test_vit", *size, "--option", "img_size=96"]
+    error = CliRunner().invoke(app, given).exception
+    assert isinstance(error, UserError)
+    assert str(error).startswith("--option img_size=96 contradicts the size ")
+    assert "img_size=96" in counted("test_vit", "--size", "96", "--option", "img_size=96")
