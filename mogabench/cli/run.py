@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -25,6 +25,9 @@ from mogabench.cli.options import (
 )
 from mogabench.pretraining import Pretraining
 from mogabench.processes import count_cores
+
+if TYPE_CHECKING:
+    from mogabench.checkpoints import Description
 
 _STARTED = time.monotonic()
 """About when the process began, so that ``--time-budget`` covers what it imports, too."""
@@ -201,12 +204,12 @@ def run(
         task, variant=variant, backbone=backbone, method=method, size=size, options=options or (),
         ablated=ablated,
     )  # fmt: skip
-    size_is_given = size is not None or bool(stated and stated.input_size)
+    size_given_by = _giver_of_size(size, weights, stated)
     if stated is not None:
         subject = as_stated(subject, stated, size_is_given=size is not None)
     if ablated is not None and train and ablated.task == task.name:
         recipe, overrides = ablated_training(ablated, recipe, overrides or (), data)
-    asked_size = own.input_size(subject.input_size, is_given=size_is_given)
+    asked_size = own.input_size(subject.input_size, given_by=size_given_by)
     subject = subject.model_copy(update={"input_size": asked_size})
     job = None
     if data is not None:
@@ -217,7 +220,7 @@ def run(
             subject,
             data=data,
             options=own,
-            size_is_given=size_is_given,
+            size_is_given=bool(size_given_by),
             recipe=recipe or stated_recipe(task, stated),
             overrides=overrides or (),
             weights=weights,
@@ -255,6 +258,13 @@ def run(
     if row is not None:
         show = print_row_as_json if output_format == "json" else print_row
         show(row, beside, per_class=per_class)
+
+
+def _giver_of_size(size: str | None, weights: str | None, stated: Description | None) -> str:
+    """The option that says the input size, with its value; empty where none does."""
+    if size is not None:
+        return f"--size {size}"
+    return f"--weights {weights}" if stated is not None and stated.input_size else ""
 
 
 def _seconds(text: str) -> float:

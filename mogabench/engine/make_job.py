@@ -232,7 +232,7 @@ def _override(task: Task[R, O], backbone: str, recipe: str | R, overrides: Seque
 def _resize(recipe: R, given: tuple[int, ...] | None, options: O) -> R:
     """The recipe at the size that was given, else at its own, but for what the options say."""
     if given is None and recipe.size is not None:
-        own = options.input_size(recipe.size, is_given=False)
+        own = options.input_size(recipe.size)
         given = None if own == recipe.size else own
     return recipe if given is None else recipe.at_size(given)
 

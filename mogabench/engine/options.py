@@ -18,12 +18,12 @@ class TaskOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    def input_size(self, size: tuple[int, ...], *, is_given: bool) -> tuple[int, ...]:
+    def input_size(self, size: tuple[int, ...], *, given_by: str = "") -> tuple[int, ...]:
         """The input size, where an option says a part of it; the size itself in most tasks.
 
         Args:
-            size: Of ``--size``, or the task's own.
-            is_given: Whether it is that of ``--size``.
+            size: What was given, or the task's own.
+            given_by: What gave it, such as ``--size 224``; empty where it is the task's own.
 
         Raises:
             UserError: The two contradict each other.

@@ -34,13 +34,13 @@ class VideoOptions(TaskOptions):
         description="Compare frames and metrics with those of OpenSTL, from the same weights.",
     )
 
-    def input_size(self, size: tuple[int, ...], *, is_given: bool) -> tuple[int, ...]:
+    def input_size(self, size: tuple[int, ...], *, given_by: str = "") -> tuple[int, ...]:
         """Frames, channels, height and width, the frames by ``--in-frames``."""
         if self.in_frames is None:
             return size
-        if is_given and size[0] != self.in_frames:
+        if given_by and size[0] != self.in_frames:
             raise UserError(
-                f"--in-frames {self.in_frames} contradicts --size {'x'.join(map(str, size))}, "
-                "whose first number is the input frames: give one of them"
+                f"--in-frames {self.in_frames} contradicts the {size[0]} input frames of "
+                f"{given_by}: leave it out"
             )
         return (self.in_frames, *size[1:])

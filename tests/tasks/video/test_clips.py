@@ -11,6 +11,7 @@ from PIL import Image
 from torch import nn
 
 from mogabench import load
+from mogabench.checkpoints import Description, save_checkpoint
 from mogabench.errors import UserError
 from mogabench.models.simvp import SimVP
 from mogabench.tasks import get_task
@@ -285,11 +286,23 @@ def test_a_command_trains_on_a_folder_and_says_what_it_predicts(tmp_path, mogabe
 def test_the_frames_that_are_seen_are_part_of_the_size():
     task = get_task("video")
     options = task.Options(in_frames=4)
-    assert task.Options().input_size((10, 1, 64, 64), is_given=False) == (10, 1, 64, 64)
-    assert options.input_size((10, 1, 64, 64), is_given=False) == (4, 1, 64, 64)
-    assert options.input_size((4, 3, 8, 12), is_given=True) == (4, 3, 8, 12)
-    with pytest.raises(UserError, match="--in-frames 4 contradicts --size 10x3x8x12, whose first"):
-        options.input_size((10, 3, 8, 12), is_given=True)
+    assert task.Options().input_size((10, 1, 64, 64)) == (10, 1, 64, 64)
+    assert options.input_size((10, 1, 64, 64)) == (4, 1, 64, 64)
+    assert options.input_size((4, 3, 8, 12), given_by="--size 4x3x8x12") == (4, 3, 8, 12)
+
+
+@pytest.mark.parametrize("given", [("--size", "10x1x64x64"), ("--weights", "weights.pth")])
+def test_frames_other_than_those_of_the_size_or_the_weights_are_refused(mogabench, given):
+    stated = Description("video", "simvp", "gsta", input_size=(10, 1, 64, 64))
+    save_checkpoint(
+        Path("weights.pth"), {"state_dict": {"a": torch.ones(1)}, "meta": stated.to_meta()}
+    )
+    asked = ("--translator", "gsta", "--data", ".", "--in-frames", "5")
+    _, error = mogabench("run", "video", *asked, *given, status=2)
+    assert error == (
+        f"mogabench: --in-frames 5 contradicts the 10 input frames of {' '.join(given)}: "
+        "leave it out\n"
+    )
 
 
 def write_video(file, frames):
