@@ -117,10 +117,11 @@ class Job(Generic[R, O]):
         where = "on the CPU" if kind.device == "cpu" else "on a GPU"
         refused = {"--train": self.train, "--compile": self.compile}
         refused |= {"--channels-last": self.channels_last}
-        refused |= {f"--device {self.device}": self.device.partition(":")[0] != kind.device}
         for option, is_given in refused.items():
             if is_given:
                 raise UserError(f"--runtime {self.runtime} evaluates {where}, without {option}")
+        if self.device.partition(":")[0] != kind.device:  # which --device auto may have chosen
+            raise UserError(f"--runtime {self.runtime} evaluates {where}, not on {self.device}")
 
     def network_subject(self, classes: int | None = None) -> Subject:
         """What to build: the subject for the data's classes and, in training, with its drop path.

@@ -57,9 +57,9 @@ def make_job(
         options: As in `Job`; None takes the defaults.
         size_is_given: Whether the user chose ``subject.input_size``, which then also goes into the
             recipe; otherwise the recipe decides.
-        recipe: A name, a file, or the recipe itself. None takes that of the official weights to
-            evaluate them, the sample's on the sample, the task's default to train, and else the
-            network's own preprocessing.
+        recipe: A name, a file, or the recipe itself. None takes the sample's or the task's default
+            to train, and to evaluate that of the official weights, else the network's own
+            preprocessing.
         overrides: ``key=value`` texts for the recipe.
         weights: ``official`` or a file.
         pretraining: As in `Job`.
@@ -190,11 +190,9 @@ def _default_recipe(
     task: Task[R, O], subject: Subject, data: str, weights: str | None, *, train: bool
 ) -> str | R | None:
     """The recipe where the user names none; see `make_job`."""
-    if weights == "official" and not train:
-        return official_weights(subject).recipe
-    if data == SAMPLE:
-        return task.sample_recipe
-    return task.default_recipe(subject) if train else None
+    if train:
+        return task.sample_recipe if data == SAMPLE else task.default_recipe(subject)
+    return official_weights(subject).recipe if weights == "official" else None
 
 
 def _resolve(

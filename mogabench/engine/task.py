@@ -149,7 +149,7 @@ class Task(ABC, Generic[R, O]):
         default_sizes: The input size behind the paper's figures, by method.
         Recipe: What its recipes may say.
         Options: The options that it adds to the command line.
-        sample_recipe: What ``--data sample`` follows where no recipe is named.
+        sample_recipe: What a training on ``--data sample`` follows where no recipe is named.
         recipes: The text of recipes that it carries itself, by name; others are files in
             ``recipes/<name>/``.
         datasets: What records call the data set behind the paper's figures, by method.

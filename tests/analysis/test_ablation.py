@@ -99,6 +99,20 @@ def test_rows_that_differ_in_what_is_given_for_all_are_not_one_training(command,
     assert re.match(r"A7/\d and A7/\d are one training here: they differ in the recipe,", refused)
 
 
+@pytest.mark.parametrize("option", ["--variant", "--backbone"])
+def test_rows_of_several_networks_stay_those(command, option):
+    refused = str(command("analyze", "ablation", "A6", option, "moganet_xtiny").exception)
+    assert refused.startswith("A6 compares several networks, which its rows name: leave out --v")
+
+
+@pytest.mark.slow
+def test_an_ablation_of_several_networks_names_them(command, tmp_path):
+    result = command("analyze", "ablation", "A6", *SMALL)
+    assert result.exit_code == 0, result.output
+    ((title, _),) = written_figures(tmp_path / "results")
+    assert "; moganet_tiny, moganet_small, moganet_base at 32x32 with" in title
+
+
 @pytest.mark.slow
 def test_each_network_is_trained_once_for_each_seed(command, folder, tmp_path):
     training = ["--data", str(folder), "--recipe", "sample_digits", "--set", "schedule.epochs=1"]

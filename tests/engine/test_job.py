@@ -11,6 +11,7 @@ from torchvision.ops import StochasticDepth
 
 from mogabench.engine.make_job import make_job
 from mogabench.errors import UserError
+from mogabench.runtimes import RUNTIMES
 from mogabench.subject import Subject
 from mogabench.tasks import get_task
 
@@ -143,6 +144,24 @@ def test_a_machine_with_a_gpu_runs_other_runtimes_where_they_compute(
     (weights := tmp_path / "w.pth").touch()
     job = made(train=False, weights=str(weights), runtime=runtime, device="auto")
     assert job.device == device
+
+
+def test_a_runtime_names_the_device_that_it_does_not_compute_on(monkeypatch, tmp_path):
+    monkeypatch.setattr("mogabench.engine.environment.find_gpu_fault", lambda *_: "no driver")
+    monkeypatch.setattr(RUNTIMES["tensorrt"], "check_installed", lambda: None)
+    (weights := tmp_path / "w.pth").touch()
+    job = made(train=False, weights=str(weights), runtime="onnxruntime")
+    with pytest.raises(UserError, match="onnxruntime evaluates on the CPU, not on cuda"):
+        replace(job, device="cuda")
+    with pytest.raises(UserError, match="tensorrt evaluates on a GPU, not on cpu"):
+        replace(job, runtime="tensorrt")
+    assert replace(job, runtime="tensorrt", device="cuda:1").device == "cuda:1"
+
+
+def test_weights_that_state_no_recipe_were_not_trained_by_the_samples(tmp_path):
+    (weights := tmp_path / "w.pth").touch()
+    job = made(data="sample", train=False, weights=str(weights))
+    assert (job.recipe, job.subject.input_size) == (None, (224, 224))
 
 
 def test_a_size_goes_into_the_recipe_and_is_no_change_of_it():

@@ -95,6 +95,11 @@ def ablation(
         raise UserError("--seeds says how many seeds there are: leave out --set seed=N")
     import_packages(packages)
     chosen = get_ablation(get_paper(), name)
+    if (variant or backbone) and len({one.meta.backbone for one in chosen.variants}) > 1:
+        raise UserError(
+            f"{chosen.name} compares several networks, which its rows name: leave out --variant "
+            "and --backbone"
+        )
     store, task = open_store(results), get_task("classification")
     subjects = [
         choose_subject(
@@ -119,10 +124,12 @@ def ablation(
     count = len(trained) // len(subjects)
     by_network = [trained[n * count : (n + 1) * count] for n in range(len(subjects))]
     lines = compare(chosen, subjects, by_network, store, packages=packages or (), quiet=is_quiet)
-    title += f"; {subjects[0].backbone} at {'x'.join(map(str, subjects[0].input_size))}"
+    networks = dict.fromkeys(one.backbone for one in subjects)
+    sizes = dict.fromkeys("x".join(map(str, one.input_size)) for one in subjects)
+    title += f"; {', '.join(networks)} at {' and '.join(sizes)}"
     if options:
         title += f" with {', '.join(options)}"
-    words = [chosen.name, subjects[0].backbone, _data_of(trained)]
+    words = [chosen.name, *networks, _data_of(trained)]
     digests = {record.provenance.data.digest for record in trained if record.provenance.data}
     # Not of the weights: what is trained again or with more seeds takes the place of the figure.
     name = figure_name(
