@@ -250,8 +250,6 @@ class Record(BaseModel):
             **wanted: Fields of the provenance and their values.
         """
         found = self.provenance
-        if self.kind is Kind.THROUGHPUT:
-            wanted = {"runtime": None, **wanted}
         if dataset is not None and (found.data is None or found.data.name != dataset):
             return False
         if on_gpu not in (None, found.driver is not None):

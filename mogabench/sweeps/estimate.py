@@ -59,11 +59,7 @@ def find_device(name: str, store: Store) -> Device:
     Raises:
         UserError: No record is of such a device, or records are of several.
     """
-    timed = [
-        record
-        for record in store.all(Kind.THROUGHPUT)
-        if not record.provenance.busy and "throughput" in record.values
-    ]
+    timed = [record for record in store.all(Kind.THROUGHPUT) if not record.provenance.busy]
     names = sorted({record.provenance.device for record in timed})
     same = [device for device in names if name.casefold() == device.casefold()]
     found = same or [device for device in names if name.casefold() in device.casefold()]

@@ -9,7 +9,8 @@ from mogabench.paper.papers import paper_options
 from mogabench.records import Kind
 from mogabench.releases import is_released
 from mogabench.subject import assignment
-from mogabench.tasks import get_task
+from mogabench.tables.timed import set_up_of
+from mogabench.tasks import flag, get_task
 from mogabench.variants import variant_of
 
 if TYPE_CHECKING:
@@ -17,13 +18,6 @@ if TYPE_CHECKING:
 
     from mogabench.paper import Column, Paper
     from mogabench.subject import Subject
-
-_SET_UPS = {
-    "cpu": ("--batch-size", "1", "--threads", "1"),
-    "cuda": ("--gpu", "--dtype", "bfloat16", "--channels-last"),
-    None: (),
-}
-"""How a column's figures are timed, by its device."""
 
 
 def command_for(
@@ -81,8 +75,10 @@ def paper_timing_command(paper: Paper, task: str, column: Column) -> str:
 
 def _set_up(task: str, column: Column) -> list[str]:
     words = [] if task == "classification" else ["--task", task]
-    words += _SET_UPS[column.device]
-    return words if column.runtime is None else [*words, "--runtime", column.runtime]
+    for name, value in set_up_of(column).items():
+        if value:  # the options are called as what a record says
+            words += [flag(name.removeprefix("on_")), *[str(value)] * (value is not True)]
+    return words
 
 
 def _size(subject: Subject) -> list[str]:

@@ -13,7 +13,7 @@ from mogabench.records import Kind
 from mogabench.tables.cells import timing_caveat
 from mogabench.tables.grid import MISSING
 from mogabench.tables.series import set_up, spread
-from mogabench.tables.timed import PLAIN_RUN, machine_of, precedence
+from mogabench.tables.timed import PLAIN_RUN, timings_by_machine
 from mogabench.tasks import make_subject
 
 if TYPE_CHECKING:
@@ -143,17 +143,13 @@ def _costs(task: str, where: str, chosen: Sequence[Subject | None], store: Store
 
 def _rates(task: str, where: str, chosen: Sequence[Subject | None], store: Store) -> Iterator[Line]:
     """A line for each machine: throughput in eager float32, of one that was not busy."""
-    keys = [one and one.key for one in chosen]
-    by_machine: dict[str, dict[str, Record]] = {}
-    for record in store.all(Kind.THROUGHPUT):
-        if record.subject.key in keys and record.same_setup(**PLAIN_RUN):
-            known = by_machine.setdefault(machine_of(record, with_batch=True), {})
-            key = record.subject.key
-            known[key] = max(record, known.get(key, record), key=precedence)  # the newest of equals
+    keys = {one.key for one in chosen if one}
+    by_machine = timings_by_machine(keys, store, with_batch=True, **PLAIN_RUN)
     for machine, records in by_machine.items():
-        found = [records.get(key or "") for key in keys]
+        by_key = {record.subject.key: record for record in records}
+        found = [by_key.get(one.key) if one else None for one in chosen]
         samples = tuple((r.values["throughput"].value,) if r else () for r in found)
-        unit = next(iter(records.values())).values["throughput"].unit
+        unit = records[0].values["throughput"].unit
         on = f"{where}, float32 on {machine}"
         caveats = tuple(timing_caveat(r, "fps") if r else "" for r in found)
         yield Line(Kind.THROUGHPUT, task, on, "throughput", unit, samples, short, caveats)

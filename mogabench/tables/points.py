@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mogabench.files import slug
 from mogabench.paper import cell_subject, paper_figures, printed_value
-from mogabench.records import Kind
-from mogabench.tables.timed import machine_of, precedence
+from mogabench.tables.timed import timings_by_machine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from mogabench.paper import Column, PaperFigure, PaperTable
     from mogabench.records import Record, Store
@@ -228,14 +226,14 @@ def _giga(cell: Cell | None) -> float | None:
 def throughput_points(
     tables: Sequence[PaperTable], store: Store, shows: Callable[[Size], bool], **setup: Any
 ) -> dict[str, list[Point]]:
-    """A figure's points in img/s and printed top-1, by what they were timed on (`machine_of`).
+    """A figure's points in img/s and printed top-1, by what they were timed on.
 
     A network has one in PyTorch, and one in the fastest of the other runtimes that it was timed in.
-    Of several timings `precedence` chooses. One network alone makes no figure.
+    Of several timings `timings_by_machine` chooses. One network alone makes no figure.
 
     Args:
         tables: Where the printed accuracies are; the first table that has a network counts.
-        store: The throughput records; those of a busy machine are left out.
+        store: The throughput records.
         shows: Which input sizes the figure shows.
         **setup: Fields of the provenance the records must have, such as ``dtype``.
     """
@@ -250,25 +248,24 @@ def throughput_points(
             if shows(subject.input_size):
                 point = Point(0.0, accuracy, row.label, table=table.id, row=row.index)
                 printed.setdefault(subject.key, point)
-    chosen: dict[tuple[str, str, str], Record] = {}
-    for record in store.all(Kind.THROUGHPUT):
-        network, runtime = record.subject.key, record.provenance.runtime
-        if network in printed and record.same_setup(busy=False, runtime=runtime, **setup):
-            key = machine_of(record), network, runtime or ""
-            chosen[key] = max(
-                record, chosen.get(key, record), key=precedence
-            )  # the newest of equals
-    best: dict[tuple[str, str, bool], Point] = {}
-    for (machine, network, runtime), record in chosen.items():
+    by_machine = {
+        machine: _fastest_runtimes(printed, records)
+        for machine, records in timings_by_machine(printed, store, **setup).items()
+    }
+    return {
+        machine: points
+        for machine, points in by_machine.items()
+        if len({point.name for point in points}) > 1
+    }
+
+
+def _fastest_runtimes(printed: Mapping[str, Point], records: Iterable[Record]) -> list[Point]:
+    """Each network's point in PyTorch, and that in the fastest of the other runtimes."""
+    best: dict[tuple[str, bool], Point] = {}
+    for record in records:
+        network, runtime = record.subject.key, record.provenance.runtime or ""
         rate = record.values["throughput"].value
         point = replace(printed[network], cost=rate, runtime=runtime, record=record)
-        place = machine, network, bool(runtime)
+        place = network, bool(runtime)
         best[place] = max(point, best.get(place, point), key=lambda item: item.cost)
-    points = defaultdict(list)
-    for (machine, _, _), point in best.items():
-        points[machine].append(point)
-    return {
-        machine: company
-        for machine, company in points.items()
-        if len({point.name for point in company}) > 1
-    }
+    return list(best.values())

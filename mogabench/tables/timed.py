@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from mogabench.tables.measurable import is_buildable
 from mogabench.tasks import make_subject
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
     from datetime import datetime
 
     from mogabench.engine.task import Task
@@ -22,17 +23,19 @@ if TYPE_CHECKING:
     from mogabench.subject import Subject
 
 PLAIN_RUN: dict[str, Any] = {
+    "runtime": None,
     "dtype": "float32",
     "compiled": False,
     "channels_last": False,
-    "busy": False,
 }
+"""How `mogabench profile` times a network where no option says else."""
+
 _SET_UPS: dict[str | None, dict[str, Any]] = {
-    "cpu": {**PLAIN_RUN, "on_gpu": False, "threads": 1, "batch_size": 1},
-    "cuda": {**PLAIN_RUN, "on_gpu": True, "dtype": "bfloat16", "channels_last": True},
-    None: PLAIN_RUN,
+    "cpu": {"on_gpu": False, "batch_size": 1, "threads": 1},
+    "cuda": {"on_gpu": True, "dtype": "bfloat16", "channels_last": True},
+    None: {},
 }
-"""How a timing of a column has been made, by the column's device."""
+"""What else a timing of a column is, by the column's device."""
 
 
 @dataclass(frozen=True)
@@ -52,33 +55,73 @@ def choose_timings(table: PaperTable, column: Column, store: Store) -> Timings:
     """The eager timings of a column, by a machine that was not busy.
 
     The machine is the paper's GPU where that timed one of the networks; else the one that timed
-    the most of them and, of several, did so last. Of a network's timings `precedence` chooses.
+    the most of them and, of several, did so last. Of a network's timings `timings_by_machine`
+    chooses.
     """
     subjects = filter(None, (cell_subject(row, column) for row in table.rows))
-    wanted = {**_SET_UPS[column.device], "runtime": column.runtime}
-    by_machine: dict[str, dict[str, Record]] = {}
-    for key in dict.fromkeys(subject.key for subject in subjects):
-        for record in store.matching(key, Kind.THROUGHPUT, **wanted):
-            if TIMED[column.metric or ""] in record.values:
-                found = by_machine.setdefault(machine_of(record), {})
-                found[key] = max(found.get(key, record), record, key=precedence)  # newest of equals
+    by_machine = timings_by_machine(
+        {subject.key for subject in subjects},
+        store,
+        value=TIMED[column.metric or ""],
+        **{**PLAIN_RUN, **set_up_of(column)},
+    )
     if not by_machine:
         return Timings()
     gpu = table.paper.about.gpu
 
     def worth(machine: str) -> tuple[bool, int, datetime]:
-        found = by_machine[machine].values()
+        found = by_machine[machine]
         latest = max(record.provenance.started for record in found)
         return is_gpu(gpu, machine), len(found), latest
 
     chosen = max(by_machine, key=worth)
+    records = {record.subject.key: record for record in by_machine[chosen]}
     left_out = {
-        key: f"a timing on {machine} is left out: the column is of {chosen}"
+        record.subject.key: f"a timing on {machine} is left out: the column is of {chosen}"
         for machine, found in by_machine.items()
-        for key in found
-        if key not in by_machine[chosen]
+        for record in found
+        if record.subject.key not in records
     }
-    return Timings(by_machine[chosen], left_out)
+    return Timings(records, left_out)
+
+
+def set_up_of(column: Column) -> dict[str, Any]:
+    """How a column's timings are made, where that is not as in a `PLAIN_RUN`."""
+    return {**_SET_UPS[column.device], "runtime": column.runtime}
+
+
+def timings_by_machine(
+    keys: Container[str],
+    store: Store,
+    *,
+    value: str = "throughput",
+    with_batch: bool = False,
+    **set_up: Any,
+) -> dict[str, list[Record]]:
+    """The timings that stand for networks by what they were made on: one in each runtime.
+
+    It is the one of the largest batch, then one that is not rough, then the newest. A machine that
+    was busy does not count.
+
+    Args:
+        keys: Of the networks.
+        store: The records.
+        value: What the timings must have measured.
+        with_batch: Whether other batch sizes of a GPU are as other machines. Else a GPU's batch is
+            taken to be as large as fits.
+        **set_up: As of `mogabench.records.Record.same_setup`.
+    """
+    standing: dict[tuple[str, str, str | None], Record] = {}
+    for record in store.all(Kind.THROUGHPUT):
+        network, runtime = record.subject.key, record.provenance.runtime
+        if network in keys and value in record.values and record.same_setup(busy=False, **set_up):
+            place = _machine_of(record, with_batch=with_batch), network, runtime
+            known = standing.get(place, record)
+            standing[place] = max(record, known, key=_precedence)  # of equals the newer
+    by_machine = defaultdict(list)
+    for (machine, *_), record in standing.items():
+        by_machine[machine].append(record)
+    return by_machine
 
 
 def timed_subjects(paper: Paper, task: Task[Any, Any]) -> list[Subject]:
@@ -105,13 +148,8 @@ def timed_subjects(paper: Paper, task: Task[Any, Any]) -> list[Subject]:
     return list(dict.fromkeys([*of_figures, *of_tables]))
 
 
-def machine_of(record: Record, *, with_batch: bool = False) -> str:
-    """What a network was timed on, with the layout of its maps where that is not PyTorch's own.
-
-    Args:
-        record: Of its throughput.
-        with_batch: Whether to name the batch size of a GPU, too, which else is as large as fits.
-    """
+def _machine_of(record: Record, *, with_batch: bool) -> str:
+    """What a network was timed on, with the layout of its maps where that is not PyTorch's own."""
     where = record.provenance
     layout = ", channels_last" * where.channels_last
     batch = f", batch {where.batch_size}"
@@ -126,6 +164,5 @@ def is_gpu(gpu: str, device: str) -> bool:
     return bool(gpu) and re.search(pattern, device) is not None
 
 
-def precedence(record: Record) -> tuple[int, bool]:
-    """What is shown of a network's timings on a machine: the largest batch, and no rough one."""
+def _precedence(record: Record) -> tuple[int, bool]:
     return record.provenance.batch_size or 0, not is_rough(record)

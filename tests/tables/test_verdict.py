@@ -72,6 +72,9 @@ class Tampered:
     def __init__(self, store):
         self.store, self.key = store, ""
 
+    def all(self, kind):
+        return self.store.all(kind)
+
     def matching(self, key, kind, **setup):
         return self.store.matching(key, kind, **setup)
 
