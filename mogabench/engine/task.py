@@ -153,6 +153,8 @@ class Task(ABC, Generic[R, O]):
         recipes: The text of recipes that it carries itself, by name; others are files in
             ``recipes/<name>/``.
         datasets: What records call the data set behind the paper's figures, by method.
+        samples: How many of its samples are trained on and evaluated on, by method; a sweep's
+            times follow from it.
         trained_on: Name of the training data set, if it is not the evaluation one, by method.
         beside_data: Further options that the paper's data set needs, such as ``("--boxes",
             "FILE")``.
@@ -182,6 +184,7 @@ class Task(ABC, Generic[R, O]):
     sample_recipe: ClassVar[str]
     recipes: ClassVar[Mapping[str, str]] = {}
     datasets: ClassVar[Mapping[str, str]] = {}
+    samples: ClassVar[Mapping[str, tuple[int, int]]] = {}
     trained_on: ClassVar[Mapping[str, str]] = {}
     beside_data: ClassVar[tuple[str, ...]] = ()
     counted_input: ClassVar[str] = "one image"
@@ -198,6 +201,15 @@ class Task(ABC, Generic[R, O]):
     def backbones(self) -> Collection[str]:
         """The names that a subject's backbone may have; every network that timm knows."""
         return backbones()
+
+    def data_of(self, subject: Subject, stated: str = "") -> str:
+        """What records call the data behind a figure; empty where nothing says it.
+
+        Args:
+            subject: Its network.
+            stated: What the figure's row says; empty for the task's own.
+        """
+        return stated or self.datasets.get(subject.method, "")
 
     def default_recipe(self, subject: Subject) -> str:
         """The recipe that a training of this subject follows on data other than the sample."""

@@ -21,16 +21,6 @@ if TYPE_CHECKING:
     from mogabench.subject import Subject
     from mogabench.sweeps.plan import Measurement
 
-_SAMPLES = {
-    "imagenet-1k": (1_281_167, 50_000),
-    "coco-2017": (117_266, 5_000),
-    "ade20k": (20_210, 2_000),
-    "coco-keypoints": (149_813, 104_125),
-    "freihand": (130_240, 3_960),
-    "moving-mnist": (10_000, 10_000),
-}
-"""Samples to train on and to evaluate on, of the data sets behind the paper's figures."""
-
 _TRAINING = 3
 """A training step computes about three times what a forward pass does: it has two gradients."""
 
@@ -153,10 +143,9 @@ def _samples(item: Measurement) -> float | None:
     task, subject = get_task(item.task), subject_of(item)
     if subject is None or item.value("--data") == "sample":
         return None
-    sizes = _SAMPLES.get(task.datasets.get(subject.method, ""))
-    if sizes is None:
+    if subject.method not in task.samples:
         return None
-    train, evaluated = sizes
+    train, evaluated = task.samples[subject.method]
     if not item.trains:
         return evaluated
     ablated = _ablated(item)

@@ -120,8 +120,8 @@ def _how(table: PaperTable, row: Row, column: Column) -> tuple[str, str]:
         return "counted", ""
     if column.metric in TIMED:
         return "timed", f", by '{paper_timing_command(table.paper, subject.task, column)}'"
-    own = cell_meta(row, column).dataset
-    return f"needs {own or tasks()[subject.task].datasets.get(subject.method, 'data')}", ""
+    data = tasks()[subject.task].data_of(subject, cell_meta(row, column).dataset)
+    return f"needs {data or 'data'}", ""
 
 
 def _heads(counts: Iterable[tuple[str, int]]) -> str:

@@ -48,7 +48,7 @@ def command_for(
     words += _size(subject)
     words += _each("--option", dict(subject.options))
     if kind == Kind.QUALITY:
-        is_own = dataset in ("", task.datasets.get(subject.method))
+        is_own = task.data_of(subject, dataset) == task.data_of(subject)
         words += ["--data", "DIR", *(task.beside_data if is_own else ())]
         words += _weights(subject, recipe, settings or {}, pretraining)
     return command_line(*words)

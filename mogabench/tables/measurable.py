@@ -114,7 +114,7 @@ def _missing_statement(paper: Paper, meta: Meta, column: Column, subject: Subjec
     task = tasks()[subject.task]
     if meta.recipe and meta.recipe not in recipes.names(task):
         return str(unknown("recipe", meta.recipe, recipes.names(task)))
-    own = task.datasets.get(subject.method, "")
+    own = task.data_of(subject)
     if meta.dataset not in ("", own) and not meta.dataset.startswith("folder:"):  # one's own
         return f"{subject.task} is measured on {own}, not on {meta.dataset}"
     return ""

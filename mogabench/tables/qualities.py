@@ -36,8 +36,8 @@ def find_quality(
     """
     recipe = meta.recipe or None
     task = tasks().get(subject.task)
-    dataset = meta.dataset or (task.datasets.get(subject.method) if task else None)
-    if dataset is None:
+    dataset = task.data_of(subject, meta.dataset) if task else meta.dataset
+    if not dataset:
         return None, ""
     trained_on = (task.trained_on.get(subject.method) if task else None) or dataset
     changes = dict(meta.settings) or None

@@ -107,9 +107,9 @@ def _timing_device(name: str) -> Device:
     return "cuda" if kind == "cuda" else "cpu"
 
 
-def _papers_data(subject: Subject) -> str | None:
-    """The data that the paper's tables have the subject's qualities on."""
-    return get_task(subject.task).datasets.get(subject.method)
+def _papers_data(subject: Subject) -> str:
+    """The data that the paper's tables have the subject's qualities on; empty where nothing is."""
+    return get_task(subject.task).data_of(subject)
 
 
 def _as_built(subject: Subject, outcome: Outcome) -> Subject:

@@ -66,6 +66,7 @@ class Classification(Task[ClassificationRecipe, ClassificationOptions]):
     Options = ClassificationOptions
     sample_recipe = "sample_digits"
     datasets = {"classifier": "imagenet-1k"}
+    samples = {"classifier": (1_281_167, 50_000)}
     predictions = ".csv"
     has_classes = True
     has_confusions = True

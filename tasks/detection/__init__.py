@@ -56,6 +56,7 @@ class Detection(Task[DetectionRecipe, CocoFiles]):
     backbone_module = "backbone.network"
     graph_part = "backbone and neck"
     datasets = dict.fromkeys(_METHODS, "coco-2017")
+    samples = dict.fromkeys(_METHODS, (117_266, 5_000))
     counted_input = "one image; detectors of two stages take 1000 proposals and 100 masks"
 
     def default_recipe(self, subject: Subject) -> str:

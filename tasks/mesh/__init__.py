@@ -37,6 +37,7 @@ class Mesh(Task[MeshRecipe, TaskOptions]):
     backbone_module = "backbone"
     predictions = ".json"
     datasets = {"expose_hand": "freihand", "expose_face": "stirling-esrc"}
+    samples = {"expose_hand": (130_240, 3_960)}
     trained_on = {"expose_face": "ffhq"}
 
     def default_recipe(self, subject: Subject) -> str:

@@ -52,6 +52,7 @@ class Pose(Task[PoseRecipe, PoseOptions]):
     predictions = ".json"
     backbone_module = "backbone"
     datasets = {"simple_baseline": "coco-keypoints"}
+    samples = {"simple_baseline": (149_813, 104_125)}
     beside_data = ("--boxes", "FILE")
     counted_input = "one image of a person"
 

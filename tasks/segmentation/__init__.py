@@ -45,6 +45,7 @@ class Segmentation(Task[SegmentationRecipe, SegmentationOptions]):
     example = "--method semantic_fpn --variant xt"
     backbone_module = "backbone.network"
     datasets = {"semantic_fpn": "ade20k", "upernet": "ade20k"}
+    samples = {"semantic_fpn": (20_210, 2_000), "upernet": (20_210, 2_000)}
     counted_input = "one image of the given size, without the auxiliary head"
 
     def default_recipe(self, subject: Subject) -> str:

@@ -47,6 +47,7 @@ class Video(Task[VideoRecipe, VideoOptions]):
     sample_recipe = "sample_video"
     example = "--translator moganet"
     datasets = {"simvp": "moving-mnist"}
+    samples = {"simvp": (10_000, 10_000)}
     predictions = ".npy"
     counted_input = "one sequence"
     backbone_word = "translator"

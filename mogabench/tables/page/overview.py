@@ -119,7 +119,7 @@ def _counts(cells: Sequence[tuple[JoinedTable, JoinedRow, Cell]]) -> dict[str, i
 
 def _data_set(cell: Cell) -> str:
     assert cell.subject is not None  # as of every cell that holds a figure
-    return cell.dataset or tasks()[cell.subject.task].datasets.get(cell.subject.method, "data")
+    return tasks()[cell.subject.task].data_of(cell.subject, cell.dataset) or "data"
 
 
 def _place(table: JoinedTable, row: JoinedRow, cell: Cell) -> Place:
