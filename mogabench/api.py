@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mogabench.defaults import DEFAULT_TASK
 from mogabench.errors import UserError, unknown
 from mogabench.tasks import get_task, make_subject, own_options
 from mogabench.variants import VARIANTS
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 def count(
     network: str | nn.Module,
     *inputs: Tensor,
-    task: str = "classification",
+    task: str = DEFAULT_TASK,
     method: str | None = None,
     input_size: tuple[int, ...] | None = None,
     options: Mapping[str, OptionValue] | None = None,
@@ -81,7 +82,7 @@ def count(
 def profile(
     network: str,
     *,
-    task: str = "classification",
+    task: str = DEFAULT_TASK,
     method: str | None = None,
     input_size: tuple[int, ...] | None = None,
     options: Mapping[str, OptionValue] | None = None,
@@ -323,7 +324,7 @@ def _stated_network(
     from mogabench.engine.weights import as_stated
 
     stated = None if str(weights) == "official" else Description.of(find_file(str(weights)))
-    chosen = get_task(task or (stated.task if stated else "classification"))
+    chosen = get_task(task or (stated.task if stated else DEFAULT_TASK))
     if stated is not None:
         stated.check_task(str(weights), chosen.name)
         network, method = network or stated.backbone, method or stated.method

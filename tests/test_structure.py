@@ -26,6 +26,7 @@ LAYERS = (
         "processes",
         "yaml_text",
         "pretraining",
+        "defaults",
         "variants",
         "sizes",
         "subject",

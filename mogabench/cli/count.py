@@ -14,6 +14,7 @@ from mogabench.cli.options import (
     OptionsOption,
     SizeOption,
 )
+from mogabench.defaults import DEFAULT_TASK
 
 
 def count(
@@ -27,7 +28,7 @@ def count(
     task: Annotated[
         str,
         typer.Option(help="Count the whole network of this task.", autocompletion=complete_task),
-    ] = "classification",
+    ] = DEFAULT_TASK,
     method: MethodOption = None,
     size: SizeOption = None,
     options: OptionsOption = None,

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mogabench.cli.completion import complete_task
 from mogabench.cli.options import (
     BackboneOption,
     ImportOption,
     MethodOption,
     OptionsOption,
     StatedSizeOption,
+    StatedTaskOption,
     VariantOption,
 )
 
@@ -25,13 +25,7 @@ def export(
     weights: Annotated[
         str, typer.Option(metavar="official|FILE", help="Weights of the whole network.")
     ],
-    task: Annotated[
-        str | None,
-        typer.Option(
-            help="The network's task; default: the weights', or classification.",
-            autocompletion=complete_task,
-        ),
-    ] = None,
+    task: StatedTaskOption = None,
     variant: VariantOption = None,
     backbone: BackboneOption = None,
     method: MethodOption = None,

@@ -11,8 +11,10 @@ from mogabench.cli.completion import (
     complete_network,
     complete_paper,
     complete_recipe,
+    complete_task,
     complete_variant,
 )
+from mogabench.defaults import DEFAULT_TASK
 
 ResultsOption = Annotated[
     Path | None,
@@ -71,6 +73,13 @@ MethodOption = Annotated[
 SizeOption = Annotated[
     str | None,
     typer.Option(metavar="N|HxW", help="Input size; default: the task's."),
+]
+StatedTaskOption = Annotated[
+    str | None,
+    typer.Option(
+        help=f"The network's task; default: the weights', or {DEFAULT_TASK}.",
+        autocompletion=complete_task,
+    ),
 ]
 StatedSizeOption = Annotated[
     str | None,

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mogabench.cli.completion import complete_task
 from mogabench.cli.options import (
     BackboneOption,
     FormatOption,
@@ -16,6 +15,7 @@ from mogabench.cli.options import (
     MethodOption,
     OptionsOption,
     StatedSizeOption,
+    StatedTaskOption,
     VariantOption,
 )
 
@@ -47,13 +47,7 @@ def predict(
             help="Folder for pictures and predictions.json; default: predictions.",
         ),
     ] = None,
-    task: Annotated[
-        str | None,
-        typer.Option(
-            help="The network's task; default: the weights', or classification.",
-            autocompletion=complete_task,
-        ),
-    ] = None,
+    task: StatedTaskOption = None,
     variant: VariantOption = None,
     backbone: BackboneOption = None,
     method: MethodOption = None,

@@ -18,6 +18,7 @@ from mogabench.cli.options import (
     ResultsOption,
     SizeOption,
 )
+from mogabench.defaults import DEFAULT_TASK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from mogabench.measure.worker import Request
     from mogabench.records import Record
     from mogabench.subject import Subject
-
-CLASSIFICATION = "classification"
 
 
 def profile(
@@ -43,7 +42,7 @@ def profile(
     task: Annotated[
         str,
         typer.Option(help="Time the whole network of this task.", autocompletion=complete_task),
-    ] = CLASSIFICATION,
+    ] = DEFAULT_TASK,
     paper: PaperOption = None,
     papers: PapersOption = None,
     gpu: Annotated[bool, typer.Option("--gpu", help="Measure on the GPU.")] = False,
@@ -233,7 +232,7 @@ def _check_csv(subjects: Sequence[Subject], set_ups: Sequence[Settings]) -> None
 
     if len(set_ups) > 1:
         raise UserError("--format csv is for one set-up: give one --dtype, --runtime and mode")
-    if any(one.options or one.task != CLASSIFICATION for one in subjects):
+    if any(one.options or one.task != "classification" for one in subjects):
         raise UserError(
             "--format csv has timm's columns, which are of classifiers without options: use "
             "--format json"

@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mogabench.data.identity import SAMPLE
+from mogabench.defaults import DEFAULT_TASK
 from mogabench.errors import UserError, unknown
 from mogabench.escaping import command_line
 from mogabench.files import read_regular, slug
@@ -56,9 +57,6 @@ _TWO_WAY = {("run", "--ema"), ("run", "--channels-last")}
 _MOST_SEEDS = 10_000
 """So many trainings no sweep ends; a larger number is a mistake."""
 
-_DEFAULT_TASK = "classification"
-"""What ``profile`` measures."""
-
 _DIGITS = 8
 
 
@@ -75,7 +73,7 @@ class Measurement:
     @property
     def task(self) -> str:
         """The task that it measures."""
-        return self.words[1] if self.words[0] == "run" else self.value("--task") or _DEFAULT_TASK
+        return self.words[1] if self.words[0] == "run" else self.value("--task") or DEFAULT_TASK
 
     @property
     def trains(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from mogabench.defaults import DEFAULT_TASK
 from mogabench.escaping import command_line
 from mogabench.paper.papers import paper_options
 from mogabench.records import Kind
@@ -74,7 +75,7 @@ def paper_timing_command(paper: Paper, task: str, column: Column) -> str:
 
 
 def _set_up(task: str, column: Column) -> list[str]:
-    words = [] if task == "classification" else ["--task", task]
+    words = [] if task == DEFAULT_TASK else ["--task", task]
     for name, value in set_up_of(column).items():
         if value:  # the options are called as what a record says
             words += [flag(name.removeprefix("on_")), *[str(value)] * (value is not True)]
