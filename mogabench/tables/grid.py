@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mogabench.columns import short
 from mogabench.paper import CONVENTIONS, read_number
-from mogabench.tables.layout import CHANGE, MEASURED, kinds, letter, timed_on
+from mogabench.tables.layout import CHANGE, MEASURED, PRINTED, kinds, kinds_of, letter, timed_on
 from mogabench.tables.measurable import is_buildable
 from mogabench.tables.verdict import STATUS_TEXTS, Status
 from mogabench.tasks import tasks
@@ -25,7 +25,6 @@ NEAR = "≈"
 """Marks a figure that is taken for the printed one without rounding to it."""
 
 _NEAR = (Status.WITHIN_TOLERANCE, Status.WITHIN_NOISE)
-_SHOWS_DIFFERENCE = ("params", "operations")
 _ALWAYS_COUNTED = (
     Status.ROUNDS,
     Status.WITHIN_TOLERANCE,
@@ -55,9 +54,9 @@ class Text:
 class Importance(Enum):
     """What a column is for a reader who cannot see all of them."""
 
-    ESSENTIAL = "names, set-up, parameters and operations"
+    ESSENTIAL = "names, set-up and costs"
     QUALITY = "accuracies and throughputs"
-    DIFFERENCE = "of measured from printed parameters and operations"
+    DIFFERENCE = "of measured from printed costs"
     DETAIL = "one of several below a heading"
     DESCRIPTION = "dates and types"
     EMPTY = "measured figures, of which there are none yet"
@@ -152,7 +151,7 @@ def _importance(joined: JoinedTable, number: int) -> list[Importance]:
         return [Importance.DESCRIPTION if dispensable else Importance.ESSENTIAL]
     if not column.is_printed:
         return [Importance.DETAIL]
-    if column.metric in _SHOWS_DIFFERENCE:
+    if CHANGE in kinds_of(column):
         return [Importance.ESSENTIAL, Importance.ESSENTIAL, Importance.DIFFERENCE]
     own = Importance.DETAIL if ": " in column.head else Importance.QUALITY
     is_measured = any(row.cells[number].measured is not None for row in joined.rows)
@@ -174,13 +173,12 @@ def figure(value: float | None, like: str) -> str:
 
 
 def _heads(joined: JoinedTable, number: int) -> list[str]:
+    """The heads that a column has, also where nothing is measured beside what is printed."""
     column = joined.paper.columns[number]
-    if column.metric is None:
-        return [column.head]
-    if not column.is_printed:
-        return [column.head + timed_on(joined, number)] * len(kinds(joined, number))
-    heads = [column.head, MEASURED + timed_on(joined, number)]
-    return [*heads, CHANGE] if column.metric in _SHOWS_DIFFERENCE else heads
+    measured = (MEASURED if column.is_printed else column.head) + timed_on(joined, number)
+    heads = {PRINTED: column.head, MEASURED: measured, CHANGE: CHANGE}
+    shown = kinds_of(column) if column.is_printed else kinds(joined, number)
+    return [heads[kind] for kind in shown]
 
 
 def _orders(joined: JoinedTable) -> list[str]:
@@ -206,17 +204,12 @@ def _orders(joined: JoinedTable) -> list[str]:
 
 def _texts(cell: Cell, footnotes: Footnotes) -> list[Text]:
     printed = Text(cell.printed, footnotes=footnotes.numbers(cell.erratum))
-    if cell.column.metric is None:
-        return [printed]
     shown = figure(cell.measured, cell.like) + NEAR * (cell.status in _NEAR)
     notes = (*footnotes.numbers(cell.account), *footnotes.numbers(cell.caveat))
     measured = Text(shown, cell.status, notes, hover=_counts(cell))
-    if not cell.column.is_printed:
-        return [measured]
-    if cell.column.metric not in _SHOWS_DIFFERENCE:
-        return [printed, measured]
-    change = cell.difference
-    return [printed, measured, Text(percent(change), cell.status)]
+    change = Text(percent(cell.difference), cell.status)
+    texts = {PRINTED: printed, MEASURED: measured, CHANGE: change}
+    return [texts[kind] for kind in kinds_of(cell.column)]
 
 
 def _counts(cell: Cell) -> str:

@@ -9,24 +9,26 @@ from mogabench.paper import TIMED
 from mogabench.tables.measurable import COSTS
 
 if TYPE_CHECKING:
+    from mogabench.paper import Column
     from mogabench.tables.join import JoinedTable
 
 PRINTED, MEASURED, CHANGE = "printed", "measured", "Δ"
 """What stands side by side below a head."""
 
 
-def kinds(table: JoinedTable, number: int) -> list[str]:
-    """What a column shows: its print and, where something is measured, that beside it.
-
-    One that no source prints is not shown where nothing is measured.
-    """
-    column = table.paper.columns[number]
-    is_measured = any(row.cells[number].measured is not None for row in table.rows)
-    if not column.is_printed:
-        return [MEASURED] * is_measured
-    if column.metric is None or not is_measured:
+def kinds_of(column: Column) -> list[str]:
+    """What a column shows where something is measured; of costs also how far that is off."""
+    if column.metric is None:
         return [PRINTED]
-    return [PRINTED, MEASURED, CHANGE] if column.metric in COSTS else [PRINTED, MEASURED]
+    shown = [PRINTED, MEASURED, *[CHANGE] * (column.metric in COSTS)]
+    return shown if column.is_printed else [MEASURED]
+
+
+def kinds(table: JoinedTable, number: int) -> list[str]:
+    """What a column shows: where nothing is measured its print alone, or nothing without one."""
+    found = kinds_of(table.paper.columns[number])
+    is_measured = any(row.cells[number].measured is not None for row in table.rows)
+    return found if is_measured else [kind for kind in found if kind == PRINTED]
 
 
 def timed_on(table: JoinedTable, number: int) -> str:

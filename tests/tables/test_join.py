@@ -159,12 +159,15 @@ def test_each_cost_is_its_own_metric_below_a_groups_convention_and_in_an_erratum
     )
     store = Store(tmp_path / "results")
     store.append(complexity(subject("resnet50"), 25.557e6, fvcore=4.145e9, activations=11.18e6))
-    [row] = join(Paper("mine", folder).table("1"), store).rows
+    joined = join(Paper("mine", folder).table("1"), store)
+    [row] = joined.rows
     assert [(cell.measured, cell.status, cell.account) for cell in row.cells[1:]] == [
         (25.557, Status.ROUNDS, ""),
         (4.145, Status.ROUNDS, ""),
         (11.18, Status.KNOWN_REASON, "cut: 11.180"),
     ]
+    differences = [entry for entry in to_grid(joined).rows[0] if entry.text.endswith("%")]
+    assert [entry.text for entry in differences] == ["-0.2%", "+1.1%", "+0.7%"]
 
 
 TOP1, ERROR, SPEED = (
