@@ -173,7 +173,7 @@ def load(
         weights=str(weights),
         options=own_options(chosen, own),
         device=device,
-        size_is_given=input_size is not None or bool(stated and stated.input_size),
+        size_is_given=input_size is not None,
     )
     enter(job.device)
     return chosen.predictor(job, stated)
@@ -320,13 +320,12 @@ def _stated_network(
         UserError: They state none and none is given, are of another task, or what is given does not
             fit.
     """
-    from mogabench.checkpoints import Description, find_file
+    from mogabench.checkpoints import read_stated
     from mogabench.engine.weights import as_stated
 
-    stated = None if str(weights) == "official" else Description.of(find_file(str(weights)))
+    stated = read_stated(str(weights), task and get_task(task).name)
     chosen = get_task(task or (stated.task if stated else DEFAULT_TASK))
     if stated is not None:
-        stated.check_task(str(weights), chosen.name)
         network, method = network or stated.backbone, method or stated.method
     if network is None:
         raise UserError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -106,6 +106,13 @@ class Description:
             UserError: It cannot be read.
         """
         return cls.from_meta(read_state_dict(path).meta.get("meta"))
+
+    def for_data(self) -> Description:
+        """The description without the options that recipe and data decide, for a run on data."""
+        own = self.own_options
+        if own is None:
+            own = {name: value for name, value in self.options.items() if name != "num_classes"}
+        return replace(self, options=own)
 
     def check_task(self, weights: str, task: str) -> None:
         """Refuses the weights of another task.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mogabench.checkpoints.description import Description
 from mogabench.checkpoints.download import fetch
 from mogabench.errors import UserError
 from mogabench.files import expanded
@@ -44,6 +45,24 @@ def resolve_weights(
         release = official_weights(subject, None if train else recipe)
         return fetch(release, progress=progress)
     return find_file(spec)
+
+
+def read_stated(spec: str | None, task: str | None = None) -> Description | None:
+    """What the file of weights at a path says of itself; None where it says nothing.
+
+    Args:
+        spec: A path; nothing is read for ``official`` and None.
+        task: What the weights must be of; None for any.
+
+    Raises:
+        UserError: The file cannot be read, or is of another task.
+    """
+    if spec in (None, "official"):
+        return None
+    stated = Description.of(find_file(spec))
+    if stated is not None and task is not None:
+        stated.check_task(spec, task)
+    return stated
 
 
 def find_file(spec: str) -> Path:

@@ -180,8 +180,9 @@ def run(
 
     With --data it is counted, and its accuracy is measured with --weights or after --train.
     """
+    from mogabench.checkpoints import read_stated
     from mogabench.cli.run_output import print_row, print_row_as_json
-    from mogabench.cli.subjects import ablated_training, read_stated
+    from mogabench.cli.subjects import ablated_training
     from mogabench.engine.launch import adopt_environment, must_start, start_processes
     from mogabench.engine.weights import as_stated, stated_recipe
     from mogabench.errors import UserError
@@ -195,8 +196,9 @@ def run(
     if per_class and not task.has_classes:
         raise UserError(f"--per-class: {task.name} has no classes")
     ablated = None if ablation is None else get_variant(get_paper(), ablation).meta
-    stated = None if train or data is None else read_stated(task, weights)
+    stated = None if train or data is None else read_stated(weights, task.name)
     if stated is not None:
+        stated = stated.for_data()
         method = method or stated.method
         if variant is None and backbone is None and ablated is None:
             backbone = stated.backbone

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mogabench.checkpoints import Description, find_file
 from mogabench.data.identity import SAMPLE
 from mogabench.errors import UserError
 from mogabench.paper import get_paper
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from mogabench.engine.task import Task
     from mogabench.paper import Meta
     from mogabench.subject import Subject
 
@@ -81,28 +78,6 @@ def named_network(variant: str | None, backbone: str | None) -> str | None:
     if variant is not None and backbone is not None:
         raise UserError("give --variant or --backbone, one of them")
     return backbone_of(variant) if variant else backbone
-
-
-def read_stated(task: Task[Any, Any], weights: str | None) -> Description | None:
-    """What weights of the task say of themselves, without what recipe and data decide.
-
-    Args:
-        task: The command's.
-        weights: ``official``, a file, or none.
-
-    Raises:
-        UserError: The file cannot be read, or is of another task.
-    """
-    if weights in (None, "official"):
-        return None
-    stated = Description.of(find_file(weights))
-    if stated is None:
-        return None
-    stated.check_task(weights, task.name)
-    own = stated.own_options
-    if own is None:
-        own = {name: value for name, value in stated.options.items() if name != "num_classes"}
-    return replace(stated, options=own)
 
 
 def read_added(

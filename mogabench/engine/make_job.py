@@ -144,7 +144,7 @@ def make_evaluation_job(
         stated: What the weights say of themselves, such as their recipe; None for nothing.
         data: As in `Job`; empty for a network alone.
         options: As in `make_job`.
-        size_is_given: As in `make_job`.
+        size_is_given: Whether the user chose the size; else the weights may state it.
         weights: ``official`` or a file.
         device: As in `make_job`.
         runtime: As in `Job`.
@@ -157,7 +157,7 @@ def make_evaluation_job(
         subject,
         data=data,
         options=options,
-        size_is_given=size_is_given,
+        size_is_given=size_is_given or bool(stated and stated.input_size),
         recipe=stated_recipe(task, stated),
         overrides=(),
         weights=weights,

@@ -173,6 +173,14 @@ def test_what_cannot_be_drawn_is_refused(command, tmp_path, given, complaint):
     assert not (tmp_path / "results").exists()
 
 
+def test_weights_of_another_task_are_refused(command):
+    meta = {"task": "detection", "method": "retinanet", "backbone": "colours_in_test"}
+    meta |= {"recipe": "retinanet_1x", "recipe_settings": {"task": "detection"}}
+    torch.save({"state_dict": Colours(1000).state_dict(), "meta": meta}, "detector.pth")
+    says = "detector.pth holds the weights of detection/retinanet/colours_in_test, not of classif"
+    assert says in str(command(*NETWORK, "detector.pth").exception)
+
+
 def test_the_package_is_named_where_it_is_missing(command, monkeypatch):
     monkeypatch.setitem(sys.modules, "pytorch_grad_cam", None)
     result = command(*NETWORK, "stated.pth")

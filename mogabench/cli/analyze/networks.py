@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from mogabench.analysis.classifier import open_classifier, open_untrained
 from mogabench.analysis.trained import open_trained
-from mogabench.checkpoints import Description, find_file
-from mogabench.cli.subjects import read_stated
+from mogabench.checkpoints import read_stated
 from mogabench.engine.weights import as_stated
 from mogabench.errors import UserError
-from mogabench.tasks import choose_subject, get_task
+from mogabench.tasks import choose_subject
+from mogabench.tasks.classification import TASK
 from mogabench.variants import VARIANTS
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from mogabench.analysis.classifier import Classifier
     from mogabench.analysis.trained import TrainedNetwork
+    from mogabench.checkpoints import Description
     from mogabench.subject import Subject
 
 
@@ -46,8 +47,7 @@ def open_network(
     Raises:
         UserError: Name, weights and data do not fit together.
     """
-    stated = read_stated(get_task("classification"), weights)
-    subject = as_stated(_subject(name, size), stated, size_is_given=size is not None)
+    subject, stated = _stated_network(name, weights, size, on_data=True)
     return open_classifier(
         subject,
         weights=weights,
@@ -57,7 +57,7 @@ def open_network(
         device=device,
         runtime=runtime,
         dtype=dtype,
-        sized=size is not None or bool(stated and stated.input_size),
+        sized=size is not None,
         fused=fused,
     )
 
@@ -95,17 +95,27 @@ def open_network_alone(name: str, weights: str, *, size: str | None, device: str
     Raises:
         UserError: Name and weights do not fit together.
     """
-    stated = None if weights == "official" else Description.of(find_file(weights))
-    sized = size is not None
-    subject = as_stated(_subject(name, size), stated, size_is_given=sized)
-    return open_trained(subject, weights=weights, stated=stated, device=device, sized=sized)
+    subject, stated = _stated_network(name, weights, size, on_data=False)
+    return open_trained(
+        subject, weights=weights, stated=stated, device=device, sized=size is not None
+    )
+
+
+def _stated_network(
+    name: str, weights: str, size: str | None, *, on_data: bool
+) -> tuple[Subject, Description | None]:
+    """The subject of a name with what its weights state of it, and all that they state."""
+    stated = read_stated(weights, TASK.name)
+    if stated is not None and on_data:
+        stated = stated.for_data()
+    return as_stated(_subject(name, size), stated, size_is_given=size is not None), stated
 
 
 def _subject(name: str, size: str | None) -> Subject:
     """The subject of a name such as ``xt?gate=false&split=[1,1,2]``."""
     backbone, _, own = name.partition("?")
     return choose_subject(
-        get_task("classification"),
+        TASK,
         variant=None,
         backbone=VARIANTS.get(backbone, backbone),
         method=None,
