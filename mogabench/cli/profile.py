@@ -194,7 +194,7 @@ def profile(
     if output_format == "json":
         print_json([record.model_dump(mode="json", exclude_none=True) for record in records])
     elif output_format == "csv":
-        print_csv(records, [count(_computed(one), store, packages or ()) for one in records])
+        print_csv(records, count([_computed(one) for one in records], store, packages or ()))
     else:
         print_records(records)
     if len(records) < len(requests):

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from mogabench.errors import UserError
 from mogabench.measure.settings import Device, Settings
-from mogabench.measure.sweep import sweep
+from mogabench.measure.sweep import sweep_missing
 from mogabench.measure.worker import Request, measure_in_subprocess
-from mogabench.records import Kind, is_counted
+from mogabench.records import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from mogabench.subject import Subject
 
 
-def count(subject: Subject, store: Store, packages: Sequence[str]) -> Record:
-    """The newest record of the subject's complexity; counts it where there is none of this code.
+def count(
+    subjects: Sequence[Subject], store: Store, packages: Sequence[str], *, quiet: bool = True
+) -> list[Record]:
+    """The newest record of each subject's complexity; counts it where there is none of this code.
 
     Raises:
-        UserError: The network cannot be built or counted.
+        UserError: A network cannot be built or counted.
     """
-    if not is_counted(subject.key, store):
-        for failure in sweep([subject], store, packages=list(packages), quiet=True):
-            raise UserError(f"cannot count {failure.subject.backbone}: {failure.reason}")
-    counted = store.latest(subject.key, Kind.COMPLEXITY)
-    assert counted is not None
-    return counted
+    for failure in sweep_missing(subjects, store, packages=list(packages), quiet=quiet):
+        raise UserError(f"cannot count {failure.subject.key}: {failure.reason}")
+    counted = [store.latest(subject.key, Kind.COMPLEXITY) for subject in subjects]
+    return [record for record in counted if record is not None]  # all are: none has failed
 
 
 def time_briefly(subject: Subject, store: Store, device: Device, packages: Sequence[str]) -> Record:

@@ -20,7 +20,7 @@ from mogabench.catalogue import import_packages
 from mogabench.errors import UserError
 from mogabench.processes import die_with_parent
 from mogabench.progress import progress
-from mogabench.records import Kind, Quantity, Record, Store, provenance
+from mogabench.records import Kind, Quantity, Record, Store, is_counted, provenance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -97,6 +97,18 @@ def sweep(
                 store.append(outcome)
             advance(outcome.subject.backbone)
     return failures
+
+
+def sweep_missing(
+    subjects: Sequence[Subject],
+    store: Store,
+    *,
+    packages: list[str] | None = None,
+    quiet: bool = False,
+) -> list[Failure]:
+    """Measures those subjects that no record counts by the code that is here; see `sweep`."""
+    missing = [one for one in dict.fromkeys(subjects) if not is_counted(one.key, store)]
+    return sweep(missing, store, packages=packages, quiet=quiet) if missing else []
 
 
 def _outcomes(

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from mogabench.catalogue import import_packages
 from mogabench.errors import UserError
-from mogabench.records import is_counted
 from mogabench.tables.added import add_network
 from mogabench.tables.join import join, unmeasured
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mogabench.measure.sweep import Failure
     from mogabench.paper import Paper, PaperTable
     from mogabench.records import Store
     from mogabench.subject import Subject
@@ -59,7 +59,11 @@ def measured_tables(
     else:
         tables = [_with_all(paper.table(name), add) for name in dict.fromkeys(ids)]
     subjects = unmeasured(tables, store, fresh=fresh)
-    failures = _count(subjects, store, packages=packages, quiet=quiet)
+    failures = 0
+    if subjects:
+        from mogabench.measure.sweep import sweep
+
+        failures = _name(sweep(subjects, store, packages=packages, quiet=quiet))
     joined = [join(table, store) for table in tables]
     if store.problems:
         first, count = store.problems[0], len(store.problems)
@@ -72,19 +76,13 @@ def count_missing(
     subjects: Sequence[Subject], store: Store, *, packages: list[str] | None, quiet: bool
 ) -> int:
     """Counts the networks that no valid record counts; returns the number of failures."""
-    missing = [one for one in dict.fromkeys(subjects) if not is_counted(one.key, store)]
-    return _count(missing, store, packages=packages, quiet=quiet)
+    from mogabench.measure.sweep import sweep_missing
+
+    return _name(sweep_missing(subjects, store, packages=packages, quiet=quiet))
 
 
-def _count(
-    subjects: Sequence[Subject], store: Store, *, packages: list[str] | None, quiet: bool
-) -> int:
-    """Counts networks, names those that failed, and returns their number."""
-    if not subjects:
-        return 0
-    from mogabench.measure.sweep import sweep
-
-    failures = sweep(subjects, store, packages=packages, quiet=quiet)
+def _name(failures: Sequence[Failure]) -> int:
+    """Names the networks that failed, and returns their number."""
     for failure in failures:
         _LOG.error("mogabench: %s: %s", failure.subject.key, failure.reason)
     return len(failures)

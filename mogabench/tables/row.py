@@ -73,7 +73,7 @@ def measure_row(
         UserError: Something that the user gave does not fit.
     """
     timing_device = None if timed_on is None else _timing_device(timed_on)
-    complexity = count(subject, store, packages) if rank() == 0 else None
+    complexity = count([subject], store, packages)[0] if rank() == 0 else None
     outcome = None if job is None else run(job, task)
     if complexity is None:
         return None
@@ -85,7 +85,7 @@ def measure_row(
             keep(quality, job.work_dir, store.results)
     built = subject if outcome is None else _as_built(subject, outcome)
     if built != subject:
-        complexity = count(built, store, packages)
+        [complexity] = count([built], store, packages)
     if timing_device is not None:
         timed = time_briefly(built, store, timing_device, packages)
     by_class = outcome.by_class if outcome is not None else {}

@@ -33,7 +33,7 @@ def test_what_was_built_is_counted_and_timed(monkeypatch, tmp_path, data, option
     )
     measured = {}
     monkeypatch.setattr(row, "run", lambda *_: outcome)
-    monkeypatch.setattr(row, "count", lambda subject, *_: measured.update(count=subject) or 1)
+    monkeypatch.setattr(row, "count", lambda these, *_: measured.update(count=these[0]) or [1])
     monkeypatch.setattr(row, "time_briefly", lambda subject, *_: measured.update(time=subject))
     job = SimpleNamespace()
     row.measure_row(owner, subject, job, Store(tmp_path), timed_on="cpu", packages=())

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mogabench.analysis.figures import csv_text
-from mogabench.errors import UserError
-from mogabench.measure.sweep import sweep
-from mogabench.records import Kind, is_counted
+from mogabench.measure.quick import count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -90,13 +88,9 @@ def compare(
     Raises:
         UserError: A network cannot be built.
     """
-    missing = [subject for subject in subjects if not is_counted(subject.key, store)]
-    for failure in sweep(missing, store, packages=list(packages), quiet=quiet):
-        raise UserError(f"cannot count {failure.subject.key}: {failure.reason}")
     lines = []
-    for variant, subject, records in zip(ablation.variants, subjects, trained, strict=True):
-        counted = store.latest(subject.key, Kind.COMPLEXITY)
-        assert counted is not None
+    counts = count(subjects, store, packages, quiet=quiet)
+    for variant, counted, records in zip(ablation.variants, counts, trained, strict=True):
         accuracies = {one.provenance.seed or 0: one.values[_METRIC].value for one in records}
         lines.append(
             Line(
