@@ -135,6 +135,7 @@ class Predictor(ABC):
 
     def __init__(self, job: Job[Any, Any], model: Trained, notes: Sequence[str] = ()) -> None:
         self.job, self.notes = job, tuple(notes)
+        self._count, self._taken, self._numbers = count(1), set[int](), dict[Path, int]()
         model.adapt(job)
         self._model = model.eval().to(job.device)
 
@@ -148,7 +149,8 @@ class Predictor(ABC):
             given: A path, an image of Pillow's, or an array: ``(H, W)``, ``(H, W, 3)`` in RGB or
                 ``(H, W, 4)``, of bytes; or a list of these. A sequence is a path, or an array of
                 frames.
-            **guides: What else the task takes, such as ``boxes`` of persons for poses.
+            **guides: What else the task takes for one image: for poses ``boxes`` of persons, each
+                ``(x, y, width, height)`` in pixels.
 
         Returns:
             The task's `Prediction`, or a list of them for a list.
@@ -156,10 +158,37 @@ class Predictor(ABC):
         Raises:
             UserError: It cannot be read, or the network cannot take it.
         """
-        if isinstance(given, list | tuple):
-            items = number_items([self._named(one, place) for place, one in enumerate(given, 1)])
-            return [self.predict_item(item, **guides) for item in items]
-        return self.predict_item(*number_items([self._named(given, 1)]), **guides)
+        if not isinstance(given, list | tuple):
+            return self.predict_item(*self._number([self._named(given)]), **guides)
+        if guides:
+            raise UserError(f"{', '.join(guides)} are of one {self.takes}: give one at a time")
+        items = self._number([self._named(one) for one in given])
+        self.check(items)
+        return [self.predict_item(item) for item in items]
+
+    def _number(self, found: Sequence[tuple[str | None, Any]]) -> list[Item]:
+        """Items with COCO's ids: the numbers that their files are named by, and 1, 2, … of others.
+
+        A file keeps its number, and no other item has it, whichever call they are of.
+
+        Args:
+            found: Name and content of each; what has no name is called by its number.
+        """
+        stated = {_stated_number(name) for name, _ in found}
+        others = (one for one in self._count if one not in self._taken and one not in stated)
+        items = []
+        for name, content in found:
+            file = content.absolute() if isinstance(content, Path) else None
+            number = self._numbers.get(file) if file else None
+            if number is None:
+                number = _stated_number(name)
+                if number is None or number in self._taken:
+                    number = next(others)
+                self._taken.add(number)
+                if file:
+                    self._numbers[file] = number
+            items.append(Item(name or f"{self.takes}-{number}", content, number))
+        return items
 
     @abstractmethod
     def predict_item(self, item: Item) -> Prediction:
@@ -191,13 +220,8 @@ class Predictor(ABC):
                 found.append(("stdin", sys.stdin.buffer.read()))
             else:
                 found += self.find_in(expanded(place))
-        names = Counter(name for name, _ in found)
-        repeated = [name for name, times in names.items() if times > 1]
-        if repeated:
-            raise UserError(
-                f"several of the items are called {repeated[0]}; give a folder that holds them all"
-            )
-        items = number_items(found)
+        items = self._number(found)
+        check_names(items)
         self.check(items)
         return items
 
@@ -223,36 +247,34 @@ class Predictor(ABC):
             raise UserError(f"{place} has no image")
         return [(file.relative_to(place).as_posix(), file) for file in files]
 
-    def _named(self, given: Any, place: int) -> tuple[str, Any]:
+    def _named(self, given: Any) -> tuple[str | None, Any]:
         if isinstance(given, str | Path):
             return Path(given).name, expanded(given)
         if isinstance(given, Image.Image | np.ndarray | bytes):
-            return f"{self.takes}-{place}", given
+            return None, given
         raise UserError(
             f"a {type(given).__name__} is no {self.takes}: give a path, an image of Pillow's or a "
             "NumPy array, or a list of these"
         )
 
 
-def number_items(found: Sequence[tuple[str, Any]]) -> list[Item]:
-    """Items with COCO's ids: the numbers that their files are named by, and 1, 2, … of the others.
+def check_names(items: Sequence[Item]) -> None:
+    """Refuses items that nothing tells apart where they go by their names.
 
-    Args:
-        found: Name and content of each.
+    Raises:
+        UserError: Two have one name.
     """
-    stated = [_stated_number(name) for name, _ in found]
-    taken = set(stated)
-    others = (number for number in count(1) if number not in taken)
-    items: dict[int, Item] = {}
-    for (name, content), number in zip(found, stated, strict=True):
-        own = next(others) if number is None or number in items else number
-        items[own] = Item(name, content, own)
-    return list(items.values())
+    names = Counter(item.name for item in items)
+    repeated = [name for name, times in names.items() if times > 1]
+    if repeated:
+        raise UserError(
+            f"several of the items are called {repeated[0]}; give a folder that holds them all"
+        )
 
 
-def _stated_number(name: str) -> int | None:
+def _stated_number(name: str | None) -> int | None:
     """The number that a file is named by, such as 139 of ``val2017/000000000139.jpg``."""
-    stem = Path(name).stem
+    stem = Path(name or "").stem
     return int(stem) if stem.isascii() and stem.isdecimal() else None
 
 

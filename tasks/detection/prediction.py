@@ -42,7 +42,8 @@ class DetectionPrediction(Prediction):
     """The objects in an image, also those that the network is not sure of.
 
     Attributes:
-        boxes: ``(N, 4)``: left, top, right and bottom in pixels.
+        boxes: ``(N, 4)``: left, top, right and bottom in pixels, which is not what a pose network
+            takes.
         scores: ``(N,)``, from 0 to 1.
         labels: ``(N,)``, the classes' numbers from 0.
         masks: ``(N, H, W)`` of the image's size; None where the network finds boxes only.

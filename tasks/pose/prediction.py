@@ -12,7 +12,7 @@ from PIL import Image
 
 from mogabench.data.views import normalize
 from mogabench.engine.drawing import TILE
-from mogabench.engine.prediction import Prediction, Predictor
+from mogabench.engine.prediction import Prediction, Predictor, check_names
 from mogabench.errors import UserError
 from mogabench.tasks.pose.boxes import read_boxes
 from mogabench.tasks.pose.drawing import draw_poses
@@ -83,9 +83,12 @@ class PosePredictor(Predictor):
         self.has_ids = any(isinstance(key, int) for key in self.detected or ())
 
     def check(self, items: Sequence[Item]) -> None:
-        """See `Predictor`: a file of boxes must know some of the images."""
-        boxes = [self._boxes_of(item) for item in items]
-        if self.detected is not None and not any(boxes):
+        """See `Predictor`: a file of boxes must know some of the images, each by its own name."""
+        if self.detected is None:
+            return
+        check_names(items)
+        boxes = [self._boxes_of(item) for item in items]  # of all: one may be refused
+        if not any(boxes):
             raise UserError(
                 f"{self.job.options.boxes} has no person in any of these {len(items)} images: its "
                 f"first box is of {next(iter(self.detected))}, and the first image is "

@@ -115,9 +115,42 @@ def test_boxes_of_other_images_than_these(weights, tmp_path, files, key, message
     with pytest.raises(UserError, match=message):
         predictor.find([str(tmp_path / "images")])
     if not key:
-        with pytest.raises(UserError, match="but the name image-1 gives no unique id"):
+        with pytest.raises(UserError, match=r"but the name image-\d gives no unique id"):
             predictor.predict(image)
     assert len(predictor.predict(image, boxes=[box]).poses) == 1
+
+
+def test_boxes_are_of_one_image_and_of_its_own_name(weights, tmp_path):
+    image, box = person_at(30, 40)
+    for folder in ("one", "other"):
+        (tmp_path / folder).mkdir()
+        Image.fromarray(image).save(tmp_path / folder / "7.png")
+    files = [tmp_path / folder / "7.png" for folder in ("one", "other")]
+    with pytest.raises(UserError, match=r"^boxes are of one image: give one at a time$"):
+        load(weights).predict(files, boxes=[box])
+    person = {"image_id": 7, "category_id": 1, "bbox": box, "score": 0.5}
+    (tmp_path / "boxes.json").write_text(json.dumps([person]))
+    predictor = load(weights, boxes=tmp_path / "boxes.json")
+    with pytest.raises(UserError, match=r"several of the items are called 7\.png"):
+        predictor.predict(files)
+    (tmp_path / "one" / "8.png").write_bytes(files[0].read_bytes())
+    with pytest.raises(UserError, match="no person in any of these 1 images"):
+        predictor.predict([tmp_path / "one" / "8.png"])
+
+
+def test_predictions_of_several_calls_are_of_images_with_numbers_of_their_own(weights, tmp_path):
+    image, _ = person_at(30, 40)
+    for name in ("2.png", "a.png", "b.png"):
+        Image.fromarray(image).save(tmp_path / name)
+    predictor = load(weights)
+    given = ["b.png", image, "a.png", "2.png", "b.png", image]
+    numbers = [
+        predictor.predict(tmp_path / one if isinstance(one, str) else one).item.number
+        for one in given
+    ]
+    assert numbers == [1, 2, 3, 4, 1, 5]  # 2 was another's before 2.png came
+    both = predictor.predict([image, tmp_path / "a.png"])
+    assert [one.item.number for one in both] == [6, 3]
 
 
 def test_an_image_that_a_file_of_boxes_may_not_mean_is_refused(weights, tmp_path):
@@ -129,7 +162,7 @@ def test_an_image_that_a_file_of_boxes_may_not_mean_is_refused(weights, tmp_path
     (tmp_path / "boxes.json").write_text(json.dumps([person | {"file_name": "sub/a.png"}]))
     predictor = load(weights, boxes=tmp_path / "boxes.json")
     for given in (image, Image.fromarray(image)):
-        with pytest.raises(UserError, match=r"has boxes for sub/a\.png but not for image-1: "):
+        with pytest.raises(UserError, match=r"has boxes for sub/a\.png but not for image-\d: "):
             predictor.predict(given)
     with pytest.raises(UserError, match=r"has boxes for sub/a\.png but not for a\.png: "):
         predictor.predict(tmp_path / "sub" / "a.png")
