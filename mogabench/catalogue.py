@@ -305,6 +305,26 @@ def _owners() -> dict[str, str]:
     return {name: timm.model_entrypoint(name).__module__ for name in timm.list_models()}
 
 
+def builder_of(name: str) -> str | None:
+    """The module whose function builds a network; None for what timm does not list."""
+    import timm
+
+    return timm.model_entrypoint(name).__module__ if timm.is_model(name) else None
+
+
+def check_has_file(name: str) -> None:
+    """Refuses a network without a file: nothing would say when a record of it is out of date.
+
+    Raises:
+        UserError: It is such a network.
+    """
+    if builder_of(name) == "__main__":
+        raise UserError(
+            f"{name} is defined in a notebook or in the script that runs: put it into a file of "
+            "its own, and import that by mogabench.catalogue.import_packages([FILE])"
+        )
+
+
 def _is_packaged(module: str) -> bool:
     return module.startswith(("timm.", "mogabench."))
 

@@ -7,9 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from timm.models import is_model, model_entrypoint
-
-from mogabench.catalogue import imported_modules
+from mogabench.catalogue import builder_of, imported_modules
 from mogabench.records.code import digests, package_of
 from mogabench.tasks import get_task
 
@@ -23,6 +21,8 @@ _OF_EXPORTS = (
     "mogabench.layers.fusion",
     *(f"mogabench.runtimes.{name}" for name in ("exporting", "runtime", "tracing")),
 )
+_OTHERS = {package_of(__name__), "timm"}
+"""Packages that are not the user's; records state the version of timm."""
 _IMPORTED_LATE = {"mogabench.ops.depthwise_kernels": "mogabench.ops.kernels"}
 """What a module imports where it is needed, as kernels need Triton."""
 _COUNTER = tuple(f"mogabench.measure.{name}" for name in ("complexity", "conventions", "operators"))
@@ -50,22 +50,23 @@ def network_code(
         modules |= {type(module).__module__ for module in fused.modules()} | set(_OF_EXPORTS)
     if any(name.startswith("mogabench.openmmlab") for name in modules):
         modules.add("mogabench.openmmlab.configs")
-    if is_model(subject.backbone):
-        modules.add(model_entrypoint(subject.backbone).__module__)
-    own = _own_modules(type(get_task(subject.task)).__module__)
+    builder = builder_of(subject.backbone)
+    if builder is not None:
+        modules.add(builder)
+    own = _own_modules(type(get_task(subject.task)).__module__, builder)
     used = _with_used(modules | own, (*_OF_NETWORKS, f"mogabench.tasks.{subject.task}."), own)
     used |= {late for module, late in _IMPORTED_LATE.items() if module in used}
     return digests(used, packages=map(package_of, own))
 
 
-def _own_modules(task: str) -> set[str]:
-    """The user's modules that are loaded: the imported ones, what lies beside, and the task's."""
-    project = {package_of(__name__)}
-    packages = {package_of(name) for name in (task, *(one.__name__ for one in imported_modules()))}
-    folders = {_folder(sys.modules.get(name)) for name in packages - project} - {None}
+def _own_modules(task: str, builder: str | None) -> set[str]:
+    """The user's modules that are loaded: the imported ones, what lies beside, task and builder."""
+    named = (task, builder or task, *(one.__name__ for one in imported_modules()))
+    packages = set(map(package_of, named)) - _OTHERS
+    folders = {_folder(sys.modules.get(name)) for name in packages} - {None}
     loaded = list(sys.modules.items()) if folders else []
     packages |= {name for name, one in loaded if "." not in name and _folder(one) in folders}
-    modules = {name for name in sys.modules if package_of(name) in packages - project}
+    modules = {name for name in sys.modules if package_of(name) in packages - _OTHERS}
     is_folder = hasattr(sys.modules.get(task), "__path__")  # as the project's, with a builder
     return modules if is_folder else modules | {task}
 

@@ -16,7 +16,7 @@ from multiprocessing import get_context
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from mogabench.catalogue import import_packages
+from mogabench.catalogue import check_has_file, import_packages
 from mogabench.errors import UserError
 from mogabench.processes import die_with_parent
 from mogabench.progress import progress
@@ -40,9 +40,14 @@ class Failure:
 
 
 def measure_complexity(subject: Subject) -> Record:
-    """Counts the subject's parameters and operations on the meta device."""
+    """Counts the subject's parameters and operations on the meta device.
+
+    Raises:
+        UserError: See `mogabench.catalogue.check_has_file`.
+    """
     from mogabench.measure.complexity import count_subject
 
+    check_has_file(subject.backbone)
     started, start = datetime.now(UTC), time.perf_counter()
     counted = count_subject(subject)
     values = {

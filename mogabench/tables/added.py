@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from mogabench.catalogue import check_has_file
 from mogabench.errors import UserError
 from mogabench.paper.numbers import printed_size
 from mogabench.tables.measurable import COSTS
@@ -43,6 +44,7 @@ def add_network(table: PaperTable, network: Added) -> PaperTable:
     Raises:
         UserError: The table cannot take the network.
     """
+    check_has_file(network.backbone)
     models = _models(table)
     if not models:
         takers = [other.id for other in table.paper.tables() if _models(other)]

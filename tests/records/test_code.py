@@ -5,6 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+import timm
+
 import mogabench
 from mogabench import catalogue
 from mogabench.measure.code import counter_code, network_code
@@ -76,3 +79,44 @@ def test_code_of_ones_own_is_all_that_lies_beside_what_was_imported(tmp_path):
         del sys.modules[name]
     digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in written.items()}
     assert code == {name: digest[:12] for name, digest in digests.items()}
+
+
+NETWORK = """
+import timm
+from plain_sizes import NAME
+@timm.models.register_model
+def plain_net(pretrained=False, **options):
+    return timm.create_model(NAME, **options)
+"""
+PATH = """
+import sys
+sys.path.insert(0, ".")
+"""
+COUNT = """
+from mogabench.measure.quick import count
+from mogabench.records import Store
+from mogabench.subject import Subject
+where = {"task": "classification", "method": "classifier", "input_size": (32, 32)}
+[record] = count([Subject(backbone="plain_net", **where)], Store("results"), [])
+print(int(record.values["parameters"].value))
+"""
+TABLE = """
+import mogabench
+mogabench.table("2", add=[mogabench.Added("plain_net")], results="results")
+"""
+
+
+@pytest.mark.slow
+def test_a_network_that_a_script_imports_or_defines_has_no_figures_of_earlier_code(tmp_path):
+    def counted(script):
+        command = [sys.executable, "-c", script]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    (tmp_path / "plain.py").write_text(NETWORK)
+    for name in ("test_resnet", "test_vit", "test_resnet"):
+        (tmp_path / "plain_sizes.py").write_text(f"NAME = {name!r}")
+        parameters = sum(weight.numel() for weight in timm.create_model(name).parameters())
+        assert int(counted(f"{PATH}import plain{COUNT}").stdout) == parameters
+    says = "plain_net is defined in a notebook or in the script that runs: put it"
+    assert says in counted(PATH + NETWORK + COUNT.replace("results", "others")).stderr
+    assert says in counted(PATH + NETWORK + TABLE).stderr
