@@ -119,7 +119,7 @@ def _trainer(job: Job[Any, Any], steps_per_epoch: int) -> Callable[[int, Any], S
 
 
 def _print(released: list[Step], ours: list[Step], threads: int) -> None:
-    print(f"{device_name('cpu')}, {threads} thread(s), torch {torch.__version__}")
+    print(f"{device_name('cpu')}, {threads} threads, torch {torch.__version__}")
     for name, steps in (("as released", released), ("ours", ours)):
         low, middle, high = np.percentile([step.seconds for step in steps], (10, 50, 90))
         print(f"{name:12}{1e3 * middle:7.0f} ms a step, {1e3 * low:.0f} to {1e3 * high:.0f}")

@@ -53,7 +53,7 @@ def main() -> None:
         compiled = in_runtime(network, image[None], "openvino", dtype=dtype)
         ways[f"openvino {dtype}"] = PatchGame(compiled, image, 0, grid=GRID, batch_size=64)
     expected, *found = (way(sets) for way in ways.values())
-    print(f"{device_name('cpu')}, {chosen.threads} thread(s), {chosen.network}, {chosen.size}")
+    print(f"{device_name('cpu')}, {chosen.threads} threads, {chosen.network}, {chosen.size}")
     for name, scores in zip(list(ways)[1:], found, strict=True):
         print(f"{name}: scores differ by at most {float((scores - expected).abs().max()):.1e}")
     clocks = {"by the clock": time.perf_counter, "by CPU time": time.process_time}

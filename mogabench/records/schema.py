@@ -162,6 +162,13 @@ class Provenance(BaseModel):
     seconds: float = 0.0
 
     @property
+    def machine(self) -> str:
+        """What a time was taken on: ``NVIDIA H200`` or ``AMD EPYC (2 cores), 1 thread``."""
+        if self.driver is not None or self.threads is None:
+            return self.device
+        return f"{self.device}, {self.threads} thread{'s' * (self.threads != 1)}"
+
+    @property
     def started_from(self) -> Pretraining | None:
         """`pretraining`, also of records from before it was kept; None where it is not known."""
         if self.pretraining is None and self.training is not None and self.initial_weights is None:

@@ -37,8 +37,7 @@ def timed_on(table: JoinedTable, number: int) -> str:
     found = next(records, None)
     if table.paper.columns[number].metric not in TIMED or found is None:
         return ""
-    where = found.provenance
-    return f" on {where.device}" + f", {where.threads} thread(s)" * (not where.driver)
+    return f" on {found.provenance.machine}"
 
 
 def split_head(head: str) -> tuple[str, str]:

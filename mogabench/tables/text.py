@@ -37,8 +37,7 @@ def throughput_line(record: Record) -> str:
     reasons = warning_lines(record)
     line = (
         f"throughput {short(rate.value)} {rate.unit} "
-        f"({margin}batch {where.batch_size}, {where.dtype}, {where.device}, "
-        f"{where.threads} threads)"
+        f"({margin}batch {where.batch_size}, {where.dtype}, {where.machine})"
     )
     return f"{line}; not trustworthy: {'; '.join(reasons)}" if reasons else line
 

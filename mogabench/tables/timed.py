@@ -152,10 +152,8 @@ def _machine_of(record: Record, *, with_batch: bool) -> str:
     """What a network was timed on, with the layout of its maps where that is not PyTorch's own."""
     where = record.provenance
     layout = ", channels_last" * where.channels_last
-    batch = f", batch {where.batch_size}"
-    if where.driver is None:
-        return f"{where.device}, {where.threads} thread(s){batch}{layout}"
-    return where.device + batch * with_batch + layout
+    batch = f", batch {where.batch_size}" * (with_batch or where.driver is None)
+    return where.machine + batch + layout
 
 
 def is_gpu(gpu: str, device: str) -> bool:

@@ -137,8 +137,8 @@ def test_throughputs_stand_together_only_for_equal_threads_and_batches(tmp_path)
     found = [one for one in json.loads(compare(*RESNETS, *given)) if one["unit"] == "img/s"]
     mine = [line for line in found if line["where"].partition(" on ")[2].startswith("CPU,")]
     assert [(line["where"].partition(" on ")[2], line["values"]) for line in mine] == [
-        ("CPU, 1 thread(s), batch 1", {"resnet18": 10.0, "resnet34": 5.0}),
-        ("CPU, 2 thread(s), batch 8", {"resnet18": None, "resnet34": 30.0}),
+        ("CPU, 1 thread, batch 1", {"resnet18": 10.0, "resnet34": 5.0}),
+        ("CPU, 2 threads, batch 8", {"resnet18": None, "resnet34": 30.0}),
     ]
 
 

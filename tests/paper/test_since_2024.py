@@ -319,4 +319,4 @@ def test_heads_of_timings_name_the_machine_and_what_older_code_timed_is_marked(t
     assert sorted(caveats) == ["", "made by other code than this version's"]
     for name in ("text", "markdown", "latex", "html"):
         shown = " ".join(RENDERERS[name]([joined]).split())
-        assert "on CPU, 1 thread(s)" in shown
+        assert "on CPU, 1 thread" in shown

@@ -431,7 +431,7 @@ def test_a_column_of_timings_is_of_one_machine(tmp_path, timings, shown, left_ou
     assert {label: cell.measured for label, cell in cells.items() if cell.measured} == shown
     assert {label for label, cell in cells.items() if "is left out: " in cell.caveat} == left_out
     grid = to_grid(joined)
-    assert f"measured on {head}" + ", 1 thread(s)" * (head != V100) in grid.heads
+    assert f"measured on {head}" + ", 1 thread" * (head != V100) in grid.heads
     # ViT, Swin and VAN are printed with 290, 294 and 288.
     is_ranked = "order of 3 rows have a rank correlation (Spearman's) of 1.00" in grid.summary
     assert is_ranked == (len(shown) == 3)

@@ -152,7 +152,7 @@ def test_figure_a3_compares_the_networks_of_its_rows_in_one_set_up(tmp_path):
         store.append(record)
     found = throughput_points([get_paper().table("3")], store, any, compiled=False)
     assert {name: [p.cost for p in points] for name, points in found.items()} == {
-        "CPU, 1 thread(s), batch 1": [50.0, 30.0]
+        "CPU, 1 thread, batch 1": [50.0, 30.0]
     }
 
 
