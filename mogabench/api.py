@@ -59,10 +59,14 @@ def count(
         UserError: The task, method or network is unknown, or an option does not fit.
         TypeError: Inputs beside a name, or a module without any.
     """
+    from torch import nn
+
     from mogabench.measure import complexity
     from mogabench.modes import evaluating
 
     if not isinstance(network, str):
+        if not isinstance(network, nn.Module):
+            raise TypeError(f"count(network): give a name or a module, not {network!r}")
         if not inputs:
             raise TypeError("count(module, *inputs): give the inputs of the forward pass")
         with evaluating(network):
@@ -71,7 +75,7 @@ def count(
         raise TypeError("count(name): give input_size, the inputs are made for it")
     subject = make_subject(
         get_task(task),
-        VARIANTS.get(network, network),
+        _backbone(network),
         method=method,
         input_size=input_size,
         options=options,
@@ -113,7 +117,7 @@ def profile(
 
     subject = make_subject(
         get_task(task),
-        VARIANTS.get(network, network),
+        _backbone(network),
         method=method,
         input_size=input_size,
         options=options,
@@ -162,16 +166,22 @@ def load(
     """
     from mogabench.engine.environment import enter
     from mogabench.engine.make_job import make_evaluation_job
+    from mogabench.engine.weights import giver_of_size
 
     chosen, subject, stated = _stated_network(
         weights, task=task, network=network, method=method, input_size=input_size, options=options
     )
+    options_of_task = own_options(chosen, own)
+    given = None if input_size is None else "x".join(map(str, subject.input_size))
+    size = options_of_task.input_size(
+        subject.input_size, given_by=giver_of_size(given, str(weights), stated)
+    )
     job = make_evaluation_job(
         chosen,
-        subject,
+        subject.model_copy(update={"input_size": size}),
         stated,
         weights=str(weights),
-        options=own_options(chosen, own),
+        options=options_of_task,
         device=device,
         size_is_given=input_size is not None,
     )
@@ -263,7 +273,7 @@ def export(
 
 
 def table(
-    name: str,
+    name: str | int,
     *,
     paper: str | None = None,
     papers: str | Path | None = None,
@@ -300,9 +310,23 @@ def table(
     store = open_store(None if results is None else Path(results))
     chosen = get_paper(paper, None if papers is None else Path(papers))
     (joined,), _ = measured_tables(
-        chosen, [name], store, add=add, packages=imported_packages(), fresh=fresh, quiet=True
+        chosen, [str(name)], store, add=add, packages=imported_packages(), fresh=fresh, quiet=True
     )
     return joined
+
+
+def _backbone(network: str) -> str:
+    """The timm name of a network, which may be one of MogaNet's short ones.
+
+    Raises:
+        TypeError: It is no name.
+    """
+    if not isinstance(network, str):
+        raise TypeError(
+            f"give the name of a network, not a {type(network).__name__}: register your own with "
+            "timm, in a module that mogabench.catalogue.import_packages imports"
+        )
+    return VARIANTS.get(network, network)
 
 
 def _stated_network(
@@ -334,7 +358,7 @@ def _stated_network(
         )
     subject = make_subject(
         chosen,
-        VARIANTS.get(network, network),
+        _backbone(network),
         method=method,
         input_size=input_size,
         options=options,

@@ -21,7 +21,7 @@ from mogabench.errors import UserError, unknown
 from mogabench.files import expanded, write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from types import ModuleType
 
     from torch import nn
@@ -36,18 +36,19 @@ def cache_folder() -> Path:
 _imported: dict[str, ModuleType] = {}
 
 
-def import_packages(packages: list[str] | None) -> None:
+def import_packages(packages: Iterable[str | Path] | str | Path | None) -> None:
     """Imports packages that register backbones with timm, or define a task.
 
     Args:
         packages: Each a name, of what is installed or lies in the current folder, or the path of a
-            ``.py`` file or a package's folder.
+            ``.py`` file or a package's folder; or one of these alone.
 
     Raises:
         UserError: One of them cannot be imported, or registers a name of timm's or the project's.
     """
-    taken = _packaged_backbones() if packages else frozenset()
-    for package in packages or ():
+    names = list(map(str, [packages] if isinstance(packages, str | Path) else packages or ()))
+    taken = _packaged_backbones() if names else frozenset()
+    for package in names:
         folder, name = _place(package)
         if str(folder) not in sys.path:
             sys.path.append(str(folder))  # last, so that it hides nothing that is installed

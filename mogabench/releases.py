@@ -76,7 +76,8 @@ def official_weights(subject: Subject, recipe: str | None = None) -> Release:
         raise UserError(
             f"{subject.backbone} was released with other options: {changes}, or pass --weights FILE"
         )
-    sizes = " and ".join("x".join(map(str, item.get("input_size", ()))) for item in of_backbone)
+    named = ["x".join(map(str, item.get("input_size", ()))) for item in of_backbone]
+    sizes = " and ".join(dict.fromkeys(named))
     raise UserError(
         f"{subject.backbone} was released at {sizes} pixels, not at "
         f"{'x'.join(map(str, subject.input_size))}; choose that size, or pass --weights FILE"

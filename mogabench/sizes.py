@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from operator import index
 from typing import TYPE_CHECKING
 
 from mogabench.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 _TOO_LARGE = 2**16
 """No side of an image: PyTorch fails on far larger ones in its own words."""
@@ -36,3 +37,24 @@ def read_size(text: str, example: Sequence[int] = (224, 224)) -> tuple[int, ...]
         right = "x".join(map(str, example))
         raise UserError(f"--size {text} is not a size such as {right}")
     return (parts[0], parts[0]) if len(parts) == 1 else tuple(parts)
+
+
+def check_size(sides: Iterable[int], example: Sequence[int], kind: str) -> tuple[int, ...]:
+    """An input size, which has as many sides as an example.
+
+    Args:
+        sides: Integers of Python or NumPy, in pixels.
+        example: A size that would be right.
+        kind: What it is the size of, for the message.
+
+    Raises:
+        UserError: It is no such size.
+    """
+    try:
+        size = tuple(map(index, sides))
+    except TypeError:  # not integers, or not several
+        size = ()
+    if not is_size(size) or len(size) != len(example):
+        wrong, right = "x".join(map(str, size)) or repr(sides), "x".join(map(str, example))
+        raise UserError(f"{wrong} is not a size of {kind}, such as {right}")
+    return size

@@ -14,14 +14,14 @@ from importlib.metadata import entry_points
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from mogabench import recipes
 from mogabench.catalogue import check_backbone, imported_modules
 from mogabench.engine.task import Task
 from mogabench.errors import UserError, unknown
-from mogabench.sizes import read_size
-from mogabench.subject import Subject, parse_option
+from mogabench.sizes import check_size, read_size
+from mogabench.subject import OptionValue, Subject, parse_option
 from mogabench.variants import VARIANTS, backbone_of
 
 if TYPE_CHECKING:
@@ -31,9 +31,11 @@ if TYPE_CHECKING:
     from mogabench.engine.task import TaskOptions
     from mogabench.paper import Meta
     from mogabench.recipes import Recipe
-    from mogabench.subject import OptionValue
 
 _GROUP = "mogabench.tasks"
+_OPTION: TypeAdapter[tuple[str, OptionValue]] = TypeAdapter(
+    tuple[str, OptionValue], config=ConfigDict(allow_inf_nan=False)
+)
 _registered: list[Task[Any, Any]] = []
 
 
@@ -106,9 +108,6 @@ def make_subject(
         raise unknown(f"method of {task.name}", method, task.methods)
     chosen = method or task.methods[0]
     default = task.default_sizes[chosen]
-    if input_size is not None and len(input_size) != len(default):
-        size, example = ("x".join(map(str, pixels)) for pixels in (input_size, default))
-        raise UserError(f"{size} is not a size of {task.name}, such as {example}")
     if options and "in_chans" in options and not task.takes_channels:
         raise UserError(
             f"{task.name} takes no --option in_chans: its inputs have a fixed number of channels"
@@ -117,9 +116,25 @@ def make_subject(
         task=task.name,
         method=chosen,
         backbone=check_backbone(backbone, task.backbones(), task.backbone_word),
-        input_size=input_size or default,
-        options=tuple((options or {}).items()),
+        input_size=default if input_size is None else check_size(input_size, default, task.name),
+        options=tuple(map(_checked_option, (options or {}).items())),
     )
+
+
+def _checked_option(option: tuple[str, Any]) -> tuple[str, OptionValue]:
+    """An option of a network that a record can hold.
+
+    Raises:
+        UserError: Its value is something else.
+    """
+    try:
+        return _OPTION.validate_python(option)
+    except ValidationError:
+        name, value = option
+        raise UserError(
+            f"option {name}: {value!r} is not a text, a finite number, true, false or a list of "
+            "numbers"
+        ) from None
 
 
 def choose_subject(

@@ -12,7 +12,7 @@ import pytest
 import timm
 import torch
 from PIL import Image
-from pydantic import create_model
+from pydantic import Field, create_model
 from safetensors import safe_open
 from torch import nn
 
@@ -101,7 +101,7 @@ def imported_net(pretrained=False, **options):
     return create_model("test_resnet", **options)
 """)
     monkeypatch.chdir(tmp_path)
-    catalogue.import_packages(["imported_net"])
+    catalogue.import_packages(file)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir("elsewhere")
     quick = Settings(batch_size=1, warmup_seconds=0, min_seconds=0, max_seconds=1)
@@ -215,8 +215,35 @@ def test_wrong_names_and_inputs():
         mogabench.table("all")
     with pytest.raises(TypeError, match="give the inputs"):
         mogabench.count(torch.nn.Identity())
+    with pytest.raises(TypeError, match="give a name or a module, not 3"):
+        mogabench.count(3)
+    with pytest.raises(TypeError, match="not a Identity: register your own with timm"):
+        mogabench.profile(torch.nn.Identity())
     with pytest.raises(AttributeError, match="no attribute 'counts'"):
         mogabench.counts  # noqa: B018
+
+
+@pytest.mark.parametrize("size", [9, (9,), "9x9", (9.5, 9), (-1, 9), (2**20, 9), (9, 9, 9), ()])
+def test_what_is_no_size_is_refused(size):
+    with pytest.raises(UserError, match=r"is not a size of classification, such as 224x224$"):
+        mogabench.count("resnet18", input_size=size)
+
+
+def test_a_size_may_be_of_numpy():
+    pixels = np.array([64, 64])
+    assert mogabench.count("resnet18", input_size=pixels).operations == (
+        mogabench.count("resnet18", input_size=(64, 64)).operations
+    )
+
+
+@pytest.mark.parametrize("value", [None, torch.nn.GELU, ["a"], float("nan"), {"a": 1}])
+def test_an_option_that_no_record_can_hold_is_refused(value):
+    with pytest.raises(UserError, match=r"^option act_layer: .* is not a text, a finite number"):
+        mogabench.count("resnet18", options={"act_layer": value})
+
+
+def test_a_table_is_named_by_its_number():
+    assert mogabench.table(1).paper == mogabench.table("1").paper
 
 
 @pytest.mark.slow
@@ -242,6 +269,24 @@ def test_a_profile_is_of_what_its_record_says(settings, says):
         mogabench.profile("resnet10t", input_size=(32, 32), settings=mogabench.Settings(**settings))
 
 
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"dtype": "bf16"}, "unknown dtype 'bf16'; did you mean bfloat16"),
+        ({"device": "auto"}, r"unknown device 'auto' \(valid: cpu, cuda\)"),
+        ({"batch_size": 0}, "batch_size 0: give a whole number from 1 on"),
+        ({"batch_size": 2.5}, "batch_size 2.5: give a whole number"),
+        ({"threads": -1}, "threads -1: give a whole number from 1 on"),
+        ({"warmup_seconds": float("nan")}, "warmup_seconds nan: give a number from 0 on"),
+        ({"min_seconds": "5"}, "min_seconds '5': give a number"),
+        ({"max_seconds": 3}, "--max-seconds 3 is less than --min-seconds 5: give more"),
+    ],
+)
+def test_wrong_settings_are_refused_before_anything_is_measured(settings, says):
+    with pytest.raises(UserError, match=says):
+        mogabench.Settings(**settings)
+
+
 def test_a_task_is_registered_once(monkeypatch):
     monkeypatch.setattr("mogabench.tasks._registered", [])
     from tests.tasks import toy
@@ -255,7 +300,7 @@ def test_a_task_is_registered_once(monkeypatch):
 
 def test_a_constant_called_as_a_task_is_said_to_be_none(tmp_path):
     (tmp_path / "file_with_constant.py").write_text("TASK = 'classification'")
-    catalogue.import_packages([str(tmp_path / "file_with_constant.py")])
+    catalogue.import_packages(str(tmp_path / "file_with_constant.py"))
     with pytest.raises(UserError, match="TASK of file_with_constant is a str, not an instance of"):
         tasks()
 
@@ -270,6 +315,17 @@ def test_an_option_of_a_task_that_all_tasks_have_is_refused(name, monkeypatch):
     flag = f"--{name.replace('_', '-')}"
     with pytest.raises(UserError, match=f"the task toy has an option {flag}, which all tasks have"):
         make_command(toy.TASK)
+
+
+def test_an_option_of_a_task_may_be_required_or_have_a_default_that_is_made(monkeypatch):
+    from mogabench.cli.task_commands import make_command
+    from tests.tasks import toy
+
+    fields = {"needed": (int, ...), "made": (int, Field(default_factory=lambda: 7))}
+    monkeypatch.setattr(toy.Toy, "Options", create_model("Own", __base__=TaskOptions, **fields))
+    options = {option.name: option for option in make_command(toy.TASK).params}
+    assert options["needed"].required and not options["made"].required
+    assert options["made"].default == 7
 
 
 def test_every_public_name_is_there_and_importing_is_light():

@@ -155,10 +155,6 @@ def profile(
     if check is not None:
         _print_check(check, subjects, output_format, quiet=quiet)
         return
-    if max_seconds < min_seconds:
-        raise UserError(
-            f"--max-seconds {max_seconds:g} is less than --min-seconds {min_seconds:g}: give more"
-        )
     if gpu:
         _require_gpu()
     settings = Settings(

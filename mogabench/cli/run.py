@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -25,9 +25,6 @@ from mogabench.cli.options import (
 )
 from mogabench.pretraining import Pretraining
 from mogabench.processes import count_cores
-
-if TYPE_CHECKING:
-    from mogabench.checkpoints import Description
 
 _STARTED = time.monotonic()
 """About when the process began, so that ``--time-budget`` covers what it imports, too."""
@@ -184,7 +181,7 @@ def run(
     from mogabench.cli.run_output import print_row, print_row_as_json
     from mogabench.cli.subjects import ablated_training
     from mogabench.engine.launch import adopt_environment, must_start, start_processes
-    from mogabench.engine.weights import as_stated, stated_recipe
+    from mogabench.engine.weights import as_stated, giver_of_size, stated_recipe
     from mogabench.errors import UserError
     from mogabench.paper import get_paper, get_variant
     from mogabench.records import open_store
@@ -206,7 +203,7 @@ def run(
         task, variant=variant, backbone=backbone, method=method, size=size, options=options or (),
         ablated=ablated,
     )  # fmt: skip
-    size_given_by = _giver_of_size(size, weights, stated)
+    size_given_by = giver_of_size(size, weights, stated)
     if stated is not None:
         subject = as_stated(subject, stated, size_is_given=size is not None)
     if ablated is not None and train and ablated.task == task.name:
@@ -260,13 +257,6 @@ def run(
     if row is not None:
         show = print_row_as_json if output_format == "json" else print_row
         show(row, beside, per_class=per_class)
-
-
-def _giver_of_size(size: str | None, weights: str | None, stated: Description | None) -> str:
-    """The option that says the input size, with its value; empty where none does."""
-    if size is not None:
-        return f"--size {size}"
-    return f"--weights {weights}" if stated is not None and stated.input_size else ""
 
 
 def _seconds(text: str) -> float:

@@ -217,10 +217,11 @@ def _parameter(name: str, task: Task[Any, Any]) -> inspect.Parameter:
     extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
     metavar = str(extra["metavar"]) if "metavar" in extra else None
     option = typer.Option(flag(name), help=field.description, metavar=metavar)
+    default = field.get_default(call_default_factory=True)
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,
-        default=field.default,
+        default=inspect.Parameter.empty if field.is_required() else default,
         annotation=Annotated[field.annotation, option],
     )
 

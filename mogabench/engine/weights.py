@@ -152,6 +152,19 @@ def of_size(sized: R, trained: R) -> R:
     return sized.with_changes(changes) if changes else sized
 
 
+def giver_of_size(size: str | None, weights: str | None, stated: Description | None) -> str:
+    """The option that says the input size, with its value; empty where none does.
+
+    Args:
+        size: As text, where it is given.
+        weights: The file of the weights.
+        stated: What they say of themselves.
+    """
+    if size is not None:
+        return f"--size {size}"
+    return f"--weights {weights}" if stated is not None and stated.input_size else ""
+
+
 def as_stated(subject: Subject, stated: Description | None, *, size_is_given: bool) -> Subject:
     """The subject with the options and the size of its weights, but for those that are given.
 

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from math import inf
+from typing import Literal, get_args
+
+from mogabench.errors import UserError, unknown
 
 Device = Literal["cpu", "cuda"]
 Dtype = Literal["float32", "bfloat16", "float16"]
 
 FIRST_BATCH: dict[Device, int] = {"cuda": 256, "cpu": 8}
 """The batch size that ``auto`` starts at."""
+
+_LEAST = {
+    "batch_size": 1,
+    "threads": 1,
+    "min_iterations": 1,
+    "warmup_seconds": 0.0,
+    "min_seconds": 0.0,
+    "max_seconds": 0.0,
+}
+"""The smallest value of each number; seconds may have a fraction."""
 
 LARGEST_THAT_FITS = "the batch is the largest that fits"
 """How the note begins where ``auto`` came to a smaller one."""
@@ -36,6 +49,9 @@ class Settings:
         max_seconds: … and then until the median is known well enough, or for this long at most.
         threads: Threads of one operator on the CPU; None leaves it to PyTorch.
         seed: Seed of the random weights and inputs.
+
+    Raises:
+        UserError: One of them is not right.
     """
 
     train_step: bool = False
@@ -51,6 +67,24 @@ class Settings:
     max_seconds: float = 30.0
     threads: int | None = None
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, valid in (("device", get_args(Device)), ("dtype", get_args(Dtype))):
+            if getattr(self, name) not in valid:
+                raise unknown(name, str(getattr(self, name)), valid)
+        for name, least in _LEAST.items():
+            value = getattr(self, name)
+            if (name, value) in (("batch_size", "auto"), ("threads", None)):
+                continue
+            kind = "number" if isinstance(least, float) else "whole number"
+            is_kind = isinstance(value, int | type(least))
+            if not is_kind or not least <= value < inf:
+                raise UserError(f"{name} {value!r}: give a {kind} from {least:g} on")
+        if self.max_seconds < self.min_seconds:
+            raise UserError(
+                f"--max-seconds {self.max_seconds:g} is less than --min-seconds "
+                f"{self.min_seconds:g}: give more"
+            )
 
     @property
     def amp(self) -> str | None:

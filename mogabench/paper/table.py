@@ -219,6 +219,8 @@ def _place_of_error(text: str, done: int) -> str:
 
 
 def _check_length(where: str, line: list[str], heads: list[str]) -> None:
+    if len(heads) == 1:
+        raise UserError(f"{where}, column 1: there is one head; separate the cells by commas")
     if len(line) != len(heads):
         least = min(len(line), len(heads))
         raise UserError(

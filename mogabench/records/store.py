@@ -7,17 +7,18 @@ import io
 import os
 from bisect import insort
 from collections import defaultdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from mogabench.errors import UserError
+from mogabench.files import expanded
 from mogabench.records.schema import Kind, Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
+    from pathlib import Path
 
 
 class Store:
@@ -40,11 +41,11 @@ class Store:
         problems: One line of text for each stored line that could not be read.
     """
 
-    def __init__(self, results: Path, base: Path | None = None) -> None:
-        results = Path(results)
+    def __init__(self, results: str | Path, base: str | Path | None = None) -> None:
+        results = expanded(results)
         _check_folder(results)
         self.results = results
-        self.base = base
+        self.base = None if base is None else expanded(base)
         self.folder = results / "records"
         self.problems: list[str] = []
         self._records: defaultdict[tuple[Kind, str], list[Record]] = defaultdict(list)

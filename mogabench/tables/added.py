@@ -59,7 +59,7 @@ def add_network(table: PaperTable, network: Added) -> PaperTable:
         raise UserError(f"{table.name} has no method '{network.method}': {has}")
     set_ups: dict[tuple[str, tuple[int, ...]], Row] = {}
     for row in chosen:
-        size = network.input_size or row.meta.input_size
+        size = row.meta.input_size if network.input_size is None else tuple(network.input_size)
         set_ups.setdefault((row.meta.method, size), row)
     rows = [
         _row(table, row, network, index)
@@ -97,13 +97,13 @@ def _row(table: PaperTable, model: Row, network: Added, index: int) -> Row:
             get_task(meta.task),
             network.backbone,
             method=meta.method,
-            input_size=network.input_size or meta.input_size,
+            input_size=meta.input_size if network.input_size is None else network.input_size,
             options=network.options,
         )
         meta = replace(meta, input_size=subject.input_size)
     elif network.input_size is not None:
         raise UserError(f"{table.name} has tasks of different input sizes; leave --size out")
-    size = "x".join(map(str, network.input_size or ()))
+    size = "" if network.input_size is None else "x".join(map(str, meta.input_size))
     cells = {
         head: size if size and _states_size(text, model) else text
         for head, text in model.cells.items()

@@ -55,6 +55,10 @@ def test_columns_that_are_empty_in_every_row_may_be_left_out(folder):
     ("content", "says"),
     [
         ("", "line 1, column 1: is empty"),
+        (
+            "task;backbone;A\nc;r;2,5\n",
+            "line 1, column 1: there is one head; .* by commas",
+        ),
         ("metod,Architecture\nc,R\n", "line 1, column 1: unknown column 'metod'; did you mean me"),
         (f'{HEADS}\n\na,"x\ny",z,"b,c\nd,e\n', "line 4, column 4: the quote is not closed"),
         (f'{HEADS}\na,"b"c,d\n', "line 2, column 2: ',' expected"),

@@ -55,6 +55,13 @@ def test_a_record_comes_back_equal(tmp_path):
     assert list(Store(tmp_path).all()) == [written]
 
 
+def test_a_folder_in_the_home_folder_may_begin_with_a_tilde(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    Store("~/base").append(record())
+    assert len(list(Store(tmp_path / "base").all())) == 1
+    assert len(list(Store("~/own", base="~/base").all())) == 1
+
+
 def test_a_wrong_path_says_so(tmp_path):
     Store(tmp_path).append(record())
     with pytest.raises(UserError, match=f"the folder above it, {tmp_path}$"):

@@ -82,6 +82,8 @@ def test_method_size_and_options_are_ones_own(tmp_path):
         add_network(get_paper().table("7"), Added("resnet26", input_size=(64, 64)))
     with pytest.raises(UserError, match="3x64x64 is not a size of classification"):
         add_network(get_paper().table("3"), Added("resnet26", input_size=(3, 64, 64)))
+    (row,) = add_network(get_paper().table("3"), Added("resnet26", input_size=[64, 96])).rows[-1:]
+    assert row.meta.input_size == (64, 96) and "64x96" in row.cells.values()
 
 
 def test_a_size_of_ones_own_stands_only_where_a_size_stood(tmp_path):

@@ -305,6 +305,15 @@ def test_frames_other_than_those_of_the_size_or_the_weights_are_refused(mogabenc
     )
 
 
+def test_loading_takes_the_frames_that_are_seen_for_a_part_of_the_size(tmp_path):
+    file = tmp_path / "weights.pth"
+    save_checkpoint(file, {"state_dict": {"a": torch.ones(1)}, "meta": {}})
+    with pytest.raises(UserError, match="released at 10x1x64x64 pixels, not at 4x1x64x64"):
+        load("official", task="video", network="moganet", in_frames=4)
+    with pytest.raises(UserError, match="--in-frames 4 contradicts the 5 input frames of --size"):
+        load(file, task="video", network="gsta", input_size=(5, 1, 64, 64), in_frames=4)
+
+
 def write_video(file, frames):
     """Writes frames ``(T, H, W, 3)`` in RGB."""
     height, width = frames.shape[1:3]
