@@ -177,13 +177,22 @@ def test_one_cycle_needs_a_momentum(name, has_momentum):
 
 def test_the_optimizer_is_the_recipes():
     network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), torch.nn.BatchNorm2d(4))
+    network.scale = torch.nn.Parameter(torch.ones(4))
     settings = "lr: 0.01, weight_decay: 0.2, betas: [0.7, 0.8], eps: 1e-5, decay_biases: true"
     recipe = load_recipe("sample_digits", overrides=[f"optimizer={{name: adamw, {settings}}}"])
-    groups = optim_wrapper(network, recipe, amp=None, accumulation=1).optimizer.param_groups
+    optimizer = optim_wrapper(network, recipe, amp=None, accumulation=1).optimizer
+    groups = optimizer.param_groups
     assert {(g["lr"], tuple(g["betas"]), g["eps"]) for g in groups} == {(0.01, (0.7, 0.8), 1e-5)}
     decays = {id(x): group["weight_decay"] for group in groups for x in group["params"]}
-    # Weight and bias of the convolution, of the norm.
-    assert [decays[id(x)] for x in network.parameters()] == [0.2, 0.2, 0, 0]
+    # The scale, weight and bias of the convolution, of the norm.
+    assert [decays[id(x)] for x in network.parameters()] == [0, 0.2, 0.2, 0, 0]
+    set_rate = rate_setter(recipe.schedule, optimizer, steps_per_epoch=100)
+    rates = {group: [] for group in range(len(groups))}
+    for step in range(100 * recipe.schedule.epochs):
+        set_rate(step)
+        for group, found in rates.items():
+            found.append(groups[group]["lr"])
+    assert [max(found) for found in rates.values()] == pytest.approx([0.01] * len(groups), rel=1e-3)
 
 
 @pytest.mark.parametrize(("largest", "norm"), [("null", 50**0.5), ("0.5", 0.5)])
