@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mogabench.data.views import View, transform
+from mogabench.data.views import View, normalize, transform
 
 SIZE = (256, 192)
 VIEWS = [
@@ -60,3 +60,13 @@ def test_a_mirrored_view_is_the_view_of_a_mirrored_image():
     there = View((239 - 120.0, 90.0), 96.0, rotation=90.0)
     mirrored = replace(view, mirrored=True).show(image, SIZE)
     assert np.array_equal(mirrored, there.show(image[:, ::-1].copy(), SIZE))
+
+
+def test_pixels_are_normalised_by_imagenets_mean_and_deviation():
+    picture = np.zeros((2, 3, 3), np.uint8)
+    picture[1, 2] = 255
+    found = normalize(picture)
+    assert found.shape == (3, 2, 3)
+    black, white = [-0.485 / 0.229, -0.456 / 0.224, -0.406 / 0.225], [0.515, 0.544, 0.594]
+    assert found[:, 0, 0].tolist() == pytest.approx(black)
+    assert found[:, 1, 2].tolist() == pytest.approx(np.divide(white, [0.229, 0.224, 0.225]))

@@ -13,7 +13,9 @@ from mogabench.subject import Subject
         (0.3, -2.0, []),
         (31.0, 0.0, ["busy"]),
         (0.3, -18.0, ["throttled"]),
-        (0.3, 12.0, ["throttled"]),  # it was throttled before, or another process left
+        (0.3, 10.5, ["throttled"]),  # it was throttled before, or another process left
+        (4.9, 9.9, []),
+        (5.1, -9.9, ["busy"]),
         (31.0, -18.0, ["busy", "throttled"]),
         (None, -18.0, ["throttled"]),  # a GPU
         (31.0, None, ["busy"]),  # a record of an earlier version
@@ -49,9 +51,14 @@ def test_a_throttled_machine_is_reported_in_one_line():
         ({}, "the median of an unknown number of passes may be off by any amount", True),
         ({"median_error": 0.9}, None, False),
         (
-            {"iterations": 8.0, "median_error": 2.5},
-            "the median has not converged: it is known to ± 2.5 % after 8 passes",
+            {"iterations": 8.0, "median_error": 1.1},
+            "the median has not converged: it is known to ± 1.1 % after 8 passes",
             False,
+        ),
+        (
+            {"iterations": 8.0, "median_error": 5.1},
+            "the median has not converged: it is known to ± 5.1 % after 8 passes",
+            True,
         ),
     ],
 )

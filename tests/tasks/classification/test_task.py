@@ -127,11 +127,12 @@ def test_accuracies_by_hand():
     logits = torch.tensor([[9.0, 8, 7, 6, 5, 4], [4, 5, 6, 7, 8, 9]])
     # Right at once, right at the sixth place.
     metric.process({"labels": torch.tensor([0, 0])}, list(logits[:2]))
-    metric.process({"labels": torch.tensor([1, 0])}, list(logits[:2]))
-    assert metric.evaluate(5) == {"top1": 25.0, "top5": 50.0}
+    # At the second place, at the fifth one.
+    metric.process({"labels": torch.tensor([1, 1])}, list(logits[:2]))
+    assert metric.evaluate(4) == {"top1": 25.0, "top5": 75.0}
     assert metric.by_class == {
-        "Top-1 (%)": {"0": pytest.approx(100 / 3), "1": 0},
-        "images": {"0": 3, "1": 1},
+        "Top-1 (%)": {"0": 50, "1": 0},
+        "images": {"0": 2, "1": 2},
     }
 
 

@@ -77,6 +77,14 @@ def test_places_at_the_edge_are_not_refined():
     assert decode(maps, "taylor")[0, 0].tolist() == [0, 0, 1]
 
 
+def test_places_beside_the_edge_are_refined_as_in_mmpose():
+    """Where 1 < x < W - 1 and 1 < y < H - 1 (mmpose 0.29)."""
+    maps = torch.zeros(1, 2, 8, 6)
+    maps[0, 0, 2, 2] = maps[0, 1, 6, 4] = 1
+    maps[0, 0, 2, 1] = maps[0, 0, 1, 2] = maps[0, 1, 6, 5] = maps[0, 1, 7, 4] = 0.5
+    assert decode(maps)[0].tolist() == [[1.75, 1.75, 1], [4.25, 6.25, 1]]
+
+
 def test_the_loss_by_hand():
     heatmaps, targets = torch.zeros(1, 2, 1, 2), torch.tensor([[[[1.0, 3.0]], [[5.0, 5.0]]]])
     assert joints_mse(heatmaps, targets, torch.tensor([[1.0, 0.0]])).item() == (1 + 9) / 4
