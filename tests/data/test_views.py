@@ -70,3 +70,18 @@ def test_pixels_are_normalised_by_imagenets_mean_and_deviation():
     black, white = [-0.485 / 0.229, -0.456 / 0.224, -0.406 / 0.225], [0.515, 0.544, 0.594]
     assert found[:, 0, 0].tolist() == pytest.approx(black)
     assert found[:, 1, 2].tolist() == pytest.approx(np.divide(white, [0.229, 0.224, 0.225]))
+
+
+def test_views_vary_as_in_mmpose():
+    """By normal deviates: of the size within one deviation, of the direction within two."""
+    np.random.seed(0)
+    views = [View((0, 0), 100).jitter(0.25, 10, 0.6) for _ in range(5000)]
+    widths, turns = (
+        np.array([getattr(view, name) for view in views]) for name in ("width", "rotation")
+    )
+    assert (widths.min(), widths.max()) == (75, 125)
+    assert np.mean(np.abs(widths - 100) == 25) == pytest.approx(0.317, abs=0.02)
+    turned = turns[turns != 0]
+    assert (turned.min(), turned.max()) == (-20, 20)
+    assert len(turned) / len(turns) == pytest.approx(0.6, abs=0.02)
+    assert np.mean(np.abs(turned) == 20) == pytest.approx(0.0455, abs=0.01)
