@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
 import sys
@@ -160,10 +161,13 @@ class Predictor(ABC):
         """
         if not isinstance(given, list | tuple):
             return self.predict_item(*self._number([self._named(given)]), **guides)
-        if guides:
-            raise UserError(f"{', '.join(guides)} are of one {self.takes}: give one at a time")
+        inspect.signature(self.predict_item).bind(None, **guides)  # as of one
+        named = [name for name, guide in guides.items() if guide is not None]
+        if named:
+            raise UserError(f"{', '.join(named)} are of one {self.takes}: give one at a time")
         items = self._number([self._named(one) for one in given])
-        self.check(items)
+        if items:
+            self.check(items)
         return [self.predict_item(item) for item in items]
 
     def _number(self, found: Sequence[tuple[str | None, Any]]) -> list[Item]:

@@ -24,7 +24,7 @@ import json
 import os
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,10 +45,10 @@ _PLACES = {"--work-dir": 1, "--results": 1, "--workers": 1, "--nproc": 1, "--dev
 _MANNERS = {"--quiet", "-q", "--resume", "--skip-existing"}
 """Options that say where and how a measurement is made, not what is measured."""
 
-_PLACED = {"--data": SAMPLE, "--weights": "official"}
-"""Options whose values are paths, but for one of each."""
+_PLACED = {"--data": SAMPLE, "--weights": "official", "--class-map": None, "--boxes": None}
+"""Options whose values are paths, each with the value that is a name, where it has one."""
 
-_FILES = {"--recipe", "--import", "--class-map", "--boxes"}
+_FILES = {"--recipe", "--import"}
 """Options whose values are names, or files: those have a suffix or a slash."""
 
 _TWO_WAY = {("run", "--ema"), ("run", "--channels-last")}
@@ -140,11 +140,9 @@ def expand(entry: dict[str, Any]) -> list[Measurement]:
         )
     first = [(command, str(name)) for name in as_list(asked)]
     seeds = seed_options(settings.pop("seeds", None))
-    if seeds and any(
-        "seed" in one for one in as_list(settings.get("set")) if isinstance(one, dict)
-    ):
-        raise UserError("seeds and set: {seed: …} both choose the seed: keep one of them")
     grid = [list(_words(command, name, value)) for name, value in settings.items()]
+    if seeds and any(word.startswith("seed=") for way in chain(*grid) for word in way):
+        raise UserError("seeds and set: {seed: …} both choose the seed: keep one of them")
     points = product(first, *grid, *([seeds] if seeds else []))
     return [Measurement(tuple(word for part in point for word in part)) for point in points]
 

@@ -152,6 +152,9 @@ def test_files_of_an_entry_are_those_of_its_folder(tmp_path, monkeypatch):
     assert files.value("--import") == str(tmp_path / "mine.py")
     (names,) = expand({"run": "pose", "recipe": "sample_pets", "import": "mine"})
     assert (names.value("--recipe"), names.value("--import")) == ("sample_pets", "mine")
+    (paths,) = expand({"run": "pose", "class_map": "mine", "boxes": "sample_pets"})
+    assert paths.value("--class-map") == str(tmp_path / "mine")
+    assert paths.value("--boxes") == str(tmp_path / "sample_pets")
 
 
 def test_the_device_is_part_of_what_is_timed_and_not_of_what_is_evaluated(tmp_path):
@@ -398,6 +401,7 @@ def test_of_a_budget_what_fits_is_taken_in_order(tmp_path):
             "- run: pose\n  seeds: 2\n  set: {seed: 7, schedule.epochs: 1}",
             "both choose the seed: keep one",
         ),
+        ("- run: pose\n  seeds: 2\n  set: [ema=null, seed=7]", "both choose the seed: keep one"),
         ("- run: pose\n  backbone: resnet18\n  seeds: many", "seeds: 'many' is not"),
         ("- run: pose\n  backbone: resnet18\n  seeds: 0", "seeds: 0 is not"),
         ("- run: pose\n  backbone: resnet18\n  seeds: 1000000000000", "a number of seeds, up to"),

@@ -128,6 +128,9 @@ def test_boxes_are_of_one_image_and_of_its_own_name(weights, tmp_path):
     files = [tmp_path / folder / "7.png" for folder in ("one", "other")]
     with pytest.raises(UserError, match=r"^boxes are of one image: give one at a time$"):
         load(weights).predict(files, boxes=[box])
+    with pytest.raises(TypeError, match="unexpected keyword argument 'box'"):
+        load(weights).predict(files, box=[box])
+    assert len(load(weights).predict(files, boxes=None)) == 2
     person = {"image_id": 7, "category_id": 1, "bbox": box, "score": 0.5}
     (tmp_path / "boxes.json").write_text(json.dumps([person]))
     predictor = load(weights, boxes=tmp_path / "boxes.json")
@@ -136,6 +139,7 @@ def test_boxes_are_of_one_image_and_of_its_own_name(weights, tmp_path):
     (tmp_path / "one" / "8.png").write_bytes(files[0].read_bytes())
     with pytest.raises(UserError, match="no person in any of these 1 images"):
         predictor.predict([tmp_path / "one" / "8.png"])
+    assert predictor.predict([]) == []
 
 
 def test_predictions_of_several_calls_are_of_images_with_numbers_of_their_own(weights, tmp_path):
