@@ -72,7 +72,7 @@ def test_reports_the_time_without_a_core(monkeypatch):
 
 
 def test_goes_on_for_the_least_time_after_the_least_iterations():
-    settings = replace(QUICK, min_iterations=3, min_seconds=0.2)
+    settings = replace(QUICK, min_iterations=3, min_seconds=0.2, max_seconds=0.2)
     found = measure(lambda: Probe(lambda x: time.sleep(0.01)), pixels, settings)
     assert 3 <= found.iterations <= 20
     assert found.seconds > 0.15
